@@ -1,0 +1,62 @@
+// Package id makes and checks the typed identifiers of Tollgate: a prefix that says what is named,
+// then 26 characters that sort by time of making. It promises uniqueness, not secrecy.
+package id
+
+import (
+	"encoding/base32"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Prefix says what an identifier names.
+type Prefix string
+
+// The prefixes.
+const (
+	Endpoint Prefix = "ep"
+	Key      Prefix = "key"
+	Budget   Prefix = "bud"
+	Secret   Prefix = "sec"
+	Request  Prefix = "req"
+	Audit    Prefix = "aud"
+)
+
+// alphabet is Crockford's, in lower case: it sorts as bytes do and has no letters that look alike.
+var alphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// Bytes is the unprefixed form: a UUID of version 7.
+type Bytes [16]byte
+
+// NewBytes makes an identifier in binary form.
+func NewBytes() Bytes {
+	return Bytes(uuid.Must(uuid.NewV7()))
+}
+
+// New makes an identifier.
+func New(p Prefix) string { return NewBytes().Text(p) }
+
+// Text is the prefixed form of b.
+func (b Bytes) Text(p Prefix) string {
+	return string(p) + "_" + alphabet.EncodeToString(b[:])
+}
+
+// Parse reads the prefixed form.
+func Parse(p Prefix, s string) (Bytes, error) {
+	text, ok := strings.CutPrefix(s, string(p)+"_")
+	if !ok || len(text) != 26 {
+		return Bytes{}, fmt.Errorf("%q is not an identifier of the form %s_…", s, p)
+	}
+	raw, err := alphabet.DecodeString(text)
+	if err != nil {
+		return Bytes{}, fmt.Errorf("%q is not an identifier: %w", s, err)
+	}
+	return Bytes(raw), nil
+}
+
+// Is says whether s has the form of an identifier of p.
+func Is(p Prefix, s string) bool {
+	_, err := Parse(p, s)
+	return err == nil
+}

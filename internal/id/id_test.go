@@ -1,0 +1,38 @@
+package id_test
+
+import (
+	"slices"
+	"testing"
+
+	"tollgate/internal/id"
+)
+
+// Guarantee: identifiers round-trip through text and sort in order of making.
+func TestTextSortsByTime(t *testing.T) {
+	t.Parallel()
+	var texts []string
+	for range 1000 {
+		b := id.NewBytes()
+		text := b.Text(id.Request)
+		back, err := id.Parse(id.Request, text)
+		if err != nil || back != b {
+			t.Fatalf("Parse(%q) = %v, %v; want %v", text, back, err, b)
+		}
+		texts = append(texts, text)
+	}
+	if !slices.IsSorted(texts) {
+		t.Error("identifiers do not sort in order of making")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(id.New(id.Key))
+	f.Add("key_")
+	f.Add("ep_00000000000000000000000000")
+	f.Fuzz(func(t *testing.T, s string) {
+		b, err := id.Parse(id.Key, s)
+		if err == nil && len(b.Text(id.Key)) != len(s) {
+			t.Errorf("%q parsed to %v, which prints %q", s, b, b.Text(id.Key))
+		}
+	})
+}

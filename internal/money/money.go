@@ -1,0 +1,130 @@
+// Package money counts US dollars as whole billionths, so that prices far below a cent stay exact.
+// It adds, compares, parses and prints, and reports overflow; it never rounds except in Cost, once
+// and upward, and it knows nothing of accounts or budgets. No float enters or leaves it.
+package money
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// Nanos is an amount in billionths of a US dollar: 1_000_000_000 is one dollar. It reaches about
+// nine billion dollars either way.
+type Nanos int64
+
+// Dollar is one US dollar.
+const Dollar Nanos = 1_000_000_000
+
+// Max is the largest amount.
+const Max Nanos = math.MaxInt64
+
+// ErrOverflow means that an amount does not fit.
+var ErrOverflow = errors.New("money: amount does not fit")
+
+// Add is a+b, or ErrOverflow.
+func (a Nanos) Add(b Nanos) (Nanos, error) {
+	sum := a + b
+	if (b > 0 && sum < a) || (b < 0 && sum > a) {
+		return 0, ErrOverflow
+	}
+	return sum, nil
+}
+
+// Cost prices n units at perMillion a million, rounded up to a whole nano-dollar: one rounding,
+// never in the caller's favour.
+func Cost(n uint64, perMillion Nanos) (Nanos, error) {
+	const million = 1_000_000
+	if perMillion < 0 {
+		return 0, errors.New("money: negative price")
+	}
+	hi, lo := bits.Mul64(n, uint64(perMillion))
+	if hi >= million {
+		return 0, ErrOverflow
+	}
+	q, r := bits.Div64(hi, lo, million)
+	if r > 0 {
+		q++
+	}
+	if q > math.MaxInt64 {
+		return 0, ErrOverflow
+	}
+	return Nanos(q), nil
+}
+
+// FromParts joins whole units and billionths of the same sign, as google.type.Money has them.
+func FromParts(units int64, nanos int32) (Nanos, error) {
+	if nanos <= -1_000_000_000 || nanos >= 1_000_000_000 {
+		return 0, fmt.Errorf("money: %d billionths are not less than one unit", nanos)
+	}
+	if (units > 0 && nanos < 0) || (units < 0 && nanos > 0) {
+		return 0, errors.New("money: units and billionths have different signs")
+	}
+	const most = math.MaxInt64 / int64(Dollar)
+	if units > most || units < -most {
+		return 0, ErrOverflow
+	}
+	return Nanos(units * int64(Dollar)).Add(Nanos(nanos))
+}
+
+// Parts splits an amount as google.type.Money has it.
+func (a Nanos) Parts() (units int64, nanos int32) {
+	return int64(a / Dollar), int32(a % Dollar)
+}
+
+// Parse reads a decimal such as "12", "12.00", "-0.5" or "0.000000001". It refuses exponents, more
+// than nine decimals and anything else that it cannot hold exactly.
+func Parse(s string) (Nanos, error) {
+	text, negative := strings.CutPrefix(s, "-")
+	whole, frac, dotted := strings.Cut(text, ".")
+	if whole == "" || (dotted && frac == "") || !digits(whole) || !digits(frac) {
+		return 0, fmt.Errorf("money: %q is not a decimal amount such as 12.00", s)
+	}
+	if len(strings.TrimRight(frac, "0")) > 9 {
+		return 0, fmt.Errorf("money: %q has more than nine decimals", s)
+	}
+	units, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return 0, ErrOverflow
+	}
+	frac = (frac + "000000000")[:9]
+	nanos, err := strconv.ParseInt(frac, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("money: %q: %w", s, err)
+	}
+	if negative {
+		units, nanos = -units, -nanos
+	}
+	return FromParts(units, int32(nanos))
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// String is the exact decimal with at least two places: "12.00", "0.0000015", "-3.50".
+func (a Nanos) String() string {
+	sign, u := "", uint64(a)
+	if a < 0 {
+		sign, u = "-", -uint64(a)
+	}
+	frac := fmt.Sprintf("%09d", u%uint64(Dollar))
+	frac = frac[:2] + strings.TrimRight(frac[2:], "0")
+	return sign + strconv.FormatUint(u/uint64(Dollar), 10) + "." + frac
+}
+
+// Dollars is String with a dollar sign, for people: "$12.00", "-$3.50".
+func (a Nanos) Dollars() string {
+	if s, negative := strings.CutPrefix(a.String(), "-"); negative {
+		return "-$" + s
+	}
+	return "$" + a.String()
+}
