@@ -76,3 +76,6 @@ tool (
 	connectrpc.com/connect/cmd/protoc-gen-connect-go
 	google.golang.org/protobuf/cmd/protoc-gen-go
 )
+
+// Some npm packages carry Go files.
+ignore node_modules

