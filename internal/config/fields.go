@@ -82,7 +82,7 @@ func (l *loader) environment(prefix string, root reflect.Value) {
 				walk(f.value, key)
 				continue
 			}
-			name := prefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key))
+			name := envName(prefix, key)
 			if other, ok := taken[name]; ok {
 				l.problems = append(l.problems, fmt.Errorf("%s: means both %s and %s", name, other, key))
 				continue

@@ -99,6 +99,7 @@ func place(want string, a *account) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	//nolint:gosec // the account has to get through the folders above its own
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
@@ -120,6 +121,7 @@ func place(want string, a *account) (string, error) {
 	if !info.IsDir() || !mine {
 		return "", fmt.Errorf("%s is not a directory of user %d", dir, os.Geteuid())
 	}
+	//nolint:gosec // a directory needs the execute bit
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return "", err
 	}

@@ -39,7 +39,7 @@ func choose(o Options, dir string, who *account) (binaries, error) {
 			err = fmt.Errorf("%s: is version %d, and the data in %s belongs to version %d; remove the data or install that version", c, b.major, dir, existing)
 		}
 		if err == nil {
-			b.dir, err = reachable(b.dir, dir, who)
+			b.dir, err = reachable(b, dir, who)
 		}
 		if err == nil {
 			return b, nil
@@ -151,10 +151,11 @@ func inspect(dir string) (binaries, error) {
 	return binaries{dir: dir, version: m[1], major: major}, nil
 }
 
-// reachable returns programs that the account may run: the ones in bin, or a
-// copy of their installation below dir where bin lies in a closed folder, as
+// reachable returns programs that the account may run: the ones of b, or a
+// copy of their installation below dir where b lies in a closed folder, as
 // a project in root's home does.
-func reachable(bin, dir string, who *account) (string, error) {
+func reachable(b binaries, dir string, who *account) (string, error) {
+	bin := b.dir
 	if who.reaches(bin) {
 		return bin, nil
 	}
@@ -162,7 +163,7 @@ func reachable(bin, dir string, who *account) (string, error) {
 		return "", fmt.Errorf("%s: user %s may not enter it", bin, who.name)
 	}
 	copied := filepath.Join(dir, "native")
-	if _, err := inspect(filepath.Join(copied, "bin")); err == nil {
+	if c, err := inspect(filepath.Join(copied, "bin")); err == nil && c.version == b.version {
 		return filepath.Join(copied, "bin"), nil
 	}
 	// A copy that was interrupted has no final name yet.

@@ -123,7 +123,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		return err
 	}
 	if dataVersion(s.dir) == bin.major {
-		err := s.launchSomewhere(ctx, bin, data, who, o.Fsync)
+		err := s.launchSomewhere(ctx, bin, data, who, o)
 		if err == nil || !o.Disposable || ctx.Err() != nil {
 			return err
 		}
@@ -132,14 +132,14 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	if err := initdb(ctx, bin, s.dir, who); err != nil {
 		return err
 	}
-	return s.launchSomewhere(ctx, bin, data, who, o.Fsync)
+	return s.launchSomewhere(ctx, bin, data, who, o)
 }
 
 // launchSomewhere allows for a free port being taken before the server binds it.
-func (s *Server) launchSomewhere(ctx context.Context, bin binaries, data string, who *account, fsync bool) error {
+func (s *Server) launchSomewhere(ctx context.Context, bin binaries, data string, who *account, o Options) error {
 	for attempt := 1; ; attempt++ {
-		err := s.launch(ctx, bin, data, who, fsync)
-		if err == nil || attempt == 3 || !errors.Is(err, errPortTaken) {
+		err := s.launch(ctx, bin, data, who, o)
+		if err == nil || attempt == 3 || o.Port != 0 || !errors.Is(err, errPortTaken) {
 			return err
 		}
 	}

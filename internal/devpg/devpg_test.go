@@ -141,6 +141,26 @@ func TestDamagedData(t *testing.T) {
 	}
 }
 
+// Guarantee: a wanted port is the one in use, and one that is taken is an
+// error rather than another port.
+func TestPort(t *testing.T) {
+	t.Parallel()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{Dir: t.TempDir(), Port: port})
+	if !strings.Contains(s.URL("x"), fmt.Sprintf(":%d/x", port)) {
+		t.Errorf("listens at %s", s.URL("x"))
+	}
+	if other, err := Start(t.Context(), Options{Dir: t.TempDir(), Port: port}); !errors.Is(err, errPortTaken) {
+		if err == nil {
+			_ = other.Stop()
+		}
+		t.Errorf("got %v", err)
+	}
+}
+
 // Guarantee: when the parent is killed without a chance to act, the server
 // shuts down in good order, and the next start on its data succeeds.
 func TestParentKilled(t *testing.T) {
@@ -221,7 +241,9 @@ func TestWatcher(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	if err := <-done; err == nil {
+		t.Error("a killed child ended well")
+	}
 
 	// The other end of the pipe closes without a word, as when a parent dies.
 	cmd, done = child()

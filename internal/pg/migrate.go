@@ -59,6 +59,9 @@ func Migrate(ctx context.Context, url string, migrations fs.FS, schema string, l
 	for _, m := range applied {
 		log.InfoContext(ctx, "migration applied", "schema", schema, "file", path.Base(m.Source.Path), "took", m.Duration)
 	}
+	if failed, ok := errors.AsType[*goose.PartialError](err); ok {
+		return fmt.Errorf("migrate %s: %s: %w", schema, path.Base(failed.Failed.Source.Path), failed.Err)
+	}
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", schema, err)
 	}

@@ -176,7 +176,7 @@ func TestInTx(t *testing.T) {
 			return stop
 		})
 		var n int
-		if e := pool.QueryRow(ctx, `SELECT count(*) FROM control.thing WHERE id = 9`).Scan(&n); e != nil || n != 0 || err != stop {
+		if e := pool.QueryRow(ctx, `SELECT count(*) FROM control.thing WHERE id = 9`).Scan(&n); e != nil || n != 0 || !errors.Is(err, stop) {
 			t.Errorf("%d rows, %v, %v", n, err, e)
 		}
 	})

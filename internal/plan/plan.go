@@ -1,0 +1,84 @@
+// Package plan is what a foreign configuration file comes to: the secrets, endpoints and keys to
+// create, and a note on everything in the file that they do not carry over. It is data only; reading
+// a format and applying a plan to a server are other packages' work.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/config"
+)
+
+// Plan is what to create, in this order: endpoints refer to secrets by name.
+type Plan struct {
+	Secrets   []Secret
+	Endpoints []*controlv1.Endpoint
+	Keys      []Key
+	Notes     []Note
+}
+
+// Secret is a vendor credential that stood in the file.
+type Secret struct {
+	Name  string
+	Value config.Secret
+}
+
+// Key is a caller's key that is taken over by its hash, so that callers need not change it.
+type Key struct {
+	Name   string
+	SHA256 []byte
+}
+
+// Level says how much a note matters.
+type Level uint8
+
+// The levels.
+const (
+	Info    Level = iota // carried over, or of no consequence
+	Warning              // carried over, but something behaves differently
+	Refused              // not carried over
+)
+
+// String is the level's name.
+func (l Level) String() string {
+	switch l {
+	case Info:
+		return "info"
+	case Warning:
+		return "warning"
+	case Refused:
+		return "refused"
+	default:
+		return fmt.Sprintf("level(%d)", uint8(l))
+	}
+}
+
+// MarshalText makes the name what encodings show.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Note tells about one place in the file. Its text never holds a credential.
+type Note struct {
+	Line  int // from 1; 0 if it is about the file as a whole
+	Level Level
+	Path  string // "general_settings.pass_through_endpoints[0].auth"
+	Text  string
+}
+
+// Count is how many notes have a level.
+func (p *Plan) Count(l Level) int {
+	n := 0
+	for _, note := range p.Notes {
+		if note.Level == l {
+			n++
+		}
+	}
+	return n
+}
+
+// SortNotes puts the notes in the order of the file; those on one line stay as they were added.
+func (p *Plan) SortNotes() {
+	slices.SortStableFunc(p.Notes, func(a, b Note) int { return cmp.Compare(a.Line, b.Line) })
+}
