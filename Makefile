@@ -57,7 +57,7 @@ help: ## List the targets.
 
 .PHONY: run
 run: postgres build ## Build everything and run it in one process, with sample data (RUN_ARGS).
-	@exec $(BIN)/tollgate dev $(RUN_ARGS)
+	@exec bin/tollgate dev $(RUN_ARGS)
 
 .PHONY: test
 test: postgres ## Run all tests, with the race detector, in random order (PKG).
@@ -92,8 +92,8 @@ fmt: $(BUF) $(LINT) ## Format Go and the schemas.
 	$(LINT) fmt
 
 .PHONY: build
-build: ## Build the static binary .tmp/bin/tollgate.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o $(BIN)/tollgate ./cmd/tollgate
+build: ## Build the static binary bin/tollgate.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o bin/tollgate ./cmd/tollgate
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s).

@@ -5,170 +5,138 @@
 package check
 
 import (
-	"bytes"
-	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/compose-spec/compose-go/v2/cli"
-	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/linter"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/nats-io/nats-server/v2/server"
-	crossplane "github.com/nginxinc/nginx-go-crossplane"
-
-	"tollgate/controlplane"
-	"tollgate/edge"
-	"tollgate/internal/config"
-	"tollgate/ledger"
 )
 
-const dir = ".."
+// deployed is the folder with the files that are checked.
+const deployed = ".."
 
-// role is how one of our own configuration files is read.
-type role struct {
-	file string
-	cfg  config.Validator
+// checks says for each file of deploy how it is read. Each takes the folder, so that the same check
+// runs on the real one and on broken copies of it.
+var checks = map[string]func(t *testing.T, dir string) error{
+	"Dockerfile":                         checkDockerfile,
+	"README.md":                          checkReadme,
+	"compose.yaml":                       checkCompose,
+	"example.env":                        checkCompose,
+	"controlplane.yaml":                  checkRoles,
+	"edge.yaml":                          checkRoles,
+	"ledger.yaml":                        checkRoles,
+	filepath.Join("nats", "nats.conf"):   checkNATS,
+	filepath.Join("nginx", "nginx.conf"): checkNginx,
 }
 
-func roles() map[string]role {
-	control, node, book := controlplane.DefaultConfig(), edge.DefaultConfig(), ledger.DefaultConfig()
-	return map[string]role{
-		"controlplane": {"controlplane.yaml", &control},
-		"edge":         {"edge.yaml", &node},
-		"ledger":       {"ledger.yaml", &book},
-	}
-}
-
-// Guarantee: the example files of the roles are accepted as they stand, with the environment that
-// compose.yaml gives them and nothing else.
-func TestRoles(t *testing.T) {
-	project := load(t)
-	for _, service := range []string{"controlplane", "edge-1", "edge-2", "ledger"} {
-		r := roles()[strings.TrimRight(service, "-12")]
-		env := project.Services[service].Environment
-		err := config.Load(filepath.Join(dir, r.file), "TOLLGATE_", func(name string) (string, bool) {
-			if v, ok := env[name]; ok && v != nil {
-				return *v, true
+// Guarantee: every file of deploy is accepted by what reads it.
+func TestFiles(t *testing.T) {
+	for file, check := range checks {
+		t.Run(file, func(t *testing.T) {
+			if err := check(t, deployed); err != nil {
+				t.Error(err)
 			}
-			return "", false
-		}, r.cfg)
-		if err != nil {
-			t.Errorf("%s: %v", service, err)
-		}
+		})
 	}
 }
 
-// Guarantee: Compose accepts compose.yaml with example.env, and every file that it mounts exists.
-func TestCompose(t *testing.T) {
-	project := load(t)
-	want := []string{"controlplane", "edge-1", "edge-2", "ledger", "migrate", "nats-1", "nats-2", "nats-3", "nginx", "postgres"}
-	if got := project.ServiceNames(); !slices.Equal(got, want) {
-		t.Errorf("services = %v; want %v", got, want)
-	}
-	for name, service := range project.Services {
-		for _, volume := range service.Volumes {
-			if volume.Type != "bind" {
-				continue
-			}
-			if _, err := os.Stat(volume.Source); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-	}
-}
-
-func load(t *testing.T) *types.Project {
-	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")},
-		cli.WithEnvFiles(filepath.Join(dir, "example.env")), cli.WithDotEnv, cli.WithWorkingDirectory(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := options.LoadProject(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func TestDockerfile(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast, err := parser.Parse(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range ast.Warnings {
-		t.Errorf("warning: %s", w.Short)
-	}
-	stages, _, err := instructions.Parse(ast.AST, linter.New(&linter.Config{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := stages[len(stages)-1]
-	root := !slices.ContainsFunc(last.Commands, func(c instructions.Command) bool {
-		u, ok := c.(*instructions.UserCommand)
-		return ok && u.User != "root" && !strings.HasPrefix(u.User, "0")
-	})
-	if last.BaseName != "scratch" || root {
-		t.Errorf("the image is %s and runs as root: %v; want scratch, not root", last.BaseName, root)
-	}
-}
-
-func TestNATS(t *testing.T) {
-	t.Setenv("NATS_NAME", "nats-1")
-	options, err := server.ProcessConfigFile(filepath.Join(dir, "nats", "nats.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !options.JetStream || options.Cluster.Name == "" || len(options.Routes) != 3 {
-		t.Errorf("JetStream %v, cluster %q, %d routes", options.JetStream, options.Cluster.Name, len(options.Routes))
-	}
-}
-
-func TestNginx(t *testing.T) {
-	payload, err := crossplane.Parse(filepath.Join(dir, "nginx", "nginx.conf"), &crossplane.ParseOptions{
-		SingleFile: true, ErrorOnUnknownDirectives: true, DirectiveSources: []crossplane.MatchFunc{crossplane.MatchOssLatest},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range payload.Errors {
-		t.Errorf("line %v: %v", e.Line, e.Error)
-	}
-}
-
-// Guarantee: no file of deploy escapes these tests.
+// Guarantee: no file of deploy escapes the test above.
 func TestEveryFileIsRead(t *testing.T) {
-	read := []string{
-		"Dockerfile", "README.md", "compose.yaml", "example.env", "controlplane.yaml", "edge.yaml", "ledger.yaml",
-		filepath.Join("nats", "nats.conf"), filepath.Join("nginx", "nginx.conf"),
+	if err := eachFile(deployed, func(rel string) error {
+		if checks[rel] == nil {
+			t.Errorf("%s is read by no test", rel)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+}
+
+// Guarantee: each check fails on a file that its reader would refuse, or that would run the wrong
+// thing: none of them passes because it looked at nothing.
+func TestBrokenFilesAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ file, old, broken, want string }{
+		"Dockerfile: unknown instruction": {"Dockerfile", "WORKDIR", "WORKDUR", "WORKDUR"},
+		"Dockerfile: unknown flag":        {"Dockerfile", "COPY --from=build --chown", "COPY --form=build --chown", "form"},
+		"Dockerfile: missing stage":       {"Dockerfile", "COPY --from=build /out/tollgate", "COPY --from=biuld /out/tollgate", "biuld"},
+		"Dockerfile: missing main":        {"Dockerfile", "./cmd/tollgate", "./cmd/tolgate", "cmd/tolgate"},
+		"Dockerfile: as root":             {"Dockerfile", "USER 65532:65532", "USER 0", "root"},
+		"README: missing file":            {"README.md", "cp deploy/example.env", "cp deploy/sample.env", "deploy/sample.env"},
+		"Compose: misspelt key":           {"compose.yaml", "restart:", "restrat:", "restrat"},
+		"Compose: not YAML":               {"compose.yaml", "services:", "services: [", "yaml"},
+		"Compose: missing dependency":     {"compose.yaml", "depends_on: [edge-1, edge-2]", "depends_on: [edge-3]", "edge-3"},
+		"Compose: missing mount":          {"compose.yaml", "./nginx/nginx.conf:", "./nginx.conf:", "nginx.conf"},
+		"Compose: undefined volume":       {"compose.yaml", "  postgres: {}\n", "", "postgres"},
+		"Compose: unknown command":        {"compose.yaml", `command: ["migrate"]`, `command: ["migrat"]`, "migrat"},
+		"Compose: another host":           {"ledger.yaml", "nats-2:4222", "nats-9:4222", "nats-9"},
+		"environment: variable missing":   {"example.env", "TOLLGATE_ADMIN_TOKEN=", "TOLLGATE_ADMIN=", "TOLLGATE_ADMIN_TOKEN"},
+		"environment: key too short":      {"example.env", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAA", "master_key"},
+		"control plane: misspelt key":     {"controlplane.yaml", "ledger_url:", "ledger_ulr:", "ledger_ulr"},
+		"edge: misspelt key":              {"edge.yaml", "data_dir:", "datadir:", "datadir"},
+		"edge: value of another kind":     {"edge.yaml", "drain: 30s", "drain: 30", "drain"},
+		"ledger: misspelt key":            {"ledger.yaml", "listen:", "listn:", "listn"},
+		"NATS: unclosed block":            {"nats/nats.conf", "max_file_store: 32GB\n}", "max_file_store: 32GB\n", "EOF"},
+		"NATS: unknown field":             {"nats/nats.conf", "max_file_store", "max_fiel_store", "max_fiel_store"},
+		"NATS: variable missing":          {"nats/nats.conf", "$NATS_NAME", "$NATS_NAEM", "NATS_NAEM"},
+		"NATS: no cluster":                {"nats/nats.conf", "    nats://nats-3:6222\n", "", "routes"},
+		"NGINX: unknown directive":        {"nginx/nginx.conf", "proxy_pass ", "proxy_pas ", "proxy_pas"},
+		"NGINX: directive misplaced":      {"nginx/nginx.conf", "worker_processes auto;", "proxy_pass http://edges;", "proxy_pass"},
+		"NGINX: no semicolon":             {"nginx/nginx.conf", "keepalive 256;", "keepalive 256", "keepalive"},
+		"NGINX: another edge":             {"nginx/nginx.conf", "server edge-2:4000", "server edge-9:4000", "edge-9"},
+		"NGINX: a second try of anything": {"nginx/nginx.conf", "proxy_next_upstream error;", "proxy_next_upstream error non_idempotent;", "non_idempotent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check := checks[filepath.FromSlash(c.file)]
+			dir := copyWith(t, c.file, c.old, c.broken)
+			if err := check(t, dir); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("with %q for %q in %s: %v; want an error that names %q", c.broken, c.old, c.file, err, c.want)
+			}
+		})
+	}
+}
+
+// eachFile calls fn with the path of each file that is checked, from dir.
+func eachFile(dir string, fn func(rel string) error) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && rel == "check":
+			return fs.SkipDir
+		case d.IsDir(), rel == ".env": // the operator's own
+			return nil
+		}
+		return fn(rel)
+	})
+}
+
+// copyWith copies deploy and replaces a text in one of its files.
+func copyWith(t *testing.T, file, old, broken string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "deploy")
+	err := eachFile(deployed, func(rel string) error {
+		text, err := os.ReadFile(filepath.Join(deployed, rel))
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && rel == "check" {
-			return fs.SkipDir
+		if rel == filepath.FromSlash(file) {
+			if !strings.Contains(string(text), old) {
+				return errors.New(file + " has no " + old)
+			}
+			text = []byte(strings.ReplaceAll(string(text), old, broken))
 		}
-		if !d.IsDir() && rel != ".env" && !slices.Contains(read, rel) {
-			t.Errorf("%s is read by no test", rel)
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, rel)), 0o755); err != nil {
+			return err
 		}
-		return nil
+		return os.WriteFile(filepath.Join(dir, rel), text, 0o600)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dir
 }

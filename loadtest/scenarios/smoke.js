@@ -9,17 +9,19 @@ import { check } from 'k6'
 import { Counter } from 'k6/metrics'
 
 const gateways = __ENV.GATEWAYS.split(',')
+const rate = Number(__ENV.RATE || 100)
 const paid = new Counter('paid_requests')
 
 export const options = {
   scenarios: {
     keyed: {
       executor: 'constant-arrival-rate',
-      rate: Number(__ENV.RATE || 100),
+      rate: rate,
       timeUnit: '1s',
       duration: __ENV.DURATION || '15s',
-      preAllocatedVUs: 20,
-      maxVUs: 200,
+      // Made before the run: one that is missing at its time is a request that is not sent.
+      preAllocatedVUs: Math.max(20, Math.ceil(rate / 5)),
+      maxVUs: Math.max(200, rate),
     },
   },
   thresholds: {

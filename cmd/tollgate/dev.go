@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tollgate/controlplane/litellm"
+	"tollgate/internal/devstack"
+)
+
+// devCommand runs everything in one process.
+func devCommand() *cobra.Command {
+	var o devstack.Options
+	var logs logging
+	var file string
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything in one process: gateway, control plane, ledger, NATS and a private database",
+		Example: `  tollgate dev --demo
+  tollgate dev --config config.yaml
+  tollgate dev --edges 3`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logs.logger()
+			if err != nil {
+				return err
+			}
+			if file != "" {
+				raw, err := os.ReadFile(file) //nolint:gosec // the file is the user's choice
+				if err != nil {
+					return fmt.Errorf("--config: %w", err)
+				}
+				convert := litellm.Converter{Getenv: os.Getenv}
+				if o.Plan, err = convert.Convert(file, raw); err != nil {
+					return err
+				}
+				o.PlanFile = file
+			}
+			o.Log, o.Out, o.DatabaseURL = log, cmd.OutOrStdout(), os.Getenv("DATABASE_URL")
+			return devstack.Run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.Demo, "demo", false, "add a mock vendor, an endpoint to it, a key and a budget")
+	f.StringVar(&file, "config", "", "LiteLLM config.yaml to apply at start")
+	f.StringVar(&o.Dir, "data", ".tollgate", "data directory")
+	f.StringVar(&o.Host, "host", "127.0.0.1", "address to listen on")
+	f.IntVar(&o.Port, "port", 4000, "port of the gateway; the next free one is taken if it is busy")
+	f.IntVar(&o.ControlPort, "control-port", 4001, "port of the control plane; the next free one is taken if it is busy")
+	f.IntVar(&o.Edges, "edges", 1, "how many edges to run")
+	f.BoolVar(&o.Reset, "reset", false, "delete the data directory first")
+	logs.flags(cmd, "text", "warn")
+	return cmd
+}

@@ -1,0 +1,247 @@
+package litellm
+
+import (
+	"strings"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/config"
+	"tollgate/internal/headervalue"
+	"tollgate/internal/plan"
+)
+
+// environPrefix begins a reference to an environment variable. In a header everything after it, to
+// the end of the value, is the variable's name.
+const environPrefix = "os.environ/"
+
+const (
+	langfusePublic = "LANGFUSE_PUBLIC_KEY"
+	langfuseSecret = "LANGFUSE_SECRET_KEY"
+	callerKey      = "litellm_user_api_key"
+)
+
+const (
+	maxHeaders     = 64
+	maxHeaderValue = 8192
+	maxSecret      = 65536
+)
+
+// connectionHeaders belong to one connection or to the message's framing, which the edge decides.
+var connectionHeaders = map[string]bool{
+	"connection": true, "content-length": true, "host": true, "keep-alive": true, "proxy-authenticate": true,
+	"proxy-authorization": true, "proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true,
+	"upgrade": true, "http2-settings": true,
+}
+
+// headers reads an entry's headers.
+func (e *entry) headers(f field) error {
+	path := e.path + "." + f.key
+	all, err := e.v.fields(f.value, path)
+	if err != nil {
+		return err
+	}
+	var public, secret *field
+	at := map[string]int{}
+	for i, h := range all {
+		path := path + "." + h.key
+		lower := strings.ToLower(h.key)
+		switch {
+		case h.key == langfusePublic:
+			public = &all[i]
+			continue
+		case h.key == langfuseSecret:
+			secret = &all[i]
+			continue
+		case lower == callerKey:
+			e.callerKey(h, path)
+			continue
+		case !headerName(h.key):
+			e.refuse(h.line, path, "%s is not a header name.", quote(h.key))
+			continue
+		case connectionHeaders[lower]:
+			e.v.note(h.line, plan.Warning, path, "It is not sent: the edge sets this header itself.")
+			continue
+		}
+		value, ok := e.headerValue(h, path)
+		if !ok {
+			continue
+		}
+		header := &controlv1.Header{Name: h.key, Value: value}
+		if i, twice := at[lower]; twice {
+			e.v.note(h.line, plan.Warning, path, "It replaces the header of the same name above, which differs in case only.")
+			e.endpoint.Headers[i] = header
+			continue
+		}
+		at[lower] = len(e.endpoint.Headers)
+		e.endpoint.Headers = append(e.endpoint.Headers, header)
+	}
+	e.langfuse(path, public, secret, at)
+	if len(e.endpoint.Headers) > maxHeaders {
+		e.refuse(f.line, path, "It has %d headers; an endpoint has at most %d.", len(e.endpoint.Headers), maxHeaders)
+	}
+	return nil
+}
+
+// callerKey reads the header that does not go to the target but names where the caller's key is.
+func (e *entry) callerKey(h field, path string) {
+	name := scalar(h.value)
+	if !headerName(name) {
+		e.refuse(h.line, path, "The value is not the name of a header.")
+		return
+	}
+	e.endpoint.KeyHeader = name
+	e.v.note(h.line, plan.Info, path, "Callers may present their key in %s. The header %s itself is no longer sent to the target.", name, callerKey)
+}
+
+// headerValue turns a configured value into a template.
+func (e *entry) headerValue(h field, path string) (string, bool) {
+	if n := resolve(h.value); n != nil && len(n.Content) > 0 {
+		e.refuse(h.line, path, "The value is no text.")
+		return "", false
+	}
+	text := scalar(h.value)
+	if len(escape(text)) > maxHeaderValue-2 { // a reference is up to two bytes longer than LiteLLM's
+		e.refuse(h.line, path, "The value has %d bytes; a header has at most %d.", len(text), maxHeaderValue)
+		return "", false
+	}
+	if !sendable(text) {
+		e.refuse(h.line, path, "The value has a line end or another control character in it, which no header may have.")
+		return "", false
+	}
+	before, name, refers := strings.Cut(text, environPrefix)
+	if !refers {
+		if text != "" && (credentialName(h.key) || scheme(text)) {
+			return "${secret:" + e.secret(slug(h.key, "header"), text) + "}", true
+		}
+		return escape(text), true
+	}
+	if strings.HasSuffix(before, "$") {
+		e.refuse(h.line, path, "A $ right before %s cannot be kept apart from the reference.", environPrefix)
+		return "", false
+	}
+	reference, ok := e.reference(h.line, path, name)
+	if !ok {
+		return "", false
+	}
+	if rest := strings.TrimSpace(before); rest != "" && strings.ContainsAny(rest, " :") {
+		e.v.note(h.line, plan.Warning, path, "The text before %s is kept as it is, readable by all who may read endpoints.", environPrefix)
+	}
+	return escape(before) + reference, true
+}
+
+// reference is what stands for os.environ/NAME.
+func (e *entry) reference(line int, path, name string) (string, bool) {
+	if name == "" {
+		e.refuse(line, path, "%s names no variable. LiteLLM would send the text itself to the target.", environPrefix)
+		return "", false
+	}
+	literal, variable, _ := e.v.variable(name)
+	if variable == "" {
+		if literal == "" {
+			e.refuse(line, path, "The variable %s is empty in environment_variables.", quote(name))
+			return "", false
+		}
+		if len(literal) > maxSecret || !sendable(literal) {
+			e.refuse(line, path, "The variable %s is too long or no single line of text in environment_variables.", quote(name))
+			return "", false
+		}
+		return "${secret:" + e.sharedSecret(name) + "}", true
+	}
+	reference := "${" + string(headervalue.Env) + ":" + variable + "}"
+	if parsed, err := headervalue.Parse(reference); err != nil || len(parsed.Refs()) != 1 {
+		e.refuse(line, path, "%s is not the name of a variable. LiteLLM takes everything after %s, to the end of the value, as the name.", quote(variable), environPrefix)
+		return "", false
+	}
+	if e.v.getenv != nil && e.v.getenv(variable) == "" {
+		e.v.note(line, plan.Warning, path, "%s is read on the edges, and is not set here. An edge without it refuses requests, where LiteLLM would send the reference itself to the target.", variable)
+	} else {
+		e.v.note(line, plan.Info, path, "%s is read on the edges, each of which must have it.", variable)
+	}
+	return reference, true
+}
+
+// langfuse makes the Basic credentials that LiteLLM makes of Langfuse's two keys.
+func (e *entry) langfuse(path string, public, secret *field, at map[string]int) {
+	if public == nil && secret == nil {
+		return
+	}
+	if public == nil || secret == nil {
+		have := public
+		if have == nil {
+			have = secret
+		}
+		e.refuse(have.line, path+"."+have.key, "%s and %s belong together; one of them is missing.", langfusePublic, langfuseSecret)
+		return
+	}
+	user, ok := e.langfuseKey(*public, path)
+	password, ok2 := e.langfuseKey(*secret, path)
+	if !ok || !ok2 {
+		return
+	}
+	header := &controlv1.Header{Name: "Authorization", Value: "Basic ${base64:" + user + ":" + password + "}"}
+	if i, twice := at["authorization"]; twice {
+		e.v.note(public.line, plan.Warning, path+"."+public.key, "Langfuse's keys replace the Authorization header that is also set.")
+		e.endpoint.Headers[i] = header
+		return
+	}
+	e.endpoint.Headers = append(e.endpoint.Headers, header)
+}
+
+func (e *entry) langfuseKey(h field, path string) (string, bool) {
+	path += "." + h.key
+	text := scalar(h.value)
+	if name, ok := strings.CutPrefix(text, environPrefix); ok {
+		return e.reference(h.line, path, name)
+	}
+	if text == "" || len(text) > maxHeaderValue || !sendable(text) {
+		e.refuse(h.line, path, "The value is empty, too long or no single line of text.")
+		return "", false
+	}
+	return "${secret:" + e.secret(slug(h.key, "langfuse"), text) + "}", true
+}
+
+// secret stores a literal credential of this entry and answers with the secret's name. It is given
+// to the plan when the entry is.
+func (e *entry) secret(header, value string) string {
+	name := unique(slug(e.endpoint.GetName()+"-"+header, "secret"), e.v.secrets)
+	e.v.secrets[name] = true
+	e.made = append(e.made, plan.Secret{Name: name, Value: config.Secret(value)})
+	return name
+}
+
+// sharedSecret stores one of environment_variables once, whichever entries refer to it.
+func (e *entry) sharedSecret(variable string) string {
+	if name, ok := e.v.shared[variable]; ok {
+		e.uses = append(e.uses, variable)
+		return name
+	}
+	name := unique(slug(variable, "variable"), e.v.secrets)
+	e.v.secrets[name] = true
+	e.v.shared[variable] = name
+	e.uses = append(e.uses, variable)
+	return name
+}
+
+// escape keeps text from being read as a reference.
+func escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+
+// credentialName says whether a header of this name mostly carries a credential.
+func credentialName(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"auth", "key", "token", "secret", "cookie", "password", "credential", "signature"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// scheme says whether a value begins like a credential, whatever the header is called.
+func scheme(value string) bool {
+	first, _, ok := strings.Cut(value, " ")
+	return ok && (strings.EqualFold(first, "bearer") || strings.EqualFold(first, "basic"))
+}
+
+// sendable says whether text can stand in a header.
+func sendable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return (r < ' ' && r != '\t') || r == 0x7f })
+}

@@ -1,0 +1,125 @@
+package publish
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/controlplane/registry"
+	"tollgate/controlplane/store"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+)
+
+// value is one message of the stream to be.
+type value struct {
+	subject string
+	message proto.Message
+}
+
+// values builds what is to be sent, in groups that follow one another. A reader of the stream that
+// has seen a group has seen what it refers to.
+func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
+	var accounts, keys, routes []value
+	byShard := map[uint32]*eventv1.AccountShard{}
+	for _, shard := range cfg.AccountShards {
+		byShard[shard] = &eventv1.AccountShard{Shard: shard}
+		accounts = append(accounts, value{contract.ConfigAccounts(shard), byShard[shard]})
+	}
+	for i := range cfg.Budgets {
+		a := p.account(&cfg.Budgets[i])
+		s := byShard[contract.AccountShardOf(a.GetId())]
+		s.Accounts = append(s.Accounts, a)
+	}
+	keyShards := map[uint32]*eventv1.KeyShard{}
+	for _, shard := range cfg.KeyShards {
+		keyShards[shard] = &eventv1.KeyShard{Shard: shard}
+		keys = append(keys, value{contract.ConfigKeys(shard), keyShards[shard]})
+	}
+	for i := range cfg.Keys {
+		k := &cfg.Keys[i]
+		keyShards[k.Shard].Keys = append(keyShards[k.Shard].Keys, p.key(k))
+	}
+	if cfg.Routes {
+		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg)}}
+	}
+	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}
+	return [][]value{accounts, keys, routes, {{contract.ConfigHead, head}}}
+}
+
+func (p *Publisher) account(b *registry.Budget) *eventv1.Account {
+	a := &eventv1.Account{
+		Id:         b.AccountID,
+		Part:       contract.PartitionOf(b.AccountID, p.cfg.Partitions),
+		Gen:        b.Gen,
+		Period:     eventv1.AccountPeriod(b.Period),
+		TimeZone:   b.Zone,
+		LimitNanos: int64(b.Amount),
+		Version:    b.Revision,
+		BudgetId:   b.ID,
+		BudgetName: b.Name,
+		Subject:    b.Subject(),
+	}
+	if b.Scope == registry.ScopeEndpoint {
+		a.EndpointId = b.ScopeID
+	}
+	return a
+}
+
+func (p *Publisher) key(k *store.PublishedKey) *eventv1.ShardKey {
+	out := &eventv1.ShardKey{
+		Sha256: k.SHA256, Id: k.ID, Name: k.Name,
+		ExpireUnixMs: unixMS(k.Expires), RevokeUnixMs: unixMS(k.Revoked),
+		Restricted: k.Restricted, EndpointIds: k.EndpointIDs,
+	}
+	for i := range k.Budgets {
+		out.Accounts = append(out.Accounts, p.account(&k.Budgets[i]))
+	}
+	return out
+}
+
+// unixMS is 0 for a time that is not set. A time that is set never becomes 0, which would mean the
+// opposite.
+func unixMS(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return max(t.UnixMilli(), 1)
+}
+
+// routes leaves out a secret that cannot be opened: its endpoints then fail by name, and everything
+// else still reaches the edges, revoked keys above all.
+func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.RouteSnapshot {
+	out := &eventv1.RouteSnapshot{}
+	for i := range cfg.Endpoints {
+		out.Endpoints = append(out.Endpoints, route(&cfg.Endpoints[i]))
+	}
+	for i := range cfg.RouteBudgets {
+		out.Accounts = append(out.Accounts, p.account(&cfg.RouteBudgets[i]))
+	}
+	for _, s := range cfg.Secrets {
+		sealed, err := p.sealer.Seal(s.ID, s.Name, s.Envelope)
+		if err != nil {
+			p.log.ErrorContext(ctx, "secret left out of the configuration", "secret", s.Name, "err", err)
+			continue
+		}
+		out.Secrets = append(out.Secrets, &eventv1.SealedSecret{Name: s.Name, Sealed: sealed})
+	}
+	return out
+}
+
+func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
+	out := &eventv1.RouteEndpoint{
+		Id: e.ID, Name: e.Name, Path: e.Path, Exact: e.Exact,
+		Methods: e.Methods, Targets: e.Targets,
+		Forward: eventv1.ForwardMode(e.Forward), KeyHeader: e.KeyHeader,
+		PriceNanos: int64(e.Price.PerRequest), Free: e.Price.Free, PriceVersion: e.PriceVersion,
+		TimeoutMs: e.Timeout.Milliseconds(), MaxBodyBytes: e.MaxBodyBytes,
+		ForwardTraceContext: e.ForwardTraceContext,
+	}
+	for _, h := range e.Headers {
+		out.Headers = append(out.Headers, &eventv1.RouteHeader{Name: h.Name, Value: h.Value})
+	}
+	return out
+}

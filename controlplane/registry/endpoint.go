@@ -1,0 +1,163 @@
+package registry
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/internal/id"
+	"tollgate/internal/money"
+)
+
+// Forward says which of the caller's headers reach a target. The numbers are those of both protobuf
+// enumerations.
+type Forward uint8
+
+// The modes.
+const (
+	ForwardSafeList Forward = iota + 1
+	ForwardAll
+	ForwardNone
+)
+
+// Bounds of endpoints.
+const (
+	DefaultTimeout = 10 * time.Minute
+	MaxTimeout     = time.Hour
+	MaxTargets     = 8
+	MaxHeaders     = 64
+	MaxMethods     = 16
+)
+
+// Header is set on requests to the target. Its value may hold references.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Price is what a request costs: nothing, or the same for each.
+type Price struct {
+	Free       bool        `json:"free"`
+	PerRequest money.Nanos `json:"per_request_nanos"`
+}
+
+// Endpoint maps a path and methods to targets.
+type Endpoint struct {
+	ID                  string        `json:"id"`
+	Name                string        `json:"name"`
+	Path                string        `json:"path"`
+	Exact               bool          `json:"exact"`
+	Methods             []string      `json:"methods"` // empty: every method
+	Targets             []string      `json:"targets"`
+	Headers             []Header      `json:"headers"`
+	Forward             Forward       `json:"forward"`
+	KeyHeader           string        `json:"key_header"`
+	Price               Price         `json:"price"`
+	PriceVersion        int64         `json:"price_version"` // revision of the last change of price
+	Timeout             time.Duration `json:"timeout_ns"`
+	MaxBodyBytes        int64         `json:"max_body_bytes"`
+	ForwardTraceContext bool          `json:"forward_trace_context"`
+	Revision            int64         `json:"revision"`
+	Created             time.Time     `json:"create_time"`
+	Updated             time.Time     `json:"update_time"`
+}
+
+// ETag changes with every write.
+func (e *Endpoint) ETag() string { return ETag(e.ID, e.Revision, e.Updated) }
+
+// EndpointFacts is what the rules of endpoints need to know of the world. The endpoint itself is not
+// among the others.
+type EndpointFacts struct {
+	NameTaken bool
+	SamePath  []Endpoint // others on the same path
+	Secrets   []string   // those of SecretRefs that exist
+}
+
+// Normalize fills in what was left out and drops the slash that a prefix does not need.
+func (e *Endpoint) Normalize() {
+	if e.Forward == 0 {
+		e.Forward = ForwardSafeList
+	}
+	if e.Timeout == 0 {
+		e.Timeout = DefaultTimeout
+	}
+	if !e.Exact && len(e.Path) > 1 && !strings.HasSuffix(e.Path, "//") {
+		e.Path = strings.TrimSuffix(e.Path, "/")
+	}
+	slices.Sort(e.Methods)
+}
+
+// Check adds everything that is wrong with a normalized endpoint to p.
+func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
+	checkName(p, endpointName, id.Endpoint, e.Name)
+	if facts.NameTaken {
+		p.Add("name", Taken, "An endpoint with the name %s exists.", e.Name)
+	}
+	checkPath(p, e.Path, e.Exact)
+	checkMethods(p, e.Methods)
+	if !p.Has("path") {
+		for i := range facts.SamePath {
+			if o := &facts.SamePath[i]; Conflict(e, o) {
+				p.Add("path", Taken, "%s already goes to endpoint %s (%s): use another path, or methods that do not overlap.",
+					e.Path, o.Name, methodsText(o.Methods))
+			}
+		}
+	}
+	checkTargets(p, e.Targets)
+	e.checkHeaders(p, facts.Secrets)
+	checkKeyHeader(p, e.KeyHeader)
+	if e.Forward > ForwardNone {
+		p.Add("forward_headers", Malformed, "This way of forwarding headers is not known.")
+	}
+	if e.Price.PerRequest < 0 && !p.Has("price.fixed.per_request") {
+		p.Add("price.fixed.per_request", Range, "The price %s is negative: use 0 or more.", e.Price.PerRequest.Dollars())
+	}
+	if (e.Timeout < time.Millisecond || e.Timeout > MaxTimeout) && !p.Has("timeout") {
+		p.Add("timeout", Range, "The timeout %s is not between 1ms and %s.", e.Timeout, MaxTimeout)
+	}
+	if e.MaxBodyBytes < 0 {
+		p.Add("max_body_bytes", Range, "The largest body is %d bytes: use 0 for the edge's own limit, or more.", e.MaxBodyBytes)
+	}
+}
+
+// methodForm is narrower than RFC 9110's token: methods are case-sensitive, and a lower-case one is
+// always a mistake.
+var methodForm = regexp.MustCompile(`^[A-Z][A-Z-]{0,31}$`)
+
+func checkMethods(p *Problems, methods []string) {
+	if len(methods) > MaxMethods {
+		p.Add("methods", Range, "There are %d methods: at most %d are allowed, and none means every method.", len(methods), MaxMethods)
+	}
+	for i, m := range methods {
+		switch {
+		case !methodForm.MatchString(m):
+			p.Add("methods", Malformed, "%q is not a method: use upper case, such as POST.", clip(m))
+		case m == "CONNECT":
+			p.Add("methods", Forbidden, "CONNECT asks for a tunnel, which a gateway does not open.")
+		case slices.Contains(methods[:i], m):
+			p.Add("methods", Duplicate, "The method %s is listed twice.", m)
+		}
+	}
+}
+
+// Conflict says whether some request would be answered equally well by both: the same path,
+// compared in the same way, and a method in common. An exact path beats a prefix and a longer prefix
+// a shorter one, so those live side by side.
+func Conflict(a, b *Endpoint) bool {
+	return a.Path == b.Path && a.Exact == b.Exact && overlap(a.Methods, b.Methods)
+}
+
+func overlap(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(a, func(m string) bool { return slices.Contains(b, m) })
+}
+
+func methodsText(methods []string) string {
+	if len(methods) == 0 {
+		return "every method"
+	}
+	return strings.Join(methods, ", ")
+}

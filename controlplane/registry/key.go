@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/internal/id"
+)
+
+// Key is what a caller presents, without its secret.
+type Key struct {
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	Prefix     string    `json:"prefix"`
+	Restricted bool      `json:"restricted"` // may call Endpoints only, even if that is none
+	Endpoints  []string  `json:"endpoints"`  // names
+	Expires    time.Time `json:"expire_time,omitzero"`
+	Revoked    time.Time `json:"revoke_time,omitzero"`
+	Created    time.Time `json:"create_time"`
+	Revision   int64     `json:"revision"`
+}
+
+// KeyFacts is what the rules of new keys need to know of the world.
+type KeyFacts struct {
+	Now        time.Time
+	NameTaken  bool
+	HashHolder string          // name of the key that has the same secret
+	Known      map[string]bool // which of Endpoints exist
+}
+
+// Check adds everything that is wrong with a new key to p. Endpoints are as they were asked for.
+func (k *Key) Check(p *Problems, facts KeyFacts) {
+	checkName(p, objectName, id.Key, k.Name)
+	if facts.NameTaken {
+		p.Add("name", Taken, "A key with the name %s exists.", k.Name)
+	}
+	if facts.HashHolder != "" {
+		p.Add("secret_sha256", Taken, "Key %s has this secret.", facts.HashHolder)
+	}
+	for i, e := range k.Endpoints {
+		switch field := fmt.Sprintf("endpoints[%d]", i); {
+		case !facts.Known[e]:
+			p.Add(field, Unknown, "There is no endpoint %q.", clip(e))
+		case slices.Contains(k.Endpoints[:i], e):
+			p.Add(field, Duplicate, "The endpoint %s is listed twice.", e)
+		}
+	}
+	if !k.Expires.IsZero() && !k.Expires.After(facts.Now) && !p.Has("expire_time") {
+		p.Add("expire_time", Range, "The key would expire at %s, which is past.", k.Expires.UTC().Format(time.RFC3339))
+	}
+}
+
+// Secret is a vendor credential without its value.
+type Secret struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Endpoints []string  `json:"endpoints"` // names of those that refer to it
+	Created   time.Time `json:"create_time"`
+	Updated   time.Time `json:"update_time"`
+	Revision  int64     `json:"revision"`
+}
+
+// MaxSecret is the longest credential in bytes.
+const MaxSecret = 64 << 10
+
+// CheckSecretName adds what is wrong with the name of a new secret.
+func CheckSecretName(p *Problems, name string, taken bool) {
+	checkName(p, objectName, id.Secret, name)
+	if taken {
+		p.Add("name", Taken, "A secret with the name %s exists: rotate it to replace its value.", name)
+	}
+}
+
+// CheckSecretValue adds what is wrong with a credential, without ever quoting it. A line end is
+// nearly always the one that an editor or `echo` left behind, and would make every request fail.
+func CheckSecretValue(p *Problems, value string) {
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	switch {
+	case value == "":
+		p.Add("value", Required, "Give the secret a value.")
+	case len(value) > MaxSecret:
+		p.Add("value", Range, "The value is longer than %d bytes.", MaxSecret)
+	case strings.HasSuffix(value, "\n"):
+		p.Add("value", Malformed, "The value ends with a line end, which cannot be sent in a header: send it without.")
+	case strings.ContainsFunc(value, control):
+		p.Add("value", Malformed, "The value has a line end or another control character in it, which cannot be sent in a header.")
+	}
+}

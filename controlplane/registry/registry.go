@@ -1,0 +1,127 @@
+// Package registry says what endpoints, keys, budgets and secrets are and what they may become. It
+// holds every rule that relates fields or objects to one another, and reports all that is wrong with
+// a change at once. It reads no database and no clock: what a rule needs to know of the world is
+// handed in as facts, so that the caller can collect them under the lock that keeps them true.
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+)
+
+// Codes of violations. They are part of the API.
+const (
+	Required  = "required"
+	Malformed = "invalid"
+	Reserved  = "reserved"
+	Taken     = "taken"
+	Unknown   = "unknown"
+	Range     = "out_of_range"
+	Duplicate = "duplicate"
+	Forbidden = "forbidden"
+)
+
+// Problems collects what is wrong with one change. The zero value has none.
+type Problems struct {
+	prefix string
+	list   []fault.Violation
+}
+
+// NewProblems collects under a field of the request, such as "endpoint"; empty for the request
+// itself.
+func NewProblems(prefix string) *Problems { return &Problems{prefix: prefix} }
+
+// Clone is a copy to which more can be added. A nil p gives an empty one.
+func (p *Problems) Clone() *Problems {
+	if p == nil {
+		return &Problems{}
+	}
+	return &Problems{p.prefix, slices.Clone(p.list)}
+}
+
+// Add notes that a field is wrong. The reason is a sentence that says what is wrong and what would
+// be right.
+func (p *Problems) Add(field, code, reason string, args ...any) {
+	if p.prefix != "" && field != "" {
+		field = p.prefix + "." + field
+	} else {
+		field = p.prefix + field
+	}
+	p.list = append(p.list, fault.Violation{Field: field, Code: code, Reason: fmt.Sprintf(reason, args...)})
+}
+
+// Has says whether a field was found wrong before, so that no second complaint follows from the
+// first.
+func (p *Problems) Has(field string) bool {
+	if p.prefix != "" {
+		field = p.prefix + "." + field
+	}
+	for _, v := range p.list {
+		if v.Field == field {
+			return true
+		}
+	}
+	return false
+}
+
+// Err is nil without problems. With nothing but taken names and paths it is already_exists, because
+// then the change is well formed and only comes too late; otherwise it is invalid_argument.
+func (p *Problems) Err(what string) error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	code := fault.AlreadyExists
+	for _, v := range p.list {
+		if v.Code != Taken {
+			code = fault.InvalidArgument
+		}
+	}
+	if len(p.list) == 1 {
+		return fault.New(code, "%s", p.list[0].Reason).WithViolations(p.list...)
+	}
+	return fault.New(code, "%d things are wrong with %s.", len(p.list), what).WithViolations(p.list...)
+}
+
+var (
+	endpointName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	objectName   = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+)
+
+// checkName also refuses a name in the form of an identifier, because every request that names an
+// object takes either.
+func checkName(p *Problems, form *regexp.Regexp, prefix id.Prefix, name string) {
+	switch {
+	case name == "":
+		p.Add("name", Required, "A name is required, by which it is shown and referred to.")
+	case !form.MatchString(name):
+		allowed := "lower-case letters, digits, hyphens, underscores and dots"
+		if form == endpointName {
+			allowed = "lower-case letters, digits and hyphens"
+		}
+		p.Add("name", Malformed, "The name %q is not valid: use 1 to 63 %s, with a letter or digit at both ends.", clip(name), allowed)
+	case id.Is(prefix, name):
+		p.Add("name", Reserved, "The name %q has the form of an identifier: choose another.", name)
+	}
+}
+
+// ETag changes with every write of an object.
+func ETag(id string, revision int64, updated time.Time) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", id, revision, updated.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// clip keeps foreign text in messages short.
+func clip(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

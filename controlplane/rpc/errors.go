@@ -1,0 +1,141 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+
+	"tollgate/internal/fault"
+)
+
+// codes is the only place where a kind of fault becomes a Connect code.
+var codes = map[fault.Kind]connect.Code{
+	fault.Internal:        connect.CodeInternal,
+	fault.Invalid:         connect.CodeInvalidArgument,
+	fault.Unauthenticated: connect.CodeUnauthenticated,
+	fault.Denied:          connect.CodePermissionDenied,
+	fault.NotFound:        connect.CodeNotFound,
+	fault.Exists:          connect.CodeAlreadyExists,
+	fault.Conflict:        connect.CodeAborted,
+	fault.Precondition:    connect.CodeFailedPrecondition,
+	fault.Exhausted:       connect.CodeResourceExhausted,
+	fault.Unavailable:     connect.CodeUnavailable,
+	fault.Timeout:         connect.CodeDeadlineExceeded,
+}
+
+// boundary is what every call passes: it bounds the time, catches panics, gives errors their public
+// form, and logs what is nobody's fault but ours.
+func boundary(log *slog.Logger) connect.UnaryInterceptorFunc {
+	return func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
+			ctx, cancel := context.WithTimeout(ctx, answerWithin)
+			defer cancel()
+			defer func() {
+				if v := recover(); v != nil {
+					if v == http.ErrAbortHandler { //nolint:errorlint // the server compares it so, too
+						panic(v)
+					}
+					log.ErrorContext(ctx, "call panicked", "procedure", req.Spec().Procedure,
+						"request_id", requestID(ctx), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+					res, err = nil, toConnect(ctx, fault.From(nil))
+				}
+			}()
+			if res, err = next(ctx, req); err == nil {
+				return res, nil
+			}
+			f := classify(ctx, err)
+			if f.Kind() == fault.Internal {
+				log.ErrorContext(ctx, "call failed", "procedure", req.Spec().Procedure, "request_id", requestID(ctx), "err", err)
+			} else {
+				log.InfoContext(ctx, "call refused", "procedure", req.Spec().Procedure, "request_id", requestID(ctx), "err", err)
+			}
+			return nil, toConnect(ctx, f)
+		}
+	}
+}
+
+// classify finds the fault in an error. The ends of contexts and refusals of the validator are no
+// faults by themselves.
+func classify(ctx context.Context, err error) *fault.Error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if v, ok := errors.AsType[*protovalidate.ValidationError](err); ok {
+		return shape(v)
+	}
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fault.New(fault.DeadlineExceeded, "The call did not finish in its time, or its caller went away. A change may or may not have been made.").WithCause(err)
+	}
+	return fault.From(err)
+}
+
+// shape gives the validator's violations our form.
+func shape(v *protovalidate.ValidationError) *fault.Error {
+	var all []fault.Violation
+	for _, one := range v.Violations {
+		field := protovalidate.FieldPathString(one.Proto.GetField())
+		rule := one.Proto.GetRuleId()
+		code := "invalid"
+		if strings.HasSuffix(rule, "required") || strings.HasSuffix(rule, "min_len") || strings.HasSuffix(rule, "min_items") {
+			code = "required"
+		}
+		reason := one.Proto.GetMessage()
+		if reason == "" {
+			reason = "breaks the rule " + rule
+		}
+		if field == "" {
+			reason = "The request: " + reason + "."
+		} else {
+			reason = field + ": " + reason + "."
+		}
+		all = append(all, fault.Violation{Field: field, Code: code, Reason: reason})
+	}
+	if len(all) == 1 {
+		return fault.New(fault.InvalidArgument, "%s", all[0].Reason).WithViolations(all...).WithCause(v)
+	}
+	return fault.New(fault.InvalidArgument, "%d things are wrong with the request.", len(all)).WithViolations(all...).WithCause(v)
+}
+
+// toConnect is the public form of a fault. Causes stay here.
+func toConnect(ctx context.Context, f *fault.Error) *connect.Error {
+	code, ok := codes[f.Kind()]
+	if !ok {
+		code = connect.CodeInternal
+	}
+	if errors.Is(ctx.Err(), context.Canceled) && f.Kind() == fault.Timeout {
+		code = connect.CodeCanceled
+	}
+	out := connect.NewError(code, errors.New(f.Message))
+	info := &errdetails.ErrorInfo{
+		Reason: string(f.Code), Domain: "tollgate",
+		Metadata: map[string]string{"hint": f.Hint, "request_id": requestID(ctx)},
+	}
+	if f.RetryAfter > 0 {
+		info.Metadata["retry_after_ms"] = strconv.FormatInt(f.RetryAfter.Milliseconds(), 10)
+	}
+	if d, err := connect.NewErrorDetail(info); err == nil {
+		out.AddDetail(d)
+	}
+	if len(f.Violations) == 0 {
+		return out
+	}
+	bad := &errdetails.BadRequest{}
+	for _, v := range f.Violations {
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+			Field: v.Field, Reason: v.Code, Description: v.Reason,
+		})
+	}
+	if d, err := connect.NewErrorDetail(bad); err == nil {
+		out.AddDetail(d)
+	}
+	return out
+}

@@ -1,0 +1,80 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
+	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
+	"tollgate/internal/fault"
+)
+
+// ledgerWithin bounds a question to the ledger, well inside the bound of the call that asks it.
+const ledgerWithin = 10 * time.Second
+
+// Ledger asks the ledger. The zero value has none to ask and says so.
+type Ledger struct {
+	accounts ledgerv1connect.AccountServiceClient
+	usage    ledgerv1connect.UsageServiceClient
+}
+
+// NewLedger makes a client of the ledger at a base URL; an empty one gives a Ledger with none to
+// ask.
+func NewLedger(client *http.Client, url, token string) *Ledger {
+	if url == "" {
+		return &Ledger{}
+	}
+	auth := connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			req.Header().Set("Authorization", "Bearer "+token)
+			return next(ctx, req)
+		}
+	}))
+	return &Ledger{ledgerv1connect.NewAccountServiceClient(client, url, auth), ledgerv1connect.NewUsageServiceClient(client, url, auth)}
+}
+
+func (l *Ledger) accountStates(ctx context.Context, accounts ...int64) (*ledgerv1.ListAccountStatesResponse, error) {
+	if l.accounts == nil {
+		return nil, noLedger()
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
+	defer cancel()
+	res, err := l.accounts.ListAccountStates(ctx, &ledgerv1.ListAccountStatesRequest{Accounts: accounts})
+	return res, ledgerFault(err)
+}
+
+func (l *Ledger) queryUsage(ctx context.Context, req *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
+	if l.usage == nil {
+		return nil, noLedger()
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
+	defer cancel()
+	res, err := l.usage.QueryUsage(ctx, req)
+	return res, ledgerFault(err)
+}
+
+func noLedger() error {
+	return fault.New(fault.UnavailableErr, "This control plane is not connected to a ledger.").
+		WithHint("Set ledger_url and ledger_token in the control plane's configuration.")
+}
+
+// ledgerFault says what a failure of the ledger means to our caller. What the ledger says about a
+// request is about ours, not about the caller's, so it stays in the log.
+func ledgerFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch code := connect.CodeOf(err); {
+	case code == connect.CodeUnauthenticated || code == connect.CodePermissionDenied:
+		return fault.New(fault.UnavailableErr, "The ledger refuses this control plane's token.").
+			WithHint("Give ledger_token of the control plane the value that the ledger has.").WithCause(err)
+	case code == connect.CodeInternal || code == connect.CodeInvalidArgument:
+		return fault.From(errors.New("ledger: " + err.Error()))
+	default:
+		return fault.New(fault.UnavailableErr, "The ledger cannot be reached.").WithCause(err)
+	}
+}

@@ -1,0 +1,201 @@
+package rpc_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tollgate/controlplane/fleet"
+	"tollgate/controlplane/rpc"
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
+	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
+	"tollgate/internal/testenv"
+)
+
+func mustPool(t *testing.T, cfg *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// books is a ledger that answers what it was given.
+type books struct {
+	states *ledgerv1.ListAccountStatesResponse
+	usage  *ledgerv1.QueryUsageResponse
+	asked  *ledgerv1.QueryUsageRequest
+	err    error
+}
+
+func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRequest) (*ledgerv1.ListAccountStatesResponse, error) {
+	return b.states, b.err
+}
+
+func (b *books) QueryUsage(_ context.Context, req *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
+	b.asked = proto.CloneOf(req)
+	return b.usage, b.err
+}
+
+const ledgerToken = "tgl_test"
+
+func withLedger(t *testing.T, token string) (*bundle, *books) {
+	t.Helper()
+	ledger := &books{}
+	mux := http.NewServeMux()
+	mux.Handle(ledgerv1connect.NewAccountServiceHandler(ledger))
+	mux.Handle(ledgerv1connect.NewUsageServiceHandler(ledger))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+ledgerToken {
+			_ = connect.NewErrorWriter().Write(w, r, connect.NewError(connect.CodeUnauthenticated, nil))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return setupWith(t, testenv.Postgres(t, migrate), rpc.NewLedger(server.Client(), server.URL, token)), ledger
+}
+
+// Guarantee: a budget's state is the ledger's; where the ledger has none for the current period,
+// nothing was spent.
+func TestBudgetState(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	ctx := t.Context()
+	_, _, g := b.seed()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	start, end := time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC) // Berlin's month
+	get := func() *controlv1.BudgetState {
+		return must[*controlv1.GetBudgetStateResponse](t)(b.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: "ci-month"})).GetState()
+	}
+	zero := &controlv1.BudgetState{
+		BudgetId: g.GetId(), Limit: usd(100, 0), Spent: usd(0, 0), Held: usd(0, 0), Remaining: usd(100, 0),
+		PeriodStart: timestamppb.New(start), PeriodEnd: timestamppb.New(end), AsOf: timestamppb.New(at),
+	}
+	ledger.states = &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: at.UnixMilli()}
+	if diff := cmp.Diff(zero, get(), protocmp.Transform()); diff != "" {
+		t.Errorf("nothing known (-want +got):\n%s", diff)
+	}
+	old := &ledgerv1.AccountState{Account: g.GetAccountId(), Start: 1, End: start.Unix(), LimitNanos: 100e9, SpentNanos: 99e9}
+	ledger.states = &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: at.UnixMilli(), States: []*ledgerv1.AccountState{old}}
+	if diff := cmp.Diff(zero, get(), protocmp.Transform()); diff != "" {
+		t.Errorf("last month's (-want +got):\n%s", diff)
+	}
+	ledger.states.States = []*ledgerv1.AccountState{{
+		Account: g.GetAccountId(), Start: start.Unix(), End: end.Unix(), LimitNanos: 10e9, SpentNanos: 12e9 + 1, HeldNanos: 5e8,
+	}}
+	want := proto.CloneOf(zero)
+	want.Limit, want.Spent, want.Held, want.Remaining = usd(10, 0), usd(12, 1), usd(0, 5e8), usd(-2, -1)
+	if diff := cmp.Diff(want, get(), protocmp.Transform()); diff != "" {
+		t.Errorf("spent (-want +got):\n%s", diff)
+	}
+	if _, err := b.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: "nope"}); connect.CodeOf(err) != connect.CodeNotFound {
+		t.Errorf("unknown: %v", err)
+	}
+}
+
+// Guarantee: usage carries names next to ids, its total is the sum of its rows, and what is not said
+// is filled in.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	ctx := t.Context()
+	e, k, _ := b.seed()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	ledger.usage = &ledgerv1.QueryUsageResponse{AsOfUnixMs: at.UnixMilli(), Rows: []*ledgerv1.UsageRow{
+		{KeyId: k.GetId(), EndpointId: e.GetId(), Requests: 3, Failed: 1, CostNanos: 24e9},
+		{KeyId: "key_gone", EndpointId: e.GetId(), Requests: 2, Abandoned: 1, CostNanos: 12e9},
+	}}
+	got := must[*controlv1.QueryUsageResponse](t)(b.usage.QueryUsage(ctx, &controlv1.QueryUsageRequest{
+		GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_KEY, controlv1.UsageDimension_USAGE_DIMENSION_ENDPOINT},
+		Key:     "ci-bot", Endpoint: "bria", FromDay: "2026-11-01",
+	}))
+	want := &controlv1.QueryUsageResponse{
+		Rows: []*controlv1.UsageRow{
+			{KeyId: k.GetId(), KeyName: "ci-bot", EndpointId: e.GetId(), EndpointName: "bria", Requests: 3, Failed: 1, Cost: usd(24, 0)},
+			{KeyId: "key_gone", EndpointId: e.GetId(), EndpointName: "bria", Requests: 2, Abandoned: 1, Cost: usd(12, 0)},
+		},
+		Total: &controlv1.UsageRow{Requests: 5, Failed: 1, Abandoned: 1, Cost: usd(36, 0)},
+		AsOf:  timestamppb.New(at),
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("usage (-want +got):\n%s", diff)
+	}
+	if ledger.asked.GetKeyId() != k.GetId() || ledger.asked.GetEndpointId() != e.GetId() || ledger.asked.GetFromDay() != "2026-11-01" ||
+		ledger.asked.GetToDay() < "2026-11-01" || len(ledger.asked.GetGroupBy()) != 2 {
+		t.Errorf("asked %v", ledger.asked)
+	}
+	for name, req := range map[string]*controlv1.QueryUsageRequest{
+		"no day": {FromDay: "2026-02-30"}, "backwards": {FromDay: "2026-11-02", ToDay: "2026-11-01"}, "form": {ToDay: "today"},
+		"twice": {GroupBy: []controlv1.UsageDimension{1, 1}}, "unset": {GroupBy: []controlv1.UsageDimension{0}},
+	} {
+		if _, err := b.usage.QueryUsage(ctx, req); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := b.usage.QueryUsage(ctx, &controlv1.QueryUsageRequest{Key: "nope"}); connect.CodeOf(err) != connect.CodeNotFound {
+		t.Errorf("unknown key: %v", err)
+	}
+}
+
+// Guarantee: a ledger that is not there, away, or refuses this control plane is unavailable; a broken
+// one is an internal error whose text stays here.
+func TestLedgerFailures(t *testing.T) {
+	t.Parallel()
+	ask := func(b *bundle) failure {
+		b.seed()
+		_, err := b.budgets.GetBudgetState(t.Context(), &controlv1.GetBudgetStateRequest{Budget: "ci-month"})
+		return failureOf(err)
+	}
+	unavailable := failure{Code: connect.CodeUnavailable, Reason: "unavailable"}
+	if got := ask(setup(t)); !cmp.Equal(got, unavailable) {
+		t.Errorf("none: %v", got)
+	}
+	wrong, _ := withLedger(t, "tgl_other")
+	if got := ask(wrong); !cmp.Equal(got, unavailable) {
+		t.Errorf("wrong token: %v", got)
+	}
+	away := setupWith(t, testenv.Postgres(t, migrate), rpc.NewLedger(http.DefaultClient, "http://127.0.0.1:1", ledgerToken))
+	if got := ask(away); !cmp.Equal(got, unavailable) {
+		t.Errorf("away: %v", got)
+	}
+	broken, ledger := withLedger(t, ledgerToken)
+	ledger.err = connect.NewError(connect.CodeInternal, context.Canceled)
+	if got := ask(broken); got.Code != connect.CodeInternal || got.Reason != "internal_error" {
+		t.Errorf("broken: %v", got)
+	}
+}
+
+// Guarantee: the fleet is told as the edges described themselves.
+func TestListNodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.seed()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	b.nodes = []fleet.Node{{Status: fleet.Behind, LastSeen: at, Heartbeat: &eventv1.Heartbeat{
+		Edge: "lon-1", Inc: 3, Epoch: 1, Revision: 2, Version: "v1", StartUnixMs: at.UnixMilli(), SpoolEvents: 4, SpoolAgeMs: 5,
+		Breakers: []*eventv1.BreakerState{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+	}}}
+	got := must[*controlv1.ListNodesResponse](t)(b.system.ListNodes(t.Context(), &controlv1.ListNodesRequest{}))
+	want := &controlv1.ListNodesResponse{Revision: 4, Nodes: []*controlv1.Node{{
+		Id: "lon-1", Incarnation: 3, Status: controlv1.NodeStatus_NODE_STATUS_BEHIND, Revision: 2, Epoch: 1, Version: "v1",
+		StartTime: timestamppb.New(at), LastSeenTime: timestamppb.New(at), SpoolEvents: 4, SpoolAgeMs: 5,
+		Breakers: []*controlv1.NodeBreaker{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+	}}}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("nodes (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,311 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/controlplane/registry"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+)
+
+const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.headers, e.forward,
+	e.key_header, e.free, e.price_nanos, e.price_version, e.timeout_ms, e.max_body_bytes,
+	e.forward_trace_context, e.revision, e.create_time, e.update_time`
+
+const (
+	selectEndpoint      = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = $1 OR e.name = $1`
+	selectEndpointPage  = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.name > $1 ORDER BY e.name LIMIT $2`
+	selectEndpointsLike = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE (e.path = $1 OR e.name = $2) AND e.id <> $3 ORDER BY e.name`
+	insertEndpoint      = `
+		INSERT INTO control.endpoint (id, name, path, exact, methods, targets, headers, forward,
+			key_header, free, price_nanos, price_version, timeout_ms, max_body_bytes,
+			forward_trace_context, revision, create_time, update_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+	updateEndpoint = `
+		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
+			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
+			price_version = $12, timeout_ms = $13, max_body_bytes = $14,
+			forward_trace_context = $15, revision = $16, create_time = $17, update_time = $18
+		WHERE id = $1`
+	deleteEndpoint        = `DELETE FROM control.endpoint WHERE id = $1`
+	selectKnownSecrets    = `SELECT s.id, s.name FROM control.secret s WHERE s.name = ANY($1) ORDER BY s.name`
+	deleteEndpointSecrets = `DELETE FROM control.endpoint_secret WHERE endpoint_id = $1`
+	insertEndpointSecrets = `INSERT INTO control.endpoint_secret (endpoint_id, secret_id) SELECT $1, unnest($2::text[])`
+	// Names are part of what the ledger and edges say in refusals.
+	touchBudgetsOfEndpoint = `
+		UPDATE control.budget SET revision = $2, update_time = $3 WHERE endpoint_id = $1
+		RETURNING account_id`
+	selectBudgetNames = `SELECT b.name FROM control.budget b WHERE b.endpoint_id = $1 ORDER BY b.name`
+	releaseKeys       = `
+		WITH gone AS (DELETE FROM control.key_endpoint WHERE endpoint_id = $1 RETURNING key_id)
+		UPDATE control.key SET revision = $2 WHERE id IN (SELECT gone.key_id FROM gone)
+		RETURNING shard`
+)
+
+func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
+	var e registry.Endpoint
+	var headers []byte
+	var timeoutMS int64
+	err := row.Scan(&e.ID, &e.Name, &e.Path, &e.Exact, &e.Methods, &e.Targets, &headers, &e.Forward,
+		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeoutMS, &e.MaxBodyBytes,
+		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated)
+	if err != nil {
+		return e, err
+	}
+	e.Timeout = time.Duration(timeoutMS) * time.Millisecond
+	return e, json.Unmarshal(headers, &e.Headers)
+}
+
+func endpointArgs(e *registry.Endpoint) ([]any, error) {
+	headers := e.Headers
+	if headers == nil {
+		headers = []registry.Header{}
+	}
+	raw, err := json.Marshal(headers)
+	if err != nil {
+		return nil, fmt.Errorf("headers of endpoint %s: %w", e.ID, err)
+	}
+	methods := e.Methods
+	if methods == nil {
+		methods = []string{}
+	}
+	return []any{
+		e.ID, e.Name, e.Path, e.Exact, methods, e.Targets, raw, int16(e.Forward),
+		e.KeyHeader, e.Price.Free, e.Price.PerRequest, e.PriceVersion, e.Timeout.Milliseconds(), e.MaxBodyBytes,
+		e.ForwardTraceContext, e.Revision, e.Created, e.Updated,
+	}, nil
+}
+
+// Endpoint finds an endpoint by id or name.
+func (s *Store) Endpoint(ctx context.Context, ref string) (registry.Endpoint, error) {
+	e, err := findEndpoint(ctx, s.pool, ref)
+	return e, translate(err)
+}
+
+func findEndpoint(ctx context.Context, db querier, ref string) (registry.Endpoint, error) {
+	return findOne(ctx, db, "endpoint", ref, selectEndpoint, scanEndpoint)
+}
+
+// findOne reads the one row that an id or a name stands for.
+func findOne[T any](ctx context.Context, db querier, kind, ref, sql string, scan pgx.RowToFunc[T]) (T, error) {
+	var none T
+	if strings.ContainsRune(ref, 0) {
+		return none, notFound(kind, ref) // the database has no text with a NUL in it
+	}
+	rows, err := db.Query(ctx, sql, ref)
+	if err != nil {
+		return none, fmt.Errorf("read %s: %w", kind, err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return none, notFound(kind, ref)
+	}
+	if err != nil {
+		return none, fmt.Errorf("read %s: %w", kind, err)
+	}
+	return v, nil
+}
+
+// list reads rows and names what they are in its error.
+func list[T any](ctx context.Context, db querier, what string, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	all, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	return all, nil
+}
+
+// Endpoints lists endpoints by name.
+func (s *Store) Endpoints(ctx context.Context, page Page) ([]registry.Endpoint, string, error) {
+	after, limit, err := page.open()
+	if err != nil {
+		return nil, "", err
+	}
+	all, err := list(ctx, s.pool, "endpoints", scanEndpoint, selectEndpointPage, after, limit)
+	if err != nil {
+		return nil, "", translate(err)
+	}
+	all, next := closePage(all, limit, func(e *registry.Endpoint) string { return e.Name })
+	return all, next, nil
+}
+
+// CreateEndpoint stores a new endpoint. What was found wrong with the request before goes into p.
+func (s *Store) CreateEndpoint(ctx context.Context, actor string, e registry.Endpoint, p *registry.Problems) (registry.Endpoint, error) {
+	e.Normalize()
+	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
+		e.ID = id.New(id.Endpoint)
+		secrets, err := c.checkEndpoint(ctx, &e, p.Clone())
+		if err != nil {
+			return err
+		}
+		e.Revision, e.PriceVersion, e.Created, e.Updated = c.revision, c.revision, c.now, c.now
+		if err := c.writeEndpoint(ctx, insertEndpoint, &e, secrets); err != nil {
+			return err
+		}
+		c.record("create", "endpoint", e.ID, nil, e)
+		return nil
+	})
+	return e, err
+}
+
+// UpdateEndpoint replaces the settings of the endpoint with e's id or, without one, e's name. An
+// empty etag skips the comparison.
+func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.Endpoint, etag string, p *registry.Problems) (registry.Endpoint, error) {
+	e.Normalize()
+	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
+		ref := e.ID
+		if ref == "" {
+			ref = e.Name
+		}
+		old, err := findEndpoint(ctx, c, ref)
+		if err != nil {
+			return err
+		}
+		if err := compareETag("endpoint", old.Name, etag, old.ETag()); err != nil {
+			return err
+		}
+		e.ID = old.ID
+		secrets, err := c.checkEndpoint(ctx, &e, p.Clone())
+		if err != nil {
+			return err
+		}
+		e.Revision, e.Created, e.Updated = c.revision, old.Created, c.now
+		if e.PriceVersion = old.PriceVersion; e.Price != old.Price {
+			e.PriceVersion = c.revision
+		}
+		if err := c.writeEndpoint(ctx, updateEndpoint, &e, secrets); err != nil {
+			return err
+		}
+		if e.Name != old.Name {
+			if err := c.renameEndpoint(ctx, e.ID); err != nil {
+				return err
+			}
+		}
+		c.record("update", "endpoint", e.ID, old, e)
+		return nil
+	})
+	return e, err
+}
+
+// checkEndpoint runs the rules and returns the ids of the secrets that e refers to. The problems it
+// gets are a copy, because a transaction may be run again.
+func (c *change) checkEndpoint(ctx context.Context, e *registry.Endpoint, p *registry.Problems) ([]string, error) {
+	var facts registry.EndpointFacts
+	// A text with a NUL in it names nothing that the database can hold, and asking would fail.
+	if !strings.ContainsRune(e.Path+e.Name, 0) {
+		others, err := list(ctx, c, "endpoints on the same path", scanEndpoint, selectEndpointsLike, e.Path, e.Name, e.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range others {
+			if o.Path == e.Path {
+				facts.SamePath = append(facts.SamePath, o)
+			}
+			facts.NameTaken = facts.NameTaken || o.Name == e.Name
+		}
+	}
+	secrets, err := list(ctx, c, "secrets", pgx.RowToStructByPos[named], selectKnownSecrets, e.SecretRefs())
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(secrets))
+	for i, s := range secrets {
+		ids[i] = s.ID
+		facts.Secrets = append(facts.Secrets, s.Name)
+	}
+	e.Check(p, facts)
+	return ids, p.Err("the endpoint")
+}
+
+func (c *change) writeEndpoint(ctx context.Context, sql string, e *registry.Endpoint, secrets []string) error {
+	args, err := endpointArgs(e)
+	if err != nil {
+		return err
+	}
+	var b pgx.Batch
+	b.Queue(sql, args...)
+	b.Queue(deleteEndpointSecrets, e.ID)
+	b.Queue(insertEndpointSecrets, e.ID, secrets)
+	if err := c.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("write endpoint: %w", err)
+	}
+	c.touch(contract.ConfigRoutes)
+	return nil
+}
+
+func (c *change) renameEndpoint(ctx context.Context, id string) error {
+	accounts, err := list(ctx, c, "budgets of endpoint", pgx.RowTo[int64], touchBudgetsOfEndpoint, id, c.revision, c.now)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		c.touch(contract.ConfigAccounts(contract.AccountShardOf(a)))
+	}
+	return nil
+}
+
+// DeleteEndpoint removes an endpoint, and takes it from the keys that were restricted to it. Budgets
+// of the endpoint hold it: what they limit must not vanish unnoticed.
+func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) error {
+	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
+		old, err := findEndpoint(ctx, c, ref)
+		if err != nil {
+			return err
+		}
+		if err := compareETag("endpoint", old.Name, etag, old.ETag()); err != nil {
+			return err
+		}
+		budgets, err := list(ctx, c, "budgets of endpoint", pgx.RowTo[string], selectBudgetNames, old.ID)
+		if err != nil {
+			return err
+		}
+		if len(budgets) > 0 {
+			return fault.New(fault.FailedPrecondition, "Endpoint %s has budgets: %s.", old.Name, names(budgets)).
+				WithHint("Delete its budgets first.")
+		}
+		shards, err := list(ctx, c, "keys of endpoint", pgx.RowTo[uint32], releaseKeys, old.ID, c.revision)
+		if err != nil {
+			return err
+		}
+		for _, shard := range shards {
+			c.touch(contract.ConfigKeys(shard))
+		}
+		var b pgx.Batch
+		b.Queue(deleteEndpointSecrets, old.ID)
+		b.Queue(deleteEndpoint, old.ID)
+		if err := c.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("delete endpoint: %w", err)
+		}
+		c.touch(contract.ConfigRoutes)
+		c.record("delete", "endpoint", old.ID, old, nil)
+		return nil
+	})
+}
+
+func compareETag(kind, name, given, stored string) error {
+	if given == "" || given == stored {
+		return nil
+	}
+	return fault.New(fault.StaleETag, "The %s %s was changed since its etag was read.", kind, name)
+}
+
+// names lists a few and counts the rest, so that a message stays one.
+func names(all []string) string {
+	const most = 10
+	if len(all) <= most {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
+}

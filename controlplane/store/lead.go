@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/internal/contract"
+	"tollgate/internal/pg"
+)
+
+// ErrNotLeader means that another process publishes.
+var ErrNotLeader = errors.New("another process publishes")
+
+const (
+	// The number is arbitrary; within the database it stands for "publishes the configuration".
+	tryLead     = `SELECT pg_try_advisory_lock(7305420915331)`
+	listen      = `LISTEN ` + Channel
+	deleteDirty = `DELETE FROM control.dirty WHERE subject = ANY($1) AND revision <= $2`
+	deleteOlder = `DELETE FROM control.dirty WHERE revision <= $1`
+	setPublish  = `UPDATE control.published SET epoch = $1, n = $2`
+	raiseEpoch  = `UPDATE control.revision SET epoch = greatest(epoch, $1) + 1 RETURNING epoch, n`
+	// Numbers given out in the lost history are in the ledger's books, so they must not come again.
+	skipAccounts = `SELECT setval('control.budget_account_id_seq', (SELECT s.last_value FROM control.budget_account_id_seq s) + 1000000)`
+)
+
+// Lead is the right to publish. It is an advisory lock on a connection of its own, and all that the
+// publisher reads and writes goes through that connection: whoever has lost the lock can read
+// nothing to publish. It is not safe for concurrent use.
+type Lead struct{ conn *pgx.Conn }
+
+// Lead takes the right to publish, or fails with ErrNotLeader at once.
+func (s *Store) Lead(ctx context.Context) (*Lead, error) {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("connect publisher: %w", err)
+	}
+	l := &Lead{conn}
+	var got bool
+	if err := conn.QueryRow(ctx, tryLead).Scan(&got); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("take publisher's lock: %w", err)
+	}
+	if !got {
+		l.Close()
+		return nil, ErrNotLeader
+	}
+	if _, err := conn.Exec(ctx, listen); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen for changes: %w", err)
+	}
+	return l, nil
+}
+
+// Close gives the right back.
+func (l *Lead) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = l.conn.Close(ctx) // the server ends a session whose client is gone
+}
+
+// Wait returns when a change was committed or the time has passed.
+func (l *Lead) Wait(ctx context.Context, most time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	_, err := l.conn.WaitForNotification(limited)
+	if err != nil && limited.Err() != nil && !l.conn.IsClosed() {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("wait for a change: %w", err)
+	}
+	return nil
+}
+
+// State reads how far the configuration and the stream are.
+func (l *Lead) State(ctx context.Context) (State, error) { return readState(ctx, l.conn) }
+
+// Done records that everything up to v has been published, of which subjects were dirty. Subjects
+// that changed again since stay dirty.
+func (l *Lead) Done(ctx context.Context, v contract.Version, subjects []string) error {
+	var b pgx.Batch
+	b.Queue(deleteDirty, subjects, v.Revision)
+	return l.finish(ctx, &b, v)
+}
+
+// DoneAll records that every subject has been published as of v.
+func (l *Lead) DoneAll(ctx context.Context, v contract.Version) error {
+	var b pgx.Batch
+	b.Queue(deleteOlder, v.Revision)
+	return l.finish(ctx, &b, v)
+}
+
+func (l *Lead) finish(ctx context.Context, b *pgx.Batch, v contract.Version) error {
+	b.Queue(setPublish, v.Epoch, v.Revision)
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil { // one implicit transaction
+		return fmt.Errorf("record publication: %w", err)
+	}
+	return nil
+}
+
+// NewEpoch begins an epoch above that of the database and of seen, because the stream holds values
+// of a history that the database does not know.
+func (l *Lead) NewEpoch(ctx context.Context, seen int64) (contract.Version, error) {
+	var v contract.Version
+	err := pg.InTx(ctx, l.conn, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, raiseEpoch, seen).Scan(&v.Epoch, &v.Revision); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, skipAccounts)
+		return err
+	})
+	if err != nil {
+		return v, fmt.Errorf("begin epoch: %w", err)
+	}
+	return v, nil
+}

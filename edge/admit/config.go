@@ -1,0 +1,56 @@
+package admit
+
+import (
+	"errors"
+	"time"
+)
+
+// Config says how patient a Book is.
+type Config struct {
+	// Wait is how long a request may wait for money.
+	Wait time.Duration `yaml:"wait"`
+	// Idle is how long unspent money is kept without a request for it.
+	Idle time.Duration `yaml:"idle"`
+	// Repeat is how often the ledger is told again what is held, whether or not it changed, and for
+	// how long its word is taken that a budget is used up.
+	Repeat time.Duration `yaml:"repeat"`
+	// Now is the clock that windows follow; nil for the system's.
+	Now func() time.Time `yaml:"-"`
+}
+
+// DefaultConfig is what suits most edges.
+func DefaultConfig() Config {
+	return Config{Wait: time.Second, Idle: 2 * time.Second, Repeat: 30 * time.Second}
+}
+
+// Validate checks that every duration is positive.
+func (c Config) Validate() error {
+	var errs []error
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"wait", c.Wait}, {"idle", c.Idle}, {"repeat", c.Repeat}} {
+		if d.value <= 0 {
+			errs = append(errs, errors.New(d.key+": must be longer than 0"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults fills what is not set, so that a test can name only what it is about.
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	if c.Wait <= 0 {
+		c.Wait = d.Wait
+	}
+	if c.Idle <= 0 {
+		c.Idle = d.Idle
+	}
+	if c.Repeat <= 0 {
+		c.Repeat = d.Repeat
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,104 @@
+package admit
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+)
+
+// Key is a caller's key. It never changes.
+type Key struct {
+	ID       string
+	Name     string
+	Accounts []*Account // of the key's own budgets
+
+	hash   [32]byte
+	expire int64 // Unix milliseconds; 0 for never
+	revoke int64 // Unix milliseconds; 0 if it was not
+	access access
+}
+
+// access is the endpoints that a key may call: their ids, each after a line end and all followed by
+// one. Keys with the same access share the text. The zero value allows every endpoint.
+type access unique.Handle[string]
+
+var anywhere access
+
+func accessTo(endpointIDs []string) access {
+	return access(unique.Make("\n" + strings.Join(endpointIDs, "\n") + "\n"))
+}
+
+func (a access) allows(endpointID string) bool {
+	if a == anywhere {
+		return true
+	}
+	list := unique.Handle[string](a).Value()
+	for {
+		i := strings.Index(list, endpointID)
+		if i < 0 || endpointID == "" {
+			return false
+		}
+		end := i + len(endpointID)
+		if i > 0 && list[i-1] == '\n' && list[end] == '\n' {
+			return true
+		}
+		list = list[i+1:]
+	}
+}
+
+// Allows says whether the key may call an endpoint.
+func (k *Key) Allows(endpointID string) bool { return k.access.allows(endpointID) }
+
+// Keys is every key, in shards that are replaced whole. Lookups take no lock. The zero value is
+// empty and ready.
+type Keys struct {
+	shards [contract.KeyShards]atomic.Pointer[shard]
+}
+
+// Lookup finds a key by the hash of its secret.
+func (k *Keys) Lookup(hash [32]byte) (*Key, bool) {
+	s := k.shards[contract.KeyShardOf(hash)].Load()
+	if s == nil {
+		return nil, false
+	}
+	return s.lookup(&hash)
+}
+
+// Len is the number of keys.
+func (k *Keys) Len() int {
+	n := 0
+	for i := range k.shards {
+		if s := k.shards[i].Load(); s != nil {
+			n += len(s.keys)
+		}
+	}
+	return n
+}
+
+// Authenticate finds the key whose secret was presented and checks that it may call the endpoint
+// now. No text of it says more of the secret than that it is not known.
+func (k *Keys) Authenticate(secret []byte, endpointID, endpointName string, now time.Time) (*Key, error) {
+	key, ok := k.Lookup(contract.KeyHash(secret))
+	if !ok {
+		return nil, fault.New(fault.KeyUnknown, "This key is not known.")
+	}
+	ms := now.UnixMilli()
+	switch {
+	case key.revoke != 0 && key.revoke <= ms:
+		return nil, fault.New(fault.KeyRevoked, "Key %s was revoked on %s.", key.Name, date(key.revoke))
+	case key.expire != 0 && key.expire <= ms:
+		return nil, fault.New(fault.KeyExpired, "Key %s expired on %s.", key.Name, date(key.expire))
+	case !key.Allows(endpointID):
+		return nil, fault.New(fault.KeyNotAllowed, "Key %s can't call endpoint %s.", key.Name, endpointName)
+	}
+	return key, nil
+}
+
+func date(ms int64) string {
+	return fmt.Sprintf("%s UTC", time.UnixMilli(ms).UTC().Format("2 January 2006 15:04"))
+}

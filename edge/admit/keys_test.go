@@ -1,0 +1,314 @@
+package admit
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+)
+
+// secretOf is the n-th secret of a test.
+func secretOf(n uint64) []byte { return fmt.Appendf(nil, "sk-test-%d", n) }
+
+func keyOf(n uint64, change ...func(*eventv1.ShardKey)) *eventv1.ShardKey {
+	hash := contract.KeyHash(secretOf(n))
+	k := &eventv1.ShardKey{Sha256: hash[:], Id: fmt.Sprintf("key_%d", n), Name: fmt.Sprintf("k%d", n)}
+	for _, c := range change {
+		c(k)
+	}
+	return k
+}
+
+// shardOf is the shard that key n falls into, with that key alone.
+func shardOf(k *eventv1.ShardKey) *eventv1.KeyShard {
+	return &eventv1.KeyShard{Shard: contract.KeyShardOf([32]byte(k.GetSha256())), Keys: []*eventv1.ShardKey{k}}
+}
+
+// Guarantee: each refusal says why, in order of what matters, and none says anything of the secret.
+func TestAuthenticate(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	ms := now.UnixMilli()
+	for name, c := range map[string]struct {
+		change func(*eventv1.ShardKey)
+		want   fault.Code
+		text   string
+	}{
+		"good":          {func(*eventv1.ShardKey) {}, "", ""},
+		"expires later": {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms + 1 }, "", ""},
+		"expired":       {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms }, fault.KeyExpired, "Key k1 expired on 22 November 2026 12:00 UTC."},
+		"revoked later": {func(k *eventv1.ShardKey) { k.RevokeUnixMs = ms + 1 }, "", ""},
+		"revoked":       {func(k *eventv1.ShardKey) { k.RevokeUnixMs, k.ExpireUnixMs = ms, ms }, fault.KeyRevoked, "Key k1 was revoked on 22 November 2026 12:00 UTC."},
+		"allowed":       {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2", "ep_1"} }, "", ""},
+		"not allowed":   {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2"} }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
+		"none allowed":  {func(k *eventv1.ShardKey) { k.Restricted = true }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
+	} {
+		var keys Keys
+		if err := keys.SetShard(shardOf(keyOf(1, c.change))); err != nil {
+			t.Fatal(err)
+		}
+		k, err := keys.Authenticate(secretOf(1), "ep_1", "bria", now)
+		if c.want == "" {
+			if err != nil || k.ID != "key_1" || k.Name != "k1" {
+				t.Errorf("%s: %v, %v", name, k, err)
+			}
+			continue
+		}
+		if f := fault.From(err); k != nil || f.Code != c.want || f.Message != c.text {
+			t.Errorf("%s: %v, %v", name, k, err)
+		}
+		if _, err := keys.Authenticate(secretOf(2), "ep_1", "bria", now); !errors.Is(err, fault.New(fault.KeyUnknown, "")) || strings.Contains(err.Error(), "sk-test") {
+			t.Errorf("unknown: %v", err)
+		}
+	}
+}
+
+// Guarantee: a key may call exactly the endpoints in its list, whatever their ids have in common.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	ids := rapid.SampledFrom([]string{"a", "aa", "aaa", "ab", "ba", "b", "abab", "x"})
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOf(ids).Draw(t, "list")
+		a := accessTo(list)
+		for _, id := range []string{"", "a", "aa", "aaa", "ab", "ba", "b", "abab", "x", "\n"} {
+			want := false
+			for _, l := range list {
+				want = want || l == id
+			}
+			if a.allows(id) != want {
+				t.Fatalf("%q allows %q: %v", list, id, !want)
+			}
+			if !anywhere.allows(id) {
+				t.Fatalf("an unrestricted key may not call %q", id)
+			}
+		}
+	})
+}
+
+// Guarantee: after any shards were set, exactly the keys of the newest of each are found, with all
+// their accounts; a shard that is wrong changes nothing.
+func TestShardsAreTheWholeTruth(t *testing.T) {
+	t.Parallel()
+	byShard := map[uint32][]uint64{}
+	for n := range uint64(8000) {
+		s := contract.KeyShardOf(contract.KeyHash(secretOf(n)))
+		byShard[s] = append(byShard[s], n)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var keys Keys
+		model := map[uint32]map[uint64]int{} // shard to key to number of accounts
+		for range rapid.IntRange(1, 12).Draw(t, "changes") {
+			n := uint32(rapid.IntRange(0, 3).Draw(t, "shard"))
+			in, now := &eventv1.KeyShard{Shard: n}, map[uint64]int{}
+			for _, k := range byShard[n] {
+				if !rapid.Bool().Draw(t, "in") {
+					continue
+				}
+				now[k] = rapid.IntRange(0, 2).Draw(t, "accounts")
+				in.Keys = append(in.Keys, keyOf(k, func(s *eventv1.ShardKey) {
+					for i := range now[k] {
+						subject := []string{"key " + s.GetName(), "team infra"}[i]
+						s.Accounts = append(s.Accounts, &eventv1.Account{Id: int64(k*10) + int64(i) + 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY, TimeZone: "Asia/Tokyo", Subject: subject})
+					}
+				}))
+			}
+			if len(in.Keys) > 0 && rapid.IntRange(0, 3).Draw(t, "bad") == 0 {
+				spoil(t, in)
+				if keys.SetShard(in) == nil {
+					t.Fatalf("accepted %v", in)
+				}
+				continue
+			}
+			if err := keys.SetShard(in); err != nil {
+				t.Fatal(err)
+			}
+			model[n] = now
+		}
+		total := 0
+		for s := range uint32(4) {
+			total += len(model[s])
+			for _, n := range byShard[s] {
+				k, ok := keys.Lookup(contract.KeyHash(secretOf(n)))
+				accounts, want := model[s][n]
+				if ok != want {
+					t.Fatalf("key %d found: %v", n, ok)
+				}
+				if !ok {
+					continue
+				}
+				if k.ID != fmt.Sprintf("key_%d", n) || k.Name != fmt.Sprintf("k%d", n) || len(k.Accounts) != accounts {
+					t.Fatalf("key %d = %+v", n, k)
+				}
+				for i, a := range k.Accounts {
+					if a.ID() != int64(n*10)+int64(i)+1 || a.Subject() != []string{"key " + k.Name, "team infra"}[i] {
+						t.Fatalf("account %+v of %s", a, k.Name)
+					}
+				}
+			}
+		}
+		if keys.Len() != total {
+			t.Fatalf("Len = %d; want %d", keys.Len(), total)
+		}
+	})
+}
+
+// spoil breaks a shard in one way.
+func spoil(t *rapid.T, in *eventv1.KeyShard) {
+	k := in.GetKeys()[rapid.IntRange(0, len(in.GetKeys())-1).Draw(t, "which")]
+	switch rapid.IntRange(0, 7).Draw(t, "how") {
+	case 0:
+		in.Shard = contract.KeyShards
+	case 1:
+		k.Sha256 = k.Sha256[:31]
+	case 2:
+		k.Sha256[0] ^= 0x80 // another shard
+	case 3:
+		in.Keys = append(in.Keys, k)
+	case 4:
+		k.Id = ""
+	case 5:
+		k.Restricted, k.EndpointIds = true, []string{"a\nb"}
+	case 6:
+		k.Accounts = append(k.Accounts, &eventv1.Account{Id: 1, TimeZone: "UTC"})
+	case 7:
+		k.Accounts = append(k.Accounts, &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY, TimeZone: "Nowhere"})
+	}
+}
+
+// Guarantee: keys are looked up while shards are replaced, and each lookup sees a whole shard.
+func TestLookupDuringReplacement(t *testing.T) {
+	t.Parallel()
+	var keys Keys
+	in := shardOf(keyOf(1))
+	if err := keys.SetShard(in); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(stop)
+		for range 2000 {
+			if err := keys.SetShard(in); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if k, err := keys.Authenticate(secretOf(1), "", "", time.Now()); err != nil || k.ID != "key_1" {
+					t.Errorf("%v, %v", k, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Guarantee: no shard, however wrong, does more than be refused.
+func FuzzSetShard(f *testing.F) {
+	f.Add(uint32(1), []byte("x"), "key_1", "name", "ep_1", int64(5), "UTC", int32(2))
+	f.Fuzz(func(t *testing.T, shard uint32, hash []byte, id, name, endpoint string, account int64, zone string, period int32) {
+		if len(hash) > 4 { // most hashes are right
+			sum := sha256.Sum256(hash)
+			hash, shard = sum[:], contract.KeyShardOf(sum)
+		}
+		in := &eventv1.KeyShard{Shard: shard, Keys: []*eventv1.ShardKey{{
+			Sha256: hash, Id: id, Name: name, Restricted: true, EndpointIds: []string{endpoint},
+			Accounts: []*eventv1.Account{{Id: account, TimeZone: zone, Period: eventv1.AccountPeriod(period), Subject: name}},
+		}}}
+		var keys Keys
+		if keys.SetShard(in) != nil {
+			return
+		}
+		k, ok := keys.Lookup([32]byte(hash))
+		if !ok || k.ID != id || k.Name != name || endpoint != "" && !k.Allows(endpoint) || k.Accounts[0].Subject() != name {
+			t.Errorf("%+v", k)
+		}
+		k.Accounts[0].windowAt(time.Unix(1_800_000_000, 0))
+	})
+}
+
+// million is a million keys with ids and names as they are in life. Each has a budget with budgets.
+func million(b *testing.B, budgets bool) (*Keys, [][32]byte, uint64) {
+	b.Helper()
+	const count = 1_000_000
+	hashes := make([][32]byte, count)
+	byShard := map[uint32][]int{}
+	for i := range hashes {
+		var seed [8]byte
+		binary.LittleEndian.PutUint64(seed[:], uint64(i))
+		hashes[i] = sha256.Sum256(seed[:])
+		s := contract.KeyShardOf(hashes[i])
+		byShard[s] = append(byShard[s], i)
+	}
+	before := heap()
+	keys := &Keys{}
+	for s := range maps.Keys(byShard) {
+		in := &eventv1.KeyShard{Shard: s}
+		for _, i := range byShard[s] {
+			k := &eventv1.ShardKey{Sha256: hashes[i][:], Id: id.New(id.Key), Name: fmt.Sprintf("service-%d", i), Restricted: true, EndpointIds: []string{"ep_01", "ep_02"}}
+			if budgets {
+				k.Accounts = []*eventv1.Account{{Id: int64(i + 1), Gen: 1, Version: 9, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_MONTH, TimeZone: "Europe/Berlin", Subject: "key " + k.GetName(), BudgetId: id.New(id.Budget), BudgetName: "b"}}
+			}
+			in.Keys = append(in.Keys, k)
+		}
+		if err := keys.SetShard(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return keys, hashes, heap() - before
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkMillionKeys(b *testing.B) {
+	for name, budgets := range map[string]bool{"plain": false, "each with a budget": true} {
+		b.Run(name, func(b *testing.B) {
+			keys, hashes, size := million(b, budgets)
+			perKey := float64(size) / float64(len(hashes))
+			secrets := make([][8]byte, len(hashes))
+			for i := range secrets {
+				binary.LittleEndian.PutUint64(secrets[i][:], uint64(i))
+			}
+			now := time.Now()
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i = (i + 7919) % len(hashes)
+				if _, err := keys.Authenticate(secrets[i][:], "ep_01", "bria", now); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(perKey, "B/key")
+			if perKey > 250 {
+				b.Errorf("%.0f bytes a key", perKey)
+			}
+		})
+	}
+}

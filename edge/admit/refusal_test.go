@@ -1,0 +1,158 @@
+package admit
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/money"
+)
+
+// Guarantee: while the ledger is silent a request waits no longer than it is told to, and those after
+// it do not wait at all; when the ledger is back, so is the money.
+func TestSilentLedger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(50 * money.Dollar)})
+		b := start(t, l, 1, func(_ *Config, k *link) { k.down.Store(true) })
+		begin := time.Now()
+		e := refused(t, b, fault.BudgetUnavailable, price, accountOf(1))
+		if d := time.Since(begin); d != time.Second || e.RetryAfter != time.Second {
+			t.Errorf("waited %s, retry after %s", d, e.RetryAfter)
+		}
+		begin = time.Now()
+		for range 100 {
+			mustRefuse(t, b, fault.BudgetUnavailable, price, accountOf(1))
+		}
+		if d := time.Since(begin); d > 0 {
+			t.Errorf("the next ones waited %s", d)
+		}
+		b.link.down.Store(false)
+		time.Sleep(time.Second)
+		mustHold(t, b, price, accountOf(1)).Settle(price)
+	})
+}
+
+// Guarantee: a caller that goes away does not wait on.
+func TestWaitEndsWithContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(50 * money.Dollar)})
+		b := start(t, l, 1, func(_ *Config, k *link) { k.down.Store(true) })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if h, err := b.Hold(ctx, []*Account{accountOf(1)}, price); h != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Hold = %v, %v", h, err)
+		}
+		line := b.lookup(windowOf(1))
+		if line.demand != 0 || line.waiting.Load() != 0 || len(line.waiters) != 0 {
+			t.Errorf("it is still waited for: %d", line.demand)
+		}
+	})
+}
+
+func windowOf(id int64) contract.Window {
+	w, _ := accountOf(id).windowAt(time.Now())
+	return w
+}
+
+// Guarantee: a used-up budget is refused without asking the ledger again, until its limit changes;
+// the refusal says what is left, what is needed and when it resets.
+func TestExhaustedIsRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(16 * money.Dollar)})
+		b := start(t, l, 1)
+		mustHold(t, b, price, accountOf(1)).Settle(price)
+		e := refused(t, b, fault.BudgetExhausted, price, accountOf(1))
+		want := "Key k1 has $4.00 left this month; this request needs $12.00."
+		if e.Message != want || !strings.Contains(e.Hint, "It resets 2000-02-01T00:00:00Z.") {
+			t.Errorf("%s / %s", e.Message, e.Hint)
+		}
+		before := l.asked
+		for range 100 {
+			mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		}
+		if l.asked != before {
+			t.Errorf("the ledger was asked %d times more", l.asked-before)
+		}
+		mustHold(t, b, 4*money.Dollar, accountOf(1)).Release() // there is enough for less
+
+		raise := func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.limits[1] += int64(price)
+			l.version++
+		}
+		raise()
+		b.Invalidate([]int64{1, 2})
+		mustHold(t, b, price, accountOf(1)).Settle(price)
+		mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+
+		// Lost, that message is made up for by the next snapshot of the account …
+		raise()
+		newer := accountOf(1)
+		newer.version = l.version
+		mustHold(t, b, price, newer).Settle(price)
+		mustRefuse(t, b, fault.BudgetExhausted, price, newer)
+
+		// … and by what the ledger says unasked or when it is told again what is held.
+		raise()
+		b.Apply([]*eventv1.GrantLine{l.answer(1, &eventv1.LeaseLine{Window: windowOf(1).ToProto()})})
+		mustHold(t, b, price, newer).Settle(price)
+		mustRefuse(t, b, fault.BudgetExhausted, price, newer)
+		raise()
+		time.Sleep(31 * time.Second)
+		mustHold(t, b, price, newer).Settle(price)
+	})
+}
+
+// Guarantee: where others hold the money, the refusal comes when the wait is over, and says that it
+// is worth trying again.
+func TestPendingEndsInRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(12 * money.Dollar)})
+		a, b := start(t, l, 1), start(t, l, 2)
+		pushTo(l, a, b)
+		h := mustHold(t, a, price, accountOf(1))
+		begin := time.Now()
+		e := refused(t, b, fault.BudgetExhausted, price, accountOf(1))
+		if d := time.Since(begin); d != time.Second || e.RetryAfter != time.Second {
+			t.Errorf("waited %s, retry after %s", d, e.RetryAfter)
+		}
+		if want := "Key k1 has $12.00 left this month, but other requests hold it; this request needs $12.00."; e.Message != want {
+			t.Error(e.Message)
+		}
+		waiting := newWaiting(t, b, price, accountOf(1))
+		time.Sleep(100 * time.Millisecond)
+		h.Release()
+		if err := <-waiting; err != nil {
+			t.Errorf("the refund did not reach it: %v", err)
+		}
+	})
+}
+
+// Guarantee: what the ledger does not know is not refused as used up.
+func TestUnknownWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{})
+		b := start(t, l, 1)
+		waiting := newWaiting(t, b, price, accountOf(1))
+		time.Sleep(100 * time.Millisecond)
+		l.mu.Lock()
+		l.limits[1] = int64(price)
+		l.mu.Unlock()
+		if err := <-waiting; err != nil {
+			t.Error(err)
+		}
+		mustRefuse(t, b, fault.BudgetUnavailable, price, accountOf(2))
+	})
+}

@@ -1,0 +1,146 @@
+package admit
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+)
+
+// shard is the keys of one shard, compact: one block of keys, one of accounts, one of text, and an
+// index by hash with open addressing.
+type shard struct {
+	index []uint32 // 1 + position in keys, or 0; a power of two long, at most half full
+	keys  []Key
+}
+
+func (s *shard) lookup(hash *[32]byte) (*Key, bool) {
+	mask := uint32(len(s.index) - 1)
+	for i := slot(hash) & mask; s.index[i] != 0; i = (i + 1) & mask {
+		if k := &s.keys[s.index[i]-1]; k.hash == *hash {
+			return k, true
+		}
+	}
+	return nil, false
+}
+
+// slot takes bits of the hash that do not name the shard.
+func slot(hash *[32]byte) uint32 {
+	return uint32(hash[2]) | uint32(hash[3])<<8 | uint32(hash[4])<<16 | uint32(hash[5])<<24
+}
+
+// SetShard replaces a shard: keys that are not in it do not exist from now on. A shard in which
+// anything is wrong is refused whole, and the one before it stays.
+func (k *Keys) SetShard(in *eventv1.KeyShard) error {
+	n := in.GetShard()
+	if n >= contract.KeyShards {
+		return fmt.Errorf("key shard %d does not exist", n)
+	}
+	s, err := newShard(in)
+	if err != nil {
+		return fmt.Errorf("key shard %d: %w", n, err)
+	}
+	k.shards[n].Store(s)
+	return nil
+}
+
+func newShard(in *eventv1.KeyShard) (*shard, error) {
+	count, accounts, text := len(in.GetKeys()), 0, 0
+	for _, k := range in.GetKeys() {
+		accounts += len(k.GetAccounts())
+		text += textOf(k)
+	}
+	b := builder{accounts: make([]Account, accounts), pointers: make([]*Account, 0, accounts)}
+	b.text.Grow(text)
+	s := &shard{
+		index: make([]uint32, 1<<bits.Len(uint(count)*2)),
+		keys:  make([]Key, count),
+	}
+	for i, from := range in.GetKeys() {
+		k := &s.keys[i]
+		if err := b.key(k, from); err != nil {
+			return nil, fmt.Errorf("key %q: %w", from.GetId(), err)
+		}
+		if contract.KeyShardOf(k.hash) != in.GetShard() {
+			return nil, fmt.Errorf("key %q belongs to shard %d", k.ID, contract.KeyShardOf(k.hash))
+		}
+		if other, ok := s.lookup(&k.hash); ok {
+			return nil, fmt.Errorf("keys %q and %q have the same hash", other.ID, k.ID)
+		}
+		mask := uint32(len(s.index) - 1)
+		at := slot(&k.hash) & mask
+		for s.index[at] != 0 {
+			at = (at + 1) & mask
+		}
+		s.index[at] = uint32(i + 1)
+	}
+	return s, nil
+}
+
+// builder fills the blocks of a shard. None of them grows, so that what points into them stays.
+type builder struct {
+	accounts []Account
+	pointers []*Account
+	text     strings.Builder
+}
+
+const subjectOfKey = "key "
+
+// textOf is how much text b.key will write.
+func textOf(k *eventv1.ShardKey) int {
+	n := len(k.GetId()) + len(subjectOfKey) + len(k.GetName())
+	for _, a := range k.GetAccounts() {
+		if a.GetSubject() != subjectOfKey+k.GetName() {
+			n += len(a.GetSubject())
+		}
+	}
+	return n
+}
+
+func (b *builder) key(k *Key, from *eventv1.ShardKey) error {
+	if len(from.GetSha256()) != len(k.hash) {
+		return fmt.Errorf("its hash has %d bytes, not %d", len(from.GetSha256()), len(k.hash))
+	}
+	if from.GetId() == "" {
+		return errors.New("it has no id")
+	}
+	k.hash = [32]byte(from.GetSha256())
+	k.ID = b.put(from.GetId())
+	subject := b.put(subjectOfKey + from.GetName())
+	k.Name = subject[len(subjectOfKey):]
+	k.expire, k.revoke = from.GetExpireUnixMs(), from.GetRevokeUnixMs()
+	if from.GetRestricted() {
+		for _, id := range from.GetEndpointIds() {
+			if strings.Contains(id, "\n") {
+				return fmt.Errorf("endpoint id %q has a line end in it", id)
+			}
+		}
+		k.access = accessTo(slices.Sorted(slices.Values(from.GetEndpointIds())))
+	}
+	first := len(b.pointers)
+	for _, from := range from.GetAccounts() {
+		a := &b.accounts[len(b.pointers)]
+		if err := a.read(from); err != nil {
+			return err
+		}
+		// The budget of a key is nearly always described by the key's own name.
+		if a.subject = subject; from.GetSubject() != subject {
+			a.subject = b.put(from.GetSubject())
+		}
+		b.pointers = append(b.pointers, a)
+	}
+	if len(b.pointers) > first {
+		k.Accounts = b.pointers[first:len(b.pointers):len(b.pointers)]
+	}
+	return nil
+}
+
+func (b *builder) put(s string) string {
+	at := b.text.Len()
+	b.text.WriteString(s)
+	return b.text.String()[at:]
+}

@@ -1,0 +1,99 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"tollgate/internal/bus"
+	"tollgate/internal/config"
+	"tollgate/internal/contract"
+	"tollgate/internal/seal"
+)
+
+// Config is everything an operator can set on an edge.
+type Config struct {
+	// Name of the edge, unique in the fleet and stable across restarts.
+	Name string `yaml:"name"`
+	// Listen is the address for traffic.
+	Listen string `yaml:"listen"`
+	// AdminListen is the address for metrics and probes; empty for none.
+	AdminListen string `yaml:"admin_listen"`
+	// DataDir keeps the spool and the last good configuration. Two edges never share one.
+	DataDir string     `yaml:"data_dir"`
+	NATS    bus.Config `yaml:"nats"`
+	// SealingKey opens vendor credentials; the control plane has the same one.
+	SealingKey config.Secret `yaml:"sealing_key"`
+	// AllowPrivateTargets lets targets be on loopback and private addresses.
+	AllowPrivateTargets bool `yaml:"allow_private_targets"`
+	// LeaseWait is how long a request waits for money from the ledger.
+	LeaseWait time.Duration `yaml:"lease_wait"`
+	// MaxBodyBytes limits request bodies where the endpoint does not; 0 for no limit.
+	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+	// HeaderTimeout is how long targets may take to answer where the endpoint does not say.
+	HeaderTimeout time.Duration `yaml:"header_timeout"`
+	// StreamIdle is the longest silence in the middle of an answer.
+	StreamIdle time.Duration `yaml:"stream_idle"`
+	// Drain is the time allowed for running requests when the edge stops.
+	Drain time.Duration `yaml:"drain"`
+	// SpoolMaxBytes limits what the spool keeps on disk.
+	SpoolMaxBytes int64 `yaml:"spool_max_bytes"`
+	// MaxInFlight limits how many requests are served at a time; 0 for no limit.
+	MaxInFlight int64 `yaml:"max_in_flight"`
+}
+
+// DefaultConfig is the whole story of defaults, but for what has none: the name and the sealing key.
+func DefaultConfig() Config {
+	return Config{
+		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
+		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
+		LeaseWait: time.Second, MaxBodyBytes: 1 << 30,
+		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
+		Drain: 30 * time.Second, SpoolMaxBytes: 4 << 30,
+	}
+}
+
+// Validate reports every problem at once, each naming its key.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(key+": "+format, args...))
+	}
+	if !contract.ValidEdgeName(c.Name) {
+		bad("name", "%q is not 1 to 63 letters, digits, - and _", c.Name)
+	}
+	for key, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen} {
+		if key == "admin_listen" && address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			bad(key, "%q is not host:port or :port", address)
+		}
+	}
+	if c.DataDir == "" {
+		bad("data_dir", "must be set")
+	}
+	if err := c.NATS.Validate(); err != nil {
+		bad("nats", "%w", err)
+	}
+	if _, err := seal.Parse(c.SealingKey.Reveal()); err != nil {
+		bad("sealing_key", "%w", err)
+	}
+	for key, d := range map[string]time.Duration{
+		"lease_wait": c.LeaseWait, "header_timeout": c.HeaderTimeout, "stream_idle": c.StreamIdle, "drain": c.Drain,
+	} {
+		if d <= 0 {
+			bad(key, "%s is not a positive duration", d)
+		}
+	}
+	for key, n := range map[string]int64{"max_body_bytes": c.MaxBodyBytes, "max_in_flight": c.MaxInFlight} {
+		if n < 0 {
+			bad(key, "%d is negative; 0 stands for no limit", n)
+		}
+	}
+	if c.SpoolMaxBytes <= 0 {
+		bad("spool_max_bytes", "%d is not positive", c.SpoolMaxBytes)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,286 @@
+// Package edge is the data plane: it forwards requests to targets, checks keys, holds and charges
+// money, and reports what happened. An edge starts and serves with everything else down if it has
+// served before on the same disk, and what it charged outlives it there until the ledger has it.
+//
+// This package wires the parts together and holds no rule of its own. It never reaches a database.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"tollgate/edge/admit"
+	"tollgate/edge/breaker"
+	"tollgate/edge/ledgerlink"
+	"tollgate/edge/metrics"
+	"tollgate/edge/proxy"
+	"tollgate/edge/routing"
+	"tollgate/edge/snapsync"
+	"tollgate/edge/spool"
+	"tollgate/internal/bus"
+	"tollgate/internal/contract"
+	"tollgate/internal/lifecycle"
+	"tollgate/internal/money"
+	"tollgate/internal/seal"
+)
+
+// Deps are what an edge gets from its process.
+type Deps struct {
+	Log *slog.Logger
+	// Bus are options of the connection to NATS, such as an embedded server.
+	Bus []nats.Option
+	// Getenv resolves ${env:NAME} in headers; nil finds nothing.
+	Getenv func(name string) (string, bool)
+	// Tracing makes spans; nil for none.
+	Tracing trace.TracerProvider
+}
+
+// Node is one edge. Make it with New; Run ends it.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	routes    *routing.Holder
+	keys      *admit.Keys
+	breakers  *breaker.Set
+	metrics   *metrics.Metrics
+	spool     *spool.Spool
+	publisher *spool.Publisher
+	conn      *bus.Conn
+	sync      *snapsync.Sync
+	link      *ledgerlink.Link
+	book      *admit.Book
+	client    *proxy.Client
+	gateway   *proxy.Gateway
+	server    *proxy.Server
+
+	traffic net.Listener
+	admin   net.Listener // nil for none
+	table   *routing.Table
+}
+
+// settleTime is what the parts behind the traffic have to bring the last spend to the ledger.
+const settleTime = 6 * time.Second
+
+// New opens the edge's disk and its listeners, and loads the configuration that it last served. It
+// waits for nobody: NATS, control plane and ledger may be away.
+func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Getenv == nil {
+		d.Getenv = func(string) (string, bool) { return "", false }
+	}
+	n := &Node{
+		cfg: cfg, log: d.Log.With("edge", cfg.Name), started: time.Now(),
+		routes: &routing.Holder{}, keys: &admit.Keys{}, metrics: metrics.New(),
+	}
+	n.breakers = breaker.New(n.log)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.release())
+		}
+	}()
+	key, err := seal.Parse(cfg.SealingKey.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	n.spool, err = spool.Open(spool.Options{
+		Dir: filepath.Join(cfg.DataDir, "spool"), Edge: cfg.Name, MaxBytes: cfg.SpoolMaxBytes, Log: n.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	if cfg.NATS.Name == "" {
+		cfg.NATS.Name = "tollgate-edge-" + cfg.Name
+	}
+	if n.conn, err = bus.Connect(cfg.NATS, n.log, d.Bus...); err != nil {
+		return nil, err
+	}
+	n.publisher = spool.NewPublisher(n.spool, n.publish, n.log)
+	if err := n.wireMoney(); err != nil {
+		return nil, err
+	}
+	n.wireConfiguration(key, d.Getenv)
+	n.wireTraffic(d.Tracing)
+	if err := n.listen(ctx); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) wireMoney() (err error) {
+	link := ledgerlink.DefaultConfig()
+	link.Edge, link.Inc = n.cfg.Name, n.spool.Inc()
+	if n.link, err = ledgerlink.New(link, n.conn, n.log); err != nil {
+		return err
+	}
+	lease := admit.DefaultConfig()
+	lease.Wait = n.cfg.LeaseWait
+	n.book = admit.NewBook(lease, n.link, n.log)
+	return nil
+}
+
+func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, bool)) {
+	cfg := snapsync.DefaultConfig()
+	cfg.Dir = n.cfg.DataDir
+	n.sync = snapsync.New(cfg, n.conn, key, n.routes, n.keys, getenv, n.log)
+	// A copy that cannot be read is no reason to stay down: the newest values come with NATS.
+	if err := n.sync.LoadFromDisk(); err != nil {
+		n.log.Warn("last good configuration is not usable", "err", err)
+	}
+	n.applied()
+}
+
+func (n *Node) wireTraffic(tracing trace.TracerProvider) {
+	var tracer trace.Tracer
+	if _, off := tracing.(noop.TracerProvider); tracing != nil && !off {
+		tracer = tracing.Tracer("tollgate/edge")
+	}
+	client := proxy.DefaultClientConfig()
+	client.AllowPrivate = n.cfg.AllowPrivateTargets
+	n.client = proxy.NewClient(client)
+	n.gateway = proxy.New(proxy.Config{
+		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
+		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
+	}, proxy.Deps{
+		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Keys: n.keys, Budgets: budgets{n.book}, Spool: n.spool, Breakers: n.breakers,
+		Upstream: n.client, Metrics: n.metrics, Tracer: tracer, Log: n.log,
+	})
+	n.server = proxy.NewServer(proxy.DefaultServerConfig(), n.gateway, n.log)
+	n.metrics.Watch(n.state)
+}
+
+func (n *Node) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if n.traffic, err = lc.Listen(ctx, "tcp", n.cfg.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if n.cfg.AdminListen == "" {
+		return nil
+	}
+	if n.admin, err = lc.Listen(ctx, "tcp", n.cfg.AdminListen); err != nil {
+		return fmt.Errorf("admin_listen: %w", err)
+	}
+	return nil
+}
+
+// Addr is where traffic is taken.
+func (n *Node) Addr() string { return n.traffic.Addr().String() }
+
+// AdminAddr is where metrics and probes are answered; empty for nowhere.
+func (n *Node) AdminAddr() string {
+	if n.admin == nil {
+		return ""
+	}
+	return n.admin.Addr().String()
+}
+
+// Run serves until ctx ends, then stops in an order that loses nothing: running requests end, money
+// that is left goes back, the last spend goes out and is confirmed, and only then NATS is left.
+func (n *Node) Run(ctx context.Context) error {
+	n.log.Info("edge starting", "listen", n.Addr(), "admin", n.AdminAddr(), "revision", n.sync.Applied().String())
+	parts := []lifecycle.Part{
+		{Name: "configuration", Run: n.sync.Run},
+		{Name: "ledger link", Run: func(ctx context.Context) error { return n.link.Run(ctx, n.book, n.publisher.Mark) }},
+		{Name: "spend publisher", Run: n.publisher.Run, Stop: n.drainSpend},
+		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
+		{Name: "heartbeat", Run: n.beat},
+	}
+	if n.admin != nil {
+		parts = append(parts, n.adminPart())
+	}
+	parts = append(parts, lifecycle.Part{
+		Name: "traffic",
+		Run:  func(context.Context) error { return n.server.Serve(n.traffic) },
+		Stop: n.drainTraffic,
+	})
+	err := lifecycle.Run(ctx, n.cfg.Drain+settleTime, parts...)
+	return errors.Join(err, n.release())
+}
+
+// drainTraffic leaves the parts behind it their time, also when requests need all of theirs. Cutting
+// off what is left then is what the configuration asks for, and no failure.
+func (n *Node) drainTraffic(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+	defer cancel()
+	left := n.gateway.InFlight()
+	err := n.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		n.log.Warn("requests were cut off by the end of the drain time", "at_begin", left)
+		return nil
+	}
+	return err
+}
+
+// returnLeases gives back what is unspent. The ledger also finds out from the end of the spool.
+func (n *Node) returnLeases(context.Context) error {
+	n.book.ReturnAll()
+	return nil
+}
+
+// drainSpend brings the last events to the ledger. What does not get there in time stays on disk and
+// is sent at the next start.
+func (n *Node) drainSpend(ctx context.Context) error {
+	if !n.conn.Connected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTime-time.Second)
+	defer cancel()
+	if err := n.publisher.Drain(ctx); err != nil {
+		events, _ := n.spool.Depth()
+		n.log.Warn("the ledger has not confirmed all spend; it stays on disk", "events", events, "err", err)
+	}
+	return nil
+}
+
+// release closes what New opened.
+func (n *Node) release() error {
+	var errs []error
+	for _, l := range []net.Listener{n.traffic, n.admin} {
+		if l != nil {
+			l.Close() // the server that served it may have done so
+		}
+	}
+	if n.client != nil {
+		n.client.Close()
+	}
+	if n.conn != nil {
+		n.conn.Close()
+	}
+	if n.spool != nil {
+		errs = append(errs, n.spool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// publish is a synchronous publish to a stream.
+func (n *Node) publish(ctx context.Context, subject, msgID string, data []byte) error {
+	_, err := n.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, jetstream.WithMsgID(msgID))
+	return err
+}
+
+// budgets lets the proxy see a book as what it needs of one.
+type budgets struct{ book *admit.Book }
+
+func (b budgets) Hold(ctx context.Context, accounts []*admit.Account, amount money.Nanos) (proxy.Hold, error) {
+	h, err := b.book.Hold(ctx, accounts, amount)
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}

@@ -1,0 +1,406 @@
+package edge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/edge"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/bus"
+	"tollgate/internal/config"
+	"tollgate/internal/contract"
+	"tollgate/internal/money"
+	"tollgate/internal/natsd"
+	"tollgate/internal/seal"
+	"tollgate/internal/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+const (
+	key      = "tgk_0123456789abcdefghijklmnopqrstuv"
+	price    = money.Dollar
+	patience = 15 * time.Second
+)
+
+// cloud is what an edge talks to: NATS with the streams, a control plane that has published, and a
+// ledger that grants what it is asked for up to a limit and books what it is sent.
+type cloud struct {
+	t      *testing.T
+	server *natsd.Server
+	conn   *bus.Conn
+
+	mu      sync.Mutex // guards what follows
+	limit   money.Nanos
+	granted map[int64]money.Nanos // by incarnation
+	events  map[int64][]*eventv1.SpendEvent
+}
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := &cloud{t: t, server: testenv.NATS(t), limit: 100 * money.Dollar, granted: map[int64]money.Nanos{}, events: map[int64][]*eventv1.SpendEvent{}}
+	conn, err := bus.Connect(bus.Config{URL: c.server.URL()}, testenv.Logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.conn = conn
+	t.Cleanup(conn.Close)
+	if err := conn.AwaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []jetstream.StreamConfig{
+		{Name: contract.StreamConfig, Subjects: []string{contract.ConfigSubjects}, MaxMsgsPerSubject: 1, AllowDirect: true},
+		{Name: contract.StreamFleet, Subjects: []string{contract.FleetSubjects}, MaxMsgsPerSubject: 1, Storage: jetstream.MemoryStorage},
+		{Name: contract.SpendStream(0), Subjects: []string{contract.SpendSubjects(0)}, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute},
+	} {
+		if _, err := conn.EnsureStream(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for subject, handle := range map[string]nats.MsgHandler{contract.Lease(0): c.lease, contract.SpendSubjects(0): c.book} {
+		if _, err := conn.NATS().Subscribe(subject, handle); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (c *cloud) lease(msg *nats.Msg) {
+	var in eventv1.LeaseRequest
+	if err := proto.Unmarshal(msg.Data, &in); err != nil {
+		c.t.Error(err)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := &eventv1.LeaseReply{Inc: in.GetInc(), LedgerUnixMs: time.Now().UnixMilli()}
+	for _, l := range in.GetLines() {
+		wanted := money.Nanos(l.GetUsed() + l.GetReturned() + max(l.GetNeed(), l.GetWant()))
+		g := &eventv1.GrantLine{Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: int64(c.limit), LimitVersion: 1}
+		if wanted > c.limit {
+			wanted, g.State = c.limit, eventv1.LeaseState_LEASE_STATE_EXHAUSTED
+		}
+		c.granted[in.GetInc()] = max(c.granted[in.GetInc()], wanted)
+		g.GrantedTotal = int64(c.granted[in.GetInc()])
+		out.Lines = append(out.Lines, g)
+	}
+	data, err := proto.Marshal(out)
+	if err == nil {
+		err = msg.Respond(data)
+	}
+	if err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *cloud) book(msg *nats.Msg) {
+	var in eventv1.SpendBatch
+	if err := proto.Unmarshal(msg.Data, &in); err != nil {
+		c.t.Error(err)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := uint64(len(c.events[in.GetInc()]))
+	for i, e := range in.GetEvents() {
+		if in.GetFirstSeq()+uint64(i) == have+1 {
+			have++
+			c.events[in.GetInc()] = append(c.events[in.GetInc()], e)
+		}
+	}
+	data, err := proto.Marshal(&eventv1.EdgeControl{Inc: in.GetInc(), Marks: []*eventv1.Mark{{Inc: in.GetInc(), Hwm: have, Epoch: 1}}})
+	if err == nil {
+		err = c.conn.NATS().Publish(contract.EdgeControl(in.GetEdge()), data)
+	}
+	if err != nil {
+		c.t.Error(err)
+	}
+}
+
+// spent is what was booked, and whether every incarnation has ended.
+func (c *cloud) spent() (cost money.Nanos, requests int, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ended = true
+	for _, events := range c.events {
+		for _, e := range events {
+			cost += money.Nanos(e.GetCostNanos())
+			if e.GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+				requests++
+			}
+		}
+		if n := len(events); n == 0 || events[n-1].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+			ended = false
+		}
+	}
+	return cost, requests, ended
+}
+
+// publish publishes a revision in the order in which the control plane does.
+func (c *cloud) publish(revision int64, target string) {
+	c.t.Helper()
+	hash := contract.KeyHash([]byte(key))
+	shard := contract.KeyShardOf(hash)
+	account := &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(c.limit), Version: 1, Subject: "key ci-bot"}
+	for _, v := range []struct {
+		subject string
+		m       proto.Message
+	}{
+		{contract.ConfigKeys(shard), &eventv1.KeyShard{Shard: shard, Keys: []*eventv1.ShardKey{{Sha256: hash[:], Id: "key_1", Name: "ci-bot", Accounts: []*eventv1.Account{account}}}}},
+		{contract.ConfigRoutes, &eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{{
+			Id: "ep_1", Name: "bria", Path: "/bria", Targets: []string{target}, PriceNanos: int64(price), PriceVersion: revision,
+			Headers: []*eventv1.RouteHeader{{Name: "X-Token", Value: "${env:TOKEN}"}},
+		}}}},
+		{contract.ConfigHead, &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}},
+	} {
+		data, err := contract.Encode(contract.Version{Epoch: 1, Revision: revision}, v.m)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if _, err := c.conn.JetStream().Publish(c.t.Context(), v.subject, data); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// heartbeat is the newest one of the edge.
+func (c *cloud) heartbeat() (*eventv1.Heartbeat, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	stream, err := c.conn.JetStream().Stream(ctx, contract.StreamFleet)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, contract.Fleet("lon-1"))
+	if err != nil {
+		return nil, err
+	}
+	h := new(eventv1.Heartbeat)
+	return h, proto.Unmarshal(msg.Data, h)
+}
+
+// settings of an edge that looks for NATS at url.
+func settings(t *testing.T, url string) edge.Config {
+	t.Helper()
+	cfg := edge.DefaultConfig()
+	cfg.Name, cfg.Listen, cfg.AdminListen = "lon-1", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.DataDir, cfg.NATS.URL = t.TempDir(), url
+	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
+	cfg.Drain = 5 * time.Second
+	return cfg
+}
+
+// running is an edge that runs.
+type running struct {
+	*edge.Node
+	t    *testing.T
+	stop func()
+}
+
+func start(t *testing.T, cfg edge.Config) *running {
+	t.Helper()
+	n, err := edge.New(t.Context(), cfg, edge.Deps{
+		Log:    testenv.Logger(t),
+		Getenv: func(name string) (string, bool) { return "from-env", name == "TOKEN" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	r := &running{Node: n, t: t}
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+
+func call(addr, path, secret string) (status int, body string, h http.Header, err error) {
+	r, err := http.NewRequest(http.MethodPost, "http://"+addr+path, strings.NewReader("{}"))
+	if err != nil {
+		return 0, "", nil, err
+	}
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(raw), resp.Header, err
+}
+
+// ready waits until the edge says that it is.
+func (r *running) ready() {
+	r.t.Helper()
+	testenv.Eventually(r.t, patience, func() error {
+		resp, err := client.Get("http://" + r.AdminAddr() + "/-/readyz")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("status %d", resp.StatusCode)
+		}
+		return nil
+	})
+}
+
+// Guarantee: a request through an edge is charged in the ledger, and a stop brings everything there,
+// with CLOSE as the last word.
+func TestOneEdge(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	upstream := testenv.Vendor(t)
+	r := start(t, settings(t, c.server.URL()))
+
+	if status, body, _, err := call(r.Addr(), "/bria", key); err != nil || status != 503 || !strings.Contains(body, "snapshot_missing") {
+		t.Errorf("without a configuration: %d %s %v", status, body, err)
+	}
+	c.publish(1, upstream.URL)
+	r.ready()
+	for i := range 3 {
+		status, body, h, err := call(r.Addr(), "/bria/v1", key)
+		if err != nil || status != 200 {
+			t.Fatalf("request %d: %d %s %v", i, status, body, err)
+		}
+		if cost, left := h.Get("X-Tollgate-Cost"), h.Get("X-Tollgate-Budget-Remaining"); cost != "1.00" || left != (99*price-money.Nanos(i)*price).String() {
+			t.Errorf("request %d cost %s and left %s", i, cost, left)
+		}
+	}
+	if status, _, _, err := call(r.Addr(), "/bria", "tgk_wrong"); err != nil || status != 401 {
+		t.Errorf("a wrong key: %d %v", status, err)
+	}
+	testenv.Eventually(t, patience, func() error {
+		if cost, requests, _ := c.spent(); cost != 3*price || requests != 3 {
+			return fmt.Errorf("booked %s of %d requests", cost, requests)
+		}
+		return nil
+	})
+
+	resp, err := client.Get("http://" + r.AdminAddr() + "/-/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`tollgate_edge_requests_total{class="2xx",endpoint="bria"} 3`, `tollgate_edge_requests_total{class="4xx",endpoint="bria"} 1`,
+		`tollgate_edge_refused_total{code="key_unknown"} 1`, `tollgate_edge_config_revision 1`, `tollgate_edge_ready 1`,
+		`tollgate_edge_spend_nanos_total{endpoint="bria"} 3e+09`,
+	} {
+		if !strings.Contains(string(text), line) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
+
+	r.stop()
+	if cost, requests, ended := c.spent(); cost != 3*price || requests != 3 || !ended {
+		t.Errorf("after the stop: %s of %d requests, ended %t", cost, requests, ended)
+	}
+}
+
+// Guarantee: an edge tells the fleet which revision it serves soon after it does, and of breakers,
+// spool and environment.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	r := start(t, settings(t, c.server.URL()))
+	for revision := range int64(3) {
+		c.publish(revision+1, testenv.Vendor(t).URL)
+		testenv.Eventually(t, time.Second+patience/3, func() error {
+			h, err := c.heartbeat()
+			switch {
+			case err != nil:
+				return err
+			case h.GetRevision() != revision+1 || h.GetEpoch() != 1:
+				return fmt.Errorf("revision %d.%d", h.GetEpoch(), h.GetRevision())
+			case h.GetAddress() != r.Addr() || h.GetInc() == 0 || h.GetVersion() == "" || h.GetStartUnixMs() == 0 || len(h.GetMissingEnv()) > 0:
+				return fmt.Errorf("heartbeat %v", h)
+			}
+			return nil
+		})
+	}
+}
+
+// Guarantee: an edge that has served before starts and serves with everything else down, as far as no
+// money is needed, and says so where it is.
+func TestColdStart(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	upstream := testenv.Vendor(t)
+	cfg := settings(t, c.server.URL())
+	r := start(t, cfg)
+	c.publish(1, upstream.URL)
+	r.ready()
+	if status, body, _, err := call(r.Addr(), "/bria", key); err != nil || status != 200 {
+		t.Fatalf("%d %s %v", status, body, err)
+	}
+	r.stop()
+
+	cfg.NATS.URL = "nats://127.0.0.1:1"
+	cfg.LeaseWait = 50 * time.Millisecond
+	r = start(t, cfg)
+	r.ready()
+	if status, _, _, err := call(r.Addr(), "/bria", "tgk_wrong"); err != nil || status != 401 {
+		t.Errorf("a wrong key: %d %v", status, err)
+	}
+	if status, body, h, err := call(r.Addr(), "/bria", key); err != nil || status != 503 || !strings.Contains(body, "budget_unavailable") || h.Get("Retry-After") == "" {
+		t.Errorf("without a ledger: %d %s %v", status, body, err)
+	}
+}
+
+// Guarantee: what cannot work is refused before anything is opened, all of it at once.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	good := settings(t, "nats://127.0.0.1:1")
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	bad := edge.Config{Name: "a b", Listen: "4000", AdminListen: "x", MaxBodyBytes: -1, SealingKey: "short"}
+	err := bad.Validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:"} {
+		if !strings.Contains(err.Error(), key) {
+			t.Errorf("%s is not named in %v", key, err)
+		}
+	}
+	if strings.Contains(err.Error(), "short") {
+		t.Error("the sealing key is shown")
+	}
+	if _, err := edge.New(t.Context(), bad, edge.Deps{}); err == nil {
+		t.Error("an edge was made of it")
+	}
+	taken := good
+	r := start(t, good)
+	taken.Listen, taken.DataDir = r.Addr(), t.TempDir()
+	if _, err := edge.New(t.Context(), taken, edge.Deps{}); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("an address that is taken: %v", err)
+	}
+}

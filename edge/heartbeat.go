@@ -1,0 +1,107 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/edge/breaker"
+	"tollgate/edge/metrics"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/telemetry"
+)
+
+// lookEvery is how often the edge looks for a new configuration, and so the shortest time between
+// two heartbeats.
+const lookEvery = 100 * time.Millisecond
+
+// beat describes the edge to the fleet every two seconds, and as soon as it serves another
+// configuration. NATS may be away: the next heartbeat says the same.
+func (n *Node) beat(ctx context.Context) error {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var sent time.Time
+	var told contract.Version
+	for {
+		n.applied()
+		version, now := n.sync.Applied(), time.Now()
+		if version != told || now.Sub(sent) >= contract.HeartbeatEvery {
+			if err := n.heartbeat(version, now); err != nil {
+				n.log.Debug("heartbeat not sent", "err", err)
+			} else {
+				told = version
+			}
+			sent = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		}
+	}
+}
+
+func (n *Node) heartbeat(version contract.Version, now time.Time) error {
+	if !n.conn.Connected() {
+		return nil
+	}
+	events, age := n.spool.Depth()
+	h := &eventv1.Heartbeat{
+		Edge: n.cfg.Name, Inc: n.spool.Inc(), Epoch: version.Epoch, Revision: version.Revision,
+		Version: telemetry.Version(), StartUnixMs: n.started.UnixMilli(), SentUnixMs: now.UnixMilli(),
+		SpoolEvents: events, SpoolAgeMs: age.Milliseconds(), Address: n.Addr(),
+	}
+	if table := n.routes.Current(); table != nil {
+		h.MissingEnv = table.MissingEnv()
+	}
+	for _, s := range n.breakers.States() {
+		h.Breakers = append(h.Breakers, &eventv1.BreakerState{Target: s.Target, State: stateText(s)})
+	}
+	data, err := proto.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return n.conn.NATS().Publish(contract.Fleet(n.cfg.Name), data)
+}
+
+func stateText(s breaker.State) string {
+	if s.HalfOpen {
+		return "half-open"
+	}
+	return "open"
+}
+
+// applied makes what hangs on the table follow it: the breakers of targets and the counters of
+// endpoints. A target that has no breaker yet is simply tried.
+func (n *Node) applied() {
+	table := n.routes.Current()
+	if table == nil || table == n.table {
+		return
+	}
+	n.table = table
+	targets, names := map[string]breaker.Settings{}, map[string]bool{}
+	for _, e := range table.Endpoints() {
+		names[e.Name] = true
+		for _, t := range e.Targets {
+			targets[t.URL] = breaker.DefaultSettings()
+		}
+	}
+	n.breakers.Sync(targets)
+	n.metrics.Forget(func(name string) bool { return names[name] })
+}
+
+// state is what a scrape is told.
+func (n *Node) state() metrics.State {
+	version := n.sync.Applied()
+	events, age := n.spool.Depth()
+	s := metrics.State{
+		Ready: n.gateway.Ready() == nil, Epoch: version.Epoch, Revision: version.Revision,
+		Keys: n.keys.Len(), SpoolEvents: events, SpoolAge: age,
+	}
+	for _, b := range n.breakers.States() {
+		s.Breakers = append(s.Breakers, metrics.Breaker{Target: b.Target, HalfOpen: b.HalfOpen})
+	}
+	return s
+}

@@ -1,0 +1,133 @@
+// Package metrics holds the counters of an edge and answers a scrape of them. What every request
+// counts is bound to its labels once, so that counting costs no lookup; labels come from closed sets:
+// endpoints, status classes and codes of the catalogue, never keys or paths.
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are the instruments of one edge.
+type Metrics struct {
+	InFlight prometheus.Gauge
+	Panics   prometheus.Counter
+	Nowhere  *Endpoint // requests that matched no endpoint
+
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	spend    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+
+	endpoints sync.Map // of name to *Endpoint
+	codes     sync.Map // of fault code to prometheus.Counter
+}
+
+// Endpoint is what the requests of one endpoint count.
+type Endpoint struct {
+	Spend prometheus.Counter // nano-dollars
+
+	classes  [6]prometheus.Counter // by first digit of the status; 0 for none
+	duration prometheus.Observer
+}
+
+// buckets reach from what the gateway itself takes to the longest streams.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+
+// New makes the instruments.
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		InFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_edge_in_flight", Help: "Requests being served.",
+		}),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_edge_panics_total", Help: "Requests that failed by a bug of the edge.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_requests_total", Help: "Requests by endpoint and class of the status sent.",
+		}, []string{"endpoint", "class"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tollgate_edge_request_duration_seconds", Help: "From the request's headers to the end of its answer.", Buckets: buckets,
+		}, []string{"endpoint"}),
+		spend: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_spend_nanos_total", Help: "Charged, in billionths of a US dollar.",
+		}, []string{"endpoint"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_refused_total", Help: "Requests that the edge answered with an error of its own, by code.",
+		}, []string{"code"}),
+	}
+	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.refused,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.Nowhere = m.Endpoint("")
+	return m
+}
+
+// Endpoint is what an endpoint's requests count. It costs a lookup by name.
+func (m *Metrics) Endpoint(name string) *Endpoint {
+	if e, ok := m.endpoints.Load(name); ok {
+		return e.(*Endpoint) //nolint:forcetypeassert // nothing else is stored
+	}
+	e := &Endpoint{Spend: m.spend.WithLabelValues(name), duration: m.duration.WithLabelValues(name)}
+	for i := range e.classes {
+		class := "none" // the caller was gone before there was an answer
+		if i > 0 {
+			class = strconv.Itoa(i) + "xx"
+		}
+		e.classes[i] = m.requests.WithLabelValues(name, class)
+	}
+	kept, _ := m.endpoints.LoadOrStore(name, e)
+	return kept.(*Endpoint) //nolint:forcetypeassert // nothing else is stored
+}
+
+// Forget drops the series of endpoints that keep refuses, when the configuration has changed.
+func (m *Metrics) Forget(keep func(name string) bool) {
+	m.endpoints.Range(func(k, _ any) bool {
+		name := k.(string) //nolint:forcetypeassert // nothing else is stored
+		if name == "" || keep(name) {
+			return true
+		}
+		m.endpoints.Delete(name)
+		labels := prometheus.Labels{"endpoint": name}
+		m.requests.DeletePartialMatch(labels)
+		m.duration.DeletePartialMatch(labels)
+		m.spend.DeletePartialMatch(labels)
+		return true
+	})
+}
+
+// Done counts a request that is over.
+func (e *Endpoint) Done(status int, took time.Duration) {
+	class := status / 100
+	if class < 0 || class >= len(e.classes) {
+		class = 0
+	}
+	e.classes[class].Inc()
+	e.duration.Observe(took.Seconds())
+}
+
+// Refused counts an error of the edge's own.
+func (m *Metrics) Refused(code string) {
+	c, ok := m.codes.Load(code)
+	if !ok {
+		c, _ = m.codes.LoadOrStore(code, m.refused.WithLabelValues(code))
+	}
+	c.(prometheus.Counter).Inc() //nolint:forcetypeassert // nothing else is stored
+}
+
+// Handler answers scrapes.
+func (m *Metrics) Handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorLog: errorLog{log}})
+}
+
+type errorLog struct{ log *slog.Logger }
+
+func (l errorLog) Println(v ...any) { l.log.Error("metrics could not be written", "err", v) }

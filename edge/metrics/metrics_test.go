@@ -1,0 +1,99 @@
+package metrics_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tollgate/edge/metrics"
+)
+
+func scrape(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/-/metrics", nil))
+	body, err := io.ReadAll(w.Body)
+	if err != nil || w.Code != 200 {
+		t.Fatalf("%d %v", w.Code, err)
+	}
+	return string(body)
+}
+
+// Guarantee: every request is counted once, by endpoint and class, from any number of goroutines.
+func TestCounting(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				e := m.Endpoint("bria")
+				e.Done(204, time.Millisecond)
+				e.Spend.Add(5)
+				m.Refused("key_unknown")
+			}
+			m.Nowhere.Done(404, time.Millisecond)
+			m.Endpoint("bria").Done(0, time.Second)
+			m.Endpoint("bria").Done(999, time.Second)
+		})
+	}
+	wg.Wait()
+	text := scrape(t, m)
+	for _, line := range []string{
+		`tollgate_edge_requests_total{class="2xx",endpoint="bria"} 400`,
+		`tollgate_edge_requests_total{class="none",endpoint="bria"} 8`,
+		`tollgate_edge_requests_total{class="4xx",endpoint=""} 4`,
+		`tollgate_edge_request_duration_seconds_count{endpoint="bria"} 408`,
+		`tollgate_edge_spend_nanos_total{endpoint="bria"} 2000`,
+		`tollgate_edge_refused_total{code="key_unknown"} 400`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+}
+
+// Guarantee: endpoints that no longer exist leave no series behind, and come back at 0.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	m.Endpoint("old").Done(200, time.Second)
+	m.Endpoint("new").Done(200, time.Second)
+	m.Forget(func(name string) bool { return name == "new" })
+	if text := scrape(t, m); strings.Contains(text, `"old"`) || !strings.Contains(text, `"new"`) || !strings.Contains(text, `endpoint=""`) {
+		t.Error("the wrong series are left")
+	}
+	m.Endpoint("old").Done(200, time.Second)
+	if text := scrape(t, m); !strings.Contains(text, `{class="2xx",endpoint="old"} 1`) {
+		t.Error("the endpoint did not come back")
+	}
+}
+
+// Guarantee: what is asked for at a scrape is what holds then.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	s := metrics.State{
+		Ready: true, Epoch: 2, Revision: 41, Keys: 7, SpoolEvents: 3, SpoolAge: 1500 * time.Millisecond,
+		Breakers: []metrics.Breaker{{Target: "https://a"}, {Target: "https://b", HalfOpen: true}},
+	}
+	m.Watch(func() metrics.State { return s })
+	text := scrape(t, m)
+	for _, line := range []string{
+		"tollgate_edge_ready 1", "tollgate_edge_config_epoch 2", "tollgate_edge_config_revision 41", "tollgate_edge_keys 7",
+		"tollgate_edge_spool_events 3", "tollgate_edge_spool_age_seconds 1.5",
+		`tollgate_edge_breaker_state{target="https://a"} 2`, `tollgate_edge_breaker_state{target="https://b"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	s.Ready, s.Breakers = false, nil
+	if text := scrape(t, m); !strings.Contains(text, "tollgate_edge_ready 0\n") || strings.Contains(text, "breaker_state{") {
+		t.Error("the scrape is of before")
+	}
+}

@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+	"tollgate/internal/money"
+)
+
+// errorBody is what a caller gets to read. Its fields never change meaning.
+type errorBody struct {
+	Error errorText `json:"error"`
+}
+
+type errorText struct {
+	Code      fault.Code `json:"code"`
+	Message   string     `json:"message"`
+	Hint      string     `json:"hint"`
+	RequestID string     `json:"request_id"`
+}
+
+// refuse answers with an error of the gateway.
+func (c *call) refuse(err error) {
+	if c.begun {
+		c.x.Out.Abort()
+		return
+	}
+	f := fault.From(err)
+	c.code = f.Code
+	if f.Code == fault.InternalError {
+		c.g.d.Log.Error("request failed", "request_id", c.id.Text(id.Request), "err", f)
+	}
+	// What is charged is known from here on, and the headers tell it.
+	c.settle()
+	if c.x.Body != nil {
+		c.x.Body.Drain()
+	}
+
+	body, _ := json.Marshal(errorBody{errorText{f.Code, f.Message, f.Hint, c.id.Text(id.Request)}}) // strings always can be
+	headers := append(c.ownHeaders(), Header{"Content-Type", "application/json"})
+	if f.RetryAfter > 0 {
+		headers = append(headers, Header{"Retry-After", strconv.FormatInt(int64(math.Ceil(f.RetryAfter.Seconds())), 10)})
+	}
+	if len(f.Allow) > 0 {
+		headers = append(headers, Header{"Allow", strings.Join(f.Allow, ", ")})
+	}
+	if f.Code == fault.KeyMissing {
+		headers = append(headers, Header{"Www-Authenticate", "Bearer"})
+	}
+	c.begin(f.Status(), headers, int64(len(body)))
+	if c.x.Method != http.MethodHead {
+		_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer
+	}
+}
+
+// turnAway ends a request that was not admitted. What a stage says when its waiting was cut short is
+// about the waiting and not about the request.
+func (c *call) turnAway(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() == nil:
+		c.refuse(err)
+	case errors.Is(context.Cause(ctx), ErrCutOff):
+		c.refuse(shuttingDown())
+	default:
+		c.x.Out.Abort()
+	}
+}
+
+// begin sends status and headers.
+func (c *call) begin(status int, headers []Header, length int64) {
+	c.begun, c.status = true, status
+	c.x.Out.Begin(status, headers, length)
+}
+
+// ourHeaders are on every answer.
+func (c *call) ourHeaders() []Header {
+	cost := c.charged
+	if c.pending {
+		cost = c.end.cost
+	}
+	out := make([]Header, 0, 9)
+	out = append(out, Header{HeaderRequestID, c.id.Text(id.Request)}, Header{HeaderCost, cost.String()})
+	if c.endpoint != nil {
+		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
+	}
+	if left, ok := c.remaining(cost); ok {
+		out = append(out, Header{HeaderRemaining, left.String()})
+	}
+	total := time.Since(c.began)
+	timing := "gw;dur=" + milliseconds(total-c.upstream)
+	if c.attempt > 0 {
+		timing += ", up;dur=" + milliseconds(c.upstream)
+	}
+	return append(out, Header{headerTiming, timing})
+}
+
+// ownHeaders are on answers that are not a target's.
+func (c *call) ownHeaders() []Header {
+	return append(c.ourHeaders(),
+		Header{"Date", time.Now().UTC().Format(http.TimeFormat)}, Header{"Cache-Control", "no-store"})
+}
+
+// remaining is what the tightest budget has left when this request is charged.
+func (c *call) remaining(cost money.Nanos) (money.Nanos, bool) {
+	if c.held == nil {
+		return 0, false
+	}
+	left, ok := c.held.Remaining()
+	if !ok || c.settled {
+		return left, ok
+	}
+	// What is held for this request counts as gone, but only the cost will be.
+	left, err := left.Add(c.amount - cost)
+	return left, err == nil
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64)
+}
+
+// answeredHere answers what is asked of the edge itself.
+func (g *Gateway) answeredHere(c *call) bool {
+	path, _, _ := strings.Cut(c.x.Target, "?")
+	switch path {
+	case "/-/healthz":
+		c.own = true
+		c.plain(200, "ok\n")
+	case "/-/readyz":
+		c.own = true
+		if err := g.Ready(); err != nil {
+			c.refuse(err)
+			return true
+		}
+		c.plain(200, "ready\n")
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *call) plain(status int, text string) {
+	headers := append(c.ownHeaders(), Header{"Content-Type", "text/plain; charset=utf-8"})
+	c.begin(status, headers, int64(len(text)))
+	if c.x.Method != http.MethodHead {
+		_, _ = c.x.Out.Write([]byte(text)) // a caller who is gone needs no answer
+	}
+}
+
+// finish counts and logs what was served.
+func (c *call) finish(ctx context.Context) {
+	if c.own {
+		return
+	}
+	took := time.Since(c.began)
+	counters := c.counters
+	if counters == nil {
+		counters = c.g.d.Metrics.Nowhere
+	}
+	counters.Done(c.status, took)
+	if c.code != "" {
+		c.g.d.Metrics.Refused(string(c.code))
+	}
+	c.endSpan()
+	if !c.g.d.Log.Enabled(ctx, levelRequest) {
+		return
+	}
+	key, endpoint := "", ""
+	if c.key != nil {
+		key = c.key.Name
+	}
+	if c.endpoint != nil {
+		endpoint = c.endpoint.Name
+	}
+	c.g.d.Log.Log(ctx, levelRequest, "request", "request_id", c.id.Text(id.Request), "endpoint", endpoint, "key", key,
+		"method", c.x.Method, "status", c.status, "code", string(c.code), "cost", c.charged.String(),
+		"attempts", c.attempt, "duration_ms", took.Milliseconds())
+}

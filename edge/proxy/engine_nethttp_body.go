@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var errInterrupted = errors.New("the exchange is over")
+
+// requestBody is a caller's body on a net/http connection.
+type requestBody struct {
+	r       io.Reader
+	control *http.ResponseController
+	length  int64 // -1 unknown
+	timeout time.Duration
+	expect  bool // the caller waits for 100 Continue, which the first Read sends
+
+	mu          sync.Mutex // of Read, so that nobody reads when the handler has returned
+	last        time.Time  // when the read deadline was set
+	seen        int64
+	asked       atomic.Bool // Read was called
+	interrupted atomic.Bool
+	ended       atomic.Bool // to its end, without an error
+}
+
+// Read reads on. It fails once the exchange is over.
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.interrupted.Load():
+		return 0, errInterrupted
+	case b.ended.Load():
+		return 0, io.EOF
+	}
+	b.asked.Store(true)
+	if now := time.Now(); b.timeout > 0 && now.Sub(b.last) > b.timeout/8 {
+		b.last = now
+		_ = b.control.SetReadDeadline(now.Add(b.timeout)) // fails only on a connection that is gone
+		if b.interrupted.Load() {                         // its deadline, which is over, was just replaced
+			return 0, errInterrupted
+		}
+	}
+	n, err := b.r.Read(p)
+	b.seen += int64(n)
+	if errors.Is(err, io.EOF) || err == nil && b.seen == b.length {
+		b.ended.Store(true)
+		// From here on the server itself reads, to find out when the caller leaves.
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// Interrupt ends a Read that waits for the caller, and returns when nobody reads any more.
+func (b *requestBody) Interrupt() {
+	if b.ended.Load() {
+		return
+	}
+	b.interrupted.Store(true)
+	_ = b.control.SetReadDeadline(time.Unix(1, 0)) // fails only on a connection that is gone
+	b.mu.Lock()
+	defer b.mu.Unlock()
+}
+
+// awaited says whether the caller still waits to be asked for the body, so that none is on its way. It
+// follows the end of the exchange.
+func (b *requestBody) awaited() bool { return b.expect && !b.asked.Load() }
+
+// complete says whether all of it was read, so that the next bytes are another request.
+func (b *requestBody) complete() bool { return b.ended.Load() && !b.interrupted.Load() }
+
+// Drain takes a short rest of the body.
+func (b *requestBody) Drain() {
+	const most, wait = 256 << 10, 100 * time.Millisecond
+	b.mu.Lock()
+	waiting := b.awaited()
+	left := b.length - b.seen
+	b.last = time.Now() // keeps Read from moving the deadline
+	b.mu.Unlock()
+	if waiting || b.length > 0 && left > most || b.ended.Load() || b.interrupted.Load() {
+		return
+	}
+	if b.control.SetReadDeadline(time.Now().Add(wait)) == nil {
+		_, _ = io.CopyN(io.Discard, b, most) // if the end does not come, the connection is closed
+	}
+}
+
+// How much of a body that nobody wants is still taken, and for how long. A caller who is sending
+// would otherwise see its connection reset and lose the answer that is on its way.
+const (
+	lingerFor   = 500 * time.Millisecond
+	lingerBytes = 4 << 20
+)
+
+// linger takes what the caller still sends, after the answer. It follows Interrupt.
+func (b *requestBody) linger() {
+	if b.control.SetReadDeadline(time.Now().Add(lingerFor)) == nil {
+		_, _ = io.CopyN(io.Discard, b.r, lingerBytes) // whatever comes of it, the connection ends
+	}
+}
+
+func formatLength(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,344 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tollgate/edge/admit"
+	"tollgate/edge/breaker"
+	"tollgate/edge/metrics"
+	"tollgate/edge/routing"
+	"tollgate/edge/spool"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/money"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	testKey   = "tgk_0123456789abcdefghijklmnopqrstuv"
+	otherKey  = "sk-imported-by-hand-000000000000000"
+	vendorKey = "vendor-secret-1"
+	patience  = 10 * time.Second // for what happens at once unless something is broken
+	price     = 2 * money.Dollar
+)
+
+// bench is a gateway between a client on raw TCP and a scripted vendor on raw TCP.
+type bench struct {
+	t       *testing.T
+	addr    string
+	vendor  *rawVendor
+	spool   *watchedSpool
+	money   *purse
+	gateway *Gateway
+	server  *Server
+	routes  *routing.Holder
+	served  chan error
+}
+
+// options change a bench before it starts.
+type options struct {
+	proxy     Config
+	server    ServerConfig
+	client    ClientConfig
+	endpoints []*eventv1.RouteEndpoint
+	upstream  Upstream
+	breakers  Breakers
+}
+
+func newBench(t *testing.T, change ...func(*options)) *bench {
+	t.Helper()
+	b := &bench{t: t, vendor: newRawVendor(t), money: &purse{left: 100 * money.Dollar}, routes: &routing.Holder{}, served: make(chan error, 1)}
+	o := options{
+		proxy:  Config{MaxBody: 1 << 30, HeaderTimeout: patience, StreamIdle: patience},
+		server: DefaultServerConfig(), client: DefaultClientConfig(),
+		endpoints: b.endpoints(), breakers: breaker.New(slog.New(slog.DiscardHandler)),
+	}
+	o.client.AllowPrivate = true
+	o.server.Linger = 200 * time.Millisecond
+	for _, f := range change {
+		f(&o)
+	}
+	b.serveRoutes(o.endpoints)
+	b.spool = newWatchedSpool(t)
+
+	keys := &admit.Keys{}
+	for _, k := range []string{testKey, otherKey} {
+		hash := contract.KeyHash([]byte(k))
+		err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{
+			{Sha256: hash[:], Id: "key_" + k[:3], Name: "ci-bot"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := NewClient(o.client)
+	t.Cleanup(client.Close)
+	if o.upstream == nil {
+		o.upstream = client
+	}
+	log := slog.New(slog.DiscardHandler)
+	b.gateway = New(o.proxy, Deps{
+		Routes: b.routes, Keys: keys, Budgets: b.money, Spool: b.spool,
+		Breakers: o.breakers, Upstream: o.upstream, Metrics: metrics.New(), Log: log,
+	})
+	b.server = NewServer(o.server, b.gateway, log)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.addr = l.Addr().String()
+	go func() { b.served <- b.server.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		b.vendor.stop()
+		if err := b.server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-b.served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		b.checkMoney()
+	})
+	return b
+}
+
+func (b *bench) serveRoutes(endpoints []*eventv1.RouteEndpoint) {
+	b.t.Helper()
+	table, err := routing.Compile(&eventv1.RouteSnapshot{Endpoints: endpoints}, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
+		Env: func(string) (string, bool) { return "", false },
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.routes.Store(table)
+}
+
+// endpoints is one of each kind that a case may need.
+func (b *bench) endpoints() []*eventv1.RouteEndpoint {
+	base := "http://" + b.vendor.addr
+	dead := "http://" + deadAddress(b.t)
+	auth := []*eventv1.RouteHeader{{Name: "Authorization", Value: "Bearer " + vendorKey}}
+	all := func(name, target string) *eventv1.RouteEndpoint {
+		return &eventv1.RouteEndpoint{
+			Id: "ep_" + name, Name: name, Path: "/" + name, Targets: []string{target}, Headers: auth,
+			Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, PriceNanos: int64(price), PriceVersion: 1,
+		}
+	}
+	list := []*eventv1.RouteEndpoint{
+		all("x", base+"/base"), all("root", base), all("query", base+"/base?timeout=60"),
+		all("safe", base+"/base"), all("none", base+"/base"), all("open", base+"/base"),
+		all("get", base+"/get"), all("post", base+"/post"),
+		all("slow", base), all("small", base), all("free", base),
+		all("dead", dead), all("failover", dead), all("own", base), all("host", base), all("unset", base),
+		all("tls", strings.Replace(base, "http:", "https:", 1)),
+	}
+	by := map[string]*eventv1.RouteEndpoint{}
+	for _, e := range list {
+		by[e.GetName()] = e
+	}
+	by["safe"].Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
+	by["none"].Forward = eventv1.ForwardMode_FORWARD_MODE_NONE
+	by["open"].Headers = nil
+	by["get"].Path, by["get"].Methods = "/m", []string{"GET"}
+	by["post"].Path, by["post"].Methods = "/m", []string{"POST"}
+	by["slow"].TimeoutMs = 150
+	by["small"].MaxBodyBytes = 10
+	by["free"].Free, by["free"].PriceNanos = true, 0
+	by["failover"].Targets = append(by["failover"].Targets, base+"/second")
+	by["own"].KeyHeader = "X-My-Key"
+	by["host"].Headers = []*eventv1.RouteHeader{{Name: "Host", Value: "other.example"}, {Name: "x-two", Value: "1"}, {Name: "X-Two", Value: "2"}}
+	by["unset"].Headers = []*eventv1.RouteHeader{{Name: "X-Key", Value: "${env:NOT_SET}"}}
+	return list
+}
+
+// deadAddress is one where nobody listens.
+func deadAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// checkMoney is what must hold however a test went: each intent and each hold ended exactly once,
+// with the same amounts.
+func (b *bench) checkMoney() {
+	b.t.Helper()
+	b.spool.mu.Lock()
+	defer b.spool.mu.Unlock()
+	b.money.mu.Lock()
+	defer b.money.mu.Unlock()
+	var cost money.Nanos
+	for ticket, in := range b.spool.intents {
+		ends := b.spool.ends[ticket]
+		if len(ends) != 1 {
+			b.t.Errorf("intent %d of %x has %d settlements", in.Attempt, in.Request, len(ends))
+			continue
+		}
+		cost += ends[0].Cost
+	}
+	if b.money.open != 0 || b.money.twice != 0 {
+		b.t.Errorf("%d holds are open, %d were settled twice", b.money.open, b.money.twice)
+	}
+	if b.money.spent != cost {
+		b.t.Errorf("budgets were charged %s, the spool has %s", b.money.spent, cost)
+	}
+}
+
+// watchedSpool remembers what goes into a real spool.
+type watchedSpool struct {
+	*spool.Spool
+
+	mu      sync.Mutex // guards what follows
+	intents map[spool.Ticket]spool.Intent
+	ends    map[spool.Ticket][]spool.Settlement
+	order   []spool.Ticket
+	refuse  bool
+	settled chan spool.Settlement
+}
+
+func newWatchedSpool(t *testing.T) *watchedSpool {
+	t.Helper()
+	s, err := spool.Open(spool.Options{Dir: t.TempDir(), Edge: "test", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close spool: %v", err)
+		}
+	})
+	return &watchedSpool{
+		Spool: s, intents: map[spool.Ticket]spool.Intent{}, ends: map[spool.Ticket][]spool.Settlement{},
+		settled: make(chan spool.Settlement, 1<<16),
+	}
+}
+
+func (s *watchedSpool) Intent(in spool.Intent) (spool.Ticket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse {
+		return spool.Ticket{}, fault.New(fault.SpoolUnavailable, "The disk is full.")
+	}
+	ticket, err := s.Spool.Intent(in)
+	if err == nil {
+		s.intents[ticket] = in
+		s.order = append(s.order, ticket)
+	}
+	return ticket, err
+}
+
+func (s *watchedSpool) Settle(ticket spool.Ticket, end spool.Settlement) {
+	s.mu.Lock()
+	s.ends[ticket] = append(s.ends[ticket], end)
+	s.mu.Unlock()
+	s.Spool.Settle(ticket, end)
+	s.settled <- end
+}
+
+// next waits for the next settlement.
+func (b *bench) settled() spool.Settlement {
+	b.t.Helper()
+	select {
+	case end := <-b.spool.settled:
+		return end
+	case <-time.After(patience):
+		b.t.Fatal("nothing was settled")
+		return spool.Settlement{}
+	}
+}
+
+// wantSettled waits for the next settlement and compares what was charged.
+func (b *bench) wantSettled(status int, outcome eventv1.SpendOutcome, cost money.Nanos) {
+	b.t.Helper()
+	if got := b.settled(); got.Status != status || got.Outcome != outcome || got.Cost != cost {
+		b.t.Errorf("settled %d %s %s, want %d %s %s", got.Status, got.Outcome, got.Cost, status, outcome, cost)
+	}
+}
+
+// purse is a budget without a ledger.
+type purse struct {
+	mu    sync.Mutex // guards what follows
+	left  money.Nanos
+	spent money.Nanos
+	open  int
+	twice int
+	err   error
+}
+
+func (p *purse) Hold(_ context.Context, _ []*admit.Account, amount money.Nanos) (Hold, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return nil, p.err
+	}
+	if p.left < amount {
+		return nil, fault.New(fault.BudgetExhausted, "Nothing left.")
+	}
+	p.left -= amount
+	p.open++
+	return &purseHold{p: p, amount: amount}, nil
+}
+
+type purseHold struct {
+	p      *purse
+	amount money.Nanos
+	ended  bool
+}
+
+func (h *purseHold) Windows() []contract.Window { return []contract.Window{{Account: 7}} }
+
+func (h *purseHold) Settle(actual money.Nanos) {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	if h.ended {
+		h.p.twice++
+		return
+	}
+	h.ended = true
+	h.p.open--
+	h.p.spent += actual
+	h.p.left += h.amount - actual
+}
+
+func (h *purseHold) Remaining() (money.Nanos, bool) {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	return h.p.left, true
+}
+
+// header is the value of the only header of a name, or what is wrong with it.
+func header(lines []string, name string) string {
+	values := all(lines, name)
+	if len(values) != 1 {
+		return fmt.Sprintf("%d headers %s", len(values), name)
+	}
+	return values[0]
+}
+
+// all are the values of the headers of a name.
+func all(lines []string, name string) []string {
+	var out []string
+	for _, l := range lines {
+		n, v, ok := strings.Cut(l, ":")
+		if ok && strings.EqualFold(n, name) {
+			out = append(out, strings.TrimSpace(v))
+		}
+	}
+	return slices.Clip(out)
+}

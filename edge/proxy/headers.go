@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+
+	"tollgate/edge/routing"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+)
+
+// hopByHop are the headers that belong to one connection. They go neither way. Expect and Host are
+// among them because the engine makes them anew.
+var hopByHop = names(
+	"connection", "keep-alive", "te", "transfer-encoding", "upgrade", "trailer", "http2-settings",
+	"proxy-authenticate", "proxy-authorization", "proxy-authentication-info", "proxy-connection",
+	"expect", "host", "content-length",
+)
+
+// describing are the headers that say what the body is: they go along in every mode.
+var describing = names(
+	"content-type", "content-encoding", "content-language", "content-disposition", "content-md5",
+	"content-digest", "digest",
+)
+
+// safe are the headers of the safe list, besides those that describe the body. None of them is a
+// credential, names the caller or selects who is billed.
+var safe = names(
+	"accept", "accept-language", "accept-encoding", "accept-charset", "user-agent", "prefer",
+	"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
+	"cache-control", "pragma", "idempotency-key", "x-request-id",
+	"anthropic-version", "anthropic-beta", "openai-beta",
+)
+
+// forwarded says where the caller has been; a gateway that adds nothing passes on nothing.
+var forwarded = names(
+	"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+	"x-forwarded-prefix", "x-forwarded-server", "x-real-ip",
+)
+
+// tracing is the W3C trace context, which leaves only where the endpoint says so.
+var tracing = names("traceparent", "tracestate", "baggage")
+
+func names(list ...string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, n := range list {
+		m[n] = true
+	}
+	return m
+}
+
+// lower is the lower-case form of a name, without allocating for short ones in maps' lookups.
+func lower(name string) string {
+	for i := range len(name) {
+		if c := name[i]; 'A' <= c && c <= 'Z' {
+			return strings.ToLower(name)
+		}
+	}
+	return name
+}
+
+// connectionNames are the headers that Connection names: they belong to the connection as well.
+// Every Connection header counts, also after an empty first one.
+func connectionNames(headers []Header) map[string]bool {
+	var out map[string]bool
+	for _, h := range headers {
+		if !strings.EqualFold(h.Name, "connection") {
+			continue
+		}
+		for token := range strings.SplitSeq(h.Value, ",") {
+			if token = strings.TrimSpace(token); token != "" {
+				if out == nil {
+					out = make(map[string]bool)
+				}
+				out[lower(token)] = true
+			}
+		}
+	}
+	return out
+}
+
+// forTarget makes the headers of a request to a target: what the mode lets through of the caller's,
+// without connection headers and without credentials of this gateway, then what is configured.
+// Configured names replace the caller's.
+func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(secret string) bool) []Header {
+	named := connectionNames(in)
+	out := make([]Header, 0, len(in)+len(e.Headers)+2)
+	for _, h := range in {
+		name := lower(h.Name)
+		if hopByHop[name] || named[name] || overridden(e.Headers, name) || !passes(name, e) {
+			continue
+		}
+		if value, ok := found.scrub(name, h.Value, e.KeyHeader, isOurs); ok {
+			out = append(out, Header{h.Name, value})
+		}
+	}
+	for _, h := range e.Headers {
+		if !hopByHop[lower(h.Name)] {
+			out = append(out, Header{h.Name, h.Value})
+		}
+	}
+	return out
+}
+
+// configuredHost is the Host header of an endpoint, which replaces the target's host.
+func configuredHost(e *routing.Endpoint) string {
+	for _, h := range e.Headers {
+		if strings.EqualFold(h.Name, "host") {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+func overridden(configured []routing.Header, name string) bool {
+	return slices.ContainsFunc(configured, func(h routing.Header) bool { return strings.EqualFold(h.Name, name) })
+}
+
+// passes says whether the mode of an endpoint lets a caller's header through.
+func passes(name string, e *routing.Endpoint) bool {
+	if tracing[name] {
+		return e.ForwardTrace
+	}
+	switch e.Forward {
+	case eventv1.ForwardMode_FORWARD_MODE_ALL:
+		return !forwarded[name]
+	case eventv1.ForwardMode_FORWARD_MODE_NONE:
+		return describing[name]
+	default:
+		return describing[name] || safe[name]
+	}
+}
+
+// Headers of every answer of the gateway. A target's headers of these names do not pass.
+const (
+	HeaderRequestID = "X-Tollgate-Request-Id"
+	HeaderEndpoint  = "X-Tollgate-Endpoint"
+	HeaderCost      = "X-Tollgate-Cost"
+	HeaderRemaining = "X-Tollgate-Budget-Remaining"
+	headerTiming    = "Server-Timing"
+)
+
+var ourAnswer = names(lower(HeaderRequestID), lower(HeaderEndpoint), lower(HeaderCost), lower(HeaderRemaining), lower(headerTiming))
+
+// fromTarget makes the headers of an answer out of a target's.
+func fromTarget(in, ours []Header) []Header {
+	named := connectionNames(in)
+	out := make([]Header, 0, len(in)+len(ours))
+	for _, h := range in {
+		name := lower(h.Name)
+		// Content-Length describes the message, and an answer to HEAD has it without a body.
+		if (hopByHop[name] && name != "content-length") || named[name] || ourAnswer[name] {
+			continue
+		}
+		out = append(out, h)
+	}
+	return append(out, ours...)
+}

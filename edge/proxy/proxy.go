@@ -1,0 +1,191 @@
+// Package proxy takes one request from its first byte to its settlement: which endpoint it is for,
+// whose key it carries, what it may cost, which target answers and what is charged. It promises that
+// nothing leaves for a target before the spool has recorded the intent, that each intent is settled
+// exactly once whatever happens to either side, and that a caller's key never leaves.
+//
+// The stages work on an Exchange of their own. What turns connections into exchanges and performs
+// attempts is an engine (engine_*.go), of which the one here is made of net/http. The package keeps
+// no state between requests but counters, and knows nothing of how configuration, keys and money
+// reach the edge.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"tollgate/edge/admit"
+	"tollgate/edge/breaker"
+	"tollgate/edge/metrics"
+	"tollgate/edge/routing"
+	"tollgate/edge/spool"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/money"
+)
+
+// Config is what the stages need to know.
+type Config struct {
+	MaxBody       int64         // bytes of a request body where the endpoint has no limit; 0 for no limit
+	HeaderTimeout time.Duration // until the target's headers where the endpoint has none
+	StreamIdle    time.Duration // longest silence in the middle of an answer
+	MaxInFlight   int64         // requests at a time; 0 for no limit
+}
+
+// Hold is money set aside for one request.
+type Hold interface {
+	Windows() []contract.Window
+	Settle(actual money.Nanos)
+	Remaining() (money.Nanos, bool)
+}
+
+// Budgets sets money aside: in all accounts or in none.
+type Budgets interface {
+	Hold(ctx context.Context, accounts []*admit.Account, amount money.Nanos) (Hold, error)
+}
+
+// Recorder keeps intents and settlements.
+type Recorder interface {
+	Intent(spool.Intent) (spool.Ticket, error)
+	Settle(spool.Ticket, spool.Settlement)
+	Err() error // why no intent can be recorded at present, or nil
+}
+
+// Breakers say whether a target may be tried.
+type Breakers interface {
+	Allow(target string) (report func(breaker.Outcome), err error)
+}
+
+// Upstream performs attempts.
+type Upstream interface {
+	// RoundTrip returns the target's status and headers, or an *AttemptError. The context ends the
+	// attempt, also while the body of the answer is read.
+	RoundTrip(ctx context.Context, a *Attempt) (*Answer, error)
+}
+
+// Deps are the parts that a gateway works with. Tracer may be nil.
+type Deps struct {
+	Routes *routing.Holder
+	// Whole says whether keys and routes are there, and not just some of them: on a first start they
+	// come one after the other, and a key that is still to come must not be refused. Nil for always.
+	Whole    func() bool
+	Keys     *admit.Keys
+	Budgets  Budgets
+	Spool    Recorder
+	Breakers Breakers
+	Upstream Upstream
+	Metrics  *metrics.Metrics
+	Tracer   trace.Tracer
+	Log      *slog.Logger
+}
+
+// Gateway serves exchanges. It is safe for concurrent use.
+type Gateway struct {
+	cfg      Config
+	d        Deps
+	stopping atomic.Bool
+	inFlight atomic.Int64
+	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
+	// was recorded.
+	spoolFailed atomic.Int64
+}
+
+// New makes a gateway.
+func New(cfg Config, d Deps) *Gateway { return &Gateway{cfg: cfg, d: d} }
+
+// Stop makes the gateway refuse new requests and report that it is not ready. Those that run go on.
+func (g *Gateway) Stop() { g.stopping.Store(true) }
+
+// InFlight is how many requests are being served.
+func (g *Gateway) InFlight() int64 { return g.inFlight.Load() }
+
+// spoolRetry is how long a refusal of the spool counts against readiness. Without traffic nothing
+// would ever find out that it works again.
+const spoolRetry = 5 * time.Second
+
+// Ready says why the gateway should get no traffic, or nil.
+func (g *Gateway) Ready() error {
+	switch failed := g.spoolFailed.Load(); {
+	case g.stopping.Load():
+		return shuttingDown()
+	case g.table() == nil:
+		return snapshotMissing()
+	case g.d.Spool.Err() != nil:
+		return g.d.Spool.Err()
+	case failed != 0 && time.Since(time.Unix(0, failed)) < spoolRetry:
+		return fault.New(fault.SpoolUnavailable, "The spool could not record the last request.")
+	default:
+		return nil
+	}
+}
+
+// table is the current table, or nil while there is not all that is needed to use it.
+func (g *Gateway) table() *routing.Table {
+	if g.d.Whole != nil && !g.d.Whole() {
+		return nil
+	}
+	return g.d.Routes.Current()
+}
+
+func shuttingDown() error {
+	return fault.New(fault.ShuttingDown, "This edge is stopping.").WithRetryAfter(time.Second)
+}
+
+func snapshotMissing() error {
+	return fault.New(fault.SnapshotMissing, "This edge has no configuration yet.").WithRetryAfter(5 * time.Second)
+}
+
+// Why an exchange's context ended, as its cause.
+var (
+	// ErrCallerGone: the caller closed the connection.
+	ErrCallerGone = errors.New("the caller is gone")
+	// ErrCutOff: the edge had to stop before the exchange was over.
+	ErrCutOff = errors.New("the edge stopped")
+
+	errHeaderTimeout = errors.New("no answer in time")
+	errStreamIdle    = errors.New("the answer went silent")
+)
+
+// Serve answers x. It returns when the answer is complete, or aborted, and everything about it is
+// settled.
+func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
+	c := newCall(g, x)
+	g.inFlight.Add(1)
+	g.d.Metrics.InFlight.Inc()
+	defer func() {
+		c.finish(ctx)
+		g.d.Metrics.InFlight.Dec()
+		g.inFlight.Add(-1)
+	}()
+	defer func() {
+		// A bug costs one request, never the process.
+		if v := recover(); v != nil {
+			c.panicked(ctx, v)
+		}
+	}()
+	// This one runs first, so that a panic on its way up leaves no intent open and no money held.
+	defer c.settle()
+	if g.answeredHere(c) {
+		return
+	}
+	ctx = c.startSpan(ctx)
+	if err := g.admit(ctx, c); err != nil {
+		c.turnAway(ctx, err)
+		return
+	}
+	c.attempts(ctx)
+}
+
+// admit takes a request through everything that comes before the first attempt.
+func (g *Gateway) admit(ctx context.Context, c *call) error {
+	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.checkBody, c.hold} {
+		if err := stage(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+)
+
+// firstBytes is how long status and headers wait for the beginning of the body, so that a short
+// answer leaves in one piece.
+const firstBytes = 2 * time.Millisecond
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// relay passes a target's answer on. From here on it is known what the request costs.
+func (c *call) relay(ctx context.Context, cancel context.CancelCauseFunc, a *Answer) {
+	c.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
+	if a.Status >= 200 && a.Status < 300 {
+		c.end.cost, c.end.outcome = c.amount, eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+	}
+	c.begin(a.Status, fromTarget(a.Headers, c.ourHeaders()), a.Length)
+	outcome := c.copyBody(ctx, cancel, a)
+	if outcome != eventv1.SpendOutcome_SPEND_OUTCOME_OK {
+		c.x.Out.Abort()
+	}
+	// An answer that is an error stays one, however its body ended.
+	if c.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
+		c.end.outcome = outcome
+	}
+}
+
+// bodyless says whether an answer ends with its headers.
+func bodyless(method string, status int) bool {
+	return method == "HEAD" || status == 204 || status == 304
+}
+
+// copyBody streams the body and says how it ended.
+func (c *call) copyBody(ctx context.Context, cancel context.CancelCauseFunc, a *Answer) eventv1.SpendOutcome {
+	if bodyless(c.x.Method, a.Status) || a.Length == 0 {
+		return eventv1.SpendOutcome_SPEND_OUTCOME_OK
+	}
+	out := &flusher{out: c.x.Out}
+	if a.Length < 0 {
+		// Such a body may be silent for long, and its headers are news.
+		if out.flush() != nil {
+			return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+		}
+	} else {
+		out.flushAfter(firstBytes)
+		defer out.stop()
+	}
+	idle := c.g.cfg.StreamIdle
+	if idle > 0 {
+		timer := time.AfterFunc(idle, func() { cancel(errStreamIdle) })
+		defer timer.Stop()
+		out.progress = func() { timer.Reset(idle) }
+	}
+
+	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer buffers.Put(buf)
+	var sent int64
+	for {
+		n, err := a.Body.Read(*buf)
+		if n > 0 {
+			sent += int64(n)
+			if out.write((*buf)[:n], sent != a.Length) != nil {
+				return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return eventv1.SpendOutcome_SPEND_OUTCOME_OK
+		default:
+			return brokenOff(ctx)
+		}
+	}
+}
+
+// brokenOff tells who ended an answer in the middle.
+func brokenOff(ctx context.Context) eventv1.SpendOutcome {
+	switch cause := context.Cause(ctx); {
+	case ctx.Err() == nil, errors.Is(cause, errStreamIdle):
+		return eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+	case errors.Is(cause, ErrCutOff):
+		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+	default:
+		return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+	}
+}
+
+// flusher sends each piece on at once, and the headers too if the first piece is late.
+type flusher struct {
+	out      Responder
+	progress func() // called when something went through; may be nil
+
+	mu    sync.Mutex // held around every use of out while the timer may fire
+	timer *time.Timer
+	begun bool // something was sent; the timer has nothing to do any more
+}
+
+func (f *flusher) flushAfter(d time.Duration) {
+	f.timer = time.AfterFunc(d, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.begun {
+			f.begun = true
+			_ = f.out.Flush() // the next write finds out
+		}
+	})
+}
+
+// stop ends the timer: after it, nothing but the caller's goroutine uses the answer.
+func (f *flusher) stop() {
+	if f.timer.Stop() {
+		return
+	}
+	f.mu.Lock() // it has fired and may be at work
+	f.begun = true
+	f.mu.Unlock()
+}
+
+func (f *flusher) flush() error { return f.out.Flush() }
+
+// write sends p, and flushes unless it was the last piece, which the end of the answer does.
+func (f *flusher) write(p []byte, flush bool) error {
+	f.mu.Lock()
+	f.begun = true
+	f.mu.Unlock()
+	if _, err := f.out.Write(p); err != nil {
+		return err
+	}
+	if flush {
+		if err := f.out.Flush(); err != nil {
+			return err
+		}
+	}
+	if f.progress != nil {
+		f.progress()
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"tollgate/edge/routing"
+	"tollgate/internal/id"
+)
+
+// levelRequest is the level of the line that each request logs.
+const levelRequest = slog.LevelInfo
+
+// carrier lets the propagator read and change a list of headers.
+type carrier struct{ headers *[]Header }
+
+func (c carrier) Get(key string) string { return get(*c.headers, key) }
+
+func (c carrier) Set(key, value string) {
+	*c.headers = slices.DeleteFunc(*c.headers, func(h Header) bool { return strings.EqualFold(h.Name, key) })
+	*c.headers = append(*c.headers, Header{key, value})
+}
+
+func (c carrier) Keys() []string {
+	out := make([]string, 0, len(*c.headers))
+	for _, h := range *c.headers {
+		out = append(out, h.Name)
+	}
+	return out
+}
+
+var propagator propagation.TraceContext
+
+// startSpan begins the span of the exchange as a child of the caller's. Without a tracer there is
+// none, and nothing is allocated for it.
+func (c *call) startSpan(ctx context.Context) context.Context {
+	if c.g.d.Tracer == nil {
+		return ctx
+	}
+	ctx = propagator.Extract(ctx, carrier{&c.x.Headers})
+	ctx, span := c.g.d.Tracer.Start(ctx, c.x.Method, trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // endSpan ends it
+	c.span = span
+	return ctx //nolint:spancheck // see above
+}
+
+func (c *call) endSpan() {
+	if c.span == nil {
+		return
+	}
+	if c.span.IsRecording() {
+		c.span.SetAttributes(
+			attribute.String("http.request.method", c.x.Method),
+			attribute.Int("http.response.status_code", c.status),
+			attribute.String("tollgate.request_id", c.id.Text(id.Request)),
+			attribute.Int64("tollgate.cost_nanos", int64(c.charged)),
+			attribute.Int64("tollgate.attempts", int64(c.attempt)),
+		)
+		if c.endpoint != nil {
+			c.span.SetName(c.x.Method + " " + c.endpoint.Path)
+			c.span.SetAttributes(attribute.String("http.route", c.endpoint.Path), attribute.String("tollgate.endpoint", c.endpoint.Name))
+		}
+		if c.key != nil {
+			c.span.SetAttributes(attribute.String("tollgate.key_id", c.key.ID))
+		}
+		if c.status >= 500 {
+			c.span.SetStatus(codes.Error, string(c.code))
+		}
+	}
+	c.span.End()
+}
+
+// startAttemptSpan begins the span of one attempt, which lasts until the target's headers, and adds
+// the trace context to what the target gets, if the endpoint says so.
+func (c *call) startAttemptSpan(ctx context.Context, target *routing.Target, headers []Header) (context.Context, []Header, func(status int, err error)) {
+	if c.span == nil {
+		return ctx, headers, func(int, error) {}
+	}
+	ctx, span := c.g.d.Tracer.Start(ctx, c.x.Method, trace.WithSpanKind(trace.SpanKindClient))
+	if c.endpoint.ForwardTrace && span.SpanContext().IsValid() {
+		headers = slices.Clone(headers)
+		propagator.Inject(ctx, carrier{&headers})
+	}
+	return ctx, headers, func(status int, err error) {
+		if span.IsRecording() {
+			span.SetAttributes(
+				attribute.String("http.request.method", c.x.Method),
+				attribute.String("server.address", target.Host),
+				attribute.Int64("tollgate.attempt", int64(c.attempt)),
+			)
+			if status != 0 {
+				span.SetAttributes(attribute.Int("http.response.status_code", status))
+			}
+			if err != nil {
+				span.SetStatus(codes.Error, "no answer")
+			}
+		}
+		span.End()
+	}
+}

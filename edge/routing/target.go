@@ -1,0 +1,61 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Target is a base URL behind an endpoint.
+type Target struct {
+	URL       string // as configured
+	Scheme    string // "http" or "https"
+	Host      string // with the port, if one was given
+	BasePath  string // raw, without a slash at its end
+	BaseQuery string // raw, without "?"
+
+	slash bool // the base path was written with a slash at its end
+}
+
+func newTarget(raw string) (*Target, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errors.New("target is not a URL") // the text may hold a credential
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("target has scheme %q: use http or https", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("target has no host")
+	case u.User != nil:
+		return nil, errors.New("target has a user name in it: set a header instead")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return nil, errors.New("target has a fragment")
+	}
+	path := u.EscapedPath()
+	base := strings.TrimRight(path, "/")
+	return &Target{
+		URL: raw, Scheme: u.Scheme, Host: u.Host,
+		BasePath: base, BaseQuery: u.RawQuery, slash: path != base,
+	}, nil
+}
+
+// RequestURI is what stands in the request line: the base path, then rest as the caller sent it, with
+// one slash where they meet; the base's own query comes before the caller's.
+func (t *Target) RequestURI(rest, rawQuery string) string {
+	path := t.BasePath + rest
+	if rest == "" && (t.slash || path == "") {
+		path += "/"
+	}
+	switch {
+	case t.BaseQuery == "" && rawQuery == "":
+		return path
+	case t.BaseQuery == "":
+		return path + "?" + rawQuery
+	case rawQuery == "":
+		return path + "?" + t.BaseQuery
+	default:
+		return path + "?" + t.BaseQuery + "&" + rawQuery
+	}
+}

@@ -1,0 +1,256 @@
+// Package spool is an edge's record on disk of what it admitted and what that cost. It promises that
+// an intent that was acknowledged ends in exactly one event with the next sequence number, through
+// kill -9 and full disks, and that the events reach the ledger in order until it has booked them. It
+// does not survive the loss of the machine, and it decides nothing about money.
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tollgate/internal/contract"
+)
+
+// Options are what a spool needs to know. Zero values take the defaults.
+type Options struct {
+	Dir          string        // holds one directory per incarnation; made if missing
+	Edge         string        // name of the edge
+	SegmentBytes int64         // size at which a new segment begins; default 64 MiB
+	MaxBytes     int64         // of all incarnations together; default 4 GiB
+	Linger       time.Duration // how long booked events are kept; default 10 min
+	Log          *slog.Logger
+	Now          func() time.Time // default time.Now
+}
+
+const (
+	defaultSegmentBytes = 64 << 20
+	defaultMaxBytes     = 4 << 30
+	leastSegmentBytes   = 4 << 10
+	// DefaultLinger is long enough for a database to fail over and to ask again for what it lost.
+	DefaultLinger = 10 * time.Minute
+)
+
+func (o *Options) complete() error {
+	if !contract.ValidEdgeName(o.Edge) {
+		return fmt.Errorf("spool: %q cannot be the name of an edge", o.Edge)
+	}
+	if o.Dir == "" {
+		return errors.New("spool: no directory")
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = defaultSegmentBytes
+	}
+	// With fewer than four segments a full one could hardly ever be given back.
+	o.SegmentBytes = max(min(o.SegmentBytes, o.MaxBytes/4), leastSegmentBytes)
+	if o.Linger <= 0 {
+		o.Linger = DefaultLinger
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// Spool is the log of one incarnation, and of older ones that are not booked yet.
+type Spool struct {
+	Options  Options
+	log      *slog.Logger
+	lock     *os.File
+	openFile openFunc
+
+	// wakeLive and wakeOld tell the publisher that there may be something to do.
+	wakeLive, wakeOld chan struct{}
+
+	// mu guards all below: the order of records on disk, the sequence numbers, what they reserve,
+	// and how far each incarnation is published and booked. Files are read without it.
+	mu     sync.Mutex
+	live   *incarnation
+	old    []*incarnation // oldest first
+	broken []int64        // incarnations that could not be recovered so far
+	used   int64          // of MaxBytes
+	ended  bool           // no more intents: CLOSE is written or about to be
+	closed bool
+
+	refusing bool // the last intent was refused by the disk
+	slots []slot
+	free  []uint32
+	nextN uint64
+	// What unsettled intents may still write: here to the current segment, all to a new one.
+	reservedHere, reservedAll int64
+	parked                    []parked // settlements that the disk refused, in order
+	failure                   error    // of the newest of these attempts
+
+	record, event []byte // scratch
+}
+
+// Open begins a new incarnation in o.Dir and recovers those that ended without being booked.
+func Open(o Options) (*Spool, error) { return open(o, openFile) }
+
+func open(o Options, openFile openFunc) (*Spool, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Spool{
+		Options: o, log: o.Log, lock: lock, openFile: openFile,
+		wakeLive: make(chan struct{}, 1), wakeOld: make(chan struct{}, 1),
+	}
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Spool) begin() error {
+	found, err := s.incarnations()
+	if err != nil {
+		return err
+	}
+	for _, inc := range found {
+		s.recoverOne(inc)
+	}
+	s.live, err = s.incarnate(slices.Max(append(found, 0)))
+	return err
+}
+
+// incarnations lists those on disk, oldest first, and clears away what was about to be removed.
+func (s *Spool) incarnations() ([]int64, error) {
+	entries, err := os.ReadDir(s.Options.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	var found []int64
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), goneSuffix) {
+			if err := os.RemoveAll(filepath.Join(s.Options.Dir, e.Name())); err != nil {
+				s.log.Warn("spool directory is not removed", "dir", e.Name(), "error", err)
+			}
+			continue
+		}
+		if inc, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && e.IsDir() && inc > 0 {
+			found = append(found, inc)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// incRandomBits keeps two processes of the same millisecond apart.
+const incRandomBits = 20
+
+// incarnate takes a number beyond newest, whatever the clock says. Its first segment is made with its
+// first record, so that an edge with a full disk can start and drain what fills it.
+func (s *Spool) incarnate(newest int64) (*incarnation, error) {
+	for {
+		inc := max(s.Options.Now().UnixMilli()<<incRandomBits|rand.Int64N(1<<incRandomBits), newest+1)
+		dir := s.incDir(inc)
+		err := os.Mkdir(dir, 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			newest = inc
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("spool: %w", err)
+		}
+		return newIncarnation(inc, dir), nil
+	}
+}
+
+func newIncarnation(inc int64, dir string) *incarnation {
+	in := &incarnation{inc: inc, dir: dir, newest: time.UnixMilli(inc >> incRandomBits)}
+	in.cursor.next = 1
+	return in
+}
+
+func (s *Spool) incDir(inc int64) string {
+	return filepath.Join(s.Options.Dir, strconv.FormatInt(inc, 10))
+}
+
+// Close ends the use of the files. What was not settled is settled at the next Open.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	for _, in := range s.all() {
+		errs = append(errs, in.closeFiles())
+	}
+	return errors.Join(append(errs, unlockDir(s.lock))...)
+}
+
+func (in *incarnation) closeFiles() error {
+	var errs []error
+	for _, seg := range in.segs {
+		errs = append(errs, seg.f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Inc is the number of this incarnation.
+func (s *Spool) Inc() int64 { return s.live.inc }
+
+// all is every incarnation, oldest first.
+func (s *Spool) all() []*incarnation {
+	if s.live == nil {
+		return s.old
+	}
+	return append(slices.Clip(s.old), s.live)
+}
+
+// Err is why no intent can be recorded at present, or nil.
+func (s *Spool) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.parked) > 0 {
+		return s.failure
+	}
+	return nil
+}
+
+// Depth is how many events are settled and not booked, of all incarnations, and the age of the
+// oldest.
+func (s *Spool) Depth() (events int64, oldest time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events = int64(len(s.parked))
+	for _, in := range s.all() {
+		events += int64(in.lastSeq - in.hwm)
+	}
+	if events == 0 || s.closed {
+		return events, 0
+	}
+	for _, in := range s.all() {
+		if in.lastSeq == in.hwm {
+			continue
+		}
+		if at := s.settledAt(in, max(in.hwm, in.base)+1); !at.IsZero() {
+			oldest = max(oldest, s.Options.Now().Sub(at))
+		}
+	}
+	return events, oldest
+}

@@ -1,0 +1,560 @@
+package spool_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"tollgate/edge/spool"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+	"tollgate/internal/money"
+)
+
+// tester is a test or a run of a property.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func mustOpen(t tester, o spool.Options) *spool.Spool {
+	t.Helper()
+	if o.Edge == "" {
+		o.Edge = "e1"
+	}
+	s, err := spool.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func anIntent(n int) spool.Intent {
+	return spool.Intent{
+		Request: id.Bytes{15: byte(n), 14: byte(n >> 8), 13: byte(n >> 16), 12: byte(n >> 24)}, Attempt: 1,
+		At: time.UnixMilli(1_700_000_000_000 + int64(n)), KeyID: "key_01", EndpointID: "ep_01", PriceVersion: 7,
+		Amount: money.Nanos(1000 + n), Windows: []contract.Window{{Account: 5, Gen: 1, Start: 1_700_000_000}, {Account: 6}},
+	}
+}
+
+func settled(i spool.Intent, end spool.Settlement) *eventv1.SpendEvent {
+	e := &eventv1.SpendEvent{
+		RequestId: i.Request[:], Attempt: i.Attempt, UnixMs: end.At.UnixMilli(), KeyId: i.KeyID, EndpointId: i.EndpointID,
+		Status: uint32(end.Status), Outcome: end.Outcome, PriceVersion: i.PriceVersion, CostNanos: int64(end.Cost),
+		DurationUs: end.Duration.Microseconds(),
+	}
+	for _, w := range i.Windows {
+		e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: w.ToProto(), Nanos: int64(end.Cost)})
+	}
+	return e
+}
+
+func abandoned(i spool.Intent) *eventv1.SpendEvent {
+	return settled(i, spool.Settlement{At: i.At, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, Cost: i.Amount})
+}
+
+func ok(n int) spool.Settlement {
+	return spool.Settlement{
+		At: time.UnixMilli(1_700_000_100_000 + int64(n)), Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK,
+		Cost: money.Nanos(1000 + n), Duration: 1500 * time.Microsecond,
+	}
+}
+
+// events reads all events of an incarnation and checks that batches join without a hole.
+func events(t tester, s *spool.Spool, inc int64, from uint64) []*eventv1.SpendEvent {
+	t.Helper()
+	var all []*eventv1.SpendEvent
+	for last := s.Incarnations()[inc]; from <= last; {
+		data, err := s.Batch(inc, from)
+		if err != nil {
+			t.Fatalf("event %d of %d: %v", from, last, err)
+		}
+		var b eventv1.SpendBatch
+		if err := proto.Unmarshal(data, &b); err != nil {
+			t.Fatal(err)
+		}
+		n := len(b.GetEvents())
+		if b.GetInc() != inc || b.GetFirstSeq() != from || n == 0 || n > 500 || n > 1 && len(data) > 64<<10 {
+			t.Fatalf("batch of %d at %d has %d events in %d bytes, wanted from %d", b.GetInc(), b.GetFirstSeq(), n, len(data), from)
+		}
+		all = append(all, b.GetEvents()...)
+		from += uint64(n)
+	}
+	return all
+}
+
+func mustIntent(t tester, s *spool.Spool, i spool.Intent) spool.Ticket {
+	t.Helper()
+	ticket, err := s.Intent(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ticket
+}
+
+func diffEvents(t tester, got, want []*eventv1.SpendEvent) {
+	t.Helper()
+	if d := cmp.Diff(want, got, protocmp.Transform()); d != "" {
+		t.Fatalf("events (-want +got):\n%s", d)
+	}
+}
+
+// Guarantee: events get consecutive numbers from 1 in the order of settling, whatever the order of
+// admission, and a second settlement of a ticket does nothing.
+func TestSettleOnce(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, spool.Options{Dir: t.TempDir()})
+	defer s.Crash()
+	a, b := mustIntent(t, s, anIntent(1)), mustIntent(t, s, anIntent(2))
+	s.Settle(b, ok(2))
+	s.Settle(b, ok(9))
+	c := mustIntent(t, s, anIntent(3)) // takes the place of b in memory
+	s.Settle(b, ok(9))
+	s.Settle(a, ok(1))
+	s.Settle(c, ok(3))
+	s.Settle(spool.Ticket{}, ok(9))
+	diffEvents(t, events(t, s, s.Inc(), 1), []*eventv1.SpendEvent{
+		settled(anIntent(2), ok(2)), settled(anIntent(1), ok(1)), settled(anIntent(3), ok(3)),
+	})
+}
+
+// Guarantee: many goroutines at once leave one event for each intent.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, spool.Options{Dir: t.TempDir(), SegmentBytes: 64 << 10})
+	defer s.Crash()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for n := range 200 {
+				ticket, err := s.Intent(anIntent(g*1000 + n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Settle(ticket, ok(g*1000+n))
+				s.Depth()
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, e := range events(t, s, s.Inc(), 1) {
+		seen[string(e.GetRequestId())] = true
+	}
+	if len(seen) != 1600 {
+		t.Errorf("%d requests, want 1600", len(seen))
+	}
+	if depth, _ := s.Depth(); depth != 1600 {
+		t.Errorf("depth = %d", depth)
+	}
+}
+
+// Guarantee: two processes cannot use one spool, and the second is told why.
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir(), Edge: "e1"}
+	s := mustOpen(t, o)
+	if _, err := spool.Open(o); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("second Open = %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, o).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Guarantee: what is in doubt at a crash is charged at its reserved amount, in the order of
+// admission, then the incarnation is closed.
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir()}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	mustIntent(t, s, anIntent(1))
+	b := mustIntent(t, s, anIntent(2))
+	mustIntent(t, s, anIntent(3))
+	s.Settle(b, ok(2))
+	s.Crash()
+
+	s = mustOpen(t, o)
+	defer s.Crash()
+	got := events(t, s, inc, 1)
+	diffEvents(t, got[:3], []*eventv1.SpendEvent{settled(anIntent(2), ok(2)), abandoned(anIntent(1)), abandoned(anIntent(3))})
+	if len(got) != 4 || got[3].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+		t.Errorf("end = %v", got[3:])
+	}
+	if s.Inc() <= inc {
+		t.Errorf("incarnation %d after %d", s.Inc(), inc)
+	}
+	if depth, _ := s.Depth(); depth != 4 {
+		t.Errorf("depth = %d", depth)
+	}
+}
+
+// Guarantee: an incarnation that recorded nothing is closed too, because the ledger may have lent it
+// money.
+func TestRecoveryOfNothing(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir()}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	s.Crash()
+	s = mustOpen(t, o)
+	defer s.Crash()
+	if got := events(t, s, inc, 1); len(got) != 1 || got[0].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+		t.Errorf("events = %v", got)
+	}
+}
+
+// Guarantee: a recovery that is killed between any two records and done again comes to the same
+// events with the same numbers.
+func TestRecoveryKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir()}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	for n := range 6 {
+		ticket := mustIntent(t, s, anIntent(n))
+		if n%2 == 0 {
+			s.Settle(ticket, ok(n))
+		}
+	}
+	s.Crash()
+	path := filepath.Join(o.Dir, strconv.FormatInt(inc, 10), "0000000000000001.seg")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, o)
+	want := events(t, s, inc, 1)
+	s.Crash()
+	ends, err := spool.Boundaries(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := int64(len(before)); cut <= int64(len(after)); cut++ {
+		if !slices.Contains(ends, cut) && cut%7 > 0 { // every boundary, and some places between
+			continue
+		}
+		again := spool.Options{Dir: t.TempDir()}
+		dir := filepath.Join(again.Dir, strconv.FormatInt(inc, 10))
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, filepath.Base(path)), after[:cut], 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s := mustOpen(t, again)
+		diffEvents(t, events(t, s, inc, 1), want)
+		s.Crash()
+	}
+}
+
+// Guarantee: a damaged segment costs what it held and nothing behind it: the numbers go on, and the
+// incarnation comes to its end.
+func TestRecoveryBridgesDamage(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	for n := range 100 {
+		s.Settle(mustIntent(t, s, anIntent(n)), ok(n))
+	}
+	want := events(t, s, inc, 1)
+	s.Crash()
+	path := filepath.Join(o.Dir, strconv.FormatInt(inc, 10), "0000000000000002.seg")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, o)
+	defer s.Crash()
+	got := events(t, s, inc, 1)
+	lost := 0
+	for k, e := range got[:100] {
+		if e.GetCostNanos() == 0 && e.GetKeyId() == "" {
+			lost++
+		} else if !proto.Equal(e, want[k]) {
+			t.Fatalf("event %d = %v", k+1, e)
+		}
+	}
+	if lost == 0 || lost > 20 || got[len(got)-1].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+		t.Errorf("%d events lost; the last is %v", lost, got[len(got)-1])
+	}
+}
+
+// Guarantee: a full spool refuses intents, settles those it has, and admits again when the ledger
+// has booked, before the linger is over.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir(), MaxBytes: 64 << 10}
+	s := mustOpen(t, o)
+	defer s.Crash()
+	p := spool.NewPublisher(s, nil, nil)
+	long := mustIntent(t, s, anIntent(0)) // stays open all the time
+	var last []spool.Ticket
+	n := 1
+	fill := func() {
+		for {
+			ticket, err := s.Intent(anIntent(n))
+			if err != nil {
+				if !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) {
+					t.Fatal(err)
+				}
+				break
+			}
+			n++
+			if last = append(last, ticket); len(last) > 10 {
+				s.Settle(last[0], ok(n))
+				last = last[1:]
+			}
+		}
+		for _, ticket := range last {
+			s.Settle(ticket, ok(n))
+		}
+		last = nil
+		if s.Used() > o.MaxBytes {
+			t.Errorf("%d bytes used of %d", s.Used(), o.MaxBytes)
+		}
+	}
+	fill()
+	admitted := n
+	for range 5 {
+		p.Mark(&eventv1.Mark{Inc: s.Inc(), Hwm: s.Incarnations()[s.Inc()]})
+		s.Tidy()
+		fill()
+		if n < admitted+20 {
+			t.Fatalf("%d admitted after all was booked, %d before", n, admitted)
+		}
+		admitted = n
+	}
+	s.Settle(long, ok(0))
+	from := s.Incarnations()[s.Inc()]
+	diffEvents(t, events(t, s, s.Inc(), from), []*eventv1.SpendEvent{settled(anIntent(0), ok(0))})
+}
+
+// badFile fails on request.
+type badFile struct {
+	spool.File
+	bad *bool
+}
+
+func (f badFile) WriteAt(b []byte, off int64) (int, error) {
+	if *f.bad {
+		n, _ := f.File.WriteAt(b[:len(b)/2], off)
+		return n, errors.New("input/output error")
+	}
+	return f.File.WriteAt(b, off)
+}
+
+// Guarantee: a settlement that the disk refuses is kept and written later, once and in order;
+// meanwhile nothing is admitted.
+func TestDiskError(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir(), Edge: "e1"}
+	var bad bool
+	s, err := spool.OpenWith(o, func(f spool.File) spool.File { return badFile{f, &bad} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	inc := s.Inc()
+	var tickets []spool.Ticket
+	var want []*eventv1.SpendEvent
+	for n := range 4 {
+		tickets = append(tickets, mustIntent(t, s, anIntent(n)))
+		want = append(want, settled(anIntent(n), ok(n)))
+	}
+	s.Settle(tickets[0], ok(0))
+	bad = true
+	if _, err := s.Intent(anIntent(9)); !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) {
+		t.Errorf("intent on a bad disk: %v", err)
+	}
+	s.Settle(tickets[1], ok(1))
+	s.Tidy()
+	bad = false
+	s.Settle(tickets[2], ok(2)) // waits behind the one before
+	if _, err := s.Intent(anIntent(9)); !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) || s.Err() == nil {
+		t.Errorf("intent while settlements wait: %v", err)
+	}
+	if depth, _ := s.Depth(); depth != 3 {
+		t.Errorf("depth = %d", depth)
+	}
+	s.Tidy()
+	s.Settle(tickets[3], ok(3))
+	if s.Err() != nil {
+		t.Error(s.Err())
+	}
+	diffEvents(t, events(t, s, inc, 1), want)
+	s.Crash()
+	s = mustOpen(t, o)
+	defer s.Crash()
+	diffEvents(t, events(t, s, inc, 1)[:4], want)
+}
+
+// Guarantee: an old incarnation that cannot be recovered keeps nobody from starting, and is recovered
+// when the disk permits.
+func TestRecoveryIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	o := spool.Options{Dir: t.TempDir(), Edge: "e1"}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	mustIntent(t, s, anIntent(1))
+	s.Crash()
+	bad := true
+	s, err := spool.OpenWith(o, func(f spool.File) spool.File { return badFile{f, &bad} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Crash()
+	if s.Tidy(); len(s.Old()) != 0 {
+		t.Error("recovered on a bad disk")
+	}
+	bad = false
+	s.Tidy()
+	s.Settle(mustIntent(t, s, anIntent(2)), ok(2))
+	if got := events(t, s, inc, 1); len(got) != 2 || !proto.Equal(got[0], abandoned(anIntent(1))) {
+		t.Errorf("events = %v", got)
+	}
+}
+
+// Guarantee: a stream of hours does not keep the segments written since, survives a crash after its
+// first record is gone, and is still charged once.
+func TestCarry(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, Now: func() time.Time { return now }}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	p := spool.NewPublisher(s, nil, nil)
+	mustIntent(t, s, anIntent(0))
+	for n := 1; n < 500; n++ {
+		s.Settle(mustIntent(t, s, anIntent(n)), ok(n))
+		if n%50 == 0 {
+			p.Mark(&eventv1.Mark{Inc: inc, Hwm: uint64(n)})
+			s.Tidy()
+			now = now.Add(5 * time.Minute)
+		}
+	}
+	if got := s.Segments(); got > 16 {
+		t.Errorf("%d segments are kept", got)
+	}
+	s.Crash()
+	s = mustOpen(t, o)
+	defer s.Crash()
+	got := events(t, s, inc, 450)
+	diffEvents(t, got[len(got)-2:len(got)-1], []*eventv1.SpendEvent{abandoned(anIntent(0))})
+	if last := s.Incarnations()[inc]; last != 501 {
+		t.Errorf("last event = %d, want 499 settled, 1 abandoned and CLOSE", last)
+	}
+}
+
+// Guarantee: a drained incarnation is removed when its CLOSE is booked and the linger is over, and
+// half a removal does not bring it back.
+func TestRemoval(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := spool.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	s.Settle(mustIntent(t, s, anIntent(1)), ok(1))
+	s.Crash()
+	if err := os.MkdirAll(filepath.Join(o.Dir, "12345.gone", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, o)
+	defer s.Crash()
+	p := spool.NewPublisher(s, nil, nil)
+	steps := []struct {
+		mark *eventv1.Mark
+		pass time.Duration
+		want int
+	}{
+		{&eventv1.Mark{Inc: inc, Hwm: 1}, time.Hour, 1},
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Part: 1}, time.Hour, 1},
+		{&eventv1.Mark{Inc: inc, Hwm: 2}, time.Minute, 1},
+		{&eventv1.Mark{Inc: inc, Hwm: 1, Epoch: 1}, time.Hour, 1}, // the database was restored
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 0}, time.Hour, 1}, // the old one, late
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, 9 * time.Minute, 1},
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, time.Minute, 0},
+	}
+	for k, step := range steps {
+		p.Mark(step.mark)
+		now = now.Add(step.pass)
+		s.Tidy()
+		if got := len(s.Old()); got != step.want {
+			t.Fatalf("step %d: %d old incarnations, want %d", k, got, step.want)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(o.Dir, "*"))
+	if err != nil || len(left) != 2 {
+		t.Errorf("left = %v, want the lock and the live directory", left)
+	}
+}
+
+// Guarantee: the age of the oldest event that is not booked is known, also after a restart.
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_700_000_000_000)
+	o := spool.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}
+	s := mustOpen(t, o)
+	inc := s.Inc()
+	for n := range 3 {
+		s.Settle(mustIntent(t, s, anIntent(n)), spool.Settlement{})
+		now = now.Add(time.Minute)
+	}
+	want := func(events int64, oldest time.Duration) {
+		t.Helper()
+		if n, age := s.Depth(); n != events || age != oldest {
+			t.Errorf("depth = %d, %s, want %d, %s", n, age, events, oldest)
+		}
+	}
+	want(3, 3*time.Minute)
+	spool.NewPublisher(s, nil, nil).Mark(&eventv1.Mark{Inc: inc, Hwm: 2})
+	want(1, time.Minute)
+	s.Crash()
+	s = mustOpen(t, o)
+	defer s.Crash()
+	want(4, 3*time.Minute)
+	spool.NewPublisher(s, nil, nil).Mark(&eventv1.Mark{Inc: inc, Hwm: 4})
+	want(0, 0)
+}
+
+func ExampleSpool() {
+	dir, _ := os.MkdirTemp("", "spool")
+	defer func() { _ = os.RemoveAll(dir) }()
+	s, err := spool.Open(spool.Options{Dir: dir, Edge: "fra-1"})
+	if err != nil {
+		return
+	}
+	defer func() { _ = s.Close() }()
+	ticket, err := s.Intent(spool.Intent{Request: id.NewBytes(), Attempt: 1, At: time.Now(), Amount: money.Dollar})
+	if err != nil {
+		return // answer with err, forward nothing
+	}
+	s.Settle(ticket, spool.Settlement{Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, Cost: money.Dollar})
+	events, _ := s.Depth()
+	fmt.Println(events)
+	// Output: 1
+}

@@ -1,0 +1,196 @@
+// Package apply carries a plan out on a control plane: it creates what is missing, updates what
+// differs, and deletes nothing. Applying the same plan again changes no endpoint and no key; secrets
+// are written each time, because no server gives their values away for comparison.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
+	"tollgate/internal/plan"
+)
+
+// Clients are the services that a plan needs.
+type Clients struct {
+	Secrets   controlv1connect.SecretServiceClient
+	Endpoints controlv1connect.EndpointServiceClient
+	Keys      controlv1connect.KeyServiceClient
+}
+
+// NewClients makes the clients of one control plane.
+func NewClients(client connect.HTTPClient, url string, opts ...connect.ClientOption) Clients {
+	return Clients{
+		Secrets:   controlv1connect.NewSecretServiceClient(client, url, opts...),
+		Endpoints: controlv1connect.NewEndpointServiceClient(client, url, opts...),
+		Keys:      controlv1connect.NewKeyServiceClient(client, url, opts...),
+	}
+}
+
+// defaultTimeout is what an endpoint without a timeout has.
+const defaultTimeout = 10 * time.Minute
+
+// Kind is what an action is about.
+type Kind string
+
+// The kinds.
+const (
+	Secret   Kind = "secret"
+	Endpoint Kind = "endpoint"
+	Key      Kind = "key"
+)
+
+// Result is what came of it.
+type Result string
+
+// The results.
+const (
+	Created   Result = "created"
+	Updated   Result = "updated"
+	Rotated   Result = "rotated"
+	Unchanged Result = "unchanged"
+)
+
+// Action is one thing that was done.
+type Action struct {
+	Kind   Kind
+	Name   string
+	Result Result
+	Note   string // what to know about it; mostly empty
+}
+
+// Report lists what was done, in order.
+type Report struct{ Actions []Action }
+
+func (r *Report) add(kind Kind, name string, result Result, note string) {
+	r.Actions = append(r.Actions, Action{kind, name, result, note})
+}
+
+// Error says at which thing of a plan a failure was met.
+type Error struct {
+	Kind Kind
+	Name string
+	Err  error
+}
+
+// Error is the text for logs.
+func (e *Error) Error() string { return fmt.Sprintf("apply %s %s: %v", e.Kind, e.Name, e.Err) }
+
+// Unwrap is what the server answered.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Apply carries the plan out. It stops at the first failure; the report then holds what was done
+// before, and applying again goes on from there.
+func Apply(ctx context.Context, c Clients, p *plan.Plan) (Report, error) {
+	var r Report
+	if err := secrets(ctx, c, p.Secrets, &r); err != nil {
+		return r, err
+	}
+	for _, e := range p.Endpoints {
+		if err := endpoint(ctx, c, e, &r); err != nil {
+			return r, &Error{Endpoint, e.GetName(), err}
+		}
+	}
+	for _, k := range p.Keys {
+		if err := key(ctx, c, k, &r); err != nil {
+			return r, &Error{Key, k.Name, err}
+		}
+	}
+	return r, nil
+}
+
+func secrets(ctx context.Context, c Clients, wanted []plan.Secret, r *Report) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	there := map[string]bool{}
+	for token := ""; ; {
+		page, err := c.Secrets.ListSecrets(ctx, &controlv1.ListSecretsRequest{PageSize: 1000, PageToken: token})
+		if err != nil {
+			return fmt.Errorf("list secrets: %w", err)
+		}
+		for _, s := range page.GetSecrets() {
+			there[s.GetName()] = true
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	for _, s := range wanted {
+		var err error
+		result := Created
+		if there[s.Name] {
+			result = Rotated
+			_, err = c.Secrets.RotateSecret(ctx, &controlv1.RotateSecretRequest{Secret: s.Name, Value: s.Value.Reveal()})
+		} else {
+			_, err = c.Secrets.CreateSecret(ctx, &controlv1.CreateSecretRequest{Name: s.Name, Value: s.Value.Reveal()})
+		}
+		if err != nil {
+			return &Error{Secret, s.Name, err}
+		}
+		r.add(Secret, s.Name, result, "")
+	}
+	return nil
+}
+
+func endpoint(ctx context.Context, c Clients, wanted *controlv1.Endpoint, r *Report) error {
+	got, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: wanted.GetName()})
+	if err != nil && connect.CodeOf(err) == connect.CodeNotFound {
+		if _, err := c.Endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: wanted}); err != nil {
+			return err
+		}
+		r.add(Endpoint, wanted.GetName(), Created, "")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	have := got.GetEndpoint()
+	next := proto.CloneOf(wanted)
+	next.Id, next.Etag, next.Revision = have.GetId(), have.GetEtag(), have.GetRevision()
+	next.CreateTime, next.UpdateTime = have.GetCreateTime(), have.GetUpdateTime()
+	if next.GetTimeout() == nil && have.GetTimeout().AsDuration() == defaultTimeout {
+		// A server may write out the timeout that it uses where none was asked for.
+		next.Timeout = have.GetTimeout()
+	}
+	// The order of methods says nothing, and servers sort them.
+	same := proto.CloneOf(have)
+	slices.Sort(same.Methods)
+	slices.Sort(next.Methods)
+	if proto.Equal(same, next) {
+		r.add(Endpoint, wanted.GetName(), Unchanged, "")
+		return nil
+	}
+	next.Timeout = wanted.GetTimeout()
+	if _, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: next}); err != nil {
+		return err
+	}
+	r.add(Endpoint, wanted.GetName(), Updated, "")
+	return nil
+}
+
+func key(ctx context.Context, c Clients, wanted plan.Key, r *Report) error {
+	got, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: wanted.Name})
+	if err == nil {
+		note := ""
+		if got.GetKey().GetRevokeTime() != nil {
+			note = "It was revoked, and stays so."
+		}
+		r.add(Key, wanted.Name, Unchanged, note)
+		return nil
+	}
+	if connect.CodeOf(err) != connect.CodeNotFound {
+		return err
+	}
+	if _, err := c.Keys.CreateKey(ctx, &controlv1.CreateKeyRequest{Name: wanted.Name, SecretSha256: wanted.SHA256}); err != nil {
+		return err
+	}
+	r.add(Key, wanted.Name, Created, "")
+	return nil
+}

@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+)
+
+func (a *app) endpointCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "endpoint", Aliases: []string{"endpoints", "ep"}, Short: "Which paths go to which targets, at what price",
+		Args: cobra.ArbitraryArgs, RunE: group,
+	}
+	cmd.AddCommand(a.endpointList(), a.endpointGet(), a.endpointCreate(), a.endpointSet(), a.endpointDelete())
+	return cmd
+}
+
+func (a *app) endpointList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List endpoints", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				all, err := pages(func(token string) ([]*controlv1.Endpoint, string, error) {
+					page, err := c.Endpoints.ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: pageSize, PageToken: token})
+					return page.GetEndpoints(), page.GetNextPageToken(), err
+				})
+				if err != nil {
+					return err
+				}
+				r := result{data: []any{}, table: table{head: []string{"NAME", "METHODS", "PATH", "TARGET", "PRICE"}, right: []string{"PRICE"}}}
+				data := []any{}
+				for _, e := range all {
+					data, r.names = append(data, view(e)), append(r.names, e.GetName())
+					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
+				}
+				r.data = data
+				if len(all) == 0 {
+					a.say("There are no endpoints. Make one with `tollgate endpoint create`.")
+				}
+				return a.print(r)
+			})
+		},
+	}
+}
+
+func endpointResult(e *controlv1.Endpoint) result {
+	return result{data: view(e), names: []string{e.GetName()}}
+}
+
+func (a *app) endpointGet() *cobra.Command {
+	return &cobra.Command{
+		Use: "get NAME", Short: "Show an endpoint", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				res, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: args[0]})
+				if err != nil {
+					return err
+				}
+				e := res.GetEndpoint()
+				r := endpointResult(e)
+				r.table.add("name", e.GetName())
+				r.table.add("id", e.GetId())
+				r.table.add("path", pattern(e))
+				r.table.add("methods", list(e.GetMethods(), "any"))
+				for _, t := range e.GetTargets() {
+					r.table.add("target", t.GetUrl())
+				}
+				for _, h := range e.GetHeaders() {
+					r.table.add("header", h.GetName()+": "+h.GetValue())
+				}
+				r.table.add("forwards", forwardName(e.GetForwardHeaders()))
+				if h := e.GetKeyHeader(); h != "" {
+					r.table.add("key header", h)
+				}
+				r.table.add("price", price(e))
+				if t := e.GetTimeout(); t != nil {
+					r.table.add("timeout", t.AsDuration().String())
+				}
+				r.table.add("revision", strconv.FormatInt(e.GetRevision(), 10))
+				r.table.add("updated", a.when(e.GetUpdateTime()))
+				return a.print(r)
+			})
+		},
+	}
+}
+
+func (a *app) endpointCreate() *cobra.Command {
+	var f endpointFlags
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Make an endpoint", Args: exactly("NAME"),
+		Example: `  tollgate endpoint create bria --path /bria --target https://engine.prod.bria-api.com \
+    --header 'api_token: ${secret:bria}' --price 12.00
+  tollgate endpoint create rerank --path /v1/rerank --exact --method POST \
+    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"path", "target"} {
+				if !cmd.Flags().Changed(name) {
+					return usage(cmd, "--%s is missing.", name)
+				}
+			}
+			if !cmd.Flags().Changed("price") && !f.free {
+				return usage(cmd, "Say what a request costs with --price, or that it costs nothing with --free.")
+			}
+			e := &controlv1.Endpoint{Name: args[0], Match: controlv1.MatchKind_MATCH_KIND_PREFIX}
+			if err := f.change(cmd, e); err != nil {
+				return err
+			}
+			a.warnLiterals(e)
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				res, err := c.Endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: e})
+				if err != nil {
+					return err
+				}
+				made := res.GetEndpoint()
+				return a.done(endpointResult(made), "tollgate try "+list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST")+" "+made.GetPath(),
+					"endpoint %s created (rev %d)", made.GetName(), made.GetRevision())
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (a *app) endpointSet() *cobra.Command {
+	var f endpointFlags
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change an endpoint's settings; those not given stay as they are", Args: exactly("NAME"),
+		Example: `  tollgate endpoint set bria --price 10.00
+  tollgate endpoint set bria --header 'api_token: ${secret:bria-2}' --remove-header accept`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				got, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: args[0]})
+				if err != nil {
+					return err
+				}
+				e := proto.CloneOf(got.GetEndpoint())
+				if err := f.change(cmd, e); err != nil {
+					return err
+				}
+				if proto.Equal(e, got.GetEndpoint()) {
+					return a.done(endpointResult(e), "", "endpoint %s is like that already", e.GetName())
+				}
+				a.warnLiterals(e)
+				res, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: e})
+				if err != nil {
+					return err
+				}
+				return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s changed (rev %d)", res.GetEndpoint().GetName(), res.GetEndpoint().GetRevision())
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringArrayVar(&f.removeHeaders, "remove-header", nil, "header that is no longer set; may be repeated")
+	return cmd
+}
+
+func (a *app) endpointDelete() *cobra.Command {
+	return &cobra.Command{
+		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove an endpoint", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				if _, err := c.Endpoints.DeleteEndpoint(ctx, &controlv1.DeleteEndpointRequest{Endpoint: args[0]}); err != nil {
+					return err
+				}
+				return a.done(deleted(args[0]), "", "endpoint %s deleted", args[0])
+			})
+		},
+	}
+}
+
+// deleted is the answer of commands after which there is nothing to show.
+func deleted(name string) result {
+	data := &object{}
+	data.set("deleted", name)
+	return result{data: data, names: []string{name}}
+}
+
+func pattern(e *controlv1.Endpoint) string {
+	if e.GetMatch() == controlv1.MatchKind_MATCH_KIND_EXACT {
+		return e.GetPath()
+	}
+	return strings.TrimSuffix(e.GetPath(), "/") + "/*"
+}
+
+func targets(e *controlv1.Endpoint) string {
+	urls := make([]string, len(e.GetTargets()))
+	for i, t := range e.GetTargets() {
+		urls[i] = t.GetUrl()
+	}
+	return list(urls, "-")
+}
+
+func price(e *controlv1.Endpoint) string {
+	if fixed := e.GetPrice().GetFixed(); fixed != nil {
+		return dollars(fixed.GetPerRequest())
+	}
+	if e.GetPrice().GetFree() != nil {
+		return "free"
+	}
+	return "?"
+}

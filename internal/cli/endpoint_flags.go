@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/headervalue"
+	"tollgate/internal/money"
+)
+
+// endpointFlags are the settings of an endpoint as flags.
+type endpointFlags struct {
+	path, price, forward, keyHeader         string
+	targets, headers, removeHeaders, method []string
+	free, exact, prefix                     bool
+	timeout                                 time.Duration
+}
+
+func (f *endpointFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.path, "path", "", "path on the gateway, such as /bria")
+	flags.StringArrayVar(&f.targets, "target", nil, "URL that requests go to; repeat it to name the next when one cannot be reached")
+	flags.StringArrayVar(&f.headers, "header", nil, "'name: value' sent to the target, with ${secret:NAME} or ${env:NAME} in it; may be repeated")
+	flags.StringVar(&f.price, "price", "", "dollars per request, such as 12.00")
+	flags.BoolVar(&f.free, "free", false, "requests cost nothing")
+	flags.BoolVar(&f.exact, "exact", false, "answer the path only, nothing below it")
+	flags.BoolVar(&f.prefix, "prefix", false, "answer the path and everything below it (the default)")
+	flags.StringArrayVar(&f.method, "method", nil, "method to answer; may be repeated; any if none is given")
+	flags.StringVar(&f.forward, "forward", "safe", "which of the caller's headers go along: safe, all (but credentials) or none")
+	flags.StringVar(&f.keyHeader, "key-header", "", "one more header in which callers may present their key")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long the target may take until it begins to answer (10m0s if not given)")
+}
+
+// change puts what was given into e and leaves the rest alone.
+func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
+	if err := errors.Join(exclusive(cmd, "price", "free"), exclusive(cmd, "exact", "prefix")); err != nil {
+		return err
+	}
+	given := cmd.Flags().Changed
+	if given("path") {
+		e.Path = f.path
+	}
+	if given("target") {
+		e.Targets = nil
+		for _, u := range f.targets {
+			e.Targets = append(e.Targets, &controlv1.Target{Url: u})
+		}
+	}
+	if f.exact {
+		e.Match = controlv1.MatchKind_MATCH_KIND_EXACT
+	}
+	if f.prefix {
+		e.Match = controlv1.MatchKind_MATCH_KIND_PREFIX
+	}
+	if given("method") {
+		e.Methods = nil
+		for _, m := range f.method {
+			if m = strings.ToUpper(m); m != "" && m != "ANY" {
+				e.Methods = append(e.Methods, m)
+			}
+		}
+	}
+	if given("forward") {
+		forward, ok := forwards[f.forward]
+		if !ok {
+			return usage(cmd, "--forward is safe, all or none, not %q.", f.forward)
+		}
+		e.ForwardHeaders = forward
+	}
+	if given("key-header") {
+		e.KeyHeader = f.keyHeader
+	}
+	if given("timeout") {
+		if e.Timeout = nil; f.timeout != 0 {
+			e.Timeout = durationpb.New(f.timeout)
+		}
+	}
+	if err := f.changePrice(cmd, e); err != nil {
+		return err
+	}
+	return f.changeHeaders(cmd, e)
+}
+
+func (f *endpointFlags) changePrice(cmd *cobra.Command, e *controlv1.Endpoint) error {
+	if f.free {
+		e.Price = &controlv1.Price{Kind: &controlv1.Price_Free_{Free: &controlv1.Price_Free{}}}
+	}
+	if cmd.Flags().Changed("price") {
+		amount, err := dollarsFlag(cmd, "price", f.price)
+		if err != nil {
+			return err
+		}
+		// A shell makes 0 of $10 outside quotes; what is free says so.
+		if amount == 0 {
+			return usage(cmd, "--price is 0; say --free if requests cost nothing.")
+		}
+		e.Price = &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(amount)}}}
+	}
+	return nil
+}
+
+// changeHeaders replaces headers of the same name and adds the others.
+func (f *endpointFlags) changeHeaders(cmd *cobra.Command, e *controlv1.Endpoint) error {
+	at := func(name string) int {
+		return slices.IndexFunc(e.Headers, func(h *controlv1.Header) bool { return strings.EqualFold(h.GetName(), name) })
+	}
+	for _, name := range f.removeHeaders {
+		i := at(name)
+		if i < 0 {
+			return usage(cmd, "The endpoint sets no header %s.", name)
+		}
+		e.Headers = slices.Delete(e.Headers, i, i+1)
+	}
+	for _, text := range f.headers {
+		name, value, ok := strings.Cut(text, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return usage(cmd, "The header %q has no name. Write it as 'name: value'.", text)
+		}
+		header := &controlv1.Header{Name: name, Value: strings.TrimSpace(value)}
+		if i := at(name); i >= 0 {
+			e.Headers[i] = header
+		} else {
+			e.Headers = append(e.Headers, header)
+		}
+	}
+	return nil
+}
+
+// dollarsFlag reads an amount exactly. It is forgiving about a dollar sign only.
+func dollarsFlag(cmd *cobra.Command, name, text string) (money.Nanos, error) {
+	amount, err := money.Parse(strings.TrimPrefix(text, "$"))
+	if err != nil {
+		return 0, usage(cmd, "--%s: %s.", name, strings.TrimPrefix(err.Error(), "money: "))
+	}
+	if amount < 0 {
+		return 0, usage(cmd, "--%s cannot be negative.", name)
+	}
+	return amount, nil
+}
+
+var forwards = map[string]controlv1.ForwardHeaders{
+	"safe": controlv1.ForwardHeaders_FORWARD_HEADERS_SAFE_LIST,
+	"all":  controlv1.ForwardHeaders_FORWARD_HEADERS_ALL,
+	"none": controlv1.ForwardHeaders_FORWARD_HEADERS_NONE,
+}
+
+func forwardName(f controlv1.ForwardHeaders) string {
+	for name, value := range forwards {
+		if value == f {
+			return name
+		}
+	}
+	return "safe"
+}
+
+// warnLiterals points at credentials that everybody who may read endpoints could read.
+func (a *app) warnLiterals(e *controlv1.Endpoint) {
+	for _, h := range e.GetHeaders() {
+		name := strings.ToLower(h.GetName())
+		credential := slices.ContainsFunc([]string{"authorization", "key", "token", "secret", "cookie", "password"},
+			func(part string) bool { return strings.Contains(name, part) })
+		value, err := headervalue.Parse(h.GetValue())
+		if credential && err == nil && len(value.Refs()) == 0 && h.GetValue() != "" {
+			a.say("! The header %s looks like a credential and is written out. Store it with `tollgate secret create`, and set the header to ${secret:NAME}.", h.GetName())
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tollgate/internal/fault"
+)
+
+// environment is the topic of that name.
+const environment = `Environment variables (flags go before them, and they before the local server's note):
+  TOLLGATE_SERVER   URL of the control plane; ` + defaultServer + ` if nothing names one
+  TOLLGATE_TOKEN    admin token
+  TOLLGATE_GATEWAY  URL of the gateway, for try; ` + defaultGateway + ` if nothing names one
+  TOLLGATE_KEY      secret of a caller's key, for try
+  TOLLGATE_OUTPUT   table, json, yaml or name
+  NO_COLOR          if set, nothing is coloured
+
+A running ` + "`tollgate dev`" + ` leaves a note in .tollgate/cli.json, which is found from its folder and all
+folders below. It names servers on this machine only, and its token goes to no other server.
+`
+
+const output = `Output (-o):
+  table  columns: aligned on a terminal, separated by tabs in a pipe
+  json   protobuf's JSON names and forms (64-bit integers are strings); an amount of money is
+         {"currency": "USD", "amount": "12.00"}, exact to nine decimals
+  yaml   the same as YAML
+  name   one name a line
+
+Data is on stdout, everything else on stderr. With -o json, errors are JSON on stderr.
+`
+
+func (a *app) helpCommand() *cobra.Command {
+	topics := map[string]string{"exit-codes": exitCodes, "environment": environment, "output": output}
+	return &cobra.Command{
+		Use:   "help [COMMAND | errors [CODE] | exit-codes | environment | output]",
+		Short: "Help about a command, an error or a topic",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch {
+			case len(args) == 0:
+				if err := root.Help(); err != nil {
+					return err
+				}
+				fmt.Fprint(a.Stdout, "\nTopics: tollgate help errors | exit-codes | environment | output\n")
+				return nil
+			case args[0] == "errors" && len(args) == 1:
+				return a.printErrors()
+			case args[0] == "errors":
+				return a.explain(cmd, args[1])
+			}
+			if text, ok := topics[args[0]]; ok {
+				fmt.Fprint(a.Stdout, text)
+				return nil
+			}
+			target, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 || target == root {
+				name := args[0]
+				if len(rest) > 0 {
+					name = rest[0]
+				}
+				if target == nil {
+					target = root
+				}
+				return unknownCommand(target, name)
+			}
+			target.InitDefaultHelpFlag()
+			return target.Help()
+		},
+	}
+}
+
+// printErrors lists the catalogue.
+func (a *app) printErrors() error {
+	codes := fault.Codes()
+	slices.Sort(codes)
+	r := result{table: table{head: []string{"CODE", "HTTP", "EXIT", "FIX"}, right: []string{"HTTP", "EXIT"}}}
+	data := []any{}
+	for _, code := range codes {
+		kind, status, hint, _ := fault.Describe(code)
+		one := &object{}
+		one.set("code", string(code))
+		one.set("status", status)
+		one.set("exit", exitOf(kind))
+		one.set("fix", hint)
+		data, r.names = append(data, one), append(r.names, string(code))
+		r.table.add(string(code), fmt.Sprint(status), fmt.Sprint(exitOf(kind)), hint)
+	}
+	r.data = data
+	return a.print(r)
+}
+
+func (a *app) explain(cmd *cobra.Command, text string) error {
+	code := fault.Code(strings.ToLower(text))
+	kind, status, hint, ok := fault.Describe(code)
+	if !ok {
+		return usage(cmd, "There is no error %q. `tollgate help errors` lists them.", text)
+	}
+	fmt.Fprintf(a.Stdout, "%s\n\n", code)
+	if meaning := meanings[code]; meaning != "" {
+		fmt.Fprintf(a.Stdout, "  %s\n\n", meaning)
+	}
+	fmt.Fprintf(a.Stdout, "  fix        %s\n  HTTP       %d\n  exit code  %d\n", hint, status, exitOf(kind))
+	return nil
+}
+
+// meanings say what happened, in general; the message of an error says it in particular.
+var meanings = map[fault.Code]string{
+	fault.KeyMissing:          "The request brought no key.",
+	fault.KeyUnknown:          "The key that the request brought is none of Tollgate's.",
+	fault.KeyExpired:          "The key had a last day, and it has passed.",
+	fault.KeyRevoked:          "The key was ended by an administrator.",
+	fault.KeyNotAllowed:       "The key may call some endpoints, and this is none of them.",
+	fault.EndpointNotFound:    "No endpoint answers the request's path.",
+	fault.MethodNotAllowed:    "An endpoint answers the path, but not with this method.",
+	fault.PathInvalid:         "The path has segments that would leave the endpoint, or cannot be read.",
+	fault.BudgetExhausted:     "A budget that the request draws on has less left than the request costs.",
+	fault.BudgetUnavailable:   "The edge holds no money of a budget and cannot reach the ledger, so it cannot know whether the request fits.",
+	fault.BodyTooLarge:        "The request's body is longer than the endpoint or the edge allows.",
+	fault.UpstreamUnreachable: "No target of the endpoint could be connected to.",
+	fault.UpstreamTLS:         "A target was reached, but its certificate or its TLS was not acceptable.",
+	fault.UpstreamTimeout:     "The target did not begin to answer in the time that the endpoint allows.",
+	fault.BreakerOpen:         "The target failed again and again, so it is left alone for a moment.",
+	fault.SecretUnresolved:    "A header of the endpoint refers to a secret or variable that the edge does not have.",
+	fault.SnapshotMissing:     "The edge has started and does not know any endpoint or key yet.",
+	fault.SpoolUnavailable:    "The edge cannot write down what requests cost, and lets none through that costs something.",
+	fault.ShuttingDown:        "The edge is finishing its requests and takes no new ones.",
+	fault.UpgradeUnsupported:  "The request asks for another protocol on the same connection, such as WebSocket.",
+	fault.InvalidArgument:     "Something in the command or the request can never work as it is.",
+	fault.ObjectNotFound:      "There is nothing of that name or id.",
+	fault.AlreadyExists:       "The name, or the path and method, is taken.",
+	fault.StaleETag:           "Somebody changed it after it was read.",
+	fault.FailedPrecondition:  "Something else must be changed first.",
+	fault.UnauthenticatedErr:  "The control plane wants an admin token, and got none that it knows.",
+	fault.PermissionDenied:    "The token is known and may not do this.",
+	fault.UnavailableErr:      "A server could not be reached, or said that it cannot answer now.",
+	fault.DeadlineExceeded:    "It took longer than was allowed.",
+	fault.InternalError:       "Something broke inside Tollgate; its log has the details.",
+}

@@ -1,0 +1,301 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tollgate/internal/fault"
+)
+
+// tryTimeout is how long an answer may take in all: as long as a gateway waits for one to begin.
+const tryTimeout = 10 * time.Minute
+
+// maxErrorBody is how much of an error's body is read to find out what it says.
+const maxErrorBody = 64 << 10
+
+// The gateway's headers about a request.
+const (
+	headerRequestID = "X-Tollgate-Request-Id"
+	headerCost      = "X-Tollgate-Cost"
+	headerRemaining = "X-Tollgate-Budget-Remaining"
+	headerEndpoint  = "X-Tollgate-Endpoint"
+)
+
+type tryFlags struct {
+	data, key, gateway string
+	headers            []string
+}
+
+func (a *app) tryCommand() *cobra.Command {
+	var f tryFlags
+	cmd := &cobra.Command{
+		Use:   "try [METHOD] PATH",
+		Short: "Send one request through the gateway; show time, cost and what is left",
+		Long: `Send one request through the gateway. The body of the answer goes to stdout as it is; how long the
+gateway and the target took, what it cost and what is left of the budget go to stderr.
+
+The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this folder or above.`,
+		Example: `  tollgate try POST /bria/v1/text-to-image/base/2.3 -d '{"prompt":"a book"}'
+  tollgate try /v1/models -H 'accept: application/json'`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return exactly("METHOD", "PATH")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := a.tryRequest(cmd, f, args)
+			if err != nil {
+				return err
+			}
+			timeout := tryTimeout
+			if cmd.Flags().Changed("timeout") {
+				timeout = a.timeout
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			return a.try(req.WithContext(ctx), timeout)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.data, "data", "d", "", "body: text, @FILE, or - for stdin")
+	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value'; may be repeated")
+	flags.StringVar(&f.key, "key", "", "secret of the key to present (TOLLGATE_KEY)")
+	flags.StringVar(&f.gateway, "gateway", "", "URL of the gateway (TOLLGATE_GATEWAY)")
+	return cmd
+}
+
+func (a *app) tryRequest(cmd *cobra.Command, f tryFlags, args []string) (*http.Request, error) {
+	note, err := a.note()
+	if err != nil {
+		return nil, err
+	}
+	gateway := first(f.gateway, a.Getenv("TOLLGATE_GATEWAY"), note.Gateway, defaultGateway)
+	key := first(f.key, a.Getenv("TOLLGATE_KEY"))
+	if key == "" && sameURL(gateway, note.Gateway) {
+		key = note.Key
+	}
+	method, path := http.MethodGet, args[len(args)-1]
+	switch {
+	case len(args) == 2:
+		method = strings.ToUpper(args[0])
+	case cmd.Flags().Changed("data"):
+		method = http.MethodPost
+	}
+	if !strings.HasPrefix(path, "/") {
+		return nil, usage(cmd, "The path %q does not begin with a slash.", path)
+	}
+	body, err := a.tryBody(f.data)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(cmd.Context(), method, strings.TrimRight(gateway, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, usage(cmd, "%s", err)
+	}
+	if req.URL.Host == "" || (req.URL.Scheme != "http" && req.URL.Scheme != "https") {
+		return nil, usage(cmd, "The gateway %q is no http URL, such as %s.", gateway, defaultGateway)
+	}
+	req.Header.Set("User-Agent", userAgent())
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	if cmd.Flags().Changed("data") && json.Valid(body) {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range f.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, usage(cmd, "The header %q has no name. Write it as 'name: value'.", h)
+		}
+		if value = strings.TrimSpace(value); strings.EqualFold(name, "host") {
+			req.Host = value
+			continue
+		}
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+func (a *app) tryBody(data string) ([]byte, error) {
+	var raw []byte
+	var err error
+	switch {
+	case data == "-" || data == "@-":
+		raw, err = io.ReadAll(a.Stdin)
+	case strings.HasPrefix(data, "@"):
+		raw, err = os.ReadFile(a.path(data[1:]))
+	default:
+		return []byte(data), nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.InvalidArgument, "The body cannot be read: %v.", err).WithHint("Name a file with -d @FILE, or pipe the body and use -d -.")
+	}
+	return raw, nil
+}
+
+// try sends the request, copies the body to stdout and says on stderr how it went.
+func (a *app) try(req *http.Request, timeout time.Duration) error {
+	client := *a.HTTPClient
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	gateway := req.URL.Scheme + "://" + req.URL.Host
+
+	start := time.Now()
+	res, err := client.Do(req)
+	if err != nil {
+		return tryFailure(err, gateway, timeout)
+	}
+	defer res.Body.Close()
+	var seen head
+	out := a.Stdout
+	if res.StatusCode >= http.StatusBadRequest {
+		out = io.MultiWriter(a.Stdout, &seen)
+	}
+	written, err := io.Copy(out, res.Body)
+	total := time.Since(start)
+	if err != nil {
+		return tryFailure(fmt.Errorf("the answer broke off after %d bytes: %w", written, err), gateway, timeout)
+	}
+	if a.StdoutTerminal && a.StderrTerminal {
+		fmt.Fprintln(a.Stderr) // the body need not end with one
+	}
+	a.trySummary(res, total)
+	return tryOutcome(res, seen.Bytes())
+}
+
+// head keeps the first bytes of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.Buffer.Write(p[:min(len(p), maxErrorBody-h.Len())])
+	return len(p), nil
+}
+
+func (a *app) trySummary(res *http.Response, total time.Duration) {
+	get := func(name string) string { return first(res.Trailer.Get(name), res.Header.Get(name)) }
+	gw, up := timing(res.Header, "gw"), timing(res.Header, "up")
+	cost, left := dollarText(get(headerCost)), dollarText(get(headerRemaining))
+	if a.format() == formatJSON {
+		out := &object{}
+		out.set("status", res.StatusCode)
+		out.set("totalMs", milliseconds(total))
+		for _, p := range [][2]string{
+			{"gatewayMs", gw},
+			{"upstreamMs", up},
+			{"cost", get(headerCost)},
+			{"budgetRemaining", get(headerRemaining)},
+			{"endpoint", get(headerEndpoint)},
+			{"requestId", get(headerRequestID)},
+		} {
+			if p[1] != "" {
+				out.set(p[0], p[1])
+			}
+		}
+		if raw, err := json.Marshal(out); err == nil && !a.quiet {
+			fmt.Fprintln(a.Stderr, string(raw))
+		}
+		return
+	}
+	a.say("%s  total %s ms   gateway %s ms │ upstream %s ms", res.Status, milliseconds(total), first(gw, "?"), first(up, "?"))
+	if left != "" {
+		left = "   budget left " + left
+	}
+	a.say("cost %s%s", first(cost, "unknown"), left)
+	a.say("endpoint %s   request %s", first(get(headerEndpoint), "-"), first(get(headerRequestID), "-"))
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 1, 64)
+}
+
+// timing finds one duration in Server-Timing ("gw;dur=0.8, up;dur=1412"), as it is written there.
+func timing(h http.Header, name string) string {
+	for _, line := range h.Values("Server-Timing") {
+		for metric := range strings.SplitSeq(line, ",") {
+			parts := strings.Split(metric, ";")
+			if strings.TrimSpace(parts[0]) != name {
+				continue
+			}
+			for _, p := range parts[1:] {
+				if value, ok := strings.CutPrefix(strings.TrimSpace(p), "dur="); ok {
+					return value
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func dollarText(s string) string {
+	if s == "" || strings.Trim(s, "0123456789.-") != "" {
+		return s
+	}
+	if rest, negative := strings.CutPrefix(s, "-"); negative {
+		return "-$" + rest
+	}
+	return "$" + s
+}
+
+// tryOutcome is nil for an answer that is no error. The gateway's own errors say what they are;
+// those of a target are told apart by their status only.
+func tryOutcome(res *http.Response, body []byte) error {
+	if res.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	f := &failure{exit: ExitFailed, requestID: res.Header.Get(headerRequestID)}
+	var parsed struct {
+		Error struct {
+			Code      fault.Code `json:"code"`
+			Message   string     `json:"message"`
+			Hint      string     `json:"hint"`
+			RequestID string     `json:"request_id"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &parsed) == nil {
+		if kind, _, hint, ok := fault.Describe(parsed.Error.Code); ok && parsed.Error.RequestID != "" {
+			f.exit, f.code, f.message = exitOf(kind), parsed.Error.Code, sentence(parsed.Error.Message)
+			f.hint, f.requestID = first(parsed.Error.Hint, hint), parsed.Error.RequestID
+			return f
+		}
+	}
+	f.message = fmt.Sprintf("The target answered %s.", res.Status)
+	switch res.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		f.exit = ExitDenied
+	case http.StatusPaymentRequired, http.StatusTooManyRequests:
+		f.exit = ExitRefused
+	}
+	return f
+}
+
+// tryFailure says why there is no whole answer.
+func tryFailure(err error, gateway string, timeout time.Duration) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &failure{
+			exit: ExitUnreachable, code: fault.DeadlineExceeded, message: fmt.Sprintf("%s did not finish its answer within %s.", gateway, timeout),
+			hint: "Allow more with --timeout.",
+		}
+	}
+	reason, ok := unreachable(err)
+	if !ok {
+		reason = err.Error()
+	}
+	return &failure{
+		exit: ExitUnreachable, code: fault.UnavailableErr, message: fmt.Sprintf("No answer from the gateway at %s (%s).", gateway, reason),
+		hint: "Start one with `tollgate dev`, or name another with --gateway or TOLLGATE_GATEWAY.",
+	}
+}

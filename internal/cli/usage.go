@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+)
+
+var dimensions = map[string]controlv1.UsageDimension{
+	"key":      controlv1.UsageDimension_USAGE_DIMENSION_KEY,
+	"endpoint": controlv1.UsageDimension_USAGE_DIMENSION_ENDPOINT,
+	"day":      controlv1.UsageDimension_USAGE_DIMENSION_DAY,
+}
+
+func (a *app) usageCommand() *cobra.Command {
+	var since, from, to, key, endpoint string
+	var by []string
+	cmd := &cobra.Command{
+		Use: "usage", Aliases: []string{"spend"}, Short: "What was spent, from the ledger's books", Args: exactly(),
+		Long: "What was spent, from the ledger's books, in whole UTC days. --since 7d is today and the six days before.",
+		Example: `  tollgate usage --since 7d --group-by day
+  tollgate usage --from 2026-11-01 --to 2026-11-30 --group-by key,endpoint -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(exclusive(cmd, "since", "from"), exclusive(cmd, "since", "to")); err != nil {
+				return err
+			}
+			req := &controlv1.QueryUsageRequest{FromDay: from, ToDay: to, Key: key, Endpoint: endpoint}
+			if since != "" {
+				d, ok := span(since)
+				if !ok {
+					return usage(cmd, "--since %q is no length of time such as 7d or 2w.", since)
+				}
+				days := int((d + 24*time.Hour - 1) / (24 * time.Hour))
+				today := a.Now().UTC()
+				req.FromDay = today.AddDate(0, 0, 1-days).Format(time.DateOnly)
+				req.ToDay = today.Format(time.DateOnly)
+			}
+			for _, day := range []string{req.GetFromDay(), req.GetToDay()} {
+				if _, err := time.Parse(time.DateOnly, day); day != "" && err != nil {
+					return usage(cmd, "%q is no day such as 2026-11-30.", day)
+				}
+			}
+			for _, name := range by {
+				d, ok := dimensions[name]
+				if !ok {
+					return usage(cmd, "Usage is grouped by key, endpoint or day, not by %q.", name)
+				}
+				req.GroupBy = append(req.GroupBy, d)
+			}
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				res, err := c.usage.QueryUsage(ctx, req)
+				if err != nil {
+					return err
+				}
+				return a.printUsage(by, res)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&since, "since", "", "how far back, such as 7d (30d if nothing is given)")
+	flags.StringVar(&from, "from", "", "first UTC day, such as 2026-11-01")
+	flags.StringVar(&to, "to", "", "last UTC day, included")
+	flags.StringSliceVar(&by, "group-by", []string{"endpoint"}, "key, endpoint, day, or several of them; empty for the total")
+	flags.StringVar(&key, "key", "", "this key only")
+	flags.StringVar(&endpoint, "endpoint", "", "this endpoint only")
+	return cmd
+}
+
+func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
+	r := result{data: view(res), table: table{right: []string{"REQUESTS", "FAILED", "ABANDONED", "COST"}}}
+	heads := map[string]string{"key": "KEY", "endpoint": "ENDPOINT", "day": "DAY"}
+	for _, name := range by {
+		r.table.head = append(r.table.head, heads[name])
+	}
+	r.table.head = append(r.table.head, "REQUESTS", "FAILED", "ABANDONED", "COST")
+	for _, row := range res.GetRows() {
+		var cells []string
+		for _, name := range by {
+			cell := map[string]string{
+				"key":      first(row.GetKeyName(), row.GetKeyId(), "-"),
+				"endpoint": first(row.GetEndpointName(), row.GetEndpointId(), "-"),
+				"day":      first(row.GetDay(), "-"),
+			}[name]
+			cells = append(cells, cell)
+		}
+		if len(cells) > 0 {
+			r.names = append(r.names, cells[0])
+		}
+		r.table.add(append(cells, count(row.GetRequests()), count(row.GetFailed()), count(row.GetAbandoned()), dollars(row.GetCost()))...)
+	}
+	if err := a.print(r); err != nil {
+		return err
+	}
+	total := res.GetTotal()
+	a.say("total: %s requests, %s, as of %s", count(total.GetRequests()), dollars(total.GetCost()), a.when(res.GetAsOf()))
+	return nil
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,233 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tollgate/controlplane"
+	"tollgate/edge"
+	"tollgate/internal/bus"
+	"tollgate/internal/config"
+	"tollgate/internal/devpg"
+	"tollgate/internal/lifecycle"
+	"tollgate/internal/natsd"
+	"tollgate/internal/plan"
+	"tollgate/ledger"
+)
+
+// Options are what `tollgate dev` can be told.
+type Options struct {
+	Dir         string     // data directory
+	Host        string     // address to listen on; loopback unless told otherwise
+	Port        int        // gateway of the first edge; the next free one is taken if it is busy
+	ControlPort int        // control plane, likewise
+	Edges       int        // how many edges
+	Demo        bool       // a mock vendor, an endpoint to it, a key and a budget
+	Plan        *plan.Plan // what a configuration file comes to, applied at start
+	PlanFile    string     // its name, to be shown
+	Reset       bool       // delete the data directory first
+	DatabaseURL string     // an existing PostgreSQL database instead of a private one
+	Out         io.Writer  // where the banner goes
+	Log         *slog.Logger
+}
+
+// drain is how long requests in flight have to finish at stop.
+const drain = 10 * time.Second
+
+// stack is what one run consists of, in the order in which it starts.
+type stack struct {
+	o       Options
+	started time.Time
+	creds   credentials
+	unlock  func()
+
+	pg      *devpg.Server
+	nats    *natsd.Server
+	ledger  *ledger.Service
+	control *controlplane.Server
+	edges   []*edge.Node
+	vendor  *mockVendor
+	setup   setupResult
+}
+
+// Run starts everything, prints how to use it and serves until ctx ends.
+func Run(ctx context.Context, o Options) error {
+	if o.Edges < 1 {
+		return errors.New("--edges: at least one edge is needed")
+	}
+	if o.Reset {
+		if err := reset(o.Dir); err != nil {
+			return err
+		}
+	}
+	s := &stack{o: o, started: time.Now()}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	defer s.unlock()
+	if err := s.infrastructure(ctx); err != nil {
+		return err
+	}
+	defer s.closeInfrastructure()
+	parts, err := s.parts(ctx)
+	if err != nil {
+		return err
+	}
+	return lifecycle.Run(ctx, drain, parts...)
+}
+
+// marker is a file that only a data directory has; reset deletes nothing without it.
+const marker = "credentials.json"
+
+func reset(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
+		return fmt.Errorf("--reset: %s does not look like a data directory of tollgate dev: delete it yourself", dir)
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := devpg.Remove(filepath.Join(dir, "postgres")); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+func (s *stack) prepare() error {
+	if err := os.MkdirAll(s.o.Dir, 0o755); err != nil { //nolint:gosec // the database's account must be able to pass; files in it are private
+		return fmt.Errorf("data directory: %w", err)
+	}
+	var err error
+	if s.unlock, err = lockDir(s.o.Dir); err != nil {
+		return err
+	}
+	if s.creds, err = loadCredentials(s.o.Dir); err != nil {
+		s.unlock()
+		return err
+	}
+	return nil
+}
+
+// infrastructure starts what the roles need: PostgreSQL and NATS side by side, then the schemas.
+func (s *stack) infrastructure(ctx context.Context) (err error) {
+	natsUp := make(chan error, 1)
+	go func() {
+		var err error
+		s.nats, err = natsd.Start(natsd.Options{StoreDir: filepath.Join(s.o.Dir, "nats"), Name: "tollgate-dev", Log: s.o.Log})
+		natsUp <- err
+	}()
+	url := s.o.DatabaseURL
+	if url == "" {
+		s.pg, err = devpg.Start(ctx, devpg.Options{Dir: filepath.Join(s.o.Dir, "postgres"), Fsync: true, Log: s.o.Log})
+		if err == nil {
+			url, err = s.pg.URL("postgres"), nil
+		}
+	}
+	if err = errors.Join(err, <-natsUp); err == nil {
+		if err = controlplane.Migrate(ctx, url, s.o.Log); err == nil {
+			err = ledger.Migrate(ctx, url, s.o.Log)
+		}
+	}
+	if err != nil {
+		s.closeInfrastructure()
+		return err
+	}
+	s.o.DatabaseURL = url
+	return nil
+}
+
+func (s *stack) closeInfrastructure() {
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	if s.pg != nil {
+		if err := s.pg.Stop(); err != nil {
+			s.o.Log.Error("stop the private database", "err", err)
+		}
+	}
+}
+
+// parts makes the roles and lists them in the order in which they start.
+func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
+	inProcess := []nats.Option{s.nats.ClientOption()}
+	var parts []lifecycle.Part
+	add := func(name string, run, ready func(context.Context) error) {
+		parts = append(parts, lifecycle.Part{Name: name, Run: run, Ready: ready})
+	}
+
+	lcfg := ledger.DefaultConfig()
+	lcfg.Listen = "127.0.0.1:0"
+	lcfg.DatabaseURL = config.Secret(s.o.DatabaseURL)
+	lcfg.Token = config.Secret(s.creds.LedgerToken)
+	lcfg.NATS = busConfig("ledger")
+	var err error
+	if s.ledger, err = ledger.New(ctx, lcfg, ledger.Deps{Log: s.o.Log.With("role", "ledger"), NATS: inProcess}); err != nil {
+		return nil, err
+	}
+	add("ledger", s.ledger.Run, s.ledger.Ready)
+
+	ccfg := controlplane.DefaultConfig()
+	ccfg.Listen = freeNear(ctx, s.o.Host, s.o.ControlPort)
+	ccfg.DatabaseURL = config.Secret(s.o.DatabaseURL)
+	ccfg.AdminToken = config.Secret(s.creds.AdminToken)
+	ccfg.MasterKey = config.Secret(s.creds.MasterKey)
+	ccfg.SealingKey = config.Secret(s.creds.SealingKey)
+	ccfg.LedgerURL = "http://" + s.ledger.Addr()
+	ccfg.LedgerToken = config.Secret(s.creds.LedgerToken)
+	ccfg.NATS = busConfig("controlplane")
+	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
+		return nil, err
+	}
+	add("control plane", s.control.Run, nil) // it listens since New: a call waits until it serves
+
+	for i := range s.o.Edges {
+		name := "edge-" + strconv.Itoa(i+1)
+		ecfg := edge.DefaultConfig()
+		ecfg.Name = name
+		ecfg.Listen = freeNear(ctx, s.o.Host, s.edgePort(i))
+		ecfg.AdminListen = "127.0.0.1:0"
+		ecfg.DataDir = filepath.Join(s.o.Dir, name)
+		ecfg.SealingKey = config.Secret(s.creds.SealingKey)
+		ecfg.AllowPrivateTargets = true // a developer's targets are on the same machine
+		ecfg.NATS = busConfig(name)
+		node, err := edge.New(ctx, ecfg, edge.Deps{Log: s.o.Log.With("role", name), Bus: inProcess, Getenv: os.LookupEnv})
+		if err != nil {
+			return nil, err
+		}
+		s.edges = append(s.edges, node)
+		add(name, node.Run, nil)
+	}
+	if s.o.Demo {
+		if s.vendor, err = newMockVendor(ctx); err != nil {
+			return nil, err
+		}
+		parts = append(parts, lifecycle.Part{Name: "mock vendor", Run: s.vendor.Run, Stop: s.vendor.Stop})
+	}
+	// Not a server: it applies what was asked for and prints the banner once all the others serve.
+	parts = append(parts, lifecycle.Part{Name: "setup", Ready: s.setUp})
+	return parts, nil
+}
+
+func busConfig(name string) bus.Config { return bus.Config{URL: "nats://in-process", Name: name} }
+
+// edgePort is the gateway port asked for edge i: the first gets the well-known one, the others the
+// ones after the control plane's.
+func (s *stack) edgePort(i int) int {
+	if i == 0 || s.o.Port == 0 {
+		return s.o.Port
+	}
+	return max(s.o.Port, s.o.ControlPort) + i
+}

@@ -1,0 +1,166 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"connectrpc.com/connect"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
+	"tollgate/internal/cli/apply"
+	"tollgate/internal/cli/localdev"
+	"tollgate/internal/contract"
+	"tollgate/internal/money"
+	"tollgate/internal/plan"
+)
+
+// The demo: one endpoint at the price of the documentation's example, and a key that is the same on
+// every machine so that its commands can be pasted. The stack listens on loopback only.
+const (
+	demoKey     = "tgk_demo"
+	demoKeyName = "demo"
+	demoSecret  = "bria-api-token" //nolint:gosec // the name of a secret
+	demoBudget  = "demo-month"
+)
+
+// setupResult is what the banner tells about what was applied.
+type setupResult struct {
+	notes []plan.Note
+	took  time.Duration
+}
+
+// setUp applies the demo and the configuration file through the same RPCs that everyone uses, waits
+// until every edge serves the result, and prints the banner.
+func (s *stack) setUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client, url := &http.Client{Transport: bearer{s.creds.AdminToken, transport}}, "http://"+s.control.Addr()
+	clients := apply.NewClients(client, url)
+	if s.o.Demo {
+		if _, err := apply.Apply(ctx, clients, s.demoPlan()); err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if err := demoBudgetFor(ctx, controlv1connect.NewBudgetServiceClient(client, url)); err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+	}
+	if s.o.Plan != nil {
+		if _, err := apply.Apply(ctx, clients, s.o.Plan); err != nil {
+			return fmt.Errorf("%s: %w", s.o.PlanFile, err)
+		}
+		s.setup.notes = s.o.Plan.Notes
+	}
+	if err := s.awaitLive(ctx, controlv1connect.NewSystemServiceClient(client, url)); err != nil {
+		return err
+	}
+	if err := s.writeLocal(); err != nil {
+		return err
+	}
+	s.setup.took = time.Since(s.started)
+	return s.banner()
+}
+
+// bearer presents the admin token.
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
+}
+
+func (s *stack) demoPlan() *plan.Plan {
+	hash := contract.KeyHash([]byte(demoKey))
+	return &plan.Plan{
+		Secrets: []plan.Secret{{Name: demoSecret, Value: mockToken}},
+		Endpoints: []*controlv1.Endpoint{{
+			Name: "bria", Path: "/bria", Match: controlv1.MatchKind_MATCH_KIND_PREFIX,
+			Targets: []*controlv1.Target{{Url: s.vendor.URL()}},
+			Headers: []*controlv1.Header{{Name: "api_token", Value: "${secret:" + demoSecret + "}"}},
+			Price: &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
+				PerRequest: contract.MoneyToProto(12 * money.Dollar),
+			}}},
+		}},
+		Keys: []plan.Key{{Name: demoKeyName, SHA256: hash[:]}},
+	}
+}
+
+func demoBudgetFor(ctx context.Context, budgets controlv1connect.BudgetServiceClient) error {
+	_, err := budgets.CreateBudget(ctx, &controlv1.CreateBudgetRequest{Budget: &controlv1.Budget{
+		Name: demoBudget, Scope: &controlv1.Budget_Key{Key: demoKeyName},
+		Amount: contract.MoneyToProto(100 * money.Dollar), Period: controlv1.Period_PERIOD_MONTH,
+	}})
+	if connect.CodeOf(err) == connect.CodeAlreadyExists {
+		return nil
+	}
+	return err
+}
+
+// awaitLive returns once every edge serves the newest revision.
+func (s *stack) awaitLive(ctx context.Context, system controlv1connect.SystemServiceClient) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		resp, err := system.ListNodes(ctx, &controlv1.ListNodesRequest{})
+		if err != nil {
+			return fmt.Errorf("ask which edges are live: %w", err)
+		}
+		live := 0
+		for _, n := range resp.GetNodes() {
+			if n.GetRevision() == resp.GetRevision() && s.isOurs(n) {
+				live++
+			}
+		}
+		if live == len(s.edges) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the edges did not receive the configuration in time: run with --log-level info to see why")
+		case <-tick.C:
+		}
+	}
+}
+
+// isOurs says whether a node is an edge of this run, not one that an earlier run left in the list.
+func (s *stack) isOurs(n *controlv1.Node) bool {
+	return !n.GetStartTime().AsTime().Before(s.started.Add(-time.Second))
+}
+
+// writeLocal lets the CLI find this stack without being told.
+func (s *stack) writeLocal() error {
+	note := localdev.LocalDev{
+		Server: "http://" + s.control.Addr(), Token: s.creds.AdminToken, Gateway: "http://" + s.edges[0].Addr(),
+	}
+	if s.o.Demo {
+		note.Key = demoKey
+	}
+	return localdev.Save(s.o.Dir, note)
+}
+
+// command is how the reader of the banner can call this binary.
+func command() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return "tollgate"
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		return exe
+	}
+	if rel, err := filepath.Rel(wd, exe); err == nil && filepath.IsLocal(rel) {
+		return "./" + rel
+	}
+	return exe
+}

@@ -1,0 +1,253 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tollgate/internal/testenv"
+	"tollgate/internal/testenv/vendor"
+)
+
+// dev is a running `tollgate dev` and what it printed.
+type dev struct {
+	*process
+	dir     string
+	gateway string
+	control string
+}
+
+func startDev(t *testing.T, dir string, env []string, args ...string) *dev {
+	t.Helper()
+	p := newProcess(t, "dev", bin.tollgate, append([]string{"dev", "--data", dir, "--port", "0", "--control-port", "0"}, args...), env)
+	p.start()
+	d := &dev{process: p, dir: dir}
+	testenv.Eventually(t, eventually, func() error {
+		out, err := os.ReadFile(p.log)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(string(out), "Stop with ^C") {
+			select {
+			case <-p.done:
+				t.Fatalf("tollgate dev ended: %v\n%s", p.err, out)
+			default:
+			}
+			return fmt.Errorf("it has printed:\n%s", out)
+		}
+		return nil
+	})
+	d.gateway, d.control = d.line("Gateway"), d.line("Control plane")
+	return d
+}
+
+// printed is what it has printed so far.
+func (d *dev) printed() string {
+	d.t.Helper()
+	out, err := os.ReadFile(d.log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(out)
+}
+
+// line is the value of a line of the banner.
+func (d *dev) line(name string) string {
+	d.t.Helper()
+	printed := d.printed()
+	_, last, _ := strings.Cut(printed[strings.LastIndex(printed, "ready in"):], name)
+	value, _, _ := strings.Cut(strings.TrimSpace(last), "\n")
+	return strings.TrimSpace(value)
+}
+
+// Guarantee: a newcomer's first minute works as it is printed: the curl answers with image data, the
+// second command shows $12.00, and a second start finds the first one's data.
+func TestDemoAsPrinted(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	d := startDev(t, dir, nil, "--demo")
+	for _, name := range []string{"Gateway", "Control plane", "Admin token", "Demo key"} {
+		if d.line(name) == "" {
+			t.Errorf("the banner has no %s:\n%s", name, d.printed())
+		}
+	}
+	_, paste, ok := strings.Cut(d.printed(), "\ncurl ")
+	paste, _, ok2 := strings.Cut(paste, "\n\n")
+	if !ok || !ok2 {
+		t.Fatalf("no curl in the banner:\n%s", d.printed())
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", "curl -sS "+paste).CombinedOutput()
+	if err != nil {
+		t.Fatalf("curl: %v\n%s", err, out)
+	}
+	head, body, _ := bytes.Cut(out, []byte("\r\n\r\n"))
+	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200")) || !bytes.Contains(bytes.ToLower(head), []byte("x-tollgate-cost: 12.00")) ||
+		!bytes.Contains(bytes.ToLower(head), []byte("x-tollgate-budget-remaining: 88.00")) {
+		t.Errorf("curl printed\n%s", head)
+	}
+	var answer struct {
+		Result []struct {
+			URLs []string `json:"urls"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || len(answer.Result) != 2 {
+		t.Fatalf("%v: %s", err, body)
+	}
+	data, _ := strings.CutPrefix(answer.Result[0].URLs[0], "data:image/png;base64,")
+	raw, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := png.Decode(bytes.NewReader(raw)); err != nil {
+		t.Errorf("the image: %v", err)
+	}
+
+	usage := func() string {
+		cmd := exec.CommandContext(t.Context(), bin.tollgate, "usage", "--group-by", "key,endpoint")
+		cmd.Dir, cmd.Env = filepath.Dir(dir), []string{"TOLLGATE_SERVER=" + d.control, "TOLLGATE_TOKEN=" + d.line("Admin token")}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("usage: %v\n%s", err, out)
+		}
+		return string(out)
+	}
+	testenv.Eventually(t, eventually, func() error {
+		if got := usage(); !strings.Contains(got, "12.00") || !strings.Contains(got, "bria") {
+			return fmt.Errorf("usage prints\n%s", got)
+		}
+		return nil
+	})
+	d.stop()
+
+	d = startDev(t, dir, nil, "--demo")
+	if got := usage(); !strings.Contains(got, "12.00") {
+		t.Errorf("after a second start usage prints\n%s", got)
+	}
+	// PostgreSQL goes down with its parent, however that ends; the third start is none the worse.
+	d.kill()
+	d = startDev(t, dir, nil, "--demo", "--edges", "2")
+	if got := usage(); !strings.Contains(got, "12.00") {
+		t.Errorf("after kill -9 usage prints\n%s", got)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-d.done
+	if d.err != nil {
+		t.Errorf("^C: %v", d.err)
+	}
+	d.cmd = nil
+}
+
+// Guarantee: LiteLLM's pass-through configuration runs as it is written.
+func TestLiteLLMConfigRuns(t *testing.T) {
+	t.Parallel()
+	cohere := vendor.New(t)
+	cohere.Handle(vendor.JSON(http.StatusOK, `{"id":"37103a5b","results":[{"index":2,"relevance_score":0.999071}]}`))
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	text := `
+model_list:
+  - model_name: my-claude-endpoint
+    litellm_params:
+      model: gpt-3.5-turbo
+      api_key: os.environ/OPENAI_API_KEY
+general_settings:
+  master_key: sk-1234
+  pass_through_endpoints:
+    - path: "/v1/rerank"                                  # route on the proxy
+      target: "` + cohere.URL + `/v1/rerank"
+      auth: true
+      cost_per_request: 0.002
+      headers:
+        Authorization: "bearer os.environ/COHERE_API_KEY"
+        content-type: application/json
+        accept: application/json
+      forward_headers: true
+    - path: "/bria"
+      target: "` + cohere.URL + `/engine"
+      include_subpath: true
+      cost_per_request: 12.00
+      headers:
+        api_token: a-literal-token
+    - path: "/api/public/ingestion"
+      target: "` + cohere.URL + `/api/public/ingestion"
+      headers:
+        LANGFUSE_PUBLIC_KEY: "os.environ/LANGFUSE_DEV_PUBLIC_KEY"
+        LANGFUSE_SECRET_KEY: "os.environ/LANGFUSE_DEV_SK_KEY"
+    - path: "/v1/messages"
+      target: custom_callbacks.anthropic_adapter
+      headers:
+        litellm_user_api_key: "x-api-key"
+`
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDev(t, filepath.Join(dir, "data"), []string{
+		"COHERE_API_KEY=cohere-key", "LANGFUSE_DEV_PUBLIC_KEY=pk-lf", "LANGFUSE_DEV_SK_KEY=sk-lf",
+	}, "--config", config)
+	for _, want := range []string{"model_list", "custom_callbacks.anthropic_adapter", "line "} {
+		if !strings.Contains(d.printed(), want) {
+			t.Errorf("what was not taken is not named (%s):\n%s", want, d.printed())
+		}
+	}
+	client := &http.Client{Timeout: 10 * time.Second}
+	call := func(method, path string, header map[string]string, body string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, d.gateway+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range header {
+			req.Header.Set(k, v)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp
+	}
+	keyed := map[string]string{"Authorization": "Bearer sk-1234", "Content-Type": "application/json", "X-Mine": "kept"}
+	const rerank = `{"model": "rerank-english-v3.0",  "query":"test", "n": 1.0}`
+	if resp := call(http.MethodPost, "/v1/rerank", keyed, rerank); resp.StatusCode != http.StatusOK || resp.Header.Get("X-Tollgate-Cost") != "0.002" {
+		t.Errorf("rerank: %s, cost %s", resp.Status, resp.Header.Get("X-Tollgate-Cost"))
+	}
+	got := cohere.Requests()
+	last := got[len(got)-1]
+	if last.URI != "/v1/rerank" || last.Get("Authorization") != "bearer cohere-key" || string(last.Body) != rerank || last.Get("X-Mine") != "kept" {
+		t.Errorf("the vendor received %s %v %s", last.URI, last.Header, last.Body)
+	}
+	if resp := call(http.MethodPost, "/v1/rerank/below", keyed, "{}"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("below an exact path: %s", resp.Status)
+	}
+	if resp := call(http.MethodPost, "/v1/rerank", nil, rerank); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a key: %s", resp.Status)
+	}
+	if resp := call(http.MethodPost, "/bria/v1/enhance_image", keyed, "{}"); resp.StatusCode != http.StatusOK || resp.Header.Get("X-Tollgate-Cost") != "12.00" {
+		t.Errorf("bria: %s, cost %s", resp.Status, resp.Header.Get("X-Tollgate-Cost"))
+	}
+	got = cohere.Requests()
+	if last = got[len(got)-1]; last.URI != "/engine/v1/enhance_image" || last.Get("api_token") != "a-literal-token" {
+		t.Errorf("the vendor received %s %v", last.URI, last.Header)
+	}
+	if resp := call(http.MethodPost, "/api/public/ingestion", keyed, "{}"); resp.StatusCode != http.StatusOK {
+		t.Errorf("langfuse: %s", resp.Status)
+	}
+	got = cohere.Requests()
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("pk-lf:sk-lf"))
+	if last = got[len(got)-1]; last.Get("Authorization") != want || last.Has("Langfuse_public_key") {
+		t.Errorf("langfuse received %v", last.Header)
+	}
+	d.stop()
+}

@@ -1,0 +1,169 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"tollgate/internal/testenv"
+)
+
+// binaries are built once for all tests.
+type binaries struct{ tollgate, tollgateNoIntents, nats string }
+
+func build(dir string) (binaries, error) {
+	b := binaries{filepath.Join(dir, "tollgate"), filepath.Join(dir, "tollgate-no-intents"), filepath.Join(dir, "nats-server")}
+	for _, args := range [][]string{
+		{"-o", b.tollgate, "tollgate/cmd/tollgate"},
+		// The negative control of the crash test: the same edge without its intents.
+		{"-tags", "drop_intents", "-o", b.tollgateNoIntents, "tollgate/cmd/tollgate"},
+		{"-o", b.nats, "github.com/nats-io/nats-server/v2"},
+	} {
+		cmd := exec.Command("go", append([]string{"build"}, args...)...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("go build %v: %w\n%s", args, err, out)
+		}
+	}
+	return b, nil
+}
+
+// process is one role, or nats-server, that a test starts, kills and starts again.
+type process struct {
+	t    *testing.T
+	name string
+	path string
+	args []string
+	env  []string
+	log  string // its output, appended over all its lives
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the current life has ended
+	err  error         // how it ended; valid after done
+}
+
+func newProcess(t *testing.T, name, path string, args, env []string) *process {
+	t.Helper()
+	p := &process{t: t, name: name, path: path, args: args, env: env, log: filepath.Join(t.TempDir(), name+".log")}
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			if out, err := os.ReadFile(p.log); err == nil {
+				t.Logf("--- %s\n%s", p.name, tail(out, 6000))
+			}
+		}
+	})
+	return p
+}
+
+func tail(b []byte, n int) []byte {
+	if len(b) > n {
+		return b[len(b)-n:]
+	}
+	return b
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, p.env...)
+	if err := cmd.Start(); err != nil {
+		p.t.Fatalf("start %s: %v", p.name, err)
+	}
+	done := make(chan struct{})
+	p.cmd, p.done = cmd, done
+	go func() {
+		p.err = cmd.Wait()
+		_ = out.Close()
+		close(done)
+	}()
+}
+
+// kill is kill -9; it returns when the process is gone.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	p.cmd = nil
+}
+
+// stop is SIGTERM; the process must end by itself and without an error.
+func (p *process) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("stop %s: %v", p.name, err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("%s did not stop within 30 s", p.name)
+	}
+	p.cmd = nil
+	if p.err != nil {
+		p.t.Fatalf("%s ended with %v", p.name, p.err)
+	}
+}
+
+// awaitHTTP returns once url answers 200.
+func (p *process) awaitHTTP(url string) {
+	p.t.Helper()
+	testenv.Eventually(p.t, 30*time.Second, func() error {
+		select {
+		case <-p.done:
+			out, _ := os.ReadFile(p.log)
+			return fmt.Errorf("%s ended: %v\n%s", p.name, p.err, tail(out, 3000))
+		default:
+		}
+		resp, err := http.Get(url) //nolint:noctx // bounded by Eventually
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			body, _ := io.ReadAll(resp.Body)
+			return fmt.Errorf("%s: %s %s", url, resp.Status, body)
+		}
+		return nil
+	})
+}
+
+// freePort is a TCP port of 127.0.0.1 that nobody listens on. Roles need ports that stay the same
+// over restarts.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+var errStillThere = errors.New("not yet")
+
+// eventually is how long anything may take that must happen in the end.
+const eventually = 30 * time.Second

@@ -1,0 +1,83 @@
+// Package accounts keeps the ledger's accounts as the control plane publishes them: shards, each of
+// which is the whole truth of its accounts, newest version first. An account that is missing from its
+// shard is closed, and a changed limit takes effect on every window that has not ended.
+//
+// Lowering a limit takes nothing back that edges hold. It stops further grants, and the edges are
+// asked to return what they have not spent.
+package accounts
+
+import (
+	"sync"
+	"time"
+
+	"tollgate/internal/contract"
+	"tollgate/ledger/store"
+)
+
+// Edges' clocks differ from ours. A window may be asked for a little before it begins and for a while
+// after it has ended; both are safe, because each window has its own limit.
+const (
+	early = 5 * time.Second
+	late  = time.Minute
+)
+
+// Table is the accounts of a partition. It is safe for concurrent use.
+type Table struct {
+	mu       sync.RWMutex // guards what follows
+	accounts map[int64]*entry
+	versions map[uint32]contract.Version // of shards
+}
+
+type entry struct {
+	account store.Account
+	// A window that was looked up before: time zones are slow.
+	start, end int64
+	known      bool
+}
+
+func newTable(accounts []store.Account, versions map[uint32]contract.Version) *Table {
+	t := &Table{accounts: make(map[int64]*entry, len(accounts)), versions: versions}
+	for _, a := range accounts {
+		t.accounts[a.ID] = entryOf(a)
+	}
+	return t
+}
+
+func entryOf(a store.Account) *entry { return &entry{account: a} }
+
+// Grantable says whether a window is one of an account's, begins no later than soon and has not been
+// over for long.
+func (t *Table) Grantable(w contract.Window, now time.Time) bool {
+	t.mu.RLock()
+	e := t.accounts[w.Account]
+	if e == nil || e.account.Closed || e.account.Gen != w.Gen {
+		t.mu.RUnlock()
+		return false
+	}
+	start, end, known := e.start, e.end, e.known
+	t.mu.RUnlock()
+	if !known || start != w.Start {
+		at, ends, err := e.account.WindowAt(time.Unix(w.Start, 0)) // the account of an entry never changes
+		if err != nil || at.Start != w.Start {
+			return false
+		}
+		start, end = at.Start, ends
+		t.mu.Lock()
+		e.start, e.end, e.known = start, end, true
+		t.mu.Unlock()
+	}
+	return !time.Unix(start, 0).After(now.Add(early)) && (end == 0 || now.Before(time.Unix(end, 0).Add(late)))
+}
+
+// Len is how many accounts are open.
+func (t *Table) Len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	n := 0
+	for _, e := range t.accounts {
+		if !e.account.Closed {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"tollgate/internal/bus"
+	"tollgate/internal/config"
+)
+
+// Config is everything an operator can set on a ledger.
+type Config struct {
+	Listen         string        `yaml:"listen"`           // address for questions and health checks
+	DatabaseURL    config.Secret `yaml:"database_url"`     // direct, not through a pooler of transactions
+	NATS           bus.Config    `yaml:"nats"`             // where edges and the control plane are met
+	Token          config.Secret `yaml:"token"`            // what the control plane shows
+	Partitions     uint32        `yaml:"partitions"`       // the same in the whole deployment, for ever
+	Replicas       int           `yaml:"replicas"`         // copies of each NATS stream
+	StreamMaxBytes int64         `yaml:"stream_max_bytes"` // room for spend that is not booked yet
+	FlushEvery     time.Duration `yaml:"flush_every"`      // how often spend is booked
+	Drain          time.Duration `yaml:"drain"`            // time allowed for what has begun at stop
+}
+
+// DefaultConfig is the whole story of defaults: nothing else fills in a zero.
+func DefaultConfig() Config {
+	return Config{
+		Listen:         ":4002",
+		NATS:           bus.Config{URL: "nats://127.0.0.1:4222", Name: "ledger"},
+		Partitions:     1,
+		Replicas:       1,
+		StreamMaxBytes: 8 << 30,
+		FlushEvery:     100 * time.Millisecond,
+		Drain:          20 * time.Second,
+	}
+}
+
+// Validate reports every problem at once, each naming its key.
+func (c *Config) Validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		add("listen: %q is not an address such as :4002", c.Listen)
+	}
+	if c.DatabaseURL.Reveal() == "" {
+		add("database_url: must be set")
+	}
+	if c.Token.Reveal() == "" {
+		add("token: must be set")
+	}
+	if c.NATS.URL == "" {
+		add("nats.url: must be set")
+	}
+	if err := c.NATS.Validate(); err != nil {
+		add("nats.%w", err)
+	}
+	if c.Partitions < 1 || c.Partitions > 1024 {
+		add("partitions: %d is not between 1 and 1024", c.Partitions)
+	}
+	if c.Replicas < 1 || c.Replicas > 5 {
+		add("replicas: %d is not between 1 and 5", c.Replicas)
+	}
+	if c.StreamMaxBytes < 16<<20 {
+		add("stream_max_bytes: %d is less than 16 MiB", c.StreamMaxBytes)
+	}
+	if c.FlushEvery < 5*time.Millisecond || c.FlushEvery > 5*time.Second {
+		add("flush_every: %s is not between 5ms and 5s", c.FlushEvery)
+	}
+	if c.Drain <= 0 {
+		add("drain: %s is not a positive duration", c.Drain)
+	}
+	return errors.Join(errs...)
+}

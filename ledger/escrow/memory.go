@@ -1,0 +1,71 @@
+package escrow
+
+import (
+	"tollgate/internal/contract"
+	"tollgate/internal/money"
+)
+
+// maxRecalls is how often an incarnation is asked to give back before it counts as out of reach. It
+// bounds how long others wait for one that was killed.
+const maxRecalls = 5
+
+// Memory is what a leader remembers of lines and recalls to tell money that lies idle from money that
+// requests in flight hold. It decides only between waiting and refusing, never what is granted, so
+// that losing it costs a few recalls. A nil Memory remembers nothing.
+type Memory struct {
+	seen map[contract.Window]map[int64]hint
+	size int
+}
+
+type hint struct {
+	used    money.Nanos
+	recalls int // sent since the last line
+}
+
+// NewMemory makes an empty memory.
+func NewMemory() *Memory {
+	return &Memory{seen: map[contract.Window]map[int64]hint{}}
+}
+
+// maxHints keeps the memory from growing with every window there ever was. Forgetting all at once is
+// crude, rare and harmless.
+const maxHints = 1_000_000
+
+func (m *Memory) set(w contract.Window, inc int64, h hint) {
+	if m.size >= maxHints {
+		m.seen, m.size = map[contract.Window]map[int64]hint{}, 0
+	}
+	of := m.seen[w]
+	if of == nil {
+		of = map[int64]hint{}
+		m.seen[w] = of
+	}
+	if _, ok := of[inc]; !ok {
+		m.size++
+	}
+	of[inc] = h
+}
+
+func (m *Memory) observe(q Line) {
+	if m != nil {
+		m.set(q.Window, q.Inc, hint{used: q.Ask.Used})
+	}
+}
+
+// Recalled notes that a recall was sent.
+func (m *Memory) Recalled(r Recall) {
+	if m != nil {
+		h := m.seen[r.Window][r.Inc]
+		h.recalls++
+		m.set(r.Window, r.Inc, h)
+	}
+}
+
+// returnable says whether waiting for an incarnation to give something back is worth it.
+func (m *Memory) returnable(w contract.Window, inc int64, l Lease) bool {
+	if m == nil {
+		return l.Unspent() > 0
+	}
+	h := m.seen[w][inc]
+	return h.recalls < maxRecalls && l.Granted-l.Returned-max(l.Consumed, h.used) > 0
+}

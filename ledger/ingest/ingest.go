@@ -1,0 +1,232 @@
+// Package ingest books what edges have spent: it reads the stream of a partition and has each flush
+// booked in one transaction, after which it tells the edges how far. An edge keeps its events until
+// then, so neither the stream nor a position in it has to be trusted: they may lose, repeat or start
+// over, and the books stay exact.
+//
+// A batch that cannot be read is recorded as an anomaly and passed over. Its edge cannot get past it
+// and says so loudly.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tollgate/internal/bus"
+	"tollgate/internal/contract"
+	"tollgate/ledger/feed"
+	"tollgate/ledger/store"
+)
+
+// Leader books. store.Leader is one.
+type Leader interface {
+	Part() uint32
+	Position(ctx context.Context) (store.Position, error)
+	Book(ctx context.Context, at store.Position, batches []store.Batch, anomalies []store.Anomaly) (store.Booked, error)
+}
+
+// Teller tells edges.
+type Teller interface {
+	Marks(marks []store.Mark)
+	Changed(accounts []int64)
+}
+
+// Config says how much is booked together, and how the stream is kept.
+type Config struct {
+	FlushEvery  time.Duration
+	FlushEvents int
+	Replicas    int
+	MaxBytes    int64
+}
+
+const (
+	maxAge    = 72 * time.Hour
+	maxMsg    = 1 << 20
+	dedup     = 2 * time.Minute // spares the ledger most repetitions; it never relies on that
+	fetchMsgs = 16 // between two looks at how much there is
+	retry     = 250 * time.Millisecond
+)
+
+// StreamConfig is how the stream of a partition has to be: it refuses what it cannot keep, because
+// an edge that is refused keeps its events, and one that is not may be rid of them.
+func StreamConfig(part uint32, cfg Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:       contract.SpendStream(part),
+		Subjects:   []string{contract.SpendSubjects(part)},
+		Storage:    jetstream.FileStorage,
+		Retention:  jetstream.LimitsPolicy,
+		Discard:    jetstream.DiscardNew,
+		MaxAge:     maxAge,
+		MaxBytes:   cfg.MaxBytes,
+		MaxMsgSize: maxMsg,
+		Duplicates: dedup,
+		Replicas:   cfg.Replicas,
+	}
+}
+
+// Ingest reads one partition's stream for its leader.
+type Ingest struct {
+	cfg      Config
+	leader   Leader
+	conn     *bus.Conn
+	tell     Teller
+	progress *Progress
+	log      *slog.Logger
+}
+
+// New makes an Ingest. Progress may be nil.
+func New(cfg Config, leader Leader, conn *bus.Conn, tell Teller, progress *Progress, log *slog.Logger) *Ingest {
+	return &Ingest{cfg, leader, conn, tell, progress, log}
+}
+
+// Run books until ctx ends or the leadership is lost. A flush that has begun is finished.
+func (in *Ingest) Run(ctx context.Context) error {
+	wasBroken := false
+	for {
+		err := in.follow(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, feed.ErrBroken) && !errors.Is(err, errAway) {
+			return err
+		}
+		if !wasBroken {
+			in.log.WarnContext(ctx, "spend is not read", "part", in.leader.Part(), "err", err)
+		}
+		wasBroken = !errors.Is(err, feed.ErrBroken)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retry):
+		}
+	}
+}
+
+// errAway means that NATS did not let the reading begin.
+var errAway = errors.New("the stream cannot be reached")
+
+// follow reads the stream from the stored position until something breaks.
+func (in *Ingest) follow(ctx context.Context) error {
+	at, err := in.open(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := feed.From(ctx, in.conn.JetStream(), at.Stream, at.Seq)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	defer r.Close()
+	in.log.InfoContext(ctx, "reading spend", "stream", at.Stream, "after", at.Seq)
+	for {
+		msgs, err := in.gather(ctx, r)
+		if len(msgs) > 0 { // even if reading broke: these came in order
+			at.Seq = msgs[len(msgs)-1].Seq
+			if err := in.flush(ctx, at, msgs); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// open makes sure that the stream exists and finds where to go on. A stream that was made anew, or
+// has lost what was read, is read from its beginning: what is booked already is passed over.
+func (in *Ingest) open(ctx context.Context) (store.Position, error) {
+	at, err := in.leader.Position(ctx)
+	if err != nil {
+		return at, err
+	}
+	cfg := StreamConfig(in.leader.Part(), in.cfg)
+	stream, err := in.conn.EnsureStream(ctx, cfg)
+	if err != nil {
+		return at, fmt.Errorf("%w: %w", errAway, err)
+	}
+	info := stream.CachedInfo()
+	created := info.Created.UnixNano()
+	if at.Stream != cfg.Name || at.Created != created || at.Seq > info.State.LastSeq {
+		if at.Seq > 0 {
+			in.log.WarnContext(ctx, "the spend stream is not the one that was read: reading all of it", "stream", cfg.Name, "position", at.Seq, "last", info.State.LastSeq)
+		}
+		at = store.Position{Stream: cfg.Name, Created: created}
+	}
+	return at, nil
+}
+
+// gather collects a flush: what arrives within the time, but not much more than so many events.
+func (in *Ingest) gather(ctx context.Context, r *feed.Reader) ([]feed.Message, error) {
+	var all []feed.Message
+	end := time.Now().Add(in.cfg.FlushEvery)
+	for size := 0; size < in.cfg.FlushEvents; {
+		left := time.Until(end)
+		if left <= 0 {
+			return all, nil
+		}
+		msgs, err := r.Next(ctx, fetchMsgs, left)
+		all = append(all, msgs...)
+		if err != nil {
+			return all, err
+		}
+		for _, m := range msgs {
+			size += max(1, len(m.Data)/bytesPerEvent)
+		}
+	}
+	return all, nil
+}
+
+// bytesPerEvent is a low guess, which spares decoding a batch only to count its events.
+const bytesPerEvent = 100
+
+// flush books messages, finishing even if ctx ends meanwhile.
+func (in *Ingest) flush(ctx context.Context, at store.Position, msgs []feed.Message) error {
+	ctx = context.WithoutCancel(ctx)
+	var batches []store.Batch
+	var bad []store.Anomaly
+	for _, m := range msgs {
+		b, err := Decode(m.Subject, m.Data, in.leader.Part())
+		if err != nil {
+			bad = append(bad, in.poison(ctx, m, err))
+			continue
+		}
+		batches = append(batches, b)
+	}
+	out, err := in.leader.Book(ctx, at, batches, bad)
+	switch {
+	case errors.Is(err, store.ErrLost):
+		return err
+	case err != nil && len(msgs) > 1:
+		// One of them may be what the database does not take. The others must not suffer.
+		for _, m := range msgs {
+			one := at
+			one.Seq = m.Seq
+			if err := in.flush(ctx, one, []feed.Message{m}); err != nil {
+				return err
+			}
+		}
+		return nil
+	case err != nil:
+		if out, err = in.leader.Book(ctx, at, nil, []store.Anomaly{in.poison(ctx, msgs[0], err)}); err != nil {
+			return err
+		}
+	}
+	in.tell.Marks(out.Marks)
+	in.tell.Changed(out.Freed)
+	in.progress.Touched(out.Touched)
+	if out.Events > 0 {
+		in.log.DebugContext(ctx, "spend booked", "part", in.leader.Part(), "events", out.Events, "position", at.Seq)
+	}
+	return nil
+}
+
+func (in *Ingest) poison(ctx context.Context, m feed.Message, err error) store.Anomaly {
+	in.log.ErrorContext(ctx, "spend batch refused: its edge cannot get past it", "subject", m.Subject, "position", m.Seq, "err", err)
+	return store.Anomaly{
+		Kind: "spend_refused", Edge: edgeOf(m.Subject),
+		Detail: fmt.Sprintf("message %d: %v", m.Seq, err),
+	}
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/internal/pg"
+)
+
+var (
+	// ErrTaken means that another ledger leads the partition.
+	ErrTaken = errors.New("another ledger leads the partition")
+	// ErrLost means that this leader leads no more: it was replaced, or its connection is gone.
+	// Nothing of what it tried has been done.
+	ErrLost = errors.New("no longer the leader")
+)
+
+// lockClass sets the ledger's advisory locks apart from others in the same database.
+const lockClass = 0x746c6c67
+
+// txTimeout bounds a transaction. It also bounds how long a machine that vanished can hold up the
+// stop of a ledger.
+const txTimeout = 15 * time.Second
+
+// Leader writes one partition. All its transactions run on the connection that holds the advisory
+// lock, so a leader whose connection is gone cannot write. The lock decides who tries; the epoch in
+// the partition's row decides whose transactions count.
+type Leader struct {
+	part    uint32
+	epoch   int64
+	history int64
+
+	mu   sync.Mutex // guards conn: one transaction at a time
+	conn *pgx.Conn
+}
+
+// Lead makes this process the leader of a partition, or returns ErrTaken.
+func (s *Store) Lead(ctx context.Context, part uint32, owner string) (*Leader, error) {
+	cfg := s.pool.Config().ConnConfig.Copy()
+	params := cfg.RuntimeParams
+	params["application_name"] = "tollgate-ledger-leader"
+	// The lock of a machine that vanished is freed once the server notices.
+	maps.Copy(params, map[string]string{
+		"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5000",
+	})
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to lead: %w", err)
+	}
+	l := &Leader{part: part, conn: conn}
+	if err := l.take(ctx, owner); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Leader) take(ctx context.Context, owner string) error {
+	var locked bool
+	if err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, $2)`, int32(lockClass), int32(l.part)).Scan(&locked); err != nil {
+		return fmt.Errorf("lock partition %d: %w", l.part, err)
+	}
+	if !locked {
+		return ErrTaken
+	}
+	err := l.conn.QueryRow(ctx, `
+		INSERT INTO ledger.ledger_part AS p (part, epoch, owner) VALUES ($1, 1, $2)
+		ON CONFLICT (part) DO UPDATE SET epoch = p.epoch + 1, owner = excluded.owner
+		RETURNING p.epoch, p.history`, int32(l.part), owner).Scan(&l.epoch, &l.history)
+	if err != nil {
+		return fmt.Errorf("take partition %d: %w", l.part, err)
+	}
+	return nil
+}
+
+// Part is the partition.
+func (l *Leader) Part() uint32 { return l.part }
+
+// Epoch grows with each leader of the partition.
+func (l *Leader) Epoch() int64 { return l.epoch }
+
+// History is the number of the database's history. It grows when the database was restored.
+func (l *Leader) History() int64 { return l.history }
+
+// Close ends the leadership.
+func (l *Leader) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = l.conn.Close(ctx)
+}
+
+// Check says whether this is still the leader.
+func (l *Leader) Check(ctx context.Context) error {
+	return l.tx(ctx, 3*time.Second, func(context.Context, pgx.Tx) error { return nil })
+}
+
+const lockPart = `SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR UPDATE`
+
+// tx runs f in a transaction that holds the lock of the partition's row. The end of ctx does not cut
+// it off in the middle, because that would cost the connection and with it the leadership.
+func (l *Leader) tx(ctx context.Context, within time.Duration, f func(context.Context, pgx.Tx) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.conn.IsClosed() {
+		return ErrLost
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	err := pg.InTx(ctx, l.conn, func(tx pgx.Tx) error {
+		var epoch int64
+		err := tx.QueryRow(ctx, lockPart, int32(l.part)).Scan(&epoch)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && epoch != l.epoch {
+			return ErrLost
+		}
+		if err != nil {
+			return err
+		}
+		return f(ctx, tx)
+	})
+	if err != nil && (l.conn.IsClosed() || pg.IsUnavailable(err)) {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
+}

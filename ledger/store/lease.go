@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/internal/contract"
+	"tollgate/ledger/escrow"
+)
+
+// A window starts with the limit that its account has at that moment. Reading it here, and not from
+// memory, leaves no time in which a change of the limit could miss the new row.
+const openWindows = `
+	INSERT INTO ledger.account_window (account_id, gen, start, part, lim, version)
+	SELECT n.account_id, n.gen, n.start, $1, a.lim, a.version
+	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (account_id, gen, start)
+	JOIN ledger.account a ON a.account_id = n.account_id AND a.gen = n.gen AND NOT a.closed
+	ORDER BY n.account_id, n.gen, n.start
+	ON CONFLICT (account_id, gen, start) DO NOTHING`
+
+// Of the leases only those are loaded that the lines are about or that may hold unspent money; what
+// the others have spent is one number.
+const selectWindows = `
+	SELECT a.account_id, a.gen, a.start, a.lim, a.alloc, a.overrun, a.version, a.closed,
+		coalesce((SELECT sum(l.consumed) FROM ledger.lease l
+			WHERE l.account_id = a.account_id AND l.gen = a.gen AND l.start = a.start
+				AND l.consumed = l.granted - l.returned AND NOT l.inc = ANY($4::bigint[])), 0)::bigint
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
+	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start`
+
+const selectLeases = `
+	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
+	JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
+	WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[])`
+
+// selectHolders reads the incarnations of the leases above.
+const selectHolders = `
+	SELECT i.inc, i.edge, i.closed, i.hwm FROM ledger.incarnation i
+	WHERE i.part = $5 AND i.inc IN (
+		SELECT l.inc
+		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
+		JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
+		WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[]))`
+
+// Lease decides lines in one transaction. When it returns without an error, the outcome is durable
+// and may be told. With an error nothing was done.
+func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memory) (escrow.Outcome, error) {
+	edges := map[int64]string{}
+	var incs []int64
+	var all, open []contract.Window
+	for _, q := range lines {
+		if _, ok := edges[q.Inc]; !ok {
+			incs = append(incs, q.Inc)
+		}
+		edges[q.Inc] = q.Edge
+		all = append(all, q.Window)
+		if q.Grantable {
+			open = append(open, q.Window)
+		}
+	}
+	wanted, opening := windowSetOf(all), windowSetOf(open)
+	var out escrow.Outcome
+	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+		s := newState(l.part)
+		load := &pgx.Batch{}
+		s.queueIncs(load, edges)
+		load.Queue(openWindows, int32(l.part), opening.accounts, opening.gens, opening.starts)
+		windows := []any{wanted.accounts, wanted.gens, wanted.starts, incs}
+		queue(load, selectWindows, windows, s.scanAccount)
+		queue(load, selectLeases, windows, s.scanLease)
+		queue(load, selectHolders, append(windows, int32(l.part)), s.scanInc)
+		if err := send(ctx, tx, load); err != nil {
+			return err
+		}
+		s.loaded()
+
+		out = s.book.Lease(lines, m)
+
+		change := &pgx.Batch{}
+		s.queueChanges(change, out.Grants)
+		queueAnomalies(change, l.part, healed(out, s.book))
+		return send(ctx, tx, change)
+	})
+	if err != nil {
+		return escrow.Outcome{}, fmt.Errorf("lease %d lines: %w", len(lines), err)
+	}
+	return out, nil
+}
+
+func healed(out escrow.Outcome, book *escrow.Book) []Anomaly {
+	var list []Anomaly
+	for _, h := range out.Healed {
+		list = append(list, Anomaly{
+			Kind: "grant_healed", Inc: h.Inc, Edge: book.Incs[h.Inc].Edge,
+			Detail: fmt.Sprintf("account %d, generation %d, start %d: the edge has seen %d nano-dollars more than the database", h.Window.Account, h.Window.Gen, h.Window.Start, h.Nanos),
+		})
+	}
+	return list
+}
+
+// Holders lists the incarnations that hold unspent money of accounts.
+func (l *Leader) Holders(ctx context.Context, accounts []int64) ([]escrow.Recall, error) {
+	var out []escrow.Recall
+	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT l.account_id, l.gen, l.start, l.inc, i.edge
+			FROM ledger.lease l
+			JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $2 AND NOT i.closed
+			WHERE l.account_id = ANY($1::bigint[]) AND l.consumed < l.granted - l.returned
+			ORDER BY l.account_id, l.gen, l.start, l.inc`, accounts, int32(l.part))
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (escrow.Recall, error) {
+			var r escrow.Recall
+			var gen int64
+			err := row.Scan(&r.Window.Account, &gen, &r.Window.Start, &r.Inc, &r.Edge)
+			r.Window.Gen = uint32(gen)
+			return r, err
+		})
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/internal/contract"
+	"tollgate/internal/money"
+	"tollgate/ledger/escrow"
+)
+
+// state is the part of the book that a transaction has loaded, and what that was before escrow
+// changed it.
+type state struct {
+	part   uint32
+	book   *escrow.Book
+	before *escrow.Book
+}
+
+func newState(part uint32) *state { return &state{part: part, book: escrow.NewBook()} }
+
+// loaded remembers what was read.
+func (s *state) loaded() { s.before = s.book.Clone() }
+
+const addIncs = `
+	INSERT INTO ledger.incarnation (inc, part, edge)
+	SELECT n.inc, $1, n.edge FROM unnest($2::bigint[], $3::text[]) AS n (inc, edge)
+	ORDER BY n.inc
+	ON CONFLICT (inc, part) DO NOTHING`
+
+const selectIncs = `
+	SELECT i.inc, i.edge, i.closed, i.hwm FROM ledger.incarnation i
+	WHERE i.part = $1 AND i.inc = ANY($2::bigint[])`
+
+// queueIncs registers incarnations that speak for the first time, and reads them all.
+func (s *state) queueIncs(b *pgx.Batch, edges map[int64]string) {
+	incs := slices.Sorted(maps.Keys(edges))
+	names := make([]string, len(incs))
+	for i, inc := range incs {
+		names[i] = edges[inc]
+	}
+	b.Queue(addIncs, int32(s.part), incs, names)
+	queue(b, selectIncs, []any{int32(s.part), incs}, s.scanInc)
+}
+
+func (s *state) scanInc(row pgx.CollectableRow) error {
+	var inc, hwm int64
+	var i escrow.Incarnation
+	err := row.Scan(&inc, &i.Edge, &i.Closed, &hwm)
+	i.HWM = uint64(hwm)
+	s.book.Incs[inc] = i
+	return err
+}
+
+func (s *state) scanAccount(row pgx.CollectableRow) error {
+	var w contract.Window
+	var gen int64
+	var a escrow.Account
+	err := row.Scan(&w.Account, &gen, &w.Start, &a.Limit, &a.Alloc, &a.Overrun, &a.Version, &a.Closed, &a.Elsewhere)
+	w.Gen = uint32(gen)
+	s.book.Accounts[w] = a
+	return err
+}
+
+func (s *state) scanLease(row pgx.CollectableRow) error {
+	var w contract.Window
+	var gen, inc int64
+	var l escrow.Lease
+	if err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed); err != nil {
+		return err
+	}
+	w.Gen = uint32(gen)
+	leases := s.book.Leases[w]
+	if leases == nil {
+		leases = map[int64]escrow.Lease{}
+		s.book.Leases[w] = leases
+	}
+	leases[inc] = l
+	return nil
+}
+
+// A grant is conditional on the limit in the database, so that it holds even if what was read did
+// not.
+const updateAccounts = `
+	UPDATE ledger.account_window a
+	SET alloc = a.alloc + n.alloc, overrun = a.overrun + n.overrun
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
+		AS n (account_id, gen, start, alloc, overrun, granted)
+	WHERE a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start
+		AND (NOT n.granted OR (NOT a.closed AND a.alloc + n.alloc <= a.lim))`
+
+// An account-window that only a settlement knows takes its limit from its account, if that is known.
+const insertAccounts = `
+	INSERT INTO ledger.account_window (account_id, gen, start, part, lim, alloc, overrun, version)
+	SELECT n.account_id, n.gen, n.start, $1, coalesce(a.lim, 0), n.alloc, n.overrun, coalesce(a.version, 0)
+	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+		AS n (account_id, gen, start, alloc, overrun)
+	LEFT JOIN ledger.account a ON a.account_id = n.account_id AND a.gen = n.gen AND NOT a.closed`
+
+const updateLeases = `
+	UPDATE ledger.lease l
+	SET granted = n.granted, returned = n.returned, consumed = n.consumed
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+		AS n (account_id, gen, start, inc, granted, returned, consumed)
+	WHERE l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start AND l.inc = n.inc`
+
+const insertLeases = `
+	INSERT INTO ledger.lease (account_id, gen, start, inc, granted, returned, consumed)
+	SELECT n.account_id, n.gen, n.start, n.inc, n.granted, n.returned, n.consumed
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+		AS n (account_id, gen, start, inc, granted, returned, consumed)`
+
+const updateIncs = `
+	UPDATE ledger.incarnation i
+	SET hwm = n.hwm, closed = n.closed
+	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) AS n (inc, old, hwm, closed)
+	WHERE i.part = $1 AND i.inc = n.inc AND i.hwm = n.old`
+
+// queueChanges adds the statements that make the database what the book has become: accounts, then
+// leases, then incarnations.
+func (s *state) queueChanges(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
+	s.queueAccounts(b, grants)
+	s.queueLeases(b)
+
+	var incs, old, hwm []int64
+	var closed []bool
+	for _, inc := range slices.Sorted(maps.Keys(s.book.Incs)) {
+		if now, was := s.book.Incs[inc], s.before.Incs[inc]; now != was {
+			incs, old, hwm, closed = append(incs, inc), append(old, int64(was.HWM)), append(hwm, int64(now.HWM)), append(closed, now.Closed)
+		}
+	}
+	if len(incs) > 0 {
+		queueExactly(b, len(incs), "advance marks", updateIncs, int32(s.part), incs, old, hwm, closed)
+	}
+}
+
+// columns are rows of numbers by account-window, as statements unnest them.
+type columns [][]int64
+
+func (c *columns) add(w contract.Window, values ...int64) {
+	if *c == nil {
+		*c = make(columns, 3+len(values))
+	}
+	for i, v := range append([]int64{w.Account, int64(w.Gen), w.Start}, values...) {
+		(*c)[i] = append((*c)[i], v)
+	}
+}
+
+func (c columns) args(first ...any) []any {
+	for _, col := range c {
+		first = append(first, col)
+	}
+	return first
+}
+
+func (c columns) rows() int {
+	if c == nil {
+		return 0
+	}
+	return len(c[0])
+}
+
+func (s *state) queueAccounts(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
+	var changed, added columns
+	var granted []bool
+	for _, w := range slices.SortedFunc(maps.Keys(s.book.Accounts), escrow.Compare) {
+		now, was := s.book.Accounts[w], s.before.Accounts[w]
+		alloc, overrun := int64(now.Alloc-was.Alloc), int64(now.Overrun-was.Overrun)
+		switch _, known := s.before.Accounts[w]; {
+		case !known:
+			added.add(w, alloc, overrun)
+		case alloc != 0 || overrun != 0 || grants[w] > 0:
+			changed.add(w, alloc, overrun)
+			granted = append(granted, grants[w] > 0)
+		}
+	}
+	if n := added.rows(); n > 0 {
+		queueExactly(b, n, "add account-windows", insertAccounts, added.args(int32(s.part))...)
+	}
+	if n := changed.rows(); n > 0 {
+		queueExactly(b, n, "change account-windows", updateAccounts, append(changed.args(), granted)...)
+	}
+}
+
+func (s *state) queueLeases(b *pgx.Batch) {
+	var changed, added columns
+	for _, w := range slices.SortedFunc(maps.Keys(s.book.Leases), escrow.Compare) {
+		was := s.before.Leases[w]
+		for _, inc := range slices.Sorted(maps.Keys(s.book.Leases[w])) {
+			l := s.book.Leases[w][inc]
+			old, known := was[inc]
+			if known && l == old {
+				continue
+			}
+			row := &changed
+			if !known {
+				row = &added
+			}
+			row.add(w, inc, int64(l.Granted), int64(l.Returned), int64(l.Consumed))
+		}
+	}
+	if n := added.rows(); n > 0 {
+		queueExactly(b, n, "add leases", insertLeases, added.args()...)
+	}
+	if n := changed.rows(); n > 0 {
+		queueExactly(b, n, "change leases", updateLeases, changed.args()...)
+	}
+}
+
+// Anomaly is something that should not happen and did.
+type Anomaly struct {
+	Kind   string
+	Inc    int64
+	Edge   string
+	Detail string
+}
+
+const insertAnomalies = `
+	INSERT INTO ledger.anomaly (part, kind, inc, edge, detail)
+	SELECT $1, n.kind, n.inc, n.edge, n.detail
+	FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[]) AS n (kind, inc, edge, detail)`
+
+func queueAnomalies(b *pgx.Batch, part uint32, list []Anomaly) {
+	if len(list) == 0 {
+		return
+	}
+	var kinds, edges, details []string
+	var incs []int64
+	for _, a := range list {
+		kinds, incs, edges, details = append(kinds, a.Kind), append(incs, a.Inc), append(edges, a.Edge), append(details, a.Detail)
+	}
+	b.Queue(insertAnomalies, int32(part), kinds, incs, edges, details)
+}
+
+func send(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
