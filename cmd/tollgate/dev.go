@@ -28,7 +28,7 @@ func devCommand() *cobra.Command {
 				return err
 			}
 			if file != "" {
-				raw, err := os.ReadFile(file) //nolint:gosec // the file is the user's choice
+				raw, err := os.ReadFile(file)
 				if err != nil {
 					return fmt.Errorf("--config: %w", err)
 				}

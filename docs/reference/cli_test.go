@@ -110,7 +110,7 @@ func (c *commandLine) checkExamples() {
 	if found < 10 {
 		c.t.Errorf("only %d commands were found in the pages", found)
 	}
-	for _, bad := range []string{"kay create x", "key creat x", "key create --nmae x", "usage --group-by key --form x"} {
+	for _, bad := range []string{"kay create x", "key creat x", "key create x --endpiont y", "usage --group-by key --form x"} {
 		if c.wrong(bad) == "" {
 			c.t.Errorf("tollgate %s is taken for a command that there is", bad)
 		}

@@ -84,8 +84,7 @@ var (
 func (d descriptions) collect(t *testing.T, typ reflect.Type, parent string) {
 	t.Helper()
 	comments := fieldComments(t, typ)
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		key := strings.TrimPrefix(parent+"."+name, ".")
 		section := f.Type.Kind() == reflect.Struct && !reflect.PointerTo(f.Type).Implements(textUnmarshaler) &&

@@ -30,7 +30,7 @@ func BenchmarkExchange(b *testing.B) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 1500))
 	})}
 	go func() { _ = upstream.Serve(vendor) }()
-	defer upstream.Close()
+	defer func() { _ = upstream.Close() }()
 
 	routes, keys, hash := &routing.Holder{}, &admit.Keys{}, contract.KeyHash([]byte(testKey))
 	table, err := routing.Compile(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{{
@@ -48,7 +48,7 @@ func BenchmarkExchange(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer disk.Close()
+	defer func() { _ = disk.Close() }()
 	cfg := DefaultClientConfig()
 	cfg.AllowPrivate = true
 	client := NewClient(cfg)

@@ -79,7 +79,7 @@ func (s *Spool) Intent(i Intent) (Ticket, error) {
 		return Ticket{}, fault.New(fault.SpoolUnavailable, "The disk of this edge refused the record of the request.").WithCause(err)
 	}
 	s.nextN, s.refusing = n, false
-	
+	s.reservedHere += settle
 	s.reservedAll += settle + length
 
 	var k uint32

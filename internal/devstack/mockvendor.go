@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"image"
@@ -46,7 +47,7 @@ func (m *mockVendor) URL() string { return "http://" + m.listener.Addr().String(
 
 // Run serves until Stop.
 func (m *mockVendor) Run(context.Context) error {
-	if err := m.server.Serve(m.listener); err != nil && err != http.ErrServerClosed { //nolint:errorlint // documented to be returned as it is
+	if err := m.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -25,7 +25,7 @@ import (
 const (
 	demoKey     = "tgk_demo"
 	demoKeyName = "demo"
-	demoSecret  = "bria-api-token" //nolint:gosec // the name of a secret
+	demoSecret  = "bria-api-token"
 	demoBudget  = "demo-month"
 )
 

@@ -141,7 +141,10 @@ allow_private_targets: true
 	return c
 }
 
-func address(t *testing.T) string { return "127.0.0.1:" + strconv.Itoa(freePort(t)) }
+func address(t *testing.T) string {
+	t.Helper()
+	return "127.0.0.1:" + strconv.Itoa(freePort(t))
+}
 
 func (c *cluster) role(name, command, yaml string) *process {
 	c.t.Helper()
@@ -193,7 +196,7 @@ func (c *cluster) createDatabase() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	if _, err := conn.Exec(c.t.Context(), "CREATE DATABASE tollgate"); err != nil {
 		c.t.Fatal(err)
 	}

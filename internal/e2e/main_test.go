@@ -20,7 +20,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if bin, err = build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -69,7 +69,7 @@ func TestThreeCallsCostExactly36Dollars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
+	defer func() { _ = conn.Close(t.Context()) }()
 	var usage, consumed int64
 	if err := conn.QueryRow(t.Context(), `SELECT
 		(SELECT sum(cost_nanos)::bigint FROM ledger.usage_day), (SELECT sum(consumed)::bigint FROM ledger.lease)`).Scan(&usage, &consumed); err != nil {
@@ -105,9 +105,7 @@ func TestBudgetIsNeverOverspent(t *testing.T) {
 	gate := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range calls {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			<-gate
 			resp, body, err := c.call(i%2, key, "/bria/v1/x")
 			if err != nil {
@@ -115,7 +113,7 @@ func TestBudgetIsNeverOverspent(t *testing.T) {
 				return
 			}
 			statuses[i], codes[i] = resp.StatusCode, errorCode(body)
-		}()
+		})
 	}
 	close(gate)
 	wg.Wait()

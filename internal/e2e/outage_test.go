@@ -23,9 +23,7 @@ type traffic struct {
 func (c *cluster) steadyTraffic(key string, workers int) *traffic {
 	tr := &traffic{stop: make(chan struct{})}
 	for w := range workers {
-		tr.wg.Add(1)
-		go func() {
-			defer tr.wg.Done()
+		tr.wg.Go(func() {
 			for i := w; ; i++ {
 				select {
 				case <-tr.stop:
@@ -42,7 +40,7 @@ func (c *cluster) steadyTraffic(key string, workers int) *traffic {
 					tr.refused.Add(1)
 				}
 			}
-		}()
+		})
 	}
 	return tr
 }

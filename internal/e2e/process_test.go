@@ -127,10 +127,10 @@ func (p *process) awaitHTTP(url string) {
 		select {
 		case <-p.done:
 			out, _ := os.ReadFile(p.log)
-			return fmt.Errorf("%s ended: %v\n%s", p.name, p.err, tail(out, 3000))
+			p.t.Fatalf("%s ended: %v\n%s", p.name, p.err, tail(out, 3000))
 		default:
 		}
-		resp, err := http.Get(url) //nolint:noctx // bounded by Eventually
+		resp, err := http.Get(url)
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is compare codes, so that New(code, "") serves as a sentinel.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is must look at the target itself
+	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 

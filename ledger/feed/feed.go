@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -85,6 +86,10 @@ func open(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
+	// What a request may bring bounds what waits; the library's own limit would drop some of it.
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
 	return &Reader{
 		js: js, nc: nc, stream: stream, consumer: consumer.CachedInfo().Name, sub: sub, next: 1, reconnects: reconnects,
 	}, nil
@@ -155,10 +160,10 @@ func (r *Reader) pull() error {
 // ended takes in that a request will bring no more. A consumer or a server that is gone is said in
 // the same way.
 func (r *Reader) ended(status, description string) error {
-	switch status {
-	case "100": // a sign of life
+	switch {
+	case status == "100": // a sign of life
 		return nil
-	case "404", "408":
+	case status == "404" || status == "408" || strings.EqualFold(description, "Batch Completed"):
 		r.due = 0
 		return nil
 	default:

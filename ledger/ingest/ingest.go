@@ -47,7 +47,7 @@ const (
 	maxAge    = 72 * time.Hour
 	maxMsg    = 1 << 20
 	dedup     = 2 * time.Minute // spares the ledger most repetitions; it never relies on that
-	fetchMsgs = 16 // between two looks at how much there is
+	fetchMsgs = 16              // between two looks at how much there is
 	retry     = 250 * time.Millisecond
 )
 

@@ -20,7 +20,7 @@ export const options = {
       timeUnit: '1s',
       duration: __ENV.DURATION || '15s',
       // Made before the run: one that is missing at its time is a request that is not sent.
-      preAllocatedVUs: Math.max(20, Math.ceil(rate / 5)),
+      preAllocatedVUs: Math.max(50, Math.ceil(rate / 2)),
       maxVUs: Math.max(200, rate),
     },
   },
