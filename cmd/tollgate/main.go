@@ -1,5 +1,6 @@
 // Command tollgate is all of Tollgate: the client for its API, the roles that make up a deployment,
-// and `dev`, which runs them all in one process.
+// and `dev`, which runs them all in one process. It only puts these together; what they do is in the
+// packages they come from.
 package main
 
 import (
