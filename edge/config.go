@@ -29,6 +29,9 @@ type Config struct {
 	AllowPrivateTargets bool `yaml:"allow_private_targets"`
 	// LeaseWait is how long a request waits for money from the ledger.
 	LeaseWait time.Duration `yaml:"lease_wait"`
+	// LeaseAhead is how much money is asked for at a time, in requests like the one that asks: what an
+	// edge holds carries it through an outage of the ledger, and is out of the others' reach meanwhile.
+	LeaseAhead int64 `yaml:"lease_ahead"`
 	// MaxBodyBytes limits request bodies where the endpoint does not; 0 for no limit.
 	MaxBodyBytes int64 `yaml:"max_body_bytes"`
 	// HeaderTimeout is how long targets may take to answer where the endpoint does not say.
@@ -48,7 +51,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
-		LeaseWait: time.Second, MaxBodyBytes: 1 << 30,
+		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
 		Drain: 30 * time.Second, SpoolMaxBytes: 4 << 30,
 	}
@@ -91,6 +94,9 @@ func (c *Config) Validate() error {
 		if n < 0 {
 			bad(key, "%d is negative; 0 stands for no limit", n)
 		}
+	}
+	if c.LeaseAhead <= 0 {
+		bad("lease_ahead", "%d is not at least 1", c.LeaseAhead)
 	}
 	if c.SpoolMaxBytes <= 0 {
 		bad("spool_max_bytes", "%d is not positive", c.SpoolMaxBytes)

@@ -130,7 +130,7 @@ func (n *Node) wireMoney() (err error) {
 		return err
 	}
 	lease := admit.DefaultConfig()
-	lease.Wait = n.cfg.LeaseWait
+	lease.Wait, lease.Ahead = n.cfg.LeaseWait, n.cfg.LeaseAhead
 	n.book = admit.NewBook(lease, n.link, n.log)
 	return nil
 }

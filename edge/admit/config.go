@@ -14,16 +14,19 @@ type Config struct {
 	// Repeat is how often the ledger is told again what is held, whether or not it changed, and for
 	// how long its word is taken that a budget is used up.
 	Repeat time.Duration `yaml:"repeat"`
+	// Ahead is how much is asked for at a time, in requests like the one that asks. The ledger gives
+	// it where there is plenty; near a limit it gives what requests need.
+	Ahead int64 `yaml:"ahead"`
 	// Now is the clock that windows follow; nil for the system's.
 	Now func() time.Time `yaml:"-"`
 }
 
 // DefaultConfig is what suits most edges.
 func DefaultConfig() Config {
-	return Config{Wait: time.Second, Idle: 2 * time.Second, Repeat: 30 * time.Second}
+	return Config{Wait: time.Second, Idle: 2 * time.Second, Repeat: 30 * time.Second, Ahead: 16}
 }
 
-// Validate checks that every duration is positive.
+// Validate checks that every setting is positive.
 func (c Config) Validate() error {
 	var errs []error
 	for _, d := range []struct {
@@ -33,6 +36,9 @@ func (c Config) Validate() error {
 		if d.value <= 0 {
 			errs = append(errs, errors.New(d.key+": must be longer than 0"))
 		}
+	}
+	if c.Ahead <= 0 {
+		errs = append(errs, errors.New("ahead: must be at least 1"))
 	}
 	return errors.Join(errs...)
 }
@@ -48,6 +54,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Repeat <= 0 {
 		c.Repeat = d.Repeat
+	}
+	if c.Ahead <= 0 {
+		c.Ahead = d.Ahead
 	}
 	if c.Now == nil {
 		c.Now = time.Now

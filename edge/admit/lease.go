@@ -20,7 +20,7 @@ func (l *line) request(tell bool) *eventv1.LeaseLine {
 	if need > 0 || l.want > 0 {
 		want = max(l.want, l.demand)
 		for _, w := range l.waiters {
-			want = max(want, times(w.amount, ahead))
+			want = max(want, times(w.amount, l.book.cfg.Ahead))
 		}
 	}
 	if !tell && !l.tell && need == 0 && want <= avail && l.returned == l.told {

@@ -10,9 +10,6 @@ import (
 	"tollgate/internal/period"
 )
 
-// How much is asked for at a time, in requests like the one that asks.
-const ahead = 16
-
 // line is one account-window as this edge holds it. Four totals that only grow say everything:
 // granted, returned, consumed, and what is held for requests in flight, which is the rest. What may
 // still be held is kept apart, so that the hot path is one atomic operation:
@@ -112,7 +109,7 @@ func (l *line) settle(amount, actual int64) {
 // refill asks for more while there is some left.
 func (l *line) refill(amount int64) {
 	l.mu.Lock()
-	l.want = max(l.want, times(amount, ahead))
+	l.want = max(l.want, times(amount, l.book.cfg.Ahead))
 	l.mu.Unlock()
 	l.book.sender(l.part).ask(l)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,7 +26,11 @@ func (s *Sync) Run(ctx context.Context) error {
 		}
 		if err.Error() != told {
 			told = err.Error()
-			s.log.Warn("configuration stream cannot be followed, trying again", "err", err)
+			level := slog.LevelWarn
+			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				level = slog.LevelInfo // in a new deployment, until a control plane has come up
+			}
+			s.log.Log(ctx, level, "configuration stream cannot be followed, trying again", "err", err)
 		}
 		select {
 		case <-ctx.Done():

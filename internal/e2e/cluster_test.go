@@ -119,6 +119,7 @@ data_dir: %q
 nats: {url: %q, name: edge-%d}
 sealing_key: %q
 allow_private_targets: true
+lease_ahead: 100000 # the outage test lives on what is held
 `, i+1, addr, filepath.Join(c.dir, "edge-"+strconv.Itoa(i+1)), c.natsURL, i+1, sealing)))
 	}
 	for _, o := range opts {
