@@ -186,8 +186,7 @@ func (s *Spool) markOne(in *incarnation, m *eventv1.Mark) {
 			"inc", in.inc, "booked", hwm, "last", in.lastSeq)
 		hwm = in.lastSeq
 	}
-	older := m.GetEpoch() < in.epoch
-	if older || hwm < in.hwm && m.GetEpoch() == in.epoch && !m.GetGap() {
+	if m.GetEpoch() < in.epoch {
 		return
 	}
 	restored := m.GetEpoch() > in.epoch && hwm < in.hwm

@@ -24,6 +24,9 @@ func (s *Spool) Tidy() { s.tidy() }
 // Used is what counts against MaxBytes.
 func (s *Spool) Used() int64 { return s.used }
 
+// Reserved is what unsettled intents may still write.
+func (s *Spool) Reserved() (here, all int64) { return s.reservedHere, s.reservedAll }
+
 // Segments is how many segments the live incarnation has.
 func (s *Spool) Segments() int {
 	s.mu.Lock()

@@ -74,6 +74,9 @@ func (s *Spool) Intent(i Intent) (Ticket, error) {
 	}
 	n := s.nextN + 1
 	s.record = intentRecord(s.record, n, &i)
+	if dropIntents {
+		s.record = s.record[:0]
+	}
 	if err := s.append(s.live, s.record); err != nil {
 		s.refuse(err)
 		return Ticket{}, fault.New(fault.SpoolUnavailable, "The disk of this edge refused the record of the request.").WithCause(err)

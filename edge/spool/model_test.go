@@ -69,7 +69,7 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"burst": func(t *rapid.T) {
-				for range rapid.IntRange(1, 60).Draw(t, "n") {
+				for range rapid.IntRange(1, 30).Draw(t, "n") {
 					w.next++
 					w.open = append(w.open, held{w.next, mustIntent(t, w.s, anIntent(w.next))})
 					w.settle(len(w.open) - 1)
@@ -143,6 +143,9 @@ func (w *world) mark(t *rapid.T) {
 }
 
 func (w *world) check(t *rapid.T) {
+	if here, all := w.s.Reserved(); len(w.open) == 0 && (here != 0 || all != 0) || here < 0 || all < here {
+		t.Fatalf("%d open intents reserve %d here, %d in all", len(w.open), here, all)
+	}
 	all := w.s.Incarnations()
 	for inc, want := range w.events {
 		last, there := all[inc]

@@ -286,6 +286,7 @@ func TestPublishGap(t *testing.T) {
 		before := len(l.sentIDs())
 		for range 100 {
 			r.p.Mark(&eventv1.Mark{Inc: r.Inc(), Hwm: 10, Gap: true})
+			synctest.Wait()
 		}
 		pass(100 * time.Millisecond)
 		if n := len(l.sentIDs()) - before; n > 5 {

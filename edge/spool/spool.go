@@ -88,9 +88,9 @@ type Spool struct {
 	closed bool
 
 	refusing bool // the last intent was refused by the disk
-	slots []slot
-	free  []uint32
-	nextN uint64
+	slots    []slot
+	free     []uint32
+	nextN    uint64
 	// What unsettled intents may still write: here to the current segment, all to a new one.
 	reservedHere, reservedAll int64
 	parked                    []parked // settlements that the disk refused, in order

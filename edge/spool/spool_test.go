@@ -19,7 +19,6 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/fault"
 	"tollgate/internal/id"
 	"tollgate/internal/money"
 )
@@ -268,177 +267,6 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 	}
 }
 
-// Guarantee: a damaged segment costs what it held and nothing behind it: the numbers go on, and the
-// incarnation comes to its end.
-func TestRecoveryBridgesDamage(t *testing.T) {
-	t.Parallel()
-	o := spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10}
-	s := mustOpen(t, o)
-	inc := s.Inc()
-	for n := range 100 {
-		s.Settle(mustIntent(t, s, anIntent(n)), ok(n))
-	}
-	want := events(t, s, inc, 1)
-	s.Crash()
-	path := filepath.Join(o.Dir, strconv.FormatInt(inc, 10), "0000000000000002.seg")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(data)/2] ^= 1
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s = mustOpen(t, o)
-	defer s.Crash()
-	got := events(t, s, inc, 1)
-	lost := 0
-	for k, e := range got[:100] {
-		if e.GetCostNanos() == 0 && e.GetKeyId() == "" {
-			lost++
-		} else if !proto.Equal(e, want[k]) {
-			t.Fatalf("event %d = %v", k+1, e)
-		}
-	}
-	if lost == 0 || lost > 20 || got[len(got)-1].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
-		t.Errorf("%d events lost; the last is %v", lost, got[len(got)-1])
-	}
-}
-
-// Guarantee: a full spool refuses intents, settles those it has, and admits again when the ledger
-// has booked, before the linger is over.
-func TestFull(t *testing.T) {
-	t.Parallel()
-	o := spool.Options{Dir: t.TempDir(), MaxBytes: 64 << 10}
-	s := mustOpen(t, o)
-	defer s.Crash()
-	p := spool.NewPublisher(s, nil, nil)
-	long := mustIntent(t, s, anIntent(0)) // stays open all the time
-	var last []spool.Ticket
-	n := 1
-	fill := func() {
-		for {
-			ticket, err := s.Intent(anIntent(n))
-			if err != nil {
-				if !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) {
-					t.Fatal(err)
-				}
-				break
-			}
-			n++
-			if last = append(last, ticket); len(last) > 10 {
-				s.Settle(last[0], ok(n))
-				last = last[1:]
-			}
-		}
-		for _, ticket := range last {
-			s.Settle(ticket, ok(n))
-		}
-		last = nil
-		if s.Used() > o.MaxBytes {
-			t.Errorf("%d bytes used of %d", s.Used(), o.MaxBytes)
-		}
-	}
-	fill()
-	admitted := n
-	for range 5 {
-		p.Mark(&eventv1.Mark{Inc: s.Inc(), Hwm: s.Incarnations()[s.Inc()]})
-		s.Tidy()
-		fill()
-		if n < admitted+20 {
-			t.Fatalf("%d admitted after all was booked, %d before", n, admitted)
-		}
-		admitted = n
-	}
-	s.Settle(long, ok(0))
-	from := s.Incarnations()[s.Inc()]
-	diffEvents(t, events(t, s, s.Inc(), from), []*eventv1.SpendEvent{settled(anIntent(0), ok(0))})
-}
-
-// badFile fails on request.
-type badFile struct {
-	spool.File
-	bad *bool
-}
-
-func (f badFile) WriteAt(b []byte, off int64) (int, error) {
-	if *f.bad {
-		n, _ := f.File.WriteAt(b[:len(b)/2], off)
-		return n, errors.New("input/output error")
-	}
-	return f.File.WriteAt(b, off)
-}
-
-// Guarantee: a settlement that the disk refuses is kept and written later, once and in order;
-// meanwhile nothing is admitted.
-func TestDiskError(t *testing.T) {
-	t.Parallel()
-	o := spool.Options{Dir: t.TempDir(), Edge: "e1"}
-	var bad bool
-	s, err := spool.OpenWith(o, func(f spool.File) spool.File { return badFile{f, &bad} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	inc := s.Inc()
-	var tickets []spool.Ticket
-	var want []*eventv1.SpendEvent
-	for n := range 4 {
-		tickets = append(tickets, mustIntent(t, s, anIntent(n)))
-		want = append(want, settled(anIntent(n), ok(n)))
-	}
-	s.Settle(tickets[0], ok(0))
-	bad = true
-	if _, err := s.Intent(anIntent(9)); !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) {
-		t.Errorf("intent on a bad disk: %v", err)
-	}
-	s.Settle(tickets[1], ok(1))
-	s.Tidy()
-	bad = false
-	s.Settle(tickets[2], ok(2)) // waits behind the one before
-	if _, err := s.Intent(anIntent(9)); !errors.Is(err, fault.New(fault.SpoolUnavailable, "")) || s.Err() == nil {
-		t.Errorf("intent while settlements wait: %v", err)
-	}
-	if depth, _ := s.Depth(); depth != 3 {
-		t.Errorf("depth = %d", depth)
-	}
-	s.Tidy()
-	s.Settle(tickets[3], ok(3))
-	if s.Err() != nil {
-		t.Error(s.Err())
-	}
-	diffEvents(t, events(t, s, inc, 1), want)
-	s.Crash()
-	s = mustOpen(t, o)
-	defer s.Crash()
-	diffEvents(t, events(t, s, inc, 1)[:4], want)
-}
-
-// Guarantee: an old incarnation that cannot be recovered keeps nobody from starting, and is recovered
-// when the disk permits.
-func TestRecoveryIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	o := spool.Options{Dir: t.TempDir(), Edge: "e1"}
-	s := mustOpen(t, o)
-	inc := s.Inc()
-	mustIntent(t, s, anIntent(1))
-	s.Crash()
-	bad := true
-	s, err := spool.OpenWith(o, func(f spool.File) spool.File { return badFile{f, &bad} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Crash()
-	if s.Tidy(); len(s.Old()) != 0 {
-		t.Error("recovered on a bad disk")
-	}
-	bad = false
-	s.Tidy()
-	s.Settle(mustIntent(t, s, anIntent(2)), ok(2))
-	if got := events(t, s, inc, 1); len(got) != 2 || !proto.Equal(got[0], abandoned(anIntent(1))) {
-		t.Errorf("events = %v", got)
-	}
-}
-
 // Guarantee: a stream of hours does not keep the segments written since, survives a crash after its
 // first record is gone, and is still charged once.
 func TestCarry(t *testing.T) {
@@ -467,6 +295,23 @@ func TestCarry(t *testing.T) {
 	diffEvents(t, got[len(got)-2:len(got)-1], []*eventv1.SpendEvent{abandoned(anIntent(0))})
 	if last := s.Incarnations()[inc]; last != 501 {
 		t.Errorf("last event = %d, want 499 settled, 1 abandoned and CLOSE", last)
+	}
+}
+
+// Guarantee: an intent that was copied gives back what it reserved for that.
+func TestCarryGivesBack(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10})
+	defer s.Crash()
+	long := mustIntent(t, s, anIntent(0))
+	for n := 1; s.Segments() < 2; n++ {
+		s.Settle(mustIntent(t, s, anIntent(n)), ok(n))
+	}
+	spool.NewPublisher(s, nil, nil).Mark(&eventv1.Mark{Inc: s.Inc(), Hwm: s.Incarnations()[s.Inc()]})
+	s.Tidy()
+	s.Settle(long, ok(0))
+	if here, all := s.Reserved(); here != 0 || all != 0 {
+		t.Errorf("nothing is open, and %d bytes are reserved here, %d in all", here, all)
 	}
 }
 

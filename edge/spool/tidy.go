@@ -96,6 +96,7 @@ func (s *Spool) room() bool {
 	if fits() {
 		return true
 	}
+	s.carry()
 	s.old = slices.DeleteFunc(s.old, func(in *incarnation) bool {
 		return in.isBooked() && s.remove(in)
 	})
