@@ -144,7 +144,7 @@ func (b Batch) Validate() error {
 		return fmt.Errorf("incarnation %d is not positive", b.Inc)
 	case !contract.ValidEdgeName(b.Edge):
 		return fmt.Errorf("edge name %q is malformed", b.Edge)
-	case b.First == 0 || len(b.Events) == 0 || b.Last() > 1<<62:
+	case b.First == 0 || b.First > 1<<62 || len(b.Events) == 0:
 		return errors.New("events are not numbered from 1")
 	}
 	for i, e := range b.Events {

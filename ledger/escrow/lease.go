@@ -20,7 +20,8 @@ func observe(a Account, l Lease, q Ask) (_ Account, _ Lease, healed money.Nanos)
 // incarnations' share of half of what is free. So early grants are large and few, and near the limit
 // each is what one request needs, which leaves as little as possible lying around.
 //
-// The need is counted from the total that the edge has seen, so the same line grants nothing twice.
+// The need is counted from the total that the edge has seen, and nothing is granted on top before it
+// has seen all that there is, so the same line grants nothing twice.
 func grant(a Account, l Lease, q Ask, active int) (Account, Lease, money.Nanos) {
 	free := a.Free()
 	if a.Closed || free <= 0 {
@@ -28,6 +29,9 @@ func grant(a Account, l Lease, q Ask, active int) (Account, Lease, money.Nanos) 
 	}
 	need := q.Seen + q.Need - l.Granted
 	want := q.Want - (l.Granted - l.Returned - q.Used)
+	if l.Granted > q.Seen { // what it would like may be on its way
+		want = 0
+	}
 	x := min(free, max(need, min(want, free/money.Nanos(2*max(1, active)))))
 	if x <= 0 {
 		return a, l, 0

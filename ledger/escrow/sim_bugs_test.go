@@ -149,8 +149,6 @@ func (s *sim) quiesce() {
 		for len(e.flight) > 0 {
 			s.settle(e, 0, true)
 		}
-		clear(e.denied)
-		clear(e.need)
 	}
 	s.drain()
 	for _, e := range s.edges { // the periodic lines: who missed a grant learns of it
@@ -164,8 +162,13 @@ func (s *sim) quiesce() {
 			s.fail("%v: %d booked, %d spent", w, got, s.spent[w])
 		}
 	}
-	for i, w := range s.windows {
-		s.spendRest(s.edges[(i+s.rng.IntN(len(s.edges)))%len(s.edges)], w)
+	for _, e := range s.edges { // what came late says nothing about now
+		clear(e.denied)
+		clear(e.need)
+	}
+	for _, w := range s.windows {
+		i := s.rng.IntN(len(s.edges))
+		s.spendRest(s.edges[i], s.edges[(i+1)%len(s.edges)], w)
 	}
 }
 
@@ -194,29 +197,52 @@ func (s *sim) drain() {
 	s.fail("did not come to rest")
 }
 
-// spendRest lets one edge spend what is left of a budget. The others hold some of it idle. A budget
-// that it was told is exhausted stays so for it until it hears otherwise.
-func (s *sim) spendRest(e *edge, w contract.Window) {
-	for stuck := 0; s.err == nil && s.spent[w] < s.book.Accounts[w].Limit; {
+// spendRest lets one edge spend what is left of a budget. The others hold some of it idle, and one of
+// them in a request that fails in the end. A budget that an edge was told is exhausted stays so for it
+// until it hears otherwise.
+func (s *sim) spendRest(e, other *edge, w contract.Window) {
+	for range 5 {
+		if len(other.flight) == 0 && !s.admit(other, s.priced(w)) {
+			s.ask(other, w, other.need[w])
+			s.deliverAll()
+		}
+	}
+	for stuck := 0; s.err == nil; {
 		left := s.book.Accounts[w].Limit - s.spent[w]
-		if s.admit(e, request{price: min(left, 1+money.Nanos(s.rng.IntN(12))), windows: []contract.Window{w}}) {
+		_, denied := e.denied[w]
+		switch {
+		case len(other.flight) > 0 && denied:
+			s.count["freed at the end"]++
+			s.settle(other, 0, false)
+			s.deliverAll()
+		case left <= 0 && len(other.flight) == 0:
+			return
+		case s.admit(e, s.priced(w)):
 			// Half of the requests fail, and what they held comes back.
-			failed := s.rng.IntN(2) == 0
-			s.settle(e, len(e.flight)-1, !failed)
+			s.settle(e, len(e.flight)-1, s.rng.IntN(2) == 0)
 			s.count["spent at the end"]++
 			stuck = 0
-			continue
+		default:
+			if stuck++; stuck > 60 {
+				s.fail("%d of %v cannot be spent by %s: denied %v, %+v, %+v", left, w, e.name, e.denied, s.book.Accounts[w], s.book.Leases[w])
+			}
+			if !denied {
+				s.ask(e, w, e.need[w])
+			}
+			s.deliverAll()
 		}
-		if stuck++; stuck > 60 {
-			s.fail("%d of %v cannot be spent by %s: denied %v, %+v, %+v", left, w, e.name, e.denied, s.book.Accounts[w], s.book.Leases[w])
-			return
-		}
-		if _, denied := e.denied[w]; !denied {
-			s.ask(e, w, e.need[w])
-		}
-		for len(s.net) > 0 {
-			s.deliver(0)
-		}
-		s.check()
 	}
+}
+
+// priced is a request that what is left of a budget covers.
+func (s *sim) priced(w contract.Window) request {
+	left := s.book.Accounts[w].Limit - s.spent[w]
+	return request{price: max(1, min(left, 1+money.Nanos(s.rng.IntN(12)))), windows: []contract.Window{w}}
+}
+
+func (s *sim) deliverAll() {
+	for len(s.net) > 0 {
+		s.deliver(0)
+	}
+	s.check()
 }

@@ -366,7 +366,7 @@ func TestProtocol(t *testing.T) {
 		}
 	}
 	t.Logf("happened: %v", total)
-	for _, k := range []string{"admitted", "returned", "killed", "lost", "edited", "pending", "exhausted", "spent at the end"} {
+	for _, k := range []string{"admitted", "returned", "killed", "lost", "edited", "pending", "exhausted", "spent at the end", "freed at the end"} {
 		if total[k] == 0 {
 			t.Errorf("%q never happened, so nothing is known about it", k)
 		}

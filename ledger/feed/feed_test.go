@@ -127,8 +127,11 @@ func TestNoticesTrouble(t *testing.T) {
 		t.Helper()
 		testenv.Eventually(t, 10*time.Second, func() error {
 			_, err := r.Next(t.Context(), 10, 50*time.Millisecond)
+			if err == nil {
+				return errors.New("still reading")
+			}
 			if !errors.Is(err, feed.ErrBroken) {
-				return fmt.Errorf("Next = %v", err)
+				return fmt.Errorf("not broken but: %w", err)
 			}
 			return nil
 		})

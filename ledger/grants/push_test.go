@@ -102,7 +102,9 @@ func TestLastChangeIsTold(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		cancel()
-		<-done
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 		var after []int64
 		for _, s := range w.sent {
 			var c eventv1.BudgetChanged

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -225,8 +226,17 @@ func (in *Ingest) flush(ctx context.Context, at store.Position, msgs []feed.Mess
 
 func (in *Ingest) poison(ctx context.Context, m feed.Message, err error) store.Anomaly {
 	in.log.ErrorContext(ctx, "spend batch refused: its edge cannot get past it", "subject", m.Subject, "position", m.Seq, "err", err)
-	return store.Anomaly{
-		Kind: "spend_refused", Edge: edgeOf(m.Subject),
-		Detail: fmt.Sprintf("message %d: %v", m.Seq, err),
+	a := store.Anomaly{Kind: "spend_refused", Detail: printable(fmt.Sprintf("message %d: %v", m.Seq, err))}
+	if edge := edgeOf(m.Subject); contract.ValidEdgeName(edge) {
+		a.Edge = edge
 	}
+	return a
+}
+
+// printable makes any text one that the database takes: what is wrong with a message must not keep
+// the ledger from recording that.
+func printable(s string) string {
+	const most = 1000
+	s = strings.ReplaceAll(s[:min(len(s), most)], "\x00", "?")
+	return strings.ToValidUTF8(s, "?")
 }

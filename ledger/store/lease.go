@@ -31,19 +31,11 @@ const selectWindows = `
 	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start`
 
 const selectLeases = `
-	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed
+	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed, i.edge, i.closed, i.hwm
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
 	JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
+	JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $5
 	WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[])`
-
-// selectHolders reads the incarnations of the leases above.
-const selectHolders = `
-	SELECT i.inc, i.edge, i.closed, i.hwm FROM ledger.incarnation i
-	WHERE i.part = $5 AND i.inc IN (
-		SELECT l.inc
-		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
-		JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
-		WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[]))`
 
 // Lease decides lines in one transaction. When it returns without an error, the outcome is durable
 // and may be told. With an error nothing was done.
@@ -70,8 +62,7 @@ func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memor
 		load.Queue(openWindows, int32(l.part), opening.accounts, opening.gens, opening.starts)
 		windows := []any{wanted.accounts, wanted.gens, wanted.starts, incs}
 		queue(load, selectWindows, windows, s.scanAccount)
-		queue(load, selectLeases, windows, s.scanLease)
-		queue(load, selectHolders, append(windows, int32(l.part)), s.scanInc)
+		queue(load, selectLeases, append(windows, int32(l.part)), s.scanHolder)
 		if err := send(ctx, tx, load); err != nil {
 			return err
 		}

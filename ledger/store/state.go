@@ -69,17 +69,32 @@ func (s *state) scanLease(row pgx.CollectableRow) error {
 	var w contract.Window
 	var gen, inc int64
 	var l escrow.Lease
-	if err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed); err != nil {
-		return err
-	}
+	err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed)
 	w.Gen = uint32(gen)
+	s.putLease(w, inc, l)
+	return err
+}
+
+// scanHolder reads a lease together with its incarnation.
+func (s *state) scanHolder(row pgx.CollectableRow) error {
+	var w contract.Window
+	var gen, inc, hwm int64
+	var l escrow.Lease
+	var i escrow.Incarnation
+	err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed, &i.Edge, &i.Closed, &hwm)
+	w.Gen, i.HWM = uint32(gen), uint64(hwm)
+	s.putLease(w, inc, l)
+	s.book.Incs[inc] = i
+	return err
+}
+
+func (s *state) putLease(w contract.Window, inc int64, l escrow.Lease) {
 	leases := s.book.Leases[w]
 	if leases == nil {
 		leases = map[int64]escrow.Lease{}
 		s.book.Leases[w] = leases
 	}
 	leases[inc] = l
-	return nil
 }
 
 // A grant is conditional on the limit in the database, so that it holds even if what was read did

@@ -47,12 +47,12 @@ func TestFactOfRefuses(t *testing.T) {
 		return &eventv1.SpendEvent{UnixMs: time.Now().UnixMilli(), KeyId: "k", EndpointId: "e"}
 	}
 	for name, spoil := range map[string]func(*eventv1.SpendEvent){
-		"negative":      func(e *eventv1.SpendEvent) { e.CostNanos = -1 },
-		"huge":          func(e *eventv1.SpendEvent) { e.CostNanos = int64(money.Max) },
-		"no time":       func(e *eventv1.SpendEvent) { e.UnixMs = 0 },
-		"far future":    func(e *eventv1.SpendEvent) { e.UnixMs = 1 << 60 },
-		"zero byte":     func(e *eventv1.SpendEvent) { e.KeyId = "a\x00b" },
-		"endless":       func(e *eventv1.SpendEvent) { e.EndpointId = string(make([]byte, 1000)) },
+		"negative":   func(e *eventv1.SpendEvent) { e.CostNanos = -1 },
+		"huge":       func(e *eventv1.SpendEvent) { e.CostNanos = int64(money.Max) },
+		"no time":    func(e *eventv1.SpendEvent) { e.UnixMs = 0 },
+		"far future": func(e *eventv1.SpendEvent) { e.UnixMs = 1 << 60 },
+		"zero byte":  func(e *eventv1.SpendEvent) { e.KeyId = "a\x00b" },
+		"endless":    func(e *eventv1.SpendEvent) { e.EndpointId = string(make([]byte, 1000)) },
 	} {
 		e := good()
 		spoil(e)
