@@ -104,6 +104,8 @@ func (f *Fleet) follow(ctx context.Context) error {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{contract.FleetSubjects},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+		// Without a bound it would try for ever, past the context.
+		MaxResetAttempts: 1,
 	})
 	if err != nil {
 		return fmt.Errorf("read fleet: %w", err)
@@ -113,6 +115,8 @@ func (f *Fleet) follow(ctx context.Context) error {
 		return fmt.Errorf("read fleet: %w", err)
 	}
 	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	created := stream.CachedInfo().Created
 	for {
 		quiet, cancel := context.WithTimeout(ctx, look)
 		msg, err := messages.Next(jetstream.NextContext(quiet))
@@ -123,9 +127,14 @@ func (f *Fleet) follow(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
-			// Nothing came: perhaps there is no edge, perhaps no stream any more.
-			if _, err := stream.Info(ctx); err != nil {
+			// Nothing came: perhaps there is no edge, perhaps the stream is gone, or is a new one
+			// whose numbers have not reached the old one's yet.
+			info, err := stream.Info(ctx)
+			if err != nil {
 				return fmt.Errorf("read fleet: %w", err)
+			}
+			if !info.Created.Equal(created) {
+				return errors.New("read fleet: the stream was made anew")
 			}
 		default:
 			return fmt.Errorf("read fleet: %w", err)

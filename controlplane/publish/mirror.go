@@ -14,8 +14,9 @@ import (
 
 // mirror is what the stream has, as of the last acknowledgement.
 type mirror struct {
-	values map[string]stored
-	last   uint64 // sequence number of the stream's last message, also if that is gone
+	values  map[string]stored
+	last    uint64 // sequence number of the stream's last message, also if that is gone
+	foreign bool   // somebody else has written since
 }
 
 type stored struct {
@@ -38,6 +39,8 @@ func readMirror(ctx context.Context, stream jetstream.Stream) (*mirror, error) {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{contract.ConfigSubjects},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+		// Without a bound it would try for ever, past the context.
+		MaxResetAttempts: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read values: %w", err)
@@ -47,6 +50,7 @@ func readMirror(ctx context.Context, stream jetstream.Stream) (*mirror, error) {
 		return nil, fmt.Errorf("read values: %w", err)
 	}
 	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -77,7 +81,7 @@ func (m *mirror) same(ctx context.Context, js jetstream.JetStream) (bool, error)
 		return false, fmt.Errorf("read state: %w", err)
 	}
 	state := stream.CachedInfo().State
-	return state.LastSeq == m.last && state.Msgs == uint64(len(m.values)), nil
+	return !m.foreign && state.LastSeq == m.last && state.Msgs == uint64(len(m.values)), nil
 }
 
 func (m *mirror) newest() (v contract.Version) {
@@ -123,6 +127,8 @@ func (s *session) send(ctx context.Context, v contract.Version, group []value) e
 		select {
 		case ack := <-acks[i].Ok():
 			s.mirror.values[val.subject] = stored{ack.Sequence, v}
+			// The number after the last one known is ours, unless somebody else took it.
+			s.mirror.foreign = s.mirror.foreign || ack.Sequence != s.mirror.last+1
 			s.mirror.last = max(s.mirror.last, ack.Sequence)
 		case err := <-acks[i].Err():
 			return fmt.Errorf("publish %s: %w", val.subject, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -165,9 +166,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for name, values := range res.Trailer { // where gRPC has its status
-		res.Header[name] = values
-	}
+	maps.Copy(res.Header, res.Trailer) // where gRPC has its status
 	return res.StatusCode, string(raw), res.Header
 }
 
@@ -224,6 +223,7 @@ func bria() *controlv1.Endpoint {
 
 // must unwraps the answer of a call that has to succeed.
 func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {

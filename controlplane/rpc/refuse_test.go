@@ -259,7 +259,7 @@ func TestReflection(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	stream := grpcreflect.NewClient(b.http, b.url, connect.WithGRPC()).NewStream(t.Context(), grpcreflect.WithRequestHeaders(http.Header{"Authorization": {"Bearer " + token}}))
-	defer stream.Close()
+	defer func() { _, _ = stream.Close() }()
 	names, err := stream.ListServices()
 	if err != nil || !slices.Contains(names, "tollgate.control.v1.EndpointService") {
 		t.Errorf("%v %v", names, err)

@@ -19,7 +19,8 @@ export const options = {
       rate: rate,
       timeUnit: '1s',
       duration: __ENV.DURATION || '15s',
-      // Made before the run: one that is missing at its time is a request that is not sent.
+      // Made before the run, enough for answers of half a second: one that is missing at its time is a
+      // request that is not sent.
       preAllocatedVUs: Math.max(50, Math.ceil(rate / 2)),
       maxVUs: Math.max(200, rate),
     },
