@@ -31,6 +31,8 @@ const (
 	superuser = "tollgate"
 	// stopWithin is generous: a shutdown writes what is dirty to disk.
 	stopWithin = 20 * time.Second
+	// orphansWithin is how long backends may take to notice that their server is gone.
+	orphansWithin = 10 * time.Second
 )
 
 // ErrInUse means that a living process runs a server on the directory.
@@ -135,11 +137,21 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	return s.launchSomewhere(ctx, bin, data, who, o)
 }
 
-// launchSomewhere allows for a free port being taken before the server binds it.
+// launchSomewhere allows for a free port being taken before the server binds it, and for backends
+// that have not noticed yet that their server was killed.
 func (s *Server) launchSomewhere(ctx context.Context, bin binaries, data string, who *account, o Options) error {
+	orphansGone := time.Now().Add(orphansWithin)
 	for attempt := 1; ; attempt++ {
 		err := s.launch(ctx, bin, data, who, o)
-		if err == nil || attempt == 3 || o.Port != 0 || !errors.Is(err, errPortTaken) {
+		switch {
+		case errors.Is(err, errOrphans) && time.Now().Before(orphansGone):
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(50 * time.Millisecond):
+			}
+		case errors.Is(err, errPortTaken) && o.Port == 0 && attempt < 3:
+		default:
 			return err
 		}
 	}
@@ -174,7 +186,10 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-var errPortTaken = errors.New("port was taken")
+var (
+	errPortTaken = errors.New("port was taken")
+	errOrphans   = errors.New("backends of a server that was killed still run")
+)
 
 // launch starts the server and waits until it answers.
 func (s *Server) launch(ctx context.Context, bin binaries, data string, who *account, o Options) error {
@@ -201,6 +216,9 @@ func (s *Server) launch(ctx context.Context, bin binaries, data string, who *acc
 		text := tail(logPath)
 		if strings.Contains(text, "could not bind IPv4") || strings.Contains(text, "Address already in use") {
 			return errPortTaken
+		}
+		if strings.Contains(text, "pre-existing shared memory block") {
+			return fmt.Errorf("%w; its log ends with:\n%s", errOrphans, text)
 		}
 		return fmt.Errorf("%w; its log ends with:\n%s", err, text)
 	}
