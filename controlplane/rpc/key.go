@@ -80,7 +80,7 @@ func (s *keyService) RevokeKey(ctx context.Context, req *controlv1.RevokeKeyRequ
 
 func keyTo(k *registry.Key) *controlv1.Key {
 	return &controlv1.Key{
-		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Endpoints: k.Endpoints,
+		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Restricted: k.Restricted, Endpoints: k.Endpoints,
 		ExpireTime: timeTo(k.Expires), RevokeTime: timeTo(k.Revoked),
 		CreateTime: timeTo(k.Created), Revision: k.Revision,
 	}

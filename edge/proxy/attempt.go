@@ -194,11 +194,11 @@ func (c *call) failed(ctx context.Context, target *routing.Target, err error, bo
 	case ctx.Err() != nil || e.Failure == FailCanceled:
 		return c.cutShort(ctx, e)
 	case body != nil && body.over():
+		c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
 		return tooLarge(body.seen(), c.limit)
 	case e.Failure == FailBody:
 		c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
-		return fault.New(fault.InvalidArgument, "The body of the request ended early or was malformed.").
-			WithHint("Send the body that the headers announce.").WithCause(e.Err)
+		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err)
 	case e.Failure == FailTLS:
 		report(breaker.Failure)
 		return wrap(fault.New(fault.UpstreamTLS, "Could not set up TLS with %s: %s.", host, e.Text))

@@ -74,7 +74,7 @@ func (c *call) open(context.Context) error {
 		return shuttingDown()
 	}
 	if most := g.cfg.MaxInFlight; most > 0 && g.inFlight.Load() > most {
-		return fault.New(fault.UnavailableErr, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
+		return fault.New(fault.Overloaded, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
 	}
 	var err error
 	c.path, c.query, c.bareQuery, err = splitTarget(c.x.Target)

@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	guarantee = regexp.MustCompile("(?m)^[0-9]+\\. ")
+	guarantee = regexp.MustCompile(`(?m)^[0-9]+\. `)
 	inPackage = regexp.MustCompile("`([a-z0-9/]+)`|\\b(Test[A-Za-z0-9]+)\\b")
 )
 

@@ -54,7 +54,7 @@ func (a *app) keyList() *cobra.Command {
 				data := []any{}
 				for _, k := range all {
 					data, r.names = append(data, view(k)), append(r.names, k.GetName())
-					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), list(k.GetEndpoints(), "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
+					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), callable(k, "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
 				}
 				r.data = data
 				return a.print(r)
@@ -78,7 +78,7 @@ func (a *app) keyGet() *cobra.Command {
 				r.table.add("id", k.GetId())
 				r.table.add("prefix", first(k.GetPrefix(), "-"))
 				r.table.add("status", a.keyStatus(k))
-				r.table.add("endpoints", list(k.GetEndpoints(), "all"))
+				r.table.add("endpoints", callable(k, "all"))
 				r.table.add("expires", a.when(k.GetExpireTime()))
 				r.table.add("revoked", a.when(k.GetRevokeTime()))
 				r.table.add("created", a.when(k.GetCreateTime()))
@@ -132,7 +132,7 @@ func (a *app) keyCreated(res *controlv1.CreateKeyResponse) error {
 	if res.GetSecret() == "" {
 		next = ""
 	}
-	a.say("%s key %s created (rev %d), for %s", a.mark(true), k.GetName(), k.GetRevision(), list(k.GetEndpoints(), "all endpoints"))
+	a.say("%s key %s created (rev %d), for %s", a.mark(true), k.GetName(), k.GetRevision(), callable(k, "all endpoints"))
 	if res.GetSecret() != "" {
 		a.say("  The secret is shown this once: Tollgate keeps only its SHA-256.")
 	}
@@ -192,4 +192,13 @@ func moment(text string, now time.Time) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// callable lists the endpoints that a key may call. One that is restricted to none, because they were
+// all deleted, is not one that may call all.
+func callable(k *controlv1.Key, all string) string {
+	if k.GetRestricted() && len(k.GetEndpoints()) == 0 {
+		return "none"
+	}
+	return list(k.GetEndpoints(), all)
 }

@@ -18,6 +18,8 @@ const (
 	BudgetExhausted     Code = "budget_exhausted"
 	BudgetUnavailable   Code = "budget_unavailable"
 	BodyTooLarge        Code = "body_too_large"
+	BodyInvalid         Code = "body_invalid"
+	Overloaded          Code = "overloaded"
 	UpstreamUnreachable Code = "upstream_unreachable"
 	UpstreamTLS         Code = "upstream_tls"
 	UpstreamTimeout     Code = "upstream_timeout"
@@ -61,6 +63,8 @@ var catalogue = map[Code]entry{
 	BudgetExhausted:     {Exhausted, http.StatusPaymentRequired, "Ask your gateway admin to raise the budget."},
 	BudgetUnavailable:   {Unavailable, http.StatusServiceUnavailable, "Try again shortly: this edge holds no money of the budget and cannot reach the ledger to get some."},
 	BodyTooLarge:        {Invalid, http.StatusRequestEntityTooLarge, "Send a smaller body, or ask your gateway admin to raise the endpoint's limit."},
+	BodyInvalid:         {Invalid, http.StatusBadRequest, "Send the body that the headers announce."},
+	Overloaded:          {Unavailable, http.StatusServiceUnavailable, "Try again shortly, or let another edge take it: this one serves as many requests as it may."},
 	UpstreamUnreachable: {Unavailable, http.StatusBadGateway, "Nothing was charged. Check the target's address and that it can be reached from this edge."},
 	UpstreamTLS:         {Unavailable, http.StatusBadGateway, "Nothing was charged. Check the target's certificate."},
 	UpstreamTimeout:     {Timeout, http.StatusGatewayTimeout, "Nothing was charged. Try again, or ask your gateway admin to raise the endpoint's timeout."},

@@ -70,7 +70,8 @@ func FactOf(e *eventv1.SpendEvent) (Fact, error) {
 	switch e.GetOutcome() {
 	case eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR,
 		eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE,
-		eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED:
+		eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED,
+		eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED:
 		// One that broke off after it had begun to answer is charged, and so did not fail.
 		if e.GetCostNanos() == 0 {
 			f.Counts.Failed = 1

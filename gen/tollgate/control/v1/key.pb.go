@@ -32,7 +32,7 @@ type Key struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// First characters of the secret, to recognise it by; empty for imported keys.
 	Prefix string `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	// Names of the endpoints it may call; empty means all.
+	// Names of the endpoints that a restricted key may call.
 	Endpoints []string `protobuf:"bytes,4,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
 	// When it stops working; not set means never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -41,7 +41,10 @@ type Key struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Configuration revision of the last write.
-	Revision      int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Whether endpoints limits it; without it the key may call every endpoint. A restricted key whose
+	// endpoints were all deleted may call none.
+	Restricted    bool `protobuf:"varint,9,opt,name=restricted,proto3" json:"restricted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,6 +133,13 @@ func (x *Key) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Key) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
 }
 
 // CreateKeyRequest asks for a new key.
@@ -559,7 +569,7 @@ var File_tollgate_control_v1_key_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n" +
+	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x02\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -571,7 +581,10 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"revokeTime\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +
-	"\brevision\x18\b \x01(\x03R\brevision\"\xee\x01\n" +
+	"\brevision\x18\b \x01(\x03R\brevision\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\t \x01(\bR\n" +
+	"restricted\"\xee\x01\n" +
 	"\x10CreateKeyRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tendpoints\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12;\n" +

@@ -41,6 +41,8 @@ const (
 	SpendOutcome_SPEND_OUTCOME_ABANDONED SpendOutcome = 6
 	// Not an attempt: the incarnation ended and nothing follows.
 	SpendOutcome_SPEND_OUTCOME_CLOSE SpendOutcome = 7
+	// The gateway broke the request off before the target had all of it: a body over the limit.
+	SpendOutcome_SPEND_OUTCOME_REFUSED SpendOutcome = 8
 )
 
 // Enum value maps for SpendOutcome.
@@ -54,6 +56,7 @@ var (
 		5: "SPEND_OUTCOME_INTERRUPTED",
 		6: "SPEND_OUTCOME_ABANDONED",
 		7: "SPEND_OUTCOME_CLOSE",
+		8: "SPEND_OUTCOME_REFUSED",
 	}
 	SpendOutcome_value = map[string]int32{
 		"SPEND_OUTCOME_UNSPECIFIED":  0,
@@ -64,6 +67,7 @@ var (
 		"SPEND_OUTCOME_INTERRUPTED":  5,
 		"SPEND_OUTCOME_ABANDONED":    6,
 		"SPEND_OUTCOME_CLOSE":        7,
+		"SPEND_OUTCOME_REFUSED":      8,
 	}
 )
 
@@ -409,7 +413,7 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x05draws\x18\v \x03(\v2\x1c.tollgate.event.v1.SpendDrawR\x05draws\"[\n" +
 	"\tSpendDraw\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12\x14\n" +
-	"\x05nanos\x18\x02 \x01(\x03R\x05nanos*\xf6\x01\n" +
+	"\x05nanos\x18\x02 \x01(\x03R\x05nanos*\x91\x02\n" +
 	"\fSpendOutcome\x12\x1d\n" +
 	"\x19SPEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SPEND_OUTCOME_OK\x10\x01\x12\x1e\n" +
@@ -418,7 +422,8 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x19SPEND_OUTCOME_CALLER_GONE\x10\x04\x12\x1d\n" +
 	"\x19SPEND_OUTCOME_INTERRUPTED\x10\x05\x12\x1b\n" +
 	"\x17SPEND_OUTCOME_ABANDONED\x10\x06\x12\x17\n" +
-	"\x13SPEND_OUTCOME_CLOSE\x10\aB\xb1\x01\n" +
+	"\x13SPEND_OUTCOME_CLOSE\x10\a\x12\x19\n" +
+	"\x15SPEND_OUTCOME_REFUSED\x10\bB\xb1\x01\n" +
 	"\x15com.tollgate.event.v1B\n" +
 	"SpendProtoP\x01Z&tollgate/gen/tollgate/event/v1;eventv1\xa2\x02\x03TEX\xaa\x02\x11Tollgate.Event.V1\xca\x02\x11Tollgate\\Event\\V1\xe2\x02\x1dTollgate\\Event\\V1\\GPBMetadata\xea\x02\x13Tollgate::Event::V1b\x06proto3"
 
