@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 )
 
@@ -17,6 +18,7 @@ type mirror struct {
 	values  map[string]stored
 	last    uint64 // sequence number of the stream's last message, also if that is gone
 	foreign bool   // somebody else has written since
+	sealing []byte // names the key under which the secrets in it are
 }
 
 type stored struct {
@@ -63,6 +65,12 @@ func readMirror(ctx context.Context, stream jetstream.Stream) (*mirror, error) {
 		v, err := contract.Peek(msg.Data())
 		if err != nil {
 			v = contract.Version{} // counts as lost
+		}
+		if msg.Subject() == contract.ConfigHead {
+			var head eventv1.ConfigHead
+			if _, err := contract.Decode(msg.Data(), &head); err == nil {
+				m.sealing = head.GetSealingKeyId()
+			}
 		}
 		m.values[msg.Subject()] = stored{meta.Sequence.Stream, v}
 		if meta.NumPending == 0 {

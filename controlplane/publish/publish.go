@@ -10,6 +10,7 @@
 //	the database, restored      the stream is ahead of the records: a new epoch, everything again
 //	NATS away                   changes stay dirty; on its return the stream is compared
 //	the stream, wiped or old    it is compared and republished
+//	the sealing key, changed    the stream names the old one: everything again, as a new revision
 //	a second publisher          it has no lock; one that lost it unaware is refused by the sequence
 //	                            numbers that each publish expects
 //
@@ -17,6 +18,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +35,7 @@ import (
 // Sealer makes of a stored secret what edges can open.
 type Sealer interface {
 	Seal(id, name string, envelope []byte) ([]byte, error)
+	SealingKeyID() []byte
 }
 
 // Config says how to publish.
@@ -240,6 +243,15 @@ func (s *session) compare(ctx context.Context, state store.State) (all bool, err
 	if !ok || state.Published.Newer(head.version) || state.Current.Epoch != state.Published.Epoch {
 		s.log.InfoContext(ctx, "stream is empty or behind the database: publishing everything",
 			"stream", head.version.String(), "published", state.Published.String())
+		return true, nil
+	}
+	if !bytes.Equal(s.mirror.sealing, s.sealer.SealingKeyID()) {
+		// Edges take nothing that is not newer than what they have.
+		v, err := s.lead.NewRevision(ctx)
+		if err != nil {
+			return false, err
+		}
+		s.log.InfoContext(ctx, "sealing key was changed: publishing everything under the new one", "version", v.String())
 		return true, nil
 	}
 	subjects, err := s.lead.Subjects(ctx)

@@ -12,10 +12,12 @@ import (
 
 	"tollgate/controlplane/publish"
 	"tollgate/controlplane/registry"
+	"tollgate/controlplane/secrets"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/lifecycle"
 	"tollgate/internal/natsd"
+	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
 )
 
@@ -245,5 +247,41 @@ func TestUnreadableSecret(t *testing.T) {
 	b.published(contract.Version{Epoch: 1, Revision: 2})
 	if r, _ := read(b, "routes", &eventv1.RouteSnapshot{}); len(r.GetEndpoints()) != 1 || len(r.GetSecrets()) != 0 {
 		t.Errorf("routes %v", r)
+	}
+}
+
+// Guarantee: a control plane that was given another sealing key publishes everything under it, as
+// something newer, because edges take nothing else; with the same key a restart publishes nothing.
+func TestSealingKeyChanged(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.secret()
+	b.endpoint("bria")
+	stop := b.start()
+	b.published(contract.Version{Epoch: 1, Revision: 2})
+	stop()
+	stop = b.start()
+	b.key("a")
+	b.published(contract.Version{Epoch: 1, Revision: 3})
+	stop()
+
+	b.sealingKey = seal.Generate()
+	var err error
+	if b.vault, err = secrets.New(b.master, b.sealingKey); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.published(contract.Version{Epoch: 1, Revision: 4})
+	routes, v := read(b, "routes", &eventv1.RouteSnapshot{})
+	key, err := seal.Parse(b.sealingKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v != (contract.Version{Epoch: 1, Revision: 4}) || len(routes.GetSecrets()) != 1 {
+		t.Fatalf("at %s: %v", v, routes)
+	}
+	s := routes.GetSecrets()[0]
+	if _, err := key.Open(s.GetSealed(), secrets.Context(s.GetName())); err != nil {
+		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 	if cfg.Routes {
 		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg)}}
 	}
-	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}
+	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli(), SealingKeyId: p.sealer.SealingKeyID()}
 	return [][]value{accounts, keys, routes, {{contract.ConfigHead, head}}}
 }
 

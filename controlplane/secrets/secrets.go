@@ -70,5 +70,8 @@ func (v *Vault) Seal(id, name string, envelope []byte) ([]byte, error) {
 	return sealed, nil
 }
 
+// SealingKeyID names the sealing key without telling it.
+func (v *Vault) SealingKeyID() []byte { return v.edges.ID() }
+
 // Context is what a sealed secret is bound to; edges open it with the same.
 func Context(name string) string { return "secret:" + name }

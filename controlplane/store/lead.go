@@ -17,12 +17,13 @@ var ErrNotLeader = errors.New("another process publishes")
 
 const (
 	// The number is arbitrary; within the database it stands for "publishes the configuration".
-	tryLead     = `SELECT pg_try_advisory_lock(7305420915331)`
-	listen      = `LISTEN ` + Channel
-	deleteDirty = `DELETE FROM control.dirty WHERE subject = ANY($1) AND revision <= $2`
-	deleteOlder = `DELETE FROM control.dirty WHERE revision <= $1`
-	setPublish  = `UPDATE control.published SET epoch = $1, n = $2`
-	raiseEpoch  = `UPDATE control.revision SET epoch = greatest(epoch, $1) + 1 RETURNING epoch, n`
+	tryLead      = `SELECT pg_try_advisory_lock(7305420915331)`
+	listen       = `LISTEN ` + Channel
+	deleteDirty  = `DELETE FROM control.dirty WHERE subject = ANY($1) AND revision <= $2`
+	deleteOlder  = `DELETE FROM control.dirty WHERE revision <= $1`
+	setPublish   = `UPDATE control.published SET epoch = $1, n = $2`
+	nextRevision = `UPDATE control.revision SET n = n + 1 RETURNING epoch, n`
+	raiseEpoch   = `UPDATE control.revision SET epoch = greatest(epoch, $1) + 1 RETURNING epoch, n`
 	// Numbers given out in the lost history are in the ledger's books, so they must not come again.
 	skipAccounts = `SELECT setval('control.budget_account_id_seq', (SELECT s.last_value FROM control.budget_account_id_seq s) + 1000000)`
 )
@@ -100,6 +101,16 @@ func (l *Lead) finish(ctx context.Context, b *pgx.Batch, v contract.Version) err
 		return fmt.Errorf("record publication: %w", err)
 	}
 	return nil
+}
+
+// NewRevision makes a revision in which nothing changed, so that what was published can be published
+// again as something newer.
+func (l *Lead) NewRevision(ctx context.Context) (contract.Version, error) {
+	var v contract.Version
+	if err := l.conn.QueryRow(ctx, nextRevision).Scan(&v.Epoch, &v.Revision); err != nil {
+		return v, fmt.Errorf("make a revision: %w", err)
+	}
+	return v, nil
 }
 
 // NewEpoch begins an epoch above that of the database and of seen, because the stream holds values

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"bytes"
 	"testing"
 
 	"tollgate/internal/seal"
@@ -16,6 +17,9 @@ func TestOpenNeedsKeyAndContext(t *testing.T) {
 	b, err := seal.Parse(seal.Generate())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if bytes.Equal(a.ID(), b.ID()) {
+		t.Error("two keys have one ID")
 	}
 	sealed, err := a.Seal([]byte("bria-token"), "secret:bria")
 	if err != nil {

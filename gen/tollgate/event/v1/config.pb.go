@@ -289,8 +289,10 @@ type ConfigHead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the publisher sent it, in Unix milliseconds.
 	PublishedUnixMs int64 `protobuf:"varint,1,opt,name=published_unix_ms,json=publishedUnixMs,proto3" json:"published_unix_ms,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Names the sealing key under which the routes' secrets are, without telling it.
+	SealingKeyId  []byte `protobuf:"bytes,2,opt,name=sealing_key_id,json=sealingKeyId,proto3" json:"sealing_key_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigHead) Reset() {
@@ -328,6 +330,13 @@ func (x *ConfigHead) GetPublishedUnixMs() int64 {
 		return x.PublishedUnixMs
 	}
 	return 0
+}
+
+func (x *ConfigHead) GetSealingKeyId() []byte {
+	if x != nil {
+		return x.SealingKeyId
+	}
+	return nil
 }
 
 // RouteSnapshot is everything that an edge needs to forward, but the keys.
@@ -1043,10 +1052,11 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\x06schema\x18\x03 \x01(\rR\x06schema\x12@\n" +
 	"\vcompression\x18\x04 \x01(\x0e2\x1e.tollgate.event.v1.CompressionR\vcompression\x12\x1a\n" +
 	"\bchecksum\x18\x05 \x01(\x06R\bchecksum\x12\x18\n" +
-	"\apayload\x18\x06 \x01(\fR\apayload\"8\n" +
+	"\apayload\x18\x06 \x01(\fR\apayload\"^\n" +
 	"\n" +
 	"ConfigHead\x12*\n" +
-	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\"\xc2\x01\n" +
+	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\x12$\n" +
+	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xc2\x01\n" +
 	"\rRouteSnapshot\x12>\n" +
 	"\tendpoints\x18\x01 \x03(\v2 .tollgate.event.v1.RouteEndpointR\tendpoints\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x129\n" +
