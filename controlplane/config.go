@@ -31,7 +31,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Listen:     ":4001",
-		NATS:       bus.Config{Name: "tollgate-controlplane"},
+		NATS:       bus.Config{URL: "nats://127.0.0.1:4222", Name: "tollgate-controlplane"},
 		Partitions: 1,
 		Replicas:   1,
 		Drain:      10 * time.Second,
@@ -49,6 +49,9 @@ func (c *Config) Validate() error {
 	}
 	if c.DatabaseURL == "" {
 		bad("database_url", "must be set")
+	}
+	if c.NATS.URL == "" {
+		bad("nats.url", "must be set")
 	}
 	if err := c.NATS.Validate(); err != nil {
 		bad("nats", "%w", err)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -56,7 +57,9 @@ type Server struct {
 	fleet    *fleet.Fleet
 	publish  *publish.Publisher
 	http     *http.Server
-	client   *http.Client // of the ledger
+	client   *http.Client  // of the ledger
+	checked  atomic.Bool   // the schema is the one this binary needs
+	open     chan struct{} // closed when it is
 }
 
 // New takes the address and prepares everything else, without waiting for the database or NATS.
@@ -70,7 +73,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (s *Server, err error) {
 	if deps.Tracer == nil {
 		deps.Tracer = noop.NewTracerProvider()
 	}
-	s = &Server{cfg: cfg, log: deps.Log}
+	s = &Server{cfg: cfg, log: deps.Log, open: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.release()
@@ -102,7 +105,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (s *Server, err error) {
 	handler, err := rpc.NewHandler(rpc.Deps{
 		Store: s.store, Vault: vault, Fleet: s.fleet,
 		Ledger:     rpc.NewLedger(s.client, cfg.LedgerURL, cfg.LedgerToken.Reveal()),
-		AdminToken: cfg.AdminToken.Reveal(), Version: telemetry.Version(),
+		AdminToken: cfg.AdminToken.Reveal(), Version: telemetry.Version(), Open: s.checked.Load,
 		Tracer: deps.Tracer, Log: deps.Log,
 	})
 	if err != nil {
@@ -130,15 +133,28 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 // Addr is the address that the API is on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
+// Ready returns once calls are served.
+func (s *Server) Ready(ctx context.Context) error {
+	select {
+	case <-s.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Run serves until the context ends, then stops in good order. It fails if migrations are pending;
 // a database or a NATS that is away is waited for.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.release()
 	return lifecycle.Run(ctx, s.cfg.Drain,
+		// First, so that a control plane that waits for its database says so, and stopped by the last
+		// part, so that what was accepted is still published.
+		lifecycle.Part{Name: "api", Run: s.serve},
 		lifecycle.Part{Name: "database", Ready: s.awaitSchema},
 		lifecycle.Part{Name: "fleet", Run: s.fleet.Run},
 		lifecycle.Part{Name: "publisher", Run: s.publish.Run},
-		lifecycle.Part{Name: "api", Run: s.serve, Stop: s.stop},
+		lifecycle.Part{Name: "calls", Stop: s.stop},
 	)
 }
 
@@ -163,7 +179,12 @@ func (s *Server) awaitSchema(ctx context.Context) error {
 	said := false
 	for {
 		err := s.store.CheckSchema(ctx)
-		if err == nil || !pg.IsUnavailable(err) {
+		if err == nil {
+			s.checked.Store(true)
+			close(s.open)
+			return nil
+		}
+		if !pg.IsUnavailable(err) {
 			return err
 		}
 		if !said {
@@ -182,9 +203,12 @@ func (s *Server) awaitSchema(ctx context.Context) error {
 
 func (s *Server) serve(ctx context.Context) error {
 	s.log.InfoContext(ctx, "control plane serves", "addr", s.Addr())
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() }) // if it ends before calls could be served
+	defer stop()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
+	<-ctx.Done()
 	return nil
 }
 

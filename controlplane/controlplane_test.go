@@ -128,6 +128,9 @@ func TestServesWithoutNATS(t *testing.T) {
 	url := first.URL()
 	first.Stop()
 	p := start(t, testConfig(testenv.PostgresURL(t, migrate), url))
+	if err := p.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := p.keys().CreateKey(t.Context(), &controlv1.CreateKeyRequest{Name: "a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +182,12 @@ func TestDatabaseRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, testConfig(url, testenv.NATS(t).URL()))
+	if _, err := p.system().GetInfo(t.Context(), &controlv1.GetInfoRequest{}); connect.CodeOf(err) != connect.CodeUnavailable {
+		t.Errorf("before the database: %v", err)
+	}
+	if status, _, _ := p.get("/healthz"); status != http.StatusOK {
+		t.Errorf("healthz before the database: %d", status)
+	}
 	db = startPostgres(t, dir, port)
 	testenv.Eventually(t, 20*time.Second, func() error {
 		_, err := p.keys().CreateKey(t.Context(), &controlv1.CreateKeyRequest{Name: "a"})

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -45,12 +46,52 @@ func withRequestID(next http.Handler) http.Handler {
 	})
 }
 
+// errorWriter writes errors in the protocol of their request.
+var errorWriter = connect.NewErrorWriter()
+
+// refuse answers a request that reaches no handler.
+func refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
+	if errorWriter.IsSupported(r) {
+		_ = errorWriter.Write(w, r, toConnect(r.Context(), f)) // the caller may be gone
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(f.Status())
+	_ = json.NewEncoder(w).Encode(map[string]string{"code": codes[f.Kind()].String(), "message": f.Message, "hint": f.Hint})
+}
+
+// limitBody refuses what announces itself as too large in the form of all other errors, and cuts off
+// what does not announce itself.
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxMessage {
+			w.Header().Set("Connection", "close") // what follows will not be read
+			refuse(w, r, fault.New(fault.BodyTooLarge, "The request has %d bytes; the limit is %d.", r.ContentLength, maxMessage).
+				WithHint("Send less in one call."))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// whenOpen refuses calls until open says that they can be served; that the process lives is answered
+// all the same.
+func whenOpen(open func() bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if open == nil || open() || r.URL.Path == "/healthz" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		refuse(w, r, fault.New(fault.UnavailableErr, "The control plane waits for its database.").WithRetryAfter(time.Second))
+	})
+}
+
 // authenticate lets holders of the admin token pass. It stands before the mux, so that a new handler
 // cannot be forgotten.
 func authenticate(token string, next http.Handler) http.Handler {
 	// Hashes have one length, so the comparison tells nothing about the token's.
 	want := sha256.Sum256([]byte(token))
-	errorWriter := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given, ok := bearer(r.Header.Get("Authorization"))
 		got := sha256.Sum256([]byte(given))
@@ -63,13 +104,7 @@ func authenticate(token string, next http.Handler) http.Handler {
 			f = fault.New(fault.UnauthenticatedErr, "The admin token is not the right one.")
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate"`)
-		if errorWriter.IsSupported(r) {
-			_ = errorWriter.Write(w, r, toConnect(r.Context(), f)) // the caller may be gone
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(f.Status())
-		_ = json.NewEncoder(w).Encode(map[string]string{"code": "unauthenticated", "message": f.Message, "hint": f.Hint})
+		refuse(w, r, f)
 	})
 }
 

@@ -152,7 +152,7 @@ func TestRefusedChangesNothing(t *testing.T) {
 			_, err := b.secrets.DeleteSecret(ctx, &controlv1.DeleteSecretRequest{Secret: "nope"})
 			return err
 		}, missing, ""},
-		{"oversized", create(func(m *controlv1.Endpoint) { m.Targets[0].Url = strings.Repeat("x", 5<<20) }), connect.CodeResourceExhausted, ""},
+		{"oversized", create(func(m *controlv1.Endpoint) { m.Targets[0].Url = strings.Repeat("x", 5<<20) }), invalid, ""},
 	}
 	before := b.dump()
 	for _, c := range cases {
@@ -191,8 +191,8 @@ func TestMalformedBodies(t *testing.T) {
 		"array":         {`[]`, nil, http.StatusBadRequest},
 		"no protobuf":   {"\xff\xff\xff", []string{"Content-Type", "application/proto"}, http.StatusBadRequest},
 		"text":          {`{}`, []string{"Content-Type", "text/plain"}, http.StatusUnsupportedMediaType},
-		"oversized":     {`{"endpoint":{"name":"` + strings.Repeat("a", 5<<20) + `"}}`, nil, http.StatusTooManyRequests},
-		"huge":          {`{"endpoint":{"name":"` + strings.Repeat("a", 20<<20) + `"}}`, nil, http.StatusTooManyRequests},
+		"oversized":     {`{"endpoint":{"name":"` + strings.Repeat("a", 5<<20) + `"}}`, nil, http.StatusBadRequest},
+		"huge":          {`{"endpoint":{"name":"` + strings.Repeat("a", 20<<20) + `"}}`, nil, http.StatusBadRequest},
 		"deep":          {strings.Repeat("[", 100_000), nil, http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -55,7 +55,8 @@ type Deps struct {
 	Fleet      Nodes
 	Ledger     *Ledger
 	AdminToken string
-	Version    string // of this binary
+	Version    string      // of this binary
+	Open       func() bool // whether calls can be served yet; nil for always
 	Tracer     trace.TracerProvider
 	Log        *slog.Logger
 }
@@ -108,7 +109,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 		}
 		answerText(w, http.StatusOK, "ok")
 	})
-	return withRequestID(limitBody(mux)), nil
+	return withRequestID(whenOpen(d.Open, limitBody(mux))), nil
 }
 
 func ping(ctx context.Context, s *store.Store) error {
@@ -121,13 +122,6 @@ func answerText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
-}
-
-func limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		next.ServeHTTP(w, r)
-	})
 }
 
 // health answers for the whole process: without its database it can serve none of its services.

@@ -191,7 +191,7 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
 		return nil, err
 	}
-	add("control plane", s.control.Run, nil) // it listens since New: a call waits until it serves
+	add("control plane", s.control.Run, s.control.Ready)
 
 	for i := range s.o.Edges {
 		name := "edge-" + strconv.Itoa(i+1)
