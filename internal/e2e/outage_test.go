@@ -183,3 +183,30 @@ func TestRollingRestartLosesNothing(t *testing.T) {
 		t.Errorf("the vendor saw %d requests, callers %d answers", got, want)
 	}
 }
+
+// Guarantee: with NATS away every role still stops when it is asked to, and the spend that an edge
+// could not publish is booked after its next start.
+func TestStopsWithNATSAway(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	const price = "0.25"
+	c.endpoint("bria", "/bria", price)
+	key := c.key("ci-bot")
+	c.budget("plenty", "ci-bot", "1000.00")
+	c.awaitLive()
+	tr := c.steadyTraffic(key, 2)
+	tr.awaitMore(t, 20)
+	c.nats.kill()
+	tr.awaitMore(t, 5)
+	tr.end()
+	for _, p := range append([]*process{c.control, c.ledger}, c.edges...) {
+		p.stop()
+	}
+	c.nats.start()
+	for _, p := range append([]*process{c.control, c.ledger}, c.edges...) {
+		p.start()
+	}
+	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
+	c.awaitLive()
+	c.awaitSpent(money.Nanos(c.vendor.Count()) * nanos(t, price))
+}
