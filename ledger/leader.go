@@ -45,10 +45,11 @@ func (l *leadership) settle() { l.once.Do(func() { close(l.settled) }) }
 func (l *leadership) Run(ctx context.Context) error {
 	quiet := false
 	for {
-		err := l.term(ctx)
+		led, err := l.term(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		quiet = quiet && !led
 		switch {
 		case errors.Is(err, store.ErrTaken):
 			l.settle()
@@ -65,19 +66,19 @@ func (l *leadership) Run(ctx context.Context) error {
 	}
 }
 
-// term is one leadership, from taking the partition to losing it.
-func (l *leadership) term(ctx context.Context) error {
+// term is one leadership, from taking the partition to losing it. It says whether it took it.
+func (l *leadership) term(ctx context.Context) (led bool, err error) {
 	start, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	leader, err := l.db.Lead(start, l.part, l.owner)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer leader.Close()
 	push := grants.NewPush(l.conn.NATS(), l.part, leader.History(), l.log)
 	known, err := accounts.Load(start, leader, l.conn.JetStream(), push, l.log)
 	if err != nil {
-		return err
+		return false, err
 	}
 	l.log.InfoContext(ctx, "leading", "part", l.part, "epoch", leader.Epoch(), "accounts", known.Table().Len())
 
@@ -97,9 +98,9 @@ func (l *leadership) term(ctx context.Context) error {
 		lifecycle.Part{Name: "leading", Ready: func(context.Context) error { l.settle(); return nil }},
 	)
 	if err != nil {
-		return fmt.Errorf("lead partition %d: %w", l.part, err)
+		return true, fmt.Errorf("lead partition %d: %w", l.part, err)
 	}
-	return nil
+	return true, nil
 }
 
 // watch ends the term of a leader that has nothing to write and would not notice.

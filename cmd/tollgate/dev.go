@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"tollgate/controlplane/litellm"
 	"tollgate/internal/devstack"
+	"tollgate/internal/fault"
 )
 
 // devCommand runs everything in one process.
@@ -18,6 +18,8 @@ func devCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything in one process: gateway, control plane, ledger, NATS and a private database",
+		Long: "Run everything in one process: gateway, control plane, ledger, NATS and a private database. " +
+			"Where DATABASE_URL is set, that PostgreSQL database is used and nothing private is started.",
 		Example: `  tollgate dev --demo
   tollgate dev --config config.yaml
   tollgate dev --edges 3`,
@@ -30,7 +32,7 @@ func devCommand() *cobra.Command {
 			if file != "" {
 				raw, err := os.ReadFile(file)
 				if err != nil {
-					return fmt.Errorf("--config: %w", err)
+					return fault.New(fault.InvalidArgument, "--config: %v.", err).WithHint("Check the file's name.")
 				}
 				convert := litellm.Converter{Getenv: os.Getenv}
 				if o.Plan, err = convert.Convert(file, raw); err != nil {
@@ -39,7 +41,8 @@ func devCommand() *cobra.Command {
 				o.PlanFile = file
 			}
 			o.Log, o.Out, o.DatabaseURL = log, cmd.OutOrStdout(), os.Getenv("DATABASE_URL")
-			return devstack.Run(cmd.Context(), o)
+			return databaseFailure(devstack.Run(cmd.Context(), o),
+				"DATABASE_URL names it: correct it, or unset it to run a private database.")
 		},
 	}
 	f := cmd.Flags()

@@ -97,11 +97,24 @@ func roleCommand[C any, P interface {
 	logs.flags(cmd, "json", "info")
 	for _, s := range settings {
 		if !s.Secret {
-			flags[s.Env] = cmd.Flags().String(s.Flag, "", usage(s))
+			value := &setting{kind: "string"}
+			flags[s.Env] = &value.text
+			flag := cmd.Flags().VarPF(value, s.Flag, "", usage(s))
+			if s.Default == "true" || s.Default == "false" {
+				value.kind, flag.NoOptDefVal = "bool", "true"
+			}
 		}
 	}
 	return cmd
 }
+
+// setting is the text of a flag, which is read where the file's and the environment's are read. A
+// bool may stand without a value.
+type setting struct{ text, kind string }
+
+func (s *setting) String() string        { return s.text }
+func (s *setting) Type() string          { return s.kind }
+func (s *setting) Set(text string) error { s.text = text; return nil }
 
 func usage(s config.Setting) string {
 	if s.Default == "" || s.Default == "[]" {
@@ -171,12 +184,17 @@ func migrateCommand() *cobra.Command {
 				url = os.Getenv("DATABASE_URL")
 			}
 			if url == "" {
-				return errors.New("set " + envPrefix + "DATABASE_URL to the database to migrate, as postgres://user:password@host:5432/name")
+				return fault.New(fault.InvalidArgument, "No database is named.").
+					WithHint("Set %sDATABASE_URL to the one to migrate, as postgres://user:password@host:5432/name.", envPrefix)
 			}
-			if err := controlplane.Migrate(cmd.Context(), url, log); err != nil {
-				return err
+			err = controlplane.Migrate(cmd.Context(), url, log)
+			if err == nil {
+				err = ledger.Migrate(cmd.Context(), url, log)
 			}
-			return ledger.Migrate(cmd.Context(), url, log)
+			if err == nil {
+				log.InfoContext(cmd.Context(), "the schemas are up to date")
+			}
+			return databaseFailure(err, "Check "+envPrefix+"DATABASE_URL, and that the server runs.")
 		},
 	}
 	logs.flags(cmd, "text", "info")

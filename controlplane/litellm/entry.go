@@ -68,6 +68,7 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 	if err != nil {
 		return err
 	}
+	before := len(v.plan.Notes)
 	e := &entry{v: v, line: n.Line, path: path, endpoint: &controlv1.Endpoint{
 		Match:          controlv1.MatchKind_MATCH_KIND_EXACT,
 		ForwardHeaders: controlv1.ForwardHeaders_FORWARD_HEADERS_NONE,
@@ -97,6 +98,11 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 	}
 	e.rules(set)
 	e.finish()
+	if e.refused {
+		// What would be different about an endpoint that is left out only hides why it is.
+		notes := slices.DeleteFunc(v.plan.Notes[before:], func(n plan.Note) bool { return n.Level != plan.Refused })
+		v.plan.Notes = v.plan.Notes[:before+len(notes)]
+	}
 	return nil
 }
 

@@ -85,7 +85,7 @@ func (v *conversion) note(line int, level plan.Level, path, format string, args 
 }
 
 func invalid(format string, args ...any) *fault.Error {
-	return fault.New(fault.InvalidArgument, format, args...)
+	return fault.New(fault.InvalidArgument, format, args...).WithHint("Name the config.yaml that LiteLLM runs with, and correct what is wrong with it.")
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
@@ -128,6 +128,9 @@ func (v *conversion) document(root *yaml.Node) error {
 	top, err := v.fields(root, "")
 	if err != nil {
 		return err
+	}
+	if len(top) == 0 {
+		return invalid("%s is empty.", v.file)
 	}
 	if !slices.ContainsFunc(top, func(f field) bool { return topLevel[f.key].known() }) {
 		keys := make([]string, 0, len(top))

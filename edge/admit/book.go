@@ -187,7 +187,7 @@ func (b *Book) Invalidate(accounts []int64) {
 		}
 		l.mu.Lock()
 		l.denied, l.away, l.void = time.Time{}, time.Time{}, true
-		waits := l.demand > 0
+		waits := len(l.waiters) > 0
 		l.mu.Unlock()
 		if waits {
 			b.sender(l.part).hurry(l)

@@ -6,8 +6,13 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 )
 
-// mostAsked is more than any budget; the ledger refuses numbers that could overflow its sums.
-const mostAsked = 1 << 54
+// mostAsked is more than requests need at a time; the ledger refuses numbers that could overflow its
+// sums. What is granted and returned over and over counts against them too, so that an edge that has
+// been given manyTotal asks for no more than it needs.
+const (
+	mostAsked = 1 << 54
+	manyTotal = 1 << 60
+)
 
 // request is what to tell the ledger, or nil if there is nothing to say. With tell there always is.
 func (l *line) request(tell bool) *eventv1.LeaseLine {
@@ -15,10 +20,11 @@ func (l *line) request(tell bool) *eventv1.LeaseLine {
 	defer l.mu.Unlock()
 	consumed := l.consumed.Load() // before avail: it may only be behind
 	avail := l.avail.Load()
-	need := min(max(0, l.demand-avail), mostAsked)
+	demand := l.demand()
+	need := min(max(0, demand-avail), mostAsked)
 	want := int64(0)
 	if need > 0 || l.want > 0 {
-		want = max(l.want, l.demand)
+		want = max(l.want, demand)
 		for _, w := range l.waiters {
 			want = max(want, times(w.amount, l.book.cfg.Ahead))
 		}
@@ -27,7 +33,9 @@ func (l *line) request(tell bool) *eventv1.LeaseLine {
 		l.want = 0
 		return nil
 	}
-	want = min(want, mostAsked)
+	if want = min(want, mostAsked); l.granted > manyTotal {
+		want = need
+	}
 	l.want, l.tell, l.owed, l.void = 0, false, true, false
 	return &eventv1.LeaseLine{
 		Window:      l.window.ToProto(),
@@ -58,6 +66,11 @@ func (l *line) apply(g *eventv1.GrantLine) (news bool) {
 		l.limit.Store(g.GetLimit())
 	}
 	l.elsewhere.Store(max(l.elsewhere.Load(), g.GetSpentElsewhere()))
+	if g.GetState() == eventv1.LeaseState_LEASE_STATE_UNSPECIFIED {
+		// What others have spent, which the ledger tells unasked, answers nobody's need: neither is it
+		// a sign that requests are answered, nor does it take back a refusal.
+		return news
+	}
 	l.answers++
 	l.fails, l.away = 0, time.Time{}
 	if old {
@@ -102,7 +115,7 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 	switch {
 	case l.returned != l.told:
 		return news, 0, true
-	case l.demand <= l.avail.Load() || !l.denied.IsZero():
+	case l.demand() <= l.avail.Load() || !l.denied.IsZero():
 		return news, 0, false
 	case g.GetState() == eventv1.LeaseState_LEASE_STATE_GRANTED && unspent >= sent.GetNeed():
 		return news, 0, true // more have come while the request was under way

@@ -46,7 +46,6 @@ type line struct {
 	void     bool  // its budget was changed since the last request went out
 	tell     bool  // the ledger wants to hear, whatever there is to say
 	want     int64 // what the next request asks to hold unspent, beyond need
-	demand   int64 // sum of what the waiting requests ask for
 	waiters  []*waiter
 	answers  uint64    // from the ledger
 	unknown  bool      // its last answer was that it knows no such window
@@ -160,6 +159,18 @@ func (l *line) left() (int64, bool) {
 		return 0, false
 	}
 	return limit - l.elsewhere.Load() - l.used(), true
+}
+
+// demand is the sum of what the waiting requests ask for. The caller holds the lock.
+func (l *line) demand() int64 {
+	sum := int64(0)
+	for _, w := range l.waiters {
+		if sum > math.MaxInt64-w.amount {
+			return math.MaxInt64
+		}
+		sum += w.amount
+	}
+	return sum
 }
 
 func times(amount int64, n int64) int64 {

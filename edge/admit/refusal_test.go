@@ -51,8 +51,8 @@ func TestWaitEndsWithContext(t *testing.T) {
 			t.Errorf("Hold = %v, %v", h, err)
 		}
 		line := b.lookup(windowOf(1))
-		if line.demand != 0 || line.waiting.Load() != 0 || len(line.waiters) != 0 {
-			t.Errorf("it is still waited for: %d", line.demand)
+		if line.demand() != 0 || line.waiting.Load() != 0 || len(line.waiters) != 0 {
+			t.Errorf("it is still waited for: %d", line.demand())
 		}
 	})
 }
@@ -153,6 +153,42 @@ func TestUnknownWindow(t *testing.T) {
 		if err := <-waiting; err != nil {
 			t.Error(err)
 		}
+		mustRefuse(t, b, fault.BudgetUnavailable, price, accountOf(2))
+	})
+}
+
+// Guarantee: what the ledger tells unasked of others' spending does not pass for an answer: it opens
+// no used-up budget again, and makes no silence of the ledger look like a budget that is used up.
+func TestProgressIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(price), 2: int64(5 * price)})
+		b := start(t, l, 1)
+		progress := func(h *Hold) {
+			w := h.Windows()[0]
+			line := b.lookup(w)
+			line.mu.Lock()
+			g := &eventv1.GrantLine{Window: w.ToProto(), GrantedTotal: line.granted, Limit: line.limit.Load(), LimitVersion: line.version, SpentElsewhere: 1}
+			line.mu.Unlock()
+			b.Apply([]*eventv1.GrantLine{g})
+		}
+		h := mustHold(t, b, price, accountOf(1))
+		mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		synctest.Wait()
+		asked := l.asked
+		for range 10 {
+			progress(h)
+			mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		}
+		if n := l.asked - asked; n > 0 {
+			t.Errorf("the ledger was asked %d times for a budget that is used up", n)
+		}
+
+		other := mustHold(t, b, price, accountOf(2))
+		b.Recall(other.Windows())
+		synctest.Wait()
+		b.link.down.Store(true)
+		time.AfterFunc(b.cfg.Wait/2, func() { progress(other) })
 		mustRefuse(t, b, fault.BudgetUnavailable, price, accountOf(2))
 	})
 }

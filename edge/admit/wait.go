@@ -132,7 +132,6 @@ func (l *line) join(w *waiter) (answers uint64) {
 	l.waiting.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.demand += w.amount
 	l.waiters = append(l.waiters, w)
 	return l.answers
 }
@@ -140,7 +139,6 @@ func (l *line) join(w *waiter) (answers uint64) {
 func (l *line) leave(w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.demand -= w.amount
 	l.waiters = slices.DeleteFunc(l.waiters, func(o *waiter) bool { return o == w })
 	l.waiting.Add(-1)
 }

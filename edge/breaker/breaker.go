@@ -79,8 +79,8 @@ func New(log *slog.Logger) *Set {
 	return &Set{log: log, by: map[string]*breaker{}}
 }
 
-// Sync makes the set match the targets of a configuration. A target whose settings did not change
-// keeps its state.
+// Sync makes the set match the targets of a configuration, by names that logs and metrics may show. A
+// target whose settings did not change keeps its state.
 func (s *Set) Sync(targets map[string]Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

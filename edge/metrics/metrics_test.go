@@ -4,10 +4,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"tollgate/edge/metrics"
 )
@@ -95,5 +98,39 @@ func TestWatch(t *testing.T) {
 	s.Ready, s.Breakers = false, nil
 	if text := scrape(t, m); !strings.Contains(text, "tollgate_edge_ready 0\n") || strings.Contains(text, "breaker_state{") {
 		t.Error("the scrape is of before")
+	}
+}
+
+// Guarantee: names, units and helps follow the conventions of Prometheus, and a label takes values of
+// a closed set only.
+func TestConventions(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	m.Watch(func() metrics.State {
+		return metrics.State{Ready: true, Breakers: []metrics.Breaker{{Target: "https://a.example", HalfOpen: true}, {Target: "https://b.example"}}}
+	})
+	m.Endpoint("bria").Done(200, time.Second)
+	m.Refused("key_unknown")
+	text := scrape(t, m)
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true}
+	for _, found := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(text, -1) {
+		if !labels[found[1]] {
+			t.Errorf("label %s", found[1])
+		}
+	}
+	for _, line := range []string{
+		`tollgate_edge_breaker_state{target="https://a.example"} 1`, `tollgate_edge_breaker_state{target="https://b.example"} 2`,
+		`tollgate_edge_config_values_total{result="refused"} 0`, `tollgate_edge_ready 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
 	}
 }

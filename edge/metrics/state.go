@@ -21,6 +21,9 @@ type State struct {
 	SpoolEvents int64
 	SpoolAge    time.Duration
 	Breakers    []Breaker
+	// What came of the configuration, in values: taken into use, not newer than what was in use, and
+	// refused as unusable.
+	ConfigApplied, ConfigStale, ConfigRefused uint64
 }
 
 // Watch adds what read tells to every scrape. It is called once.
@@ -35,12 +38,13 @@ var (
 	descKeys     = prometheus.NewDesc("tollgate_edge_keys", "Keys known.", nil, nil)
 	descEvents   = prometheus.NewDesc("tollgate_edge_spool_events", "Events on disk that the ledger has not confirmed.", nil, nil)
 	descAge      = prometheus.NewDesc("tollgate_edge_spool_age_seconds", "Age of the oldest of them.", nil, nil)
+	descValues   = prometheus.NewDesc("tollgate_edge_config_values_total", "Values of the configuration that came, by what became of them.", []string{"result"}, nil)
 	descBreaker  = prometheus.NewDesc("tollgate_edge_breaker_state", "Breakers that are not closed: 1 half-open, 2 open.", []string{"target"}, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (w *watcher) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descBreaker} {
+	for _, d := range []*prometheus.Desc{descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descValues, descBreaker} {
 		ch <- d
 	}
 }
@@ -61,6 +65,9 @@ func (w *watcher) Collect(ch chan<- prometheus.Metric) {
 	gauge(descKeys, float64(s.Keys))
 	gauge(descEvents, float64(s.SpoolEvents))
 	gauge(descAge, s.SpoolAge.Seconds())
+	for result, n := range map[string]uint64{"applied": s.ConfigApplied, "stale": s.ConfigStale, "refused": s.ConfigRefused} {
+		ch <- prometheus.MustNewConstMetric(descValues, prometheus.CounterValue, float64(n), result)
+	}
 	for _, b := range s.Breakers {
 		state := 2.0
 		if b.HalfOpen {

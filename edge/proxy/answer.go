@@ -35,6 +35,7 @@ func (c *call) refuse(err error) {
 	}
 	f := fault.From(err)
 	c.code = f.Code
+	c.leave()
 	if f.Code == fault.InternalError {
 		c.g.d.Log.Error("request failed", "request_id", c.id.Text(id.Request), "err", f)
 	}
@@ -95,11 +96,11 @@ func (c *call) ourHeaders() []Header {
 		out = append(out, Header{HeaderRemaining, left.String()})
 	}
 	total := time.Since(c.began)
-	timing := "gw;dur=" + milliseconds(total-c.upstream)
+	timing := milliseconds(append(make([]byte, 0, 48), "gw;dur="...), total-c.upstream)
 	if c.attempt > 0 {
-		timing += ", up;dur=" + milliseconds(c.upstream)
+		timing = milliseconds(append(timing, ", up;dur="...), c.upstream)
 	}
-	return append(out, Header{headerTiming, timing})
+	return append(out, Header{headerTiming, string(timing)})
 }
 
 // ownHeaders are on answers that are not a target's.
@@ -122,8 +123,8 @@ func (c *call) remaining(cost money.Nanos) (money.Nanos, bool) {
 	return left, err == nil
 }
 
-func milliseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64)
+func milliseconds(to []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(to, float64(d.Microseconds())/1000, 'f', 1, 64)
 }
 
 // answeredHere answers what is asked of the edge itself.
@@ -180,6 +181,6 @@ func (c *call) finish(ctx context.Context) {
 		endpoint = c.endpoint.Name
 	}
 	c.g.d.Log.Log(ctx, levelRequest, "request", "request_id", c.id.Text(id.Request), "endpoint", endpoint, "key", key,
-		"method", c.x.Method, "status", c.status, "code", string(c.code), "cost", c.charged.String(),
+		"method", known(c.x.Method), "status", c.status, "code", string(c.code), "cost", c.charged.String(),
 		"attempts", c.attempt, "duration_ms", took.Milliseconds())
 }

@@ -35,6 +35,8 @@ type Answer struct {
 	Headers []Header
 	Length  int64 // of the body; -1 unknown
 	Body    io.ReadCloser
+	// Cancel makes a Read of the body that waits for the target fail; nil if none ever waits.
+	Cancel func(cause error)
 }
 
 // Failure says why an attempt got no answer.
@@ -76,13 +78,12 @@ func (c *call) attempts(ctx context.Context) {
 	}
 
 	var last error
-	again := false // the target at hand has been tried a second time
 	for i := 0; i < len(c.endpoint.Targets); {
 		target := c.endpoint.Targets[i]
-		report, err := c.g.d.Breakers.Allow(target.URL)
+		report, err := c.g.d.Breakers.Allow(target.Name)
 		if err != nil {
 			last = err
-			i, again = i+1, false
+			i, c.again = i+1, false
 			continue
 		}
 		err = c.try(ctx, target, headers, query, body, report)
@@ -95,7 +96,7 @@ func (c *call) attempts(ctx context.Context) {
 			break
 		}
 		last = unsent.err
-		if again = unsent.stale && !again; !again {
+		if c.again = unsent.stale && !c.again; !c.again {
 			i++
 		}
 	}
@@ -126,8 +127,6 @@ func (c *call) try(ctx context.Context, target *routing.Target, headers []Header
 	}
 	defer c.settleAttempt()
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	ctx, headers, endSpan := c.startAttemptSpan(ctx, target, headers)
 	a := c.newAttempt(target, headers, query, body)
 	began := time.Now()
@@ -145,7 +144,7 @@ func (c *call) try(ctx context.Context, target *routing.Target, headers []Header
 	default:
 		report(breaker.Success)
 	}
-	c.relay(ctx, cancel, answer)
+	c.relay(ctx, answer, body)
 	return nil
 }
 
@@ -206,7 +205,10 @@ func (c *call) failed(ctx context.Context, target *routing.Target, err error, bo
 		report(breaker.Failure)
 		return fault.New(fault.UpstreamTimeout, "%s sent no answer within %s.", host, e.Text).WithCause(e.Err)
 	case e.Failure == FailAnswer:
-		report(breaker.Failure)
+		// That a kept connection was closed meanwhile says nothing about the target.
+		if e.Sent || c.again {
+			report(breaker.Failure)
+		}
 		return wrap(fault.New(fault.UpstreamUnreachable, "%s gave no valid answer: %s.", host, e.Text))
 	case e.Failure == FailRefused:
 		return wrap(fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).

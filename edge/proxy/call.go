@@ -44,6 +44,7 @@ type call struct {
 	windows []contract.Window
 
 	attempt uint32
+	again   bool // the target at hand is tried a second time, on a new connection
 	ticket  spool.Ticket
 	pending bool       // ticket is to be settled
 	end     settlement // how the attempt would be recorded if the exchange ended now
@@ -53,6 +54,7 @@ type call struct {
 	begun    bool          // status and headers were sent
 	status   int           // sent to the caller
 	code     fault.Code    // of the refusal, if it was one
+	admitted bool          // it holds one of the places for requests
 	own      bool          // answered by the edge for itself: no endpoint, not counted
 }
 
@@ -73,13 +75,37 @@ func (c *call) open(context.Context) error {
 	if g.stopping.Load() {
 		return shuttingDown()
 	}
-	if most := g.cfg.MaxInFlight; most > 0 && g.inFlight.Load() > most {
-		return fault.New(fault.Overloaded, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
+	// Only what is admitted takes a place: requests that are being refused must not keep others out.
+	if most := g.cfg.MaxInFlight; most > 0 {
+		if c.admitted = true; g.admitted.Add(1) > most {
+			return fault.New(fault.Overloaded, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
+		}
+	}
+	if tunnels[strings.ToUpper(c.x.Method)] {
+		err := fault.New(fault.MethodNotAllowed, "%s is not forwarded: it would open a tunnel, or show the target's credential.", c.x.Method)
+		err.Allow = common
+		return err
 	}
 	var err error
 	c.path, c.query, c.bareQuery, err = splitTarget(c.x.Target)
 	return err
 }
+
+// leave gives the place of an admitted request to another one. It may be called again.
+func (c *call) leave() {
+	if c.admitted {
+		c.admitted = false
+		c.g.admitted.Add(-1)
+	}
+}
+
+// tunnels are methods that no target gets, also where an endpoint answers every method: CONNECT makes a
+// tunnel of the connection, and TRACE answers with the request's headers, the target's credential
+// among them.
+var tunnels = names("CONNECT", "TRACE", "TRACK")
+
+// common are the methods that most APIs have, named where others are refused.
+var common = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 // splitTarget takes the target of a request apart without touching a byte of path or query.
 func splitTarget(target string) (path, query string, bare bool, err error) {
@@ -136,6 +162,11 @@ func (c *call) authenticate(context.Context) error {
 		return err
 	}
 	c.key, c.found = key, found
+	// Of the rest of the request line nothing can be left out.
+	if len(found.secret) >= shortestScrubbed && (c.found.hiddenIn(c.rest) || c.found.hiddenIn(c.x.Method)) {
+		return fault.New(fault.PathInvalid, "The path holds the key, which never goes to a target.").
+			WithHint("Send the key in the Authorization header only.")
+	}
 	return nil
 }
 
@@ -217,7 +248,8 @@ func (c *call) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.held, c.windows = held, held.Windows()
+	c.held = held // first: whatever happens from here on, it is given back
+	c.windows = held.Windows()
 	return nil
 }
 
@@ -255,13 +287,16 @@ func (c *call) settleAttempt() {
 	}
 }
 
-// settle ends the intent and gives back what was held and not charged. It may be called again.
+// settle ends the intent and gives back what was held and not charged, also if one of the two fails by
+// a bug. It may be called again.
 func (c *call) settle() {
+	defer func() {
+		if c.held != nil && !c.settled {
+			c.settled = true
+			c.held.Settle(c.charged)
+		}
+	}()
 	c.settleAttempt()
-	if c.held != nil && !c.settled {
-		c.settled = true
-		c.held.Settle(c.charged)
-	}
 }
 
 // panicked answers for a bug of the gateway as well as still can be done.

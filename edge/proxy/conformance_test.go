@@ -148,14 +148,15 @@ var conformances = []conformance{
 		clientHas: []string{"Date: Thu, 01 Jan 1970 00:00:00 GMT", "Server: theirs"}, clientLacks: []string{"Via"},
 	},
 	{name: "70 100 headers of 60 KB", send: get1("/x", manyHeaders(100, 560)...), vendorHas: []string{manyHeaders(100, 560)[99]}},
+	{name: "70 more lines than the limit", send: get1("/x", manyHeaders(300, 1)...), vendor: "-", client: "HTTP/1.1 431 "},
 	{name: "70 more than the limit", send: get1("/x", manyHeaders(200, 560)...), vendor: "-", client: "HTTP/1.1 431 "},
 	{
 		name: "71 cookies stay apart", send: get1("/x"), reply: reply("200 OK", "", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "Set-Cookie: c=3"),
 		clientHas: []string{"Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "Set-Cookie: c=3"},
 	},
 	{
-		name: "72 both framings are chunks", send: request("POST", "/x", "{A}", "Content-Length: 5", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\n\r\n",
-		vendorLacks: []string{"Content-Length"}, vendorHas: []string{"Transfer-Encoding: chunked"}, vendorBody: "abc",
+		name: "72 both framings", send: request("POST", "/x", "{A}", "Content-Length: 5", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\n\r\n",
+		vendor: "-", client: "HTTP/1.1 400 ",
 	},
 	{name: "72 two lengths", send: request("POST", "/x", "{A}", "Content-Length: 5", "Content-Length: 6") + "abcdef", vendor: "-", client: "HTTP/1.1 400 "},
 	{name: "72 a list of lengths", send: request("POST", "/x", "{A}", "Content-Length: 5, 6") + "abcdef", vendor: "-", client: "HTTP/1.1 400 "},
@@ -184,7 +185,10 @@ var conformances = []conformance{
 	{name: "77 absolute form", send: get1("http://anything.example/x/a?b"), vendor: "GET /base/a?b HTTP/1.1"},
 	{name: "77 absolute form without a path", send: get1("http://anything.example"), vendor: "-", client: "HTTP/1.1 404 "},
 	{name: "77 asterisk", send: request("OPTIONS", "*", "{A}"), vendor: "-", client: "HTTP/1.1 400 "},
-	{name: "77 CONNECT", send: request("CONNECT", "vendor.example:443", "{A}"), vendor: "-", client: "HTTP/1.1 400 "},
+	{name: "77 CONNECT", send: request("CONNECT", "vendor.example:443", "{A}"), vendor: "-", client: "HTTP/1.1 405 "},
+	{name: "CONNECT with a path", send: request("CONNECT", "/x", "{A}"), vendor: "-", client: "HTTP/1.1 405 ", clientHas: []string{"Allow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}},
+	{name: "TRACE would show the vendor's credential", send: request("TRACE", "/x", "{A}"), vendor: "-", client: "HTTP/1.1 405 "},
+	{name: "trace in small letters", send: request("trace", "/x", "{A}"), vendor: "-", client: "HTTP/1.1 405 "},
 	{name: "78 the prefix itself", send: get1("/x"), vendor: "GET /base HTTP/1.1"},
 	{name: "78 the prefix with a slash", send: get1("/x/"), vendor: "GET /base/ HTTP/1.1"},
 	{name: "78 not a segment", send: get1("/xy"), vendor: "-", client: "HTTP/1.1 404 "},
@@ -224,6 +228,22 @@ var conformances = []conformance{
 	{name: "the gateway's own paths", send: get1("/-/elsewhere"), vendor: "-", client: "HTTP/1.1 404 "},
 	{name: "health", send: request("GET", "/-/healthz"), vendor: "-", clientBody: "ok\n"},
 	{name: "readiness", send: request("GET", "/-/readyz"), vendor: "-", clientBody: "ready\n"},
+	{
+		name: "names of ours that the vendor made up", send: get1("/free"), reply: reply("200 OK", "", "X-Tollgate-Anything: 1", "X-Tollgate-Budget-Remaining: 1"),
+		clientLacks: []string{"X-Tollgate-Anything", "X-Tollgate-Budget-Remaining"},
+	},
+	{
+		name: "underscores for dashes", send: get1("/own", "Authorization_: 1", "X_My_Key: mine", "X_Forwarded_For: 1.2.3.4", "Transfer_Encoding: chunked", "Content_Length: 5", "api_token: kept"),
+		vendorHas: []string{"Api_token: kept"}, vendorLacks: []string{"X_Forwarded_For", "Transfer_Encoding", "Content_Length"},
+	},
+	{name: "underscores for a configured header", send: get1("/host", "X_Two: mine"), vendorHas: []string{"X-Two: 1", "X-Two: 2"}, vendorLacks: []string{"X_Two"}},
+	{name: "204 with a length", send: get1("/x"), reply: "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", client: "HTTP/1.1 204 ", clientLacks: []string{"Content-Length", "Transfer-Encoding"}},
+	{name: "304 with a length", send: get1("/x"), reply: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", client: "HTTP/1.1 304 ", clientLacks: []string{"Transfer-Encoding"}},
+	{
+		name: "52 trailers stay here, both ways", send: request("POST", "/x", "{A}", "TE: trailers", "Trailer: X-End", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\nX-End: {K}\r\n\r\n",
+		reply:      "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
+		vendorBody: "abc", vendorLacks: []string{"Trailer", "X-End"}, clientLacks: []string{"Trailer", "X-Sum"}, clientBody: "ok",
+	},
 	{
 		name: "headers of ours replace the vendor's", send: get1("/x"), reply: reply("200 OK", "", "X-Tollgate-Cost: 99", "X-Tollgate-Endpoint: forged", "X-Tollgate-Request-Id: forged", "X-Tollgate-Budget-Remaining: 1", "Server-Timing: db"),
 		clientHas: []string{"X-Tollgate-Cost: 2.00", "X-Tollgate-Endpoint: x", "X-Tollgate-Budget-Remaining: 98.00"},
@@ -290,8 +310,8 @@ func TestConformance(t *testing.T) {
 				has[i] = fill.Replace(h)
 			}
 			checkHeaders(t, "vendor", v, has, tc.vendorLacks)
-			if v.body != tc.vendorBody {
-				t.Errorf("vendor got the body %q, want %q", v.body, tc.vendorBody)
+			if v.body != tc.vendorBody || v.err != nil {
+				t.Errorf("vendor got the body %q and %v, want %q", v.body, v.err, tc.vendorBody)
 			}
 			if strings.Contains(v.first+strings.Join(v.headers, "\n"), testKey) {
 				t.Errorf("the key reached the vendor: %q %q", v.first, v.headers)

@@ -102,7 +102,7 @@ type progress struct {
 	before  int64         // what was written to it before
 	cancel  context.CancelCauseFunc
 
-	first  atomic.Bool   // a byte of an answer came
+	first  atomic.Bool   // a byte of an answer came; known only where the caller waits for 100 Continue
 	wanted chan struct{} // closed when the target asked for the body with 100 Continue
 	asked  sync.Once
 	tlsErr error       // of the last handshake
@@ -116,6 +116,30 @@ var errUnwanted = errors.New("the target did not ask for the body")
 var errStatus = errors.New("status is not final")
 
 var errReplayed = errors.New("the connection was closed twice")
+
+// trace is what the Transport is to call. What an attempt has no use for is left out.
+func (p *progress) trace(a *Attempt) *httptrace.ClientTrace {
+	t := &httptrace.ClientTrace{GotConn: p.gotConn, Got1xxResponse: p.got1xx, WroteRequest: p.wrote}
+	if a.Continue {
+		p.wanted = make(chan struct{})
+		t.GotFirstResponseByte = func() { p.first.Store(true) }
+		t.Got100Continue = func() { p.asked.Do(func() { close(p.wanted) }) }
+	}
+	if a.Scheme == "https" {
+		t.TLSHandshakeDone = func(_ tls.ConnectionState, err error) {
+			p.mu.Lock()
+			p.tlsErr = err
+			p.mu.Unlock()
+		}
+	}
+	return t
+}
+
+func (p *progress) wrote(info httptrace.WroteRequestInfo) {
+	if info.Err == nil {
+		p.whole.Store(true)
+	}
+}
 
 func (p *progress) gotConn(info httptrace.GotConnInfo) {
 	p.mu.Lock()
@@ -206,7 +230,7 @@ func (b *watchedBody) Close() error { return nil }
 // RoundTrip performs one attempt.
 func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &progress{interim: a.Interim, cancel: cancel, wait: a.HeaderTimeout, wanted: make(chan struct{})}
+	p := &progress{interim: a.Interim, cancel: cancel, wait: a.HeaderTimeout}
 	p.mu.Lock()
 	p.timer = time.AfterFunc(a.HeaderTimeout, func() { cancel(errHeaderTimeout) })
 	p.mu.Unlock()
@@ -217,23 +241,7 @@ func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 		// The Transport does not return before its reading of the body has.
 		watching = context.AfterFunc(ctx, a.Body.Interrupt)
 	}
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              p.gotConn,
-		Got1xxResponse:       p.got1xx,
-		GotFirstResponseByte: func() { p.first.Store(true) },
-		Got100Continue:       func() { p.asked.Do(func() { close(p.wanted) }) },
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
-			p.mu.Lock()
-			p.tlsErr = err
-			p.mu.Unlock()
-		},
-		WroteRequest: func(info httptrace.WroteRequestInfo) {
-			if info.Err == nil {
-				p.whole.Store(true)
-			}
-		},
-	})
-	resp, err := t.transport.RoundTrip(newRequest(traced, a, body))
+	resp, err := t.transport.RoundTrip(newRequest(httptrace.WithClientTrace(ctx, p.trace(a)), a, body))
 	p.end()
 	watching() // from here on the end of the attempt is no reason to leave the body alone
 	if err != nil {
@@ -250,7 +258,7 @@ func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	}
 	return &Answer{
 		Status: resp.StatusCode, Headers: listOf(resp.Header), Length: resp.ContentLength,
-		Body: &answerBody{resp.Body, cancel},
+		Body: &answerBody{resp.Body, cancel}, Cancel: cancel,
 	}, nil
 }
 
@@ -266,11 +274,13 @@ func (b *answerBody) Close() error {
 	return err
 }
 
+var nameless = []string{""}
+
 func newRequest(ctx context.Context, a *Attempt, body *watchedBody) *http.Request {
 	h := make(http.Header, len(a.Headers)+2)
 	addAll(h, a.Headers)
 	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{""} // the Transport would name itself
+		h["User-Agent"] = nameless // the Transport would name itself
 	}
 	host := a.HostHeader
 	if host == "" {

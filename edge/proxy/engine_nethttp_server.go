@@ -16,6 +16,7 @@ type ServerConfig struct {
 	IdleTimeout   time.Duration // between requests of a connection
 	PeerTimeout   time.Duration // longest time in which a caller neither sends nor takes a byte it is waited for
 	MaxHeader     int           // bytes of a request's headers
+	MaxLines      int           // of a request's headers
 	Linger        time.Duration // how long an answer goes on for a caller that has closed its sending side
 }
 
@@ -25,7 +26,7 @@ type ServerConfig struct {
 func DefaultServerConfig() ServerConfig {
 	return ServerConfig{
 		HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, PeerTimeout: 5 * time.Minute,
-		MaxHeader: 64 << 10, Linger: 750 * time.Millisecond,
+		MaxHeader: 64 << 10, MaxLines: 256, Linger: 750 * time.Millisecond,
 	}
 }
 
@@ -67,7 +68,7 @@ type connKey struct{}
 
 // Serve accepts until Shutdown or Close.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(strictListener{l}); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(strictListener{l, s.cfg.MaxLines}); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -87,33 +88,45 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// served is one request on its way through net/http: all that lives as long as it.
+type served struct {
+	x       Exchange
+	out     responder
+	body    requestBody
+	watcher watcher
+}
+
 // ServeHTTP is the adapter from net/http to an Exchange.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
 	defer s.busy.Done()
 	ctx, cancel := context.WithCancelCause(s.base)
 	defer cancel(nil)
-	defer s.watchCaller(r.Context(), cancel)()
+	var v served
+	v.watcher = watcher{caller: r.Context(), cancel: cancel, linger: s.cfg.Linger}
+	defer context.AfterFunc(r.Context(), v.watcher.gone)()
+	defer v.watcher.stop()
 
 	control := http.NewResponseController(w)
-	out := &responder{w: w, control: control, proto11: r.ProtoAtLeast(1, 1), timeout: s.cfg.PeerTimeout}
-	x := &Exchange{
+	out, body := &v.out, &v.body
+	*out = responder{w: w, control: control, proto11: r.ProtoAtLeast(1, 1), timeout: s.cfg.PeerTimeout}
+	v.x = Exchange{
 		Method: r.Method, Target: r.RequestURI, Headers: listOf(r.Header),
 		Length: r.ContentLength, Remote: r.RemoteAddr, Out: out,
 		EmptyBody: r.ContentLength == 0 && r.Header["Content-Length"] != nil,
 		Continue:  r.Header["Expect"] != nil,
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		body := &requestBody{r: r.Body, control: control, length: r.ContentLength, timeout: s.cfg.PeerTimeout, expect: x.Continue}
+		*body = requestBody{r: r.Body, control: control, length: r.ContentLength, timeout: s.cfg.PeerTimeout, expect: v.x.Continue}
 		// Without it the server would read the whole body before it sends the first byte.
 		if err := control.EnableFullDuplex(); err != nil {
 			panic(err) // every connection of this server can
 		}
-		x.Body, out.body = body, body
+		v.x.Body, out.body = body, body
 		// The engine that performs the attempt may still wait for the caller's next byte.
 		defer body.Interrupt()
 	}
-	s.g.Serve(ctx, x)
+	s.g.Serve(ctx, &v.x)
 	if out.aborted {
 		panic(http.ErrAbortHandler) // ends the connection without a proper end of the answer
 	}
@@ -125,32 +138,39 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watchCaller ends an exchange some time after its caller has closed the connection. A caller may
-// close its sending side only and still wait for the answer; the two look the same until something
-// is sent, so that there is a short time for the answer.
-func (s *Server) watchCaller(gone context.Context, cancel context.CancelCauseFunc) (stop func()) {
-	var mu sync.Mutex
-	var timer *time.Timer
-	ended := false
-	unwatch := context.AfterFunc(gone, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		switch conn, ok := gone.Value(connKey{}).(*strictConn); {
-		case ended:
-		case ok && conn.broken.Load():
-			cancel(ErrCallerGone)
-		default:
-			timer = time.AfterFunc(s.cfg.Linger, func() { cancel(ErrCallerGone) })
-		}
-	})
-	return func() {
-		unwatch()
-		mu.Lock()
-		defer mu.Unlock()
-		ended = true
-		if timer != nil {
-			timer.Stop()
-		}
+// watcher ends an exchange some time after its caller has closed the connection. A caller may close
+// its sending side only and still wait for the answer; the two look the same until something is sent,
+// so that there is a short time for the answer.
+type watcher struct {
+	caller context.Context //nolint:containedctx // of the connection, read once when it has ended
+	cancel context.CancelCauseFunc
+	linger time.Duration
+
+	mu    sync.Mutex // guards what follows
+	timer *time.Timer
+	ended bool
+}
+
+// gone follows the end of the connection.
+func (w *watcher) gone() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch conn, ok := w.caller.Value(connKey{}).(*strictConn); {
+	case w.ended:
+	case ok && conn.broken.Load():
+		w.cancel(ErrCallerGone)
+	default:
+		w.timer = time.AfterFunc(w.linger, func() { w.cancel(ErrCallerGone) })
+	}
+}
+
+// stop follows the end of the exchange.
+func (w *watcher) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 }
 
@@ -187,6 +207,7 @@ func (o *responder) Interim(status int, headers []Header) {
 	if o.begun || !o.proto11 {
 		return
 	}
+	o.patience() // else a caller who takes nothing would hold the attempt, and its timeout, for ever
 	h := o.w.Header()
 	addAll(h, headers)
 	o.w.WriteHeader(status)
@@ -216,10 +237,17 @@ func (o *responder) Begin(status int, headers []Header, length int64) {
 	o.w.WriteHeader(status)
 }
 
+// addAll adds a list to headers. The values of names that occur once share one array.
 func addAll(h http.Header, headers []Header) {
+	values := make([]string, 0, len(headers))
 	for _, kv := range headers {
 		name := http.CanonicalHeaderKey(kv.Name)
-		h[name] = append(h[name], kv.Value)
+		if have := h[name]; have != nil {
+			h[name] = append(have, kv.Value)
+			continue
+		}
+		values = append(values, kv.Value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 }
 

@@ -73,16 +73,6 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	b.serveRoutes(o.endpoints)
 	b.spool = newWatchedSpool(t)
 
-	keys := &admit.Keys{}
-	for _, k := range []string{testKey, otherKey} {
-		hash := contract.KeyHash([]byte(k))
-		err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{
-			{Sha256: hash[:], Id: "key_" + k[:3], Name: "ci-bot"},
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	client := NewClient(o.client)
 	t.Cleanup(client.Close)
 	if o.upstream == nil {
@@ -90,7 +80,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(o.proxy, Deps{
-		Routes: b.routes, Keys: keys, Budgets: b.money, Spool: b.spool,
+		Routes: b.routes, Keys: newKeys(t), Budgets: b.money, Spool: b.spool,
 		Breakers: o.breakers, Upstream: o.upstream, Metrics: metrics.New(), Log: log,
 	})
 	b.server = NewServer(o.server, b.gateway, log)
@@ -162,6 +152,21 @@ func (b *bench) endpoints() []*eventv1.RouteEndpoint {
 	by["host"].Headers = []*eventv1.RouteHeader{{Name: "Host", Value: "other.example"}, {Name: "x-two", Value: "1"}, {Name: "X-Two", Value: "2"}}
 	by["unset"].Headers = []*eventv1.RouteHeader{{Name: "X-Key", Value: "${env:NOT_SET}"}}
 	return list
+}
+
+func newKeys(t *testing.T) *admit.Keys {
+	t.Helper()
+	keys := &admit.Keys{}
+	for _, k := range []string{testKey, otherKey} {
+		hash := contract.KeyHash([]byte(k))
+		err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{
+			{Sha256: hash[:], Id: "key_" + k[:3], Name: "ci-bot"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return keys
 }
 
 // deadAddress is one where nobody listens.

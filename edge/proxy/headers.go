@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -48,14 +49,35 @@ func names(list ...string) map[string]bool {
 	return m
 }
 
-// lower is the lower-case form of a name, without allocating for short ones in maps' lookups.
-func lower(name string) string {
-	for i := range len(name) {
-		if c := name[i]; 'A' <= c && c <= 'Z' {
-			return strings.ToLower(name)
+// lowered has the lower case of the names above, so that the common ones cost no allocation.
+var lowered = func() map[string]string {
+	m := map[string]string{}
+	for _, list := range []map[string]bool{
+		hopByHop, describing, safe, forwarded, tracing, isCredentialHeader,
+		names("cookie", "set-cookie", "date", "server", "location", "etag", "vary", "age", "last-modified", "accept-ranges", "via"),
+	} {
+		for name := range list {
+			m[http.CanonicalHeaderKey(name)] = name
 		}
 	}
-	return name
+	return m
+}()
+
+// lower is the lower-case form of a name.
+func lower(name string) string {
+	if short, ok := lowered[name]; ok {
+		return short
+	}
+	return strings.ToLower(name)
+}
+
+// dashed is the name that some servers take a lower-case name for: those that make a variable of each
+// header tell no underscore from a dash.
+func dashed(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return strings.ReplaceAll(name, "_", "-")
 }
 
 // connectionNames are the headers that Connection names: they belong to the connection as well.
@@ -86,7 +108,8 @@ func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(
 	out := make([]Header, 0, len(in)+len(e.Headers)+2)
 	for _, h := range in {
 		name := lower(h.Name)
-		if hopByHop[name] || named[name] || overridden(e.Headers, name) || !passes(name, e) {
+		plain := dashed(name)
+		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || plain != name && forwarded[plain] || !passes(name, e) {
 			continue
 		}
 		if value, ok := found.scrub(name, h.Value, e.KeyHeader, isOurs); ok {
@@ -112,7 +135,7 @@ func configuredHost(e *routing.Endpoint) string {
 }
 
 func overridden(configured []routing.Header, name string) bool {
-	return slices.ContainsFunc(configured, func(h routing.Header) bool { return strings.EqualFold(h.Name, name) })
+	return slices.ContainsFunc(configured, func(h routing.Header) bool { return strings.EqualFold(dashed(h.Name), name) })
 }
 
 // passes says whether the mode of an endpoint lets a caller's header through.
@@ -130,7 +153,7 @@ func passes(name string, e *routing.Endpoint) bool {
 	}
 }
 
-// Headers of every answer of the gateway. A target's headers of these names do not pass.
+// Headers of every answer of the gateway.
 const (
 	HeaderRequestID = "X-Tollgate-Request-Id"
 	HeaderEndpoint  = "X-Tollgate-Endpoint"
@@ -139,7 +162,10 @@ const (
 	headerTiming    = "Server-Timing"
 )
 
-var ourAnswer = names(lower(HeaderRequestID), lower(HeaderEndpoint), lower(HeaderCost), lower(HeaderRemaining), lower(headerTiming))
+// reserved says whether a header of an answer, in lower case, is the gateway's to set.
+func reserved(name string) bool {
+	return strings.HasPrefix(name, "x-tollgate-") || name == "server-timing"
+}
 
 // fromTarget makes the headers of an answer out of a target's.
 func fromTarget(in, ours []Header) []Header {
@@ -148,7 +174,7 @@ func fromTarget(in, ours []Header) []Header {
 	for _, h := range in {
 		name := lower(h.Name)
 		// Content-Length describes the message, and an answer to HEAD has it without a body.
-		if (hopByHop[name] && name != "content-length") || named[name] || ourAnswer[name] {
+		if (hopByHop[name] && name != "content-length") || named[name] || reserved(name) {
 			continue
 		}
 		out = append(out, h)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"sync/atomic"
 )
 
@@ -15,6 +16,7 @@ type limited struct {
 	left  int64
 	read  atomic.Int64
 	begun atomic.Bool
+	ended atomic.Bool // by an error: the caller is gone, or sends nonsense
 }
 
 // Read reads on, up to one byte over the limit.
@@ -25,6 +27,9 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	n, err := l.Body.Read(p)
 	l.read.Add(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		l.ended.Store(true)
+	}
 	if l.limit > 0 {
 		if l.left -= int64(n); l.left < 0 {
 			return 0, errTooLarge
@@ -35,6 +40,9 @@ func (l *limited) Read(p []byte) (int, error) {
 
 // touched says whether any of it was asked for, and so may be lost to another attempt.
 func (l *limited) touched() bool { return l.begun.Load() }
+
+// broken says whether the caller's side of it failed.
+func (l *limited) broken() bool { return l != nil && l.ended.Load() }
 
 func (l *limited) seen() int64 { return l.read.Load() }
 

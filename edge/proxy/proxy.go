@@ -89,6 +89,7 @@ type Gateway struct {
 	d        Deps
 	stopping atomic.Bool
 	inFlight atomic.Int64
+	admitted atomic.Int64 // of those in flight, against the limit
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
 	// was recorded.
 	spoolFailed atomic.Int64
@@ -158,6 +159,7 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 	g.d.Metrics.InFlight.Inc()
 	defer func() {
 		c.finish(ctx)
+		c.leave()
 		g.d.Metrics.InFlight.Dec()
 		g.inFlight.Add(-1)
 	}()

@@ -70,7 +70,10 @@ func (m *message) readBody(r *bufio.Reader, untilEnd bool) {
 	var buf bytes.Buffer
 	_, m.err = io.Copy(&buf, body)
 	if m.err == nil && m.chunked {
-		_, m.err = r.ReadString('\n') // the line after the last chunk
+		var line string
+		if line, m.err = r.ReadString('\n'); m.err == nil && line != "\r\n" {
+			m.err = fmt.Errorf("trailer %q", line)
+		}
 	}
 	m.body = buf.String()
 }

@@ -17,15 +17,19 @@ const firstBytes = 2 * time.Millisecond
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // relay passes a target's answer on. From here on it is known what the request costs.
-func (c *call) relay(ctx context.Context, cancel context.CancelCauseFunc, a *Answer) {
+func (c *call) relay(ctx context.Context, a *Answer, body *limited) {
 	c.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	if a.Status >= 200 && a.Status < 300 {
 		c.end.cost, c.end.outcome = c.amount, eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
 	}
 	c.begin(a.Status, fromTarget(a.Headers, c.ourHeaders()), a.Length)
-	outcome := c.copyBody(ctx, cancel, a)
+	outcome := c.copyBody(ctx, a)
 	if outcome != eventv1.SpendOutcome_SPEND_OUTCOME_OK {
 		c.x.Out.Abort()
+	}
+	if outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED && body.broken() {
+		// The answer came while the body was still on its way, and ended with it.
+		outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
 	}
 	// An answer that is an error stays one, however its body ended.
 	if c.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
@@ -39,7 +43,7 @@ func bodyless(method string, status int) bool {
 }
 
 // copyBody streams the body and says how it ended.
-func (c *call) copyBody(ctx context.Context, cancel context.CancelCauseFunc, a *Answer) eventv1.SpendOutcome {
+func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 	if bodyless(c.x.Method, a.Status) || a.Length == 0 {
 		return eventv1.SpendOutcome_SPEND_OUTCOME_OK
 	}
@@ -47,17 +51,17 @@ func (c *call) copyBody(ctx context.Context, cancel context.CancelCauseFunc, a *
 	if a.Length < 0 {
 		// Such a body may be silent for long, and its headers are news.
 		if out.flush() != nil {
-			return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+			return untaken(ctx)
 		}
 	} else {
 		out.flushAfter(firstBytes)
 		defer out.stop()
 	}
 	idle := c.g.cfg.StreamIdle
-	if idle > 0 {
-		timer := time.AfterFunc(idle, func() { cancel(errStreamIdle) })
-		defer timer.Stop()
-		out.progress = func() { timer.Reset(idle) }
+	var silence *time.Timer
+	if idle > 0 && a.Cancel != nil {
+		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
+		defer silence.Stop()
 	}
 
 	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
@@ -67,8 +71,14 @@ func (c *call) copyBody(ctx context.Context, cancel context.CancelCauseFunc, a *
 		n, err := a.Body.Read(*buf)
 		if n > 0 {
 			sent += int64(n)
+			if silence != nil {
+				silence.Stop() // how slowly the caller takes it is not the target's silence
+			}
 			if out.write((*buf)[:n], sent != a.Length) != nil {
-				return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+				return untaken(ctx)
+			}
+			if silence != nil {
+				silence.Reset(idle)
 			}
 		}
 		switch {
@@ -81,10 +91,18 @@ func (c *call) copyBody(ctx context.Context, cancel context.CancelCauseFunc, a *
 	}
 }
 
+// untaken tells why an answer cannot be written: the caller is gone, or the edge has cut it off.
+func untaken(ctx context.Context) eventv1.SpendOutcome {
+	if errors.Is(context.Cause(ctx), ErrCutOff) {
+		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+	}
+	return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+}
+
 // brokenOff tells who ended an answer in the middle.
 func brokenOff(ctx context.Context) eventv1.SpendOutcome {
 	switch cause := context.Cause(ctx); {
-	case ctx.Err() == nil, errors.Is(cause, errStreamIdle):
+	case ctx.Err() == nil:
 		return eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
 	case errors.Is(cause, ErrCutOff):
 		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
@@ -95,8 +113,7 @@ func brokenOff(ctx context.Context) eventv1.SpendOutcome {
 
 // flusher sends each piece on at once, and the headers too if the first piece is late.
 type flusher struct {
-	out      Responder
-	progress func() // called when something went through; may be nil
+	out Responder
 
 	mu    sync.Mutex // held around every use of out while the timer may fire
 	timer *time.Timer
@@ -138,9 +155,6 @@ func (f *flusher) write(p []byte, flush bool) error {
 		if err := f.out.Flush(); err != nil {
 			return err
 		}
-	}
-	if f.progress != nil {
-		f.progress()
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Guarantee: requests whose lines end as they should pass whatever their framing is, however they are
-// cut into reads; with one line of a head that does not, they stop before it.
+// cut into reads; a head that can be read in two ways stops them.
 func TestFraming(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -18,7 +18,7 @@ func TestFraming(t *testing.T) {
 		body := rapid.StringMatching(`[a-z\n\r:]{0,40}`)
 		for range rapid.IntRange(1, 4).Draw(t, "requests") {
 			fmt.Fprintf(&stream, "POST /%s HTTP/1.1\r\nHost: h\r\n", strings.Repeat("a", rapid.IntRange(0, 200).Draw(t, "path")))
-			switch rapid.IntRange(0, 3).Draw(t, "framing") {
+			switch rapid.IntRange(0, 2).Draw(t, "framing") {
 			case 0:
 				stream.WriteString("\r\n")
 			case 1:
@@ -32,20 +32,24 @@ func TestFraming(t *testing.T) {
 					}
 				}
 				stream.WriteString("0\r\nTrailer: x\r\n\r\n")
-			case 3:
-				b := body.Draw(t, "body")
-				// Both: the chunks count.
-				fmt.Fprintf(&stream, "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", max(len(b), 1), b+strings.Repeat("x", 1-min(len(b), 1)))
 			}
 			stream.WriteString(rapid.SampledFrom([]string{"", "\r\n"}).Draw(t, "between"))
 		}
 		good := stream.Len()
 		bad := rapid.Bool().Draw(t, "bad")
 		if bad {
-			stream.WriteString("GET / HTTP/1.1\r\nHost: h\n\r\n")
-			good += len("GET / HTTP/1.1\r\nHost: h")
+			broken := rapid.SampledFrom([][2]string{
+				{"GET / HTTP/1.1\r\nHost: h", "\n\r\n"},
+				{"GET / HTTP/1.1\r\nX: a\r\n b\r", "\n\r\n"},
+				{"GET / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r", "\n0\r\n\r\n"},
+				{"GET /" + strings.Repeat("a", 200) + " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r", "\n0\r\n\r\n"},
+				{"GET / HTTP/1.1\r\nContent-Length: " + strings.Repeat(" ", 200) + "3\r", "\n\r\nabc"},
+				{"GET / HTTP/1.1\r\n" + strings.Repeat("a:\r\n", 20) + "a:\r", "\n\r\n"},
+			}).Draw(t, "broken")
+			stream.WriteString(broken[0] + broken[1])
+			good += len(broken[0])
 		}
-		var f framing
+		f := framing{most: 20}
 		rest, passed := stream.Bytes(), 0
 		for len(rest) > 0 {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "read")

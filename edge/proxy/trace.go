@@ -18,6 +18,14 @@ import (
 // levelRequest is the level of the line that each request logs.
 const levelRequest = slog.LevelInfo
 
+// known is a method for logs and traces, where a caller must not be able to write what it likes.
+func known(method string) string {
+	if slices.Contains(common, method) || tunnels[method] {
+		return method
+	}
+	return "_OTHER"
+}
+
 // carrier lets the propagator read and change a list of headers.
 type carrier struct{ headers *[]Header }
 
@@ -45,7 +53,7 @@ func (c *call) startSpan(ctx context.Context) context.Context {
 		return ctx
 	}
 	ctx = propagator.Extract(ctx, carrier{&c.x.Headers})
-	ctx, span := c.g.d.Tracer.Start(ctx, c.x.Method, trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // endSpan ends it
+	ctx, span := c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // endSpan ends it
 	c.span = span
 	return ctx //nolint:spancheck // see above
 }
@@ -56,14 +64,14 @@ func (c *call) endSpan() {
 	}
 	if c.span.IsRecording() {
 		c.span.SetAttributes(
-			attribute.String("http.request.method", c.x.Method),
+			attribute.String("http.request.method", known(c.x.Method)),
 			attribute.Int("http.response.status_code", c.status),
 			attribute.String("tollgate.request_id", c.id.Text(id.Request)),
 			attribute.Int64("tollgate.cost_nanos", int64(c.charged)),
 			attribute.Int64("tollgate.attempts", int64(c.attempt)),
 		)
 		if c.endpoint != nil {
-			c.span.SetName(c.x.Method + " " + c.endpoint.Path)
+			c.span.SetName(known(c.x.Method) + " " + c.endpoint.Path)
 			c.span.SetAttributes(attribute.String("http.route", c.endpoint.Path), attribute.String("tollgate.endpoint", c.endpoint.Name))
 		}
 		if c.key != nil {
@@ -82,7 +90,7 @@ func (c *call) startAttemptSpan(ctx context.Context, target *routing.Target, hea
 	if c.span == nil {
 		return ctx, headers, func(int, error) {}
 	}
-	ctx, span := c.g.d.Tracer.Start(ctx, c.x.Method, trace.WithSpanKind(trace.SpanKindClient))
+	ctx, span := c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient))
 	if c.endpoint.ForwardTrace && span.SpanContext().IsValid() {
 		headers = slices.Clone(headers)
 		propagator.Inject(ctx, carrier{&headers})
@@ -90,9 +98,10 @@ func (c *call) startAttemptSpan(ctx context.Context, target *routing.Target, hea
 	return ctx, headers, func(status int, err error) {
 		if span.IsRecording() {
 			span.SetAttributes(
-				attribute.String("http.request.method", c.x.Method),
+				attribute.String("http.request.method", known(c.x.Method)),
 				attribute.String("server.address", target.Host),
 				attribute.Int64("tollgate.attempt", int64(c.attempt)),
+				attribute.String("tollgate.endpoint", c.endpoint.Name),
 			)
 			if status != 0 {
 				span.SetAttributes(attribute.Int("http.response.status_code", status))

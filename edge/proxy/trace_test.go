@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Guarantee: a traced request has one span, with one below it for each attempt, as a child of the
@@ -49,6 +52,17 @@ func TestTrace(t *testing.T) {
 					t.Errorf("attempt below %s", s.Parent().SpanID())
 				}
 			}
+			want(t, exchange, "http.request.method=GET http.response.status_code=200 http.route=/failover tollgate.attempts=2 tollgate.cost_nanos=2000000000 tollgate.endpoint=failover")
+			want(t, first, "http.request.method=GET tollgate.attempt=1 tollgate.endpoint=failover")
+			want(t, second, "http.request.method=GET http.response.status_code=200 server.address="+b.vendor.addr+" tollgate.attempt=2 tollgate.endpoint=failover")
+			if exchange.SpanKind() != trace.SpanKindServer || first.SpanKind() != trace.SpanKindClient || first.Status().Code != codes.Error {
+				t.Errorf("kinds %s and %s, the first attempt %s", exchange.SpanKind(), first.SpanKind(), first.Status().Code)
+			}
+			for _, s := range ended {
+				if text := fmt.Sprint(s.Name(), s.Attributes(), s.Events(), s.Status()); strings.Contains(text, testKey) || strings.Contains(text, vendorKey) {
+					t.Errorf("a span holds a credential: %s", text)
+				}
+			}
 			sent := all(v.headers, "Traceparent")
 			switch {
 			case !forward && len(sent)+len(all(v.headers, "Tracestate")) > 0:
@@ -57,5 +71,19 @@ func TestTrace(t *testing.T) {
 				t.Errorf("the target got %q, want the span of the attempt %s", sent, second.SpanContext().SpanID())
 			}
 		})
+	}
+}
+
+// want compares attributes, each name=value.
+func want(t *testing.T, s sdktrace.ReadOnlySpan, list string) {
+	t.Helper()
+	got := map[string]bool{}
+	for _, a := range s.Attributes() {
+		got[string(a.Key)+"="+a.Value.String()] = true
+	}
+	for each := range strings.FieldsSeq(list) {
+		if !got[each] {
+			t.Errorf("span %s lacks %s: %v", s.Name(), each, got)
+		}
 	}
 }

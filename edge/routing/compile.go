@@ -150,6 +150,9 @@ func (c *compiler) header(e *Endpoint, h *eventv1.RouteHeader) error {
 			_, _ = c.resolve(r)
 		}
 	}
+	if why == nil && !validHeaderValue(value) {
+		why = errors.New("the value has a control character in it")
+	}
 	if why == nil {
 		e.Headers = append(e.Headers, Header{h.GetName(), value})
 	} else if e.Err == nil { // the first is enough for callers
@@ -194,4 +197,15 @@ func validHeaderName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// validHeaderValue refuses what would make every request to the target fail. The text may be a secret
+// and is never shown.
+func validHeaderValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }

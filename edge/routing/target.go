@@ -9,7 +9,8 @@ import (
 
 // Target is a base URL behind an endpoint.
 type Target struct {
-	URL       string // as configured
+	URL       string // as configured; its query may be a credential
+	Name      string // the URL without its query, for breakers, metrics, logs and people
 	Scheme    string // "http" or "https"
 	Host      string // with the port, if one was given
 	BasePath  string // raw, without a slash at its end
@@ -36,7 +37,7 @@ func newTarget(raw string) (*Target, error) {
 	path := u.EscapedPath()
 	base := strings.TrimRight(path, "/")
 	return &Target{
-		URL: raw, Scheme: u.Scheme, Host: u.Host,
+		URL: raw, Name: strings.TrimSuffix(u.Scheme+"://"+u.Host+path, "/"), Scheme: u.Scheme, Host: u.Host,
 		BasePath: base, BaseQuery: u.RawQuery, slash: path != base,
 	}, nil
 }

@@ -17,6 +17,7 @@ func (a *app) budgetCommand() *cobra.Command {
 		Use: "budget", Aliases: []string{"budgets"}, Short: "Amounts per period that cannot be overspent", Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	cmd.AddCommand(a.budgetList(), a.budgetGet(), a.budgetCreate(), a.budgetSet(), a.budgetDelete())
+	a.completeNames(cmd, budgetNames)
 	return cmd
 }
 
@@ -63,7 +64,7 @@ func (a *app) budgetGet() *cobra.Command {
 				r.table.add("name", b.GetName())
 				r.table.add("id", b.GetId())
 				r.table.add("scope", scope(b))
-				r.table.add("amount", dollars(b.GetAmount())+" per "+periodName(b.GetPeriod()))
+				r.table.add("amount", amountPer(b))
 				// The budget is shown even while the ledger cannot say what is left of it.
 				state, stateErr := c.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: b.GetId()})
 				if stateErr == nil {
@@ -72,8 +73,8 @@ func (a *app) budgetGet() *cobra.Command {
 					data.set("state", view(s))
 					r.data = data
 					r.table.add("spent", dollars(s.GetSpent()))
-					r.table.add("held", dollars(s.GetHeld()))
 					r.table.add("left", dollars(s.GetRemaining()))
+					r.table.add("of it held", dollars(s.GetHeld()))
 					resets := "never"
 					if s.GetPeriodEnd() != nil {
 						resets = a.when(s.GetPeriodEnd())
@@ -117,6 +118,9 @@ func (a *app) budgetCreate() *cobra.Command {
 				return err
 			}
 			b.Amount = contract.MoneyToProto(nanos)
+			if every == "" {
+				return usage(cmd, "--period is missing: total, hour, day, week or month.")
+			}
 			p, err := period.Parse(every)
 			if err != nil {
 				return usage(cmd, "--period: %s.", err)
@@ -128,8 +132,8 @@ func (a *app) budgetCreate() *cobra.Command {
 					return err
 				}
 				made := res.GetBudget()
-				return a.done(budgetResult(made), "tollgate budget get "+made.GetName(), "budget %s created (rev %d): %s per %s on %s",
-					made.GetName(), made.GetRevision(), dollars(made.GetAmount()), periodName(made.GetPeriod()), scope(made))
+				return a.done(budgetResult(made), a.Program+" budget get "+made.GetName(), "budget %s created (rev %d): %s on %s",
+					made.GetName(), made.GetRevision(), amountPer(made), scope(made))
 			})
 		},
 	}
@@ -165,8 +169,8 @@ func (a *app) budgetSet() *cobra.Command {
 					return err
 				}
 				b := res.GetBudget()
-				return a.done(budgetResult(b), "", "budget %s: %s → %s per %s (rev %d)",
-					b.GetName(), dollars(got.GetBudget().GetAmount()), dollars(b.GetAmount()), periodName(b.GetPeriod()), b.GetRevision())
+				return a.done(budgetResult(b), "", "budget %s: %s → %s (rev %d)",
+					b.GetName(), dollars(got.GetBudget().GetAmount()), amountPer(b), b.GetRevision())
 			})
 		},
 	}
@@ -199,6 +203,14 @@ func scope(b *controlv1.Budget) string {
 	default:
 		return "?"
 	}
+}
+
+// amountPer is what a budget allows, in words.
+func amountPer(b *controlv1.Budget) string {
+	if b.GetPeriod() == controlv1.Period_PERIOD_TOTAL {
+		return dollars(b.GetAmount()) + " in total"
+	}
+	return dollars(b.GetAmount()) + " per " + periodName(b.GetPeriod())
 }
 
 // periodName is the word for a period. The schema numbers them as internal/period does.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type Options struct {
 	Getenv         func(string) string
 	HTTPClient     *http.Client     // for the control plane and the gateway
 	Dir            string           // working directory; empty means the process's own
+	Program        string           // how the reader calls this command, for what to do next
 	Now            func() time.Time // for relative times and expiry
 
 	// Whether a person is at the other end: tables are aligned then, and not asked for input.
@@ -34,8 +36,17 @@ type Options struct {
 func Process() Options {
 	return Options{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Program:       program(os.Args),
 		StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout), StderrTerminal: terminal(os.Stderr),
 	}
+}
+
+// program is the command as it was typed: one that is not on the path is not found without its folder.
+func program(args []string) string {
+	if len(args) > 0 && strings.ContainsRune(args[0], filepath.Separator) {
+		return args[0]
+	}
+	return ""
 }
 
 func terminal(f *os.File) bool {
@@ -61,6 +72,9 @@ func (o Options) complete() Options {
 	}
 	if o.Dir == "" {
 		o.Dir = "."
+	}
+	if o.Program == "" {
+		o.Program = "tollgate"
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -17,6 +17,7 @@ func (a *app) endpointCommand() *cobra.Command {
 		Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	cmd.AddCommand(a.endpointList(), a.endpointGet(), a.endpointCreate(), a.endpointSet(), a.endpointDelete())
+	a.completeNames(cmd, endpointNames)
 	return cmd
 }
 
@@ -81,6 +82,12 @@ func (a *app) endpointGet() *cobra.Command {
 				if t := e.GetTimeout(); t != nil {
 					r.table.add("timeout", t.AsDuration().String())
 				}
+				if n := e.GetMaxBodyBytes(); n > 0 {
+					r.table.add("max body", strconv.FormatInt(n, 10)+" bytes")
+				}
+				if e.GetForwardTraceContext() {
+					r.table.add("trace", "forwarded")
+				}
 				r.table.add("revision", strconv.FormatInt(e.GetRevision(), 10))
 				r.table.add("updated", a.when(e.GetUpdateTime()))
 				return a.print(r)
@@ -117,7 +124,7 @@ func (a *app) endpointCreate() *cobra.Command {
 					return err
 				}
 				made := res.GetEndpoint()
-				return a.done(endpointResult(made), "tollgate try "+list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST")+" "+made.GetPath(),
+				return a.done(endpointResult(made), a.Program+" try "+list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST")+" "+made.GetPath(),
 					"endpoint %s created (rev %d)", made.GetName(), made.GetRevision())
 			})
 		},

@@ -19,7 +19,8 @@ import (
 type endpointFlags struct {
 	path, price, forward, keyHeader         string
 	targets, headers, removeHeaders, method []string
-	free, exact, prefix                     bool
+	free, exact, prefix, trace              bool
+	maxBody                                 int64
 	timeout                                 time.Duration
 }
 
@@ -36,6 +37,8 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.forward, "forward", "safe", "which of the caller's headers go along: safe, all (but credentials) or none")
 	flags.StringVar(&f.keyHeader, "key-header", "", "one more header in which callers may present their key")
 	flags.DurationVar(&f.timeout, "timeout", 0, "how long the target may take until it begins to answer (10m0s if not given)")
+	flags.Int64Var(&f.maxBody, "max-body-bytes", 0, "largest request body; 0 for the edge's own limit")
+	flags.BoolVar(&f.trace, "forward-trace-context", false, "send the caller's traceparent, tracestate and baggage along")
 }
 
 // change puts what was given into e and leaves the rest alone.
@@ -81,6 +84,15 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 		if e.Timeout = nil; f.timeout != 0 {
 			e.Timeout = durationpb.New(f.timeout)
 		}
+	}
+	if given("max-body-bytes") {
+		if f.maxBody < 0 {
+			return usage(cmd, "--max-body-bytes cannot be negative; 0 stands for the edge's own limit.")
+		}
+		e.MaxBodyBytes = f.maxBody
+	}
+	if given("forward-trace-context") {
+		e.ForwardTraceContext = f.trace
 	}
 	if err := f.changePrice(cmd, e); err != nil {
 		return err
@@ -135,6 +147,9 @@ func (f *endpointFlags) changeHeaders(cmd *cobra.Command, e *controlv1.Endpoint)
 
 // dollarsFlag reads an amount exactly. It is forgiving about a dollar sign only.
 func dollarsFlag(cmd *cobra.Command, name, text string) (money.Nanos, error) {
+	if text == "" {
+		return 0, usage(cmd, "--%s is missing.", name)
+	}
 	amount, err := money.Parse(strings.TrimPrefix(text, "$"))
 	if err != nil {
 		return 0, usage(cmd, "--%s: %s.", name, strings.TrimPrefix(err.Error(), "money: "))

@@ -57,6 +57,10 @@ func (a *app) fail(ctx context.Context, err error) int {
 		fmt.Fprintf(a.Stderr, "  request  %s\n", f.requestID)
 	}
 	for _, v := range f.violations {
+		if strings.HasSuffix(f.message, sentence(v.Reason)) || strings.HasSuffix(f.message, v.Reason) {
+			fmt.Fprintf(a.Stderr, "  field    %s\n", v.Field)
+			continue
+		}
 		fmt.Fprintf(a.Stderr, "  field    %s: %s\n", v.Field, v.Reason)
 	}
 	if f.hint != "" {
@@ -139,6 +143,13 @@ func (a *app) describeRPC(err *connect.Error) *failure {
 			hint:    "Check the address: it is the control plane's, not the gateway's.",
 		}
 	}
+	// Another server's JSON can be taken for an error that says nothing: the gateway's, above all.
+	if err.Message() == "" && len(err.Details()) == 0 {
+		return &failure{
+			exit: ExitUnreachable, message: fmt.Sprintf("%s answers, but not as a Tollgate control plane does.", server),
+			hint: "Check the address: it is the control plane's, not the gateway's.",
+		}
+	}
 	code := codeOf(err.Code())
 	f := &failure{code: code, message: sentence(err.Message())}
 	for _, d := range err.Details() {
@@ -154,7 +165,15 @@ func (a *app) describeRPC(err *connect.Error) *failure {
 			f.hint, f.requestID = v.GetMetadata()["hint"], v.GetMetadata()["request_id"]
 		case *errdetails.BadRequest:
 			for _, w := range v.GetFieldViolations() {
-				f.violations = append(f.violations, fault.Violation{Field: w.GetField(), Code: w.GetReason(), Reason: w.GetDescription()})
+				// The field has a place of its own here.
+				reason := strings.TrimPrefix(w.GetDescription(), w.GetField()+": ")
+				f.violations = append(f.violations, fault.Violation{Field: w.GetField(), Code: w.GetReason(), Reason: reason})
+				if err.Message() == w.GetDescription() {
+					f.message = sentence(reason)
+					if reason != w.GetDescription() { // then it has no subject but the field, written as it is
+						f.message = w.GetField() + " " + strings.TrimSuffix(reason, ".") + "."
+					}
+				}
 			}
 		}
 	}

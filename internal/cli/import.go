@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -144,6 +143,14 @@ func (a *app) printReport(file string, p *plan.Plan, report apply.Report, withPl
 	return a.print(r)
 }
 
+// several is a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
 // notes names everything about the file, as compilers do: an editor can jump to it.
 func (a *app) notes(file string, p *plan.Plan) {
 	for _, n := range p.Notes {
@@ -153,6 +160,6 @@ func (a *app) notes(file string, p *plan.Plan) {
 		}
 		a.say("%s: %s: %s: %s", place, n.Level, first(n.Path, "file"), n.Text)
 	}
-	a.say("%s: %s", file, fmt.Sprintf("%d endpoints, %d secrets, %d keys; %d refused, %d warnings",
-		len(p.Endpoints), len(p.Secrets), len(p.Keys), p.Count(plan.Refused), p.Count(plan.Warning)))
+	a.say("%s: %s, %s, %s; %d refused, %s", file, several(len(p.Endpoints), "endpoint"), several(len(p.Secrets), "secret"),
+		several(len(p.Keys), "key"), p.Count(plan.Refused), several(p.Count(plan.Warning), "warning"))
 }

@@ -20,6 +20,7 @@ func (a *app) keyCommand() *cobra.Command {
 		Use: "key", Aliases: []string{"keys"}, Short: "What callers present", Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	cmd.AddCommand(a.keyList(), a.keyGet(), a.keyCreate(), a.keyRevoke())
+	a.completeNames(cmd, keyNames)
 	return cmd
 }
 
@@ -128,16 +129,10 @@ func (a *app) keyCreate() *cobra.Command {
 // keyCreated prints the secret where only it is, so that a shell can keep it.
 func (a *app) keyCreated(res *controlv1.CreateKeyResponse) error {
 	k := res.GetKey()
-	next := `curl -H "Authorization: Bearer $KEY" …`
-	if res.GetSecret() == "" {
-		next = ""
-	}
 	a.say("%s key %s created (rev %d), for %s", a.mark(true), k.GetName(), k.GetRevision(), callable(k, "all endpoints"))
 	if res.GetSecret() != "" {
 		a.say("  The secret is shown this once: Tollgate keeps only its SHA-256.")
-	}
-	if next != "" {
-		a.say("  next: %s", next)
+		a.say("  next: %s try PATH --key SECRET, or curl -H 'Authorization: Bearer SECRET' …", a.Program)
 	}
 	switch a.format() {
 	case formatTable:

@@ -159,6 +159,12 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		refuse(fault.New(fault.BudgetExhausted, "Key ci has $4.00 left this month; this request needs $12.00."))
 	case r.URL.Path == "/bria/429":
 		http.Error(w, "slow down", http.StatusTooManyRequests)
+	case r.URL.Path == "/bria/401":
+		w.Header().Set("X-Tollgate-Endpoint", "bria")
+		http.Error(w, "who are you", http.StatusUnauthorized)
+	case r.URL.Path == "/bria/lookalike":
+		w.WriteHeader(http.StatusPaymentRequired)
+		fmt.Fprint(w, `{"error":{"code":"budget_exhausted","message":"Your plan is used up.","request_id":"req_vendor"}}`)
 	case r.URL.Path == "/bria/500":
 		http.Error(w, "oops", http.StatusInternalServerError)
 	case r.URL.Path == "/bria/away":

@@ -21,6 +21,7 @@ func (a *app) secretCommand() *cobra.Command {
 		Use: "secret", Aliases: []string{"secrets"}, Short: "Vendor credentials, by name; no command shows one", Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	cmd.AddCommand(a.secretList(), a.secretWrite("create", "Store a credential"), a.secretWrite("rotate", "Replace a credential"), a.secretDelete())
+	a.completeNames(cmd, secretNames)
 	return cmd
 }
 

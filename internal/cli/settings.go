@@ -131,7 +131,15 @@ func (a *app) with(cmd *cobra.Command, fn func(context.Context, clients) error) 
 		return err
 	}
 	defer cancel()
-	return fn(ctx, c)
+	err = fn(ctx, c)
+	if connect.CodeOf(err) == connect.CodeUnauthenticated {
+		if token, _ := a.token(a.serverURL()); token == "" {
+			f := a.describe(ctx, err)
+			f.hint = "Set TOLLGATE_TOKEN or --token-file; below the folder of a running `tollgate dev` neither is needed."
+			return f
+		}
+	}
+	return err
 }
 
 func userAgent() string { return "tollgate/" + telemetry.Version() }

@@ -49,10 +49,14 @@ The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this fo
 		Example: `  tollgate try POST /bria/v1/text-to-image/base/2.3 -d '{"prompt":"a book"}'
   tollgate try /v1/models -H 'accept: application/json'`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
+			switch len(args) {
+			case 0:
+				return exactly("PATH")(cmd, args)
+			case 1:
 				return nil
+			default:
+				return exactly("METHOD", "PATH")(cmd, args)
 			}
-			return exactly("METHOD", "PATH")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := a.tryRequest(cmd, f, args)
@@ -207,7 +211,14 @@ func (a *app) trySummary(res *http.Response, total time.Duration) {
 		}
 		return
 	}
-	a.say("%s  total %s ms   gateway %s ms │ upstream %s ms", res.Status, milliseconds(total), first(gw, "?"), first(up, "?"))
+	split := ""
+	if gw != "" {
+		split = "   gateway " + gw + " ms │ upstream " + first(up, "not asked")
+		if up != "" {
+			split += " ms"
+		}
+	}
+	a.say("%s  total %s ms%s", res.Status, milliseconds(total), split)
 	if left != "" {
 		left = "   budget left " + left
 	}
@@ -247,13 +258,16 @@ func dollarText(s string) string {
 	return "$" + s
 }
 
-// tryOutcome is nil for an answer that is no error. The gateway's own errors say what they are;
-// those of a target are told apart by their status only.
+// tryOutcome is nil for an answer that is no error. An error is the gateway's own if its body names a
+// code of the catalogue and the id that the gateway gave to this request: a target is not told that
+// id, and headers of the gateway's names do not pass from it. So a vendor that answers 402 or 429,
+// even in the same form, is not taken for a budget of Tollgate's.
 func tryOutcome(res *http.Response, body []byte) error {
 	if res.StatusCode < http.StatusBadRequest {
 		return nil
 	}
-	f := &failure{exit: ExitFailed, requestID: res.Header.Get(headerRequestID)}
+	id := res.Header.Get(headerRequestID)
+	f := &failure{exit: ExitFailed, requestID: id}
 	var parsed struct {
 		Error struct {
 			Code      fault.Code `json:"code"`
@@ -262,19 +276,26 @@ func tryOutcome(res *http.Response, body []byte) error {
 			RequestID string     `json:"request_id"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(body, &parsed) == nil {
-		if kind, _, hint, ok := fault.Describe(parsed.Error.Code); ok && parsed.Error.RequestID != "" {
+	if json.Unmarshal(body, &parsed) == nil && id != "" && parsed.Error.RequestID == id {
+		if kind, _, hint, ok := fault.Describe(parsed.Error.Code); ok {
 			f.exit, f.code, f.message = exitOf(kind), parsed.Error.Code, sentence(parsed.Error.Message)
-			f.hint, f.requestID = first(parsed.Error.Hint, hint), parsed.Error.RequestID
+			f.hint = first(parsed.Error.Hint, hint)
 			return f
 		}
 	}
-	f.message = fmt.Sprintf("The target answered %s.", res.Status)
-	switch res.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		f.exit = ExitDenied
-	case http.StatusPaymentRequired, http.StatusTooManyRequests:
-		f.exit = ExitRefused
+	endpoint := res.Header.Get(headerEndpoint)
+	switch {
+	case id == "":
+		f.message = fmt.Sprintf("%s answered %s without the headers of a Tollgate gateway.", res.Request.URL.Host, res.Status)
+		f.hint = "Check the address: something else listens there, or stands in front of the gateway and answers itself."
+		if res.StatusCode >= http.StatusBadGateway && res.StatusCode <= http.StatusGatewayTimeout {
+			f.exit = ExitUnreachable
+		}
+	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
+		f.message = fmt.Sprintf("The target answered %s; Tollgate let the request through.", res.Status)
+		f.hint = fmt.Sprintf("Check the credential that the endpoint sends: tollgate endpoint get %s", first(endpoint, "NAME"))
+	default:
+		f.message = fmt.Sprintf("The target answered %s; Tollgate let the request through.", res.Status)
 	}
 	return f
 }

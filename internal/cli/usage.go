@@ -97,7 +97,10 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 		return err
 	}
 	total := res.GetTotal()
-	a.say("total: %s requests, %s, as of %s", count(total.GetRequests()), dollars(total.GetCost()), a.when(res.GetAsOf()))
+	a.say("total: %s, %s, as of %s", several(int(total.GetRequests()), "request"), dollars(total.GetCost()), a.when(res.GetAsOf()))
+	if total.GetRequests() == 0 {
+		a.say("Nothing is booked for these days yet: what a request cost is in the books within a second.")
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package devstack
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 
 	"tollgate/internal/plan"
@@ -21,17 +22,55 @@ func (s *stack) banner() error {
 		if i > 0 {
 			name = ""
 		}
-		row(name, "http://%s", local(e.Addr()))
+		row(name, "%s", s.address(e.Addr()))
 	}
-	row("Control plane", "http://%s", local(s.control.Addr()))
+	row("Control plane", "%s", s.address(s.control.Addr()))
 	row("Admin token", "%s", s.creds.AdminToken)
 	if s.o.Demo {
 		row("Demo key", "%s", demoKey)
 	}
 	row("Data", "%s", s.o.Dir)
+	if s.o.DatabaseURL != "" {
+		row("Database", "%s, named by DATABASE_URL: schemas control and ledger", databaseName(s.o.DatabaseURL))
+	}
 	s.notes(&b)
-	if s.o.Demo {
-		fmt.Fprintf(&b, `
+	s.next(&b)
+	fmt.Fprint(&b, "\n  Stop with ^C.")
+	if s.o.DatabaseURL == "" {
+		fmt.Fprint(&b, " Start over with --reset.")
+	}
+	fmt.Fprintln(&b)
+	_, err := fmt.Fprint(s.o.Out, b.String())
+	return err
+}
+
+// address is an address as a URL, and why it is not the one that was asked for.
+func (s *stack) address(addr string) string {
+	text := "http://" + local(addr)
+	if _, port, err := net.SplitHostPort(addr); err == nil && s.moved[port] != 0 {
+		text += fmt.Sprintf("  (port %d is in use)", s.moved[port])
+	}
+	return text
+}
+
+// databaseName is what identifies a database and is no credential.
+func databaseName(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "the one"
+	}
+	return u.Host + u.Path
+}
+
+// next says what to do now, as commands that can be pasted.
+func (s *stack) next(b *strings.Builder) {
+	if !s.setup.found {
+		fmt.Fprint(b, "\n  The command line finds these servers from other folders than this stack's with:\n\nexport "+
+			"TOLLGATE_SERVER=http://"+local(s.control.Addr())+" TOLLGATE_TOKEN="+s.creds.AdminToken+" TOLLGATE_GATEWAY=http://"+local(s.edges[0].Addr())+"\n")
+	}
+	switch {
+	case s.o.Demo:
+		fmt.Fprintf(b, `
   1. Call the endpoint /bria, $12.00 a request, of a mock vendor that runs here:
 
 curl -i -X POST \
@@ -44,10 +83,23 @@ curl -i -X POST \
 
 %s usage --group-by key,endpoint
 `, local(s.edges[0].Addr()), demoKey, command())
+	case s.setup.endpoints:
+		fmt.Fprintf(b, `
+  Next, in another terminal: see what there is, and make a key to call it with.
+
+%[1]s endpoint list
+%[1]s key create me
+`, command())
+	default:
+		fmt.Fprintf(b, `
+  Next, in another terminal: an endpoint at one cent a request, a key, a call, and what it cost.
+
+%[1]s endpoint create example --path /example --target https://example.com --price 0.01
+KEY=$(%[1]s key create me)
+%[1]s try /example --key "$KEY"
+%[1]s usage --group-by key,endpoint
+`, command())
 	}
-	fmt.Fprintf(&b, "\n  Stop with ^C. Start over with --reset.\n")
-	_, err := fmt.Fprint(s.o.Out, b.String())
-	return err
 }
 
 func (s *stack) notes(b *strings.Builder) {

@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tollgate/controlplane"
 	"tollgate/edge"
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
+	"tollgate/internal/contract"
 	"tollgate/internal/devpg"
+	"tollgate/internal/fault"
 	"tollgate/internal/lifecycle"
 	"tollgate/internal/natsd"
 	"tollgate/internal/plan"
@@ -49,7 +53,9 @@ type stack struct {
 	started time.Time
 	creds   credentials
 	unlock  func()
+	moved   map[string]int // by the port taken instead, the one that was asked for and is in use
 
+	url     string // of the database
 	pg      *devpg.Server
 	nats    *natsd.Server
 	ledger  *ledger.Service
@@ -59,17 +65,21 @@ type stack struct {
 	setup   setupResult
 }
 
+// bookEvery is how often the ledger books spend: at once, as a person sees it who asks what the
+// call before cost. One machine's traffic is small enough for that.
+const bookEvery = 10 * time.Millisecond
+
 // Run starts everything, prints how to use it and serves until ctx ends.
 func Run(ctx context.Context, o Options) error {
-	if o.Edges < 1 {
-		return errors.New("--edges: at least one edge is needed")
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.Reset {
 		if err := reset(o.Dir); err != nil {
 			return err
 		}
 	}
-	s := &stack{o: o, started: time.Now()}
+	s := &stack{o: o, started: time.Now(), moved: map[string]int{}}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -85,6 +95,27 @@ func Run(ctx context.Context, o Options) error {
 	return lifecycle.Run(ctx, drain, parts...)
 }
 
+// check refuses what cannot work or would be a trap, before anything is touched.
+func (o Options) check() error {
+	if o.Edges < 1 {
+		return fault.New(fault.InvalidArgument, "--edges is %d, and at least one edge is needed.", o.Edges).WithHint("Leave it out for one edge.")
+	}
+	for flag, port := range map[string]int{"port": o.Port, "control-port": o.ControlPort} {
+		if port < 0 || port > 65535 {
+			return fault.New(fault.InvalidArgument, "--%s is %d, and ports end at 65535.", flag, port).WithHint("Choose another; 0 takes any free one.")
+		}
+	}
+	if o.Demo && !loopback(o.Host) {
+		return fault.New(fault.InvalidArgument, "--demo makes a key that everyone knows, and --host %s lets others reach it.", o.Host).
+			WithHint("Leave out one of the two.")
+	}
+	if o.Reset && o.DatabaseURL != "" {
+		return fault.New(fault.InvalidArgument, "--reset would delete %s, which has the keys to what is stored in the database that DATABASE_URL names, but not the database.", o.Dir).
+			WithHint("Unset DATABASE_URL to run a private database, or drop the schemas control and ledger there and delete %s yourself.", o.Dir)
+	}
+	return nil
+}
+
 // marker is a file that only a data directory has; reset deletes nothing without it.
 const marker = "credentials.json"
 
@@ -93,7 +124,8 @@ func reset(dir string) error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
-		return fmt.Errorf("--reset: %s does not look like a data directory of tollgate dev: delete it yourself", dir)
+		return fault.New(fault.InvalidArgument, "--reset: %s does not look like a data directory of tollgate dev.", dir).
+			WithHint("Name another with --data, or delete it yourself.")
 	}
 	unlock, err := lockDir(dir)
 	if err != nil {
@@ -132,8 +164,10 @@ func (s *stack) infrastructure(ctx context.Context) (err error) {
 	url := s.o.DatabaseURL
 	if url == "" {
 		s.pg, err = devpg.Start(ctx, devpg.Options{Dir: filepath.Join(s.o.Dir, "postgres"), Fsync: true, Log: s.o.Log})
-		if err == nil {
-			url, err = s.pg.URL("postgres"), nil
+		if err != nil {
+			err = fmt.Errorf("private database: %w", cmp.Or(errors.Unwrap(err), err))
+		} else {
+			url = s.pg.URL("postgres")
 		}
 	}
 	if err = errors.Join(err, <-natsUp); err == nil {
@@ -145,7 +179,7 @@ func (s *stack) infrastructure(ctx context.Context) (err error) {
 		s.closeInfrastructure()
 		return err
 	}
-	s.o.DatabaseURL = url
+	s.url = url
 	return nil
 }
 
@@ -170,8 +204,9 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 
 	lcfg := ledger.DefaultConfig()
 	lcfg.Listen = "127.0.0.1:0"
-	lcfg.DatabaseURL = config.Secret(s.o.DatabaseURL)
+	lcfg.DatabaseURL = config.Secret(s.url)
 	lcfg.Token = config.Secret(s.creds.LedgerToken)
+	lcfg.FlushEvery = bookEvery
 	lcfg.NATS = busConfig("ledger")
 	var err error
 	if s.ledger, err = ledger.New(ctx, lcfg, ledger.Deps{Log: s.o.Log.With("role", "ledger"), NATS: inProcess}); err != nil {
@@ -180,8 +215,8 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	add("ledger", s.ledger.Run, s.ledger.Ready)
 
 	ccfg := controlplane.DefaultConfig()
-	ccfg.Listen = freeNear(ctx, s.o.Host, s.o.ControlPort)
-	ccfg.DatabaseURL = config.Secret(s.o.DatabaseURL)
+	ccfg.Listen = s.listenOn(ctx, s.o.ControlPort)
+	ccfg.DatabaseURL = config.Secret(s.url)
 	ccfg.AdminToken = config.Secret(s.creds.AdminToken)
 	ccfg.MasterKey = config.Secret(s.creds.MasterKey)
 	ccfg.SealingKey = config.Secret(s.creds.SealingKey)
@@ -191,13 +226,13 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
 		return nil, err
 	}
-	add("control plane", s.control.Run, s.control.Ready)
+	add("control plane", s.control.Run, s.controlReady)
 
 	for i := range s.o.Edges {
 		name := "edge-" + strconv.Itoa(i+1)
 		ecfg := edge.DefaultConfig()
 		ecfg.Name = name
-		ecfg.Listen = freeNear(ctx, s.o.Host, s.edgePort(i))
+		ecfg.Listen = s.listenOn(ctx, s.edgePort(i))
 		ecfg.AdminListen = "127.0.0.1:0"
 		ecfg.DataDir = filepath.Join(s.o.Dir, name)
 		ecfg.SealingKey = config.Secret(s.creds.SealingKey)
@@ -219,6 +254,40 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	// Not a server: it applies what was asked for and prints the banner once all the others serve.
 	parts = append(parts, lifecycle.Part{Name: "setup", Ready: s.setUp})
 	return parts, nil
+}
+
+// controlReady returns once the control plane serves and has made the streams that edges read and
+// write. An edge that comes earlier tries again, but not before a newcomer begins to wonder.
+func (s *stack) controlReady(ctx context.Context) error {
+	if err := s.control.Ready(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := nats.Connect("", s.nats.ClientOption())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for _, name := range []string{contract.StreamConfig, contract.StreamFleet} {
+		for {
+			if _, err := js.Stream(ctx, name); err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return nil // slower, but it works without
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
 }
 
 func busConfig(name string) bus.Config { return bus.Config{URL: "nats://in-process", Name: name} }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"tollgate/internal/fault"
 )
 
 // lockDir keeps two processes out of one data directory.
@@ -20,23 +22,35 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s is in use by another tollgate dev: stop that one, or choose another directory with --data", dir)
+			return nil, fault.New(fault.FailedPrecondition, "%s is in use by another tollgate dev.", dir).
+				WithHint("Stop that one, or choose another directory with --data.")
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	return func() { _ = f.Close() }, nil
 }
 
-// freeNear is host and the first port from the wanted one on that can be listened on. Port 0 stays
-// 0: any free one.
-func freeNear(ctx context.Context, host string, port int) string {
+// listenOn is the address with the first port from the wanted one on that can be listened on. Port 0
+// stays 0: any free one. That another port was taken is kept for the banner.
+func (s *stack) listenOn(ctx context.Context, port int) string {
 	var lc net.ListenConfig
 	for p := port; port != 0 && p < port+100; p++ {
-		addr := net.JoinHostPort(host, strconv.Itoa(p))
-		if l, err := lc.Listen(ctx, "tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
+		addr := net.JoinHostPort(s.o.Host, strconv.Itoa(p))
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			continue
 		}
+		_ = l.Close()
+		if p != port {
+			s.moved[strconv.Itoa(p)] = port
+		}
+		return addr
 	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	return net.JoinHostPort(s.o.Host, strconv.Itoa(port))
+}
+
+// loopback says whether only this machine reaches the host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

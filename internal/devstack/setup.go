@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -16,6 +18,7 @@ import (
 	"tollgate/internal/cli/apply"
 	"tollgate/internal/cli/localdev"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/internal/plan"
 )
@@ -31,8 +34,10 @@ const (
 
 // setupResult is what the banner tells about what was applied.
 type setupResult struct {
-	notes []plan.Note
-	took  time.Duration
+	notes     []plan.Note
+	endpoints bool // there are some
+	found     bool // the command line finds this stack from the working directory
+	took      time.Duration
 }
 
 // setUp applies the demo and the configuration file through the same RPCs that everyone uses, waits
@@ -44,6 +49,11 @@ func (s *stack) setUp(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 	client, url := &http.Client{Transport: bearer{s.creds.AdminToken, transport}}, "http://"+s.control.Addr()
 	clients := apply.NewClients(client, url)
+	if !loopback(s.o.Host) {
+		if err := noDemoKey(ctx, controlv1connect.NewKeyServiceClient(client, url)); err != nil {
+			return err
+		}
+	}
 	if s.o.Demo {
 		if _, err := apply.Apply(ctx, clients, s.demoPlan()); err != nil {
 			return fmt.Errorf("demo: %w", err)
@@ -58,6 +68,11 @@ func (s *stack) setUp(ctx context.Context) error {
 		}
 		s.setup.notes = s.o.Plan.Notes
 	}
+	list, err := controlv1connect.NewEndpointServiceClient(client, url).ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: 1})
+	if err != nil {
+		return err
+	}
+	s.setup.endpoints = len(list.GetEndpoints()) > 0
 	if err := s.awaitLive(ctx, controlv1connect.NewSystemServiceClient(client, url)); err != nil {
 		return err
 	}
@@ -107,6 +122,20 @@ func demoBudgetFor(ctx context.Context, budgets controlv1connect.BudgetServiceCl
 	return err
 }
 
+// noDemoKey refuses to open to the network what anyone can use: the key of an earlier demo on the same
+// data.
+func noDemoKey(ctx context.Context, keys controlv1connect.KeyServiceClient) error {
+	got, err := keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: demoKeyName})
+	if connect.CodeOf(err) == connect.CodeNotFound || err == nil && got.GetKey().GetRevokeTime() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.FailedPrecondition, "The key %s of an earlier --demo is known to everyone, and --host lets others use it.", demoKeyName).
+		WithHint("Start without --host, run tollgate key revoke %s, and start again; or start over with --reset.", demoKeyName)
+}
+
 // awaitLive returns once every edge serves the newest revision.
 func (s *stack) awaitLive(ctx context.Context, system controlv1connect.SystemServiceClient) error {
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -138,29 +167,37 @@ func (s *stack) isOurs(n *controlv1.Node) bool {
 	return !n.GetStartTime().AsTime().Before(s.started.Add(-time.Second))
 }
 
-// writeLocal lets the CLI find this stack without being told.
+// writeLocal lets the CLI find this stack without being told: from the data directory and the folder
+// that holds it. A stack that only other addresses lead to has no such note.
 func (s *stack) writeLocal() error {
-	note := localdev.LocalDev{
-		Server: "http://" + s.control.Addr(), Token: s.creds.AdminToken, Gateway: "http://" + s.edges[0].Addr(),
+	server, gateway := local(s.control.Addr()), local(s.edges[0].Addr())
+	for _, addr := range []string{server, gateway} {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return err
+		}
+		if !loopback(host) {
+			return nil
+		}
 	}
+	note := localdev.LocalDev{Server: "http://" + server, Token: s.creds.AdminToken, Gateway: "http://" + gateway}
 	if s.o.Demo {
 		note.Key = demoKey
 	}
-	return localdev.Save(s.o.Dir, note)
+	if err := localdev.Save(s.o.Dir, note); err != nil {
+		return err
+	}
+	if wd, err := os.Getwd(); err == nil {
+		seen, _, err := localdev.Load(wd)
+		s.setup.found = err == nil && seen == note
+	}
+	return nil
 }
 
 // command is how the reader of the banner can call this binary.
 func command() string {
-	exe, err := os.Executable()
-	if err != nil {
-		return "tollgate"
+	if typed := os.Args[0]; strings.ContainsRune(typed, filepath.Separator) {
+		return typed
 	}
-	wd, err := os.Getwd()
-	if err != nil {
-		return exe
-	}
-	if rel, err := filepath.Rel(wd, exe); err == nil && filepath.IsLocal(rel) {
-		return "./" + rel
-	}
-	return exe
+	return "tollgate"
 }

@@ -42,7 +42,7 @@ func (b Bytes) Text(p Prefix) string {
 	return string(p) + "_" + alphabet.EncodeToString(b[:])
 }
 
-// Parse reads the prefixed form.
+// Parse reads the prefixed form, and only as Text writes it: each identifier has one spelling.
 func Parse(p Prefix, s string) (Bytes, error) {
 	text, ok := strings.CutPrefix(s, string(p)+"_")
 	if !ok || len(text) != 26 {
@@ -51,6 +51,10 @@ func Parse(p Prefix, s string) (Bytes, error) {
 	raw, err := alphabet.DecodeString(text)
 	if err != nil {
 		return Bytes{}, fmt.Errorf("%q is not an identifier: %w", s, err)
+	}
+	// The decoder passes over line breaks, and over bits of the last character that mean nothing.
+	if len(raw) != len(Bytes{}) || Bytes(raw).Text(p) != s {
+		return Bytes{}, fmt.Errorf("%q is not an identifier of the form %s_…", s, p)
 	}
 	return Bytes(raw), nil
 }

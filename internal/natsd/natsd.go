@@ -70,6 +70,8 @@ func Start(o Options) (*Server, error) {
 		SyncAlways: o.SyncAll,
 		TLSConfig:  o.TLS,
 		Nkeys:      nkeyUsers(o.Users),
+		// All routes are one message. What production runs allows the same (deploy/nats).
+		MaxPayload: 8 << 20,
 		// A client that reads too slowly is cut off before it costs memory.
 		MaxPending: 64 << 20,
 	}

@@ -68,7 +68,7 @@ func (b *Book) SetLimit(w contract.Window, limit money.Nanos, version int64, clo
 func (b *Book) Spent(w contract.Window) money.Nanos {
 	sum := b.Accounts[w].Elsewhere
 	for _, l := range b.Leases[w] {
-		sum += l.Consumed
+		sum = add(sum, l.Consumed)
 	}
 	return sum
 }

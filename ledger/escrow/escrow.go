@@ -16,12 +16,9 @@ import (
 	"tollgate/internal/money"
 )
 
-// MaxTotal bounds a cumulative amount of one lease, and MaxDraw that of one settlement. They are far
-// above any real budget and keep sums over a thousand edges from overflowing.
-const (
-	MaxTotal = money.Max >> 8
-	MaxDraw  = money.Max >> 16
-)
+// MaxTotal bounds a cumulative amount that an edge may tell. Totals count what was granted and returned
+// over and over, so it is large; two of them can be added.
+const MaxTotal = money.Max >> 1
 
 // Account is one account in one period.
 type Account struct {
@@ -55,11 +52,23 @@ func (l Lease) Alloc() money.Nanos { return max(l.Granted-l.Returned, l.Consumed
 func (l Lease) Unspent() money.Nanos { return max(0, l.Granted-l.Returned-l.Consumed) }
 
 // normal is l after an overrun became a grant: what was spent is a fact and has to be in the books.
+// At the end of what a number can hold the books stand still, because an edge whose events could not
+// be booked would never get rid of them.
 func (l Lease) normal() Lease {
 	if l.Consumed > l.Granted-l.Returned {
+		l.Returned = min(l.Returned, money.Max-l.Consumed)
 		l.Granted = l.Consumed + l.Returned
 	}
 	return l
+}
+
+// add is a+b, or the largest amount.
+func add(a, b money.Nanos) money.Nanos {
+	sum, err := a.Add(b)
+	if err != nil {
+		return money.Max
+	}
+	return sum
 }
 
 // Incarnation is one life of an edge process.
@@ -149,7 +158,7 @@ func (b Batch) Validate() error {
 	}
 	for i, e := range b.Events {
 		for _, d := range e.Draws {
-			if d.Nanos < 0 || d.Nanos > MaxDraw {
+			if d.Nanos < 0 {
 				return fmt.Errorf("event %d: amount %d is out of range", b.First+uint64(i), d.Nanos)
 			}
 		}

@@ -12,7 +12,7 @@ func observe(a Account, l Lease, q Ask) (_ Account, _ Lease, healed money.Nanos)
 	}
 	l.Returned = max(l.Returned, q.Returned)
 	l = l.normal()
-	a.Alloc += l.Alloc() - before
+	a.Alloc = add(a.Alloc, l.Alloc()-before)
 	return a, l, healed
 }
 
@@ -32,7 +32,7 @@ func grant(a Account, l Lease, q Ask, active int) (Account, Lease, money.Nanos) 
 	if l.Granted > q.Seen { // what it would like may be on its way
 		want = 0
 	}
-	x := min(free, max(need, min(want, free/money.Nanos(2*max(1, active)))))
+	x := min(free, max(need, min(want, free/money.Nanos(2*max(1, active)))), MaxTotal-l.Granted)
 	if x <= 0 {
 		return a, l, 0
 	}
@@ -47,11 +47,11 @@ func covered(l Lease, q Ask) bool { return l.Granted >= q.Seen+q.Need }
 // settle books what was spent.
 func settle(a Account, l Lease, nanos money.Nanos) (Account, Lease) {
 	before := l.Alloc()
-	l.Consumed += nanos
+	l.Consumed = add(l.Consumed, nanos)
 	granted := l.Granted
 	l = l.normal()
-	a.Overrun += l.Granted - granted
-	a.Alloc += l.Alloc() - before
+	a.Overrun = add(a.Overrun, l.Granted-granted)
+	a.Alloc = add(a.Alloc, l.Alloc()-before)
 	return a, l
 }
 

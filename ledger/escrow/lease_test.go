@@ -140,3 +140,52 @@ func TestOverrun(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Guarantee: an edge that has been granted and has returned money for years gets more of it, and a
+// budget of nine billion dollars is granted to its last dollar without any sum overflowing.
+func TestTotalsOfYears(t *testing.T) {
+	t.Parallel()
+	const amount = money.Max >> 9 // more than an edge asks for at a time
+	d := newDesk(t, money.Max)
+	var total money.Nanos
+	for range 200 {
+		a, _ := d.ask(7, 1, escrow.Ask{Seen: total, Returned: total, Need: amount})
+		if a.State != escrow.Granted || a.Granted != total+amount {
+			t.Fatalf("after %s were granted and returned: %+v", total, a)
+		}
+		total = a.Granted
+	}
+	d.ask(7, 1, escrow.Ask{Seen: total, Returned: total})
+	for inc := int64(8); d.book.Accounts[window].Free() > 0; inc++ {
+		if a, _ := d.ask(inc, 1, escrow.Ask{Need: escrow.MaxTotal}); a.Granted == 0 || inc > 20 {
+			t.Fatalf("%s of the budget are not granted: %+v", d.book.Accounts[window].Free(), a)
+		}
+	}
+	if a, _ := d.ask(30, 1, escrow.Ask{Need: 1}); a.State == escrow.Granted {
+		t.Errorf("more than the budget was granted: %+v", a)
+	}
+}
+
+// Guarantee: spend that no number can hold any more is booked as the largest one, so that the edge
+// gets rid of its events.
+func TestSpendStopsAtTheLargestAmount(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 100)
+	d.ask(7, 1, escrow.Ask{Need: 40})
+	d.ask(7, 1, escrow.Ask{Seen: 40, Returned: 40})
+	for seq := range uint64(3) {
+		b := escrow.Batch{Inc: 7, Edge: "e", First: seq + 1, Events: []escrow.Event{{Draws: []escrow.Draw{{Window: window, Nanos: money.Max - 5}}}}}
+		if err := b.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.book.Apply(b); got.Verdict != escrow.Accepted {
+			t.Fatalf("%+v", got)
+		}
+		if err := d.book.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := d.book.Spent(window); got != money.Max {
+		t.Errorf("spent %d", got)
+	}
+}

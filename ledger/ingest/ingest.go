@@ -112,10 +112,11 @@ var errAway = errors.New("the stream cannot be reached")
 
 // follow reads the stream from the stored position until something breaks.
 func (in *Ingest) follow(ctx context.Context) error {
-	at, err := in.open(ctx)
+	at, stream, err := in.open(ctx)
 	if err != nil {
 		return err
 	}
+	room := &room{stream: stream, most: in.cfg.MaxBytes, read: in.cfg.MaxBytes, log: in.log}
 	r, err := feed.From(ctx, in.conn.JetStream(), at.Stream, at.Seq)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errAway, err)
@@ -129,6 +130,7 @@ func (in *Ingest) follow(ctx context.Context) error {
 			if err := in.flush(ctx, at, msgs); err != nil {
 				return err
 			}
+			room.booked(ctx, msgs)
 		}
 		if err != nil {
 			return err
@@ -138,15 +140,15 @@ func (in *Ingest) follow(ctx context.Context) error {
 
 // open makes sure that the stream exists and finds where to go on. A stream that was made anew, or
 // has lost what was read, is read from its beginning: what is booked already is passed over.
-func (in *Ingest) open(ctx context.Context) (store.Position, error) {
+func (in *Ingest) open(ctx context.Context) (store.Position, jetstream.Stream, error) {
 	at, err := in.leader.Position(ctx)
 	if err != nil {
-		return at, err
+		return at, nil, err
 	}
 	cfg := StreamConfig(in.leader.Part(), in.cfg)
 	stream, err := in.conn.EnsureStream(ctx, cfg)
 	if err != nil {
-		return at, fmt.Errorf("%w: %w", errAway, err)
+		return at, nil, fmt.Errorf("%w: %w", errAway, err)
 	}
 	info := stream.CachedInfo()
 	created := info.Created.UnixNano()
@@ -156,7 +158,7 @@ func (in *Ingest) open(ctx context.Context) (store.Position, error) {
 		}
 		at = store.Position{Stream: cfg.Name, Created: created}
 	}
-	return at, nil
+	return at, stream, nil
 }
 
 // gather collects a flush: what arrives within the time, but not much more than so many events.

@@ -195,6 +195,8 @@ func (s *state) apply(batches []Batch) (out Booked, sums map[usage.Bucket]usage.
 	return out, sums, late
 }
 
+// Sums stop at the largest number instead of failing: an edge whose events could not be booked would
+// never get rid of them.
 const addUsage = `
 	INSERT INTO ledger.usage_day AS u (day, key_id, endpoint_id, part, requests, failed, abandoned, cost_nanos)
 	SELECT n.day, n.key_id, n.endpoint_id, $1, n.requests, n.failed, n.abandoned, n.cost
@@ -202,7 +204,8 @@ const addUsage = `
 		AS n (day, key_id, endpoint_id, requests, failed, abandoned, cost)
 	ON CONFLICT (day, key_id, endpoint_id, part) DO UPDATE SET
 		requests = u.requests + excluded.requests, failed = u.failed + excluded.failed,
-		abandoned = u.abandoned + excluded.abandoned, cost_nanos = u.cost_nanos + excluded.cost_nanos`
+		abandoned = u.abandoned + excluded.abandoned,
+		cost_nanos = least(u.cost_nanos::numeric + excluded.cost_nanos, 9223372036854775807)::bigint`
 
 func queueUsage(b *pgx.Batch, part uint32, sums map[usage.Bucket]usage.Counts) {
 	if len(sums) == 0 {

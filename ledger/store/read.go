@@ -92,7 +92,8 @@ func (s *Store) Progress(ctx context.Context, windows []contract.Window) ([]Prog
 const selectUsage = `
 	SELECT CASE WHEN $1 THEN u.key_id ELSE '' END, CASE WHEN $2 THEN u.endpoint_id ELSE '' END,
 		CASE WHEN $3 THEN to_char(u.day, 'YYYY-MM-DD') ELSE '' END,
-		sum(u.requests)::bigint, sum(u.failed)::bigint, sum(u.abandoned)::bigint, sum(u.cost_nanos)::bigint
+		sum(u.requests)::bigint, sum(u.failed)::bigint, sum(u.abandoned)::bigint,
+		least(sum(u.cost_nanos), 9223372036854775807)::bigint
 	FROM ledger.usage_day u
 	WHERE u.day BETWEEN $4::text::date AND $5::text::date
 		AND ($6 = '' OR u.key_id = $6) AND ($7 = '' OR u.endpoint_id = $7)

@@ -182,3 +182,33 @@ func TestUsage(t *testing.T) {
 		t.Errorf("Usage = %+v, %v", got, err)
 	}
 }
+
+// Guarantee: spend beyond what a number holds neither keeps an edge's events from being booked nor
+// the usage from being read.
+func TestSumsStopAtTheLargestAmount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.account(t, budget(1, 100))
+	for i := range uint64(2) {
+		batch := spend(7, 2*i+1, 1, money.Max-1, money.Max-2)
+		for k := range batch.Facts {
+			batch.Facts[k] = usage.Fact{
+				Bucket: usage.Bucket{Day: fmt.Sprintf("2026-11-%02d", 1+k), KeyID: "k", EndpointID: "e"},
+				Counts: usage.Counts{Requests: 1, Cost: money.Max - 1},
+			}
+		}
+		out, err := b.leader.Book(t.Context(), store.Position{Stream: "s", Seq: i + 1}, []store.Batch{batch}, nil)
+		if err != nil || out.Events != 2 {
+			t.Fatalf("Book = %+v, %v", out, err)
+		}
+	}
+	got, err := b.db.Usage(t.Context(), usage.Query{From: "2026-11-01", To: "2026-11-30"})
+	if err != nil || len(got) != 1 || got[0].Counts != (usage.Counts{Requests: 4, Cost: money.Max}) {
+		t.Errorf("Usage = %+v, %v", got, err)
+	}
+	states, err := b.db.WindowStates(t.Context(), []contract.Window{win(1)})
+	if err != nil || len(states) != 1 || states[0].Spent != money.Max {
+		t.Errorf("WindowStates = %+v, %v", states, err)
+	}
+	b.audit(t)
+}

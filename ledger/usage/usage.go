@@ -5,7 +5,6 @@ package usage
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -51,7 +50,7 @@ var (
 // FactOf reads what an event adds. It refuses what no correct edge sends.
 func FactOf(e *eventv1.SpendEvent) (Fact, error) {
 	switch {
-	case e.GetCostNanos() < 0 || e.GetCostNanos() > math.MaxInt64>>16:
+	case e.GetCostNanos() < 0:
 		return Fact{}, fmt.Errorf("cost %d is out of range", e.GetCostNanos())
 	case e.GetUnixMs() < firstMilli || e.GetUnixMs() > lastMilli:
 		return Fact{}, fmt.Errorf("time %d is out of range", e.GetUnixMs())

@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+)
+
+// scrub is what may leave of a caller's header: its value, without cookies that hold the key, or
+// nothing if it holds the key or, where a key would be read, another one of this gateway. It applies
+// whatever the endpoint forwards.
+func (c *credential) scrub(name, value, keyHeader string, isOurs func(secret string) bool) (string, bool) {
+	if c.inName(name) {
+		return "", false
+	}
+	if name == "cookie" {
+		return c.scrubCookies(value)
+	}
+	if c.hiddenIn(value) || c.in(secretIn(value)) {
+		return "", false
+	}
+	user, password := halves(value)
+	if c.in(user) || c.in(password) {
+		return "", false
+	}
+	if isCredentialHeader[name] || strings.EqualFold(name, keyHeader) {
+		for _, secret := range [...]string{secretIn(value), user, password} {
+			if secret != "" && isOurs(secret) {
+				return "", false
+			}
+		}
+	}
+	return value, true
+}
+
+// halves are the user name and the password of Basic credentials.
+func halves(value string) (user, password string) {
+	if scheme, rest := cutScheme(strings.Trim(value, " \t")); strings.EqualFold(scheme, "basic") {
+		user, password, _ = basic(rest)
+	}
+	return user, password
+}
+
+// inName says whether the name of a header holds the key. The engine has changed the case of its
+// letters.
+func (c *credential) inName(name string) bool {
+	return len(c.secret) >= shortestScrubbed && len(name) >= len(c.secret) &&
+		strings.Contains(strings.ToLower(name), strings.ToLower(c.secret))
+}
+
+func (c *credential) scrubCookies(value string) (string, bool) {
+	if !c.hiddenIn(value) {
+		return value, true
+	}
+	var kept []string
+	for cookie := range strings.SplitSeq(value, ";") {
+		if cookie = strings.TrimSpace(cookie); !c.hiddenIn(cookie) {
+			kept = append(kept, cookie)
+		}
+	}
+	// The secret may hold a semicolon and so reach over two pieces.
+	out := strings.Join(kept, "; ")
+	if len(kept) == 0 || c.hiddenIn(out) {
+		return "", false
+	}
+	return out, true
+}
+
+// scrubQuery removes the parameters that hold the key, and ?key= with another key of this gateway.
+// All other bytes stay as they are.
+func (c *credential) scrubQuery(query string, isOurs func(secret string) bool) string {
+	if query == "" {
+		return ""
+	}
+	drop := func(piece string) bool {
+		if c.hiddenIn(piece) {
+			return true
+		}
+		name, value, _ := strings.Cut(piece, "=")
+		if name != "key" || value == "" {
+			return false
+		}
+		plain, err := url.QueryUnescape(value)
+		return err == nil && isOurs(plain)
+	}
+	var kept []string
+	dropped := false
+	for piece := range strings.SplitSeq(query, "&") {
+		if drop(piece) {
+			dropped = true
+			continue
+		}
+		kept = append(kept, piece)
+	}
+	out := query
+	if dropped {
+		out = strings.Join(kept, "&")
+	}
+	if c.hiddenIn(out) { // the secret holds an ampersand and reaches over two pieces
+		return ""
+	}
+	return out
+}
+
+// in says whether text gives the secret away, as it is or in base64. One that is too short to be
+// looked for is found where it is all of the text.
+func (c *credential) in(text string) bool {
+	if c.secret == "" || len(text) < len(c.secret) {
+		return false
+	}
+	if len(c.secret) < shortestScrubbed {
+		return text == c.secret
+	}
+	return strings.Contains(text, c.secret) || c.inBase64(text)
+}
+
+// inBase64 finds the secret in the base64 of anything that holds it, such as Basic credentials with
+// whatever user name. How its characters come out depends on where in a group of three it begins.
+func (c *credential) inBase64(text string) bool {
+	if len(text) < len(c.secret)*4/3-2 { // the shortest spelling
+		return false
+	}
+	if c.spread == nil {
+		c.spread = spreads(c.secret)
+	}
+	for _, spellings := range c.spread {
+		for _, s := range spellings {
+			if strings.Contains(text, s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// spreads are the characters that only the secret decides, for each place where it may begin in a
+// group, in both alphabets.
+func spreads(secret string) [][]string {
+	out := make([][]string, 3)
+	for before := range out {
+		raw := append(make([]byte, before, before+len(secret)), secret...)
+		first, end := (before*8+5)/6, len(raw)*8/6
+		standard := base64.RawStdEncoding.EncodeToString(raw)[first:end]
+		out[before] = []string{standard}
+		if other := base64.RawURLEncoding.EncodeToString(raw)[first:end]; other != standard {
+			out[before] = append(out[before], other)
+		}
+	}
+	return out
+}
+
+// mostEncoded is how many times over something may be percent-encoded. Nobody sends more, and no
+// server decodes more; what is, is taken to hide something.
+const mostEncoded = 6
+
+// hiddenIn is in for text that may be percent-encoded, also several times over, or be a name=value of
+// which only the value is the secret.
+func (c *credential) hiddenIn(text string) bool {
+	if c.secret == "" {
+		return false
+	}
+	for range mostEncoded {
+		if c.in(text) {
+			return true
+		}
+		if len(c.secret) < shortestScrubbed {
+			if _, value, ok := strings.Cut(text, "="); ok && c.in(strings.Trim(value, `"`)) {
+				return true
+			}
+		}
+		// A plus sign stands for a space in forms, which only an imported key can hold.
+		if strings.Contains(c.secret, " ") && c.in(unescape(strings.ReplaceAll(text, "+", " "))) {
+			return true
+		}
+		plain := unescape(text)
+		if len(plain) == len(text) {
+			return false
+		}
+		text = plain
+	}
+	return true
+}
+
+// unescape undoes percent-encoding where there is any and leaves the rest, as lenient servers do.
+func unescape(s string) string {
+	i := strings.IndexByte(s, '%')
+	if i < 0 {
+		return s
+	}
+	out := append(make([]byte, 0, len(s)), s[:i]...)
+	for ; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if high, low := unhex(s[i+1]), unhex(s[i+2]); high < 16 && low < 16 {
+				out = append(out, high<<4|low)
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// unhex is the value of a hexadecimal digit, or 16.
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10
+	default:
+		return 16
+	}
+}
