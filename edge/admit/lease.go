@@ -10,7 +10,7 @@ import (
 // sums. What is granted and returned over and over counts against them too, so that an edge that has
 // been given manyTotal asks for no more than it needs.
 const (
-	mostAsked = 1 << 54
+	mostAsked = 1 << 61
 	manyTotal = 1 << 60
 )
 
@@ -37,6 +37,7 @@ func (l *line) request(tell bool) *eventv1.LeaseLine {
 		want = need
 	}
 	l.want, l.tell, l.owed, l.void = 0, false, true, false
+	l.asked = l.version
 	return &eventv1.LeaseLine{
 		Window:      l.window.ToProto(),
 		GrantedSeen: l.granted, Returned: l.returned,
@@ -96,6 +97,10 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 	l.mu.Lock()
 	l.told = max(l.told, sent.GetReturned())
 	l.owed = false
+	if g.GetLimitVersion() < l.asked && g.GetState() != eventv1.LeaseState_LEASE_STATE_UNKNOWN {
+		// The ledger knew a newer one before it was asked: its configuration was restored.
+		l.version = g.GetLimitVersion()
+	}
 	l.toldTick = l.book.tick.Load()
 	l.mu.Unlock()
 

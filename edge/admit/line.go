@@ -50,6 +50,7 @@ type line struct {
 	answers  uint64    // from the ledger
 	unknown  bool      // its last answer was that it knows no such window
 	version  int64     // of the limit
+	asked    int64     // version when the last request went out
 	denied   time.Time // until when its word is taken that the budget is used up
 	away     time.Time // until when it is taken for unreachable
 	fails    int       // requests without an answer, in a row

@@ -192,3 +192,33 @@ func TestProgressIsNoAnswer(t *testing.T) {
 		mustRefuse(t, b, fault.BudgetUnavailable, price, accountOf(2))
 	})
 }
+
+// Guarantee: after the configuration was restored from an older state, whose versions are smaller, a
+// budget that is used up is refused at once as before, and a limit that is raised counts.
+func TestRestoredVersions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(map[int64]int64{1: int64(price)})
+		l.version = 500
+		b := start(t, l, 1)
+		mustHold(t, b, price, accountOf(1)).Settle(price)
+		mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		l.mu.Lock()
+		l.version = 450
+		l.mu.Unlock()
+		b.Invalidate([]int64{1})
+		mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		begin := time.Now()
+		mustRefuse(t, b, fault.BudgetExhausted, price, accountOf(1))
+		if d := time.Since(begin); d > 0 {
+			t.Errorf("a refusal took %s", d)
+		}
+		l.mu.Lock()
+		l.version, l.limits[1] = 451, int64(2*price)
+		l.mu.Unlock()
+		b.Invalidate([]int64{1})
+		if left, ok := mustHold(t, b, price, accountOf(1)).Remaining(); !ok || left != 0 {
+			t.Errorf("remaining %s, %v", left, ok)
+		}
+	})
+}

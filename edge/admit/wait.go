@@ -72,8 +72,11 @@ func (b *Book) refusal(h *Hold) error {
 		}
 		l.mu.Lock()
 		denied, unreachable := now.Before(l.denied), now.Before(l.away)
+		// The answer that there is no more may have come with the last money there was.
+		enough := l.avail.Load() >= h.amount
 		l.mu.Unlock()
 		switch {
+		case enough:
 		case denied:
 			return exhausted(l, h.amount)
 		case unreachable && away == nil:

@@ -88,7 +88,7 @@ func (c *call) ourHeaders() []Header {
 		cost = c.end.cost
 	}
 	out := make([]Header, 0, 9)
-	out = append(out, Header{HeaderRequestID, c.id.Text(id.Request)}, Header{HeaderCost, cost.String()})
+	out = append(out, Header{HeaderRequestID, c.id.Text(id.Request)}, Header{HeaderCost, c.costText(cost)})
 	if c.endpoint != nil {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
 	}
@@ -101,6 +101,18 @@ func (c *call) ourHeaders() []Header {
 		timing = milliseconds(append(timing, ", up;dur="...), c.upstream)
 	}
 	return append(out, Header{headerTiming, string(timing)})
+}
+
+// costText is cost in dollars. Nearly always that is the price or nothing.
+func (c *call) costText(cost money.Nanos) string {
+	switch {
+	case cost == 0:
+		return "0.00"
+	case c.endpoint != nil && cost == c.endpoint.Price:
+		return c.endpoint.PriceText
+	default:
+		return cost.String()
+	}
 }
 
 // ownHeaders are on answers that are not a target's.

@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"bufio"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -18,19 +16,45 @@ import (
 	"tollgate/internal/contract"
 )
 
-// BenchmarkExchange is one priced request through both sides of the engine, with the vendor and the
-// client in the same process: compare it with itself only.
+// skipMessage reads one message with a body of a known length, without an allocation.
+func skipMessage(r *bufio.Reader, length int) error {
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) == 2 {
+			_, err = r.Discard(length)
+			return err
+		}
+	}
+}
+
+// BenchmarkExchange is one priced request through both sides of the engine. The vendor and the client
+// are in the same process, so the time is theirs as well; what is allocated is the edge's alone.
 func BenchmarkExchange(b *testing.B) {
 	vendor, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	upstream := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = io.WriteString(w, strings.Repeat("x", 1500))
-	})}
-	go func() { _ = upstream.Serve(vendor) }()
-	defer func() { _ = upstream.Close() }()
+	defer vendor.Close()
+	reply := []byte("HTTP/1.1 200 OK\r\nDate: Sun, 01 Nov 2026 00:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 1500\r\n\r\n" + strings.Repeat("x", 1500))
+	go func() {
+		for {
+			nc, err := vendor.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer nc.Close()
+				for r := bufio.NewReader(nc); skipMessage(r, 1000) == nil; {
+					if _, err := nc.Write(reply); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
 
 	routes, keys, hash := &routing.Holder{}, &admit.Keys{}, contract.KeyHash([]byte(testKey))
 	table, err := routing.Compile(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{{
@@ -65,7 +89,7 @@ func BenchmarkExchange(b *testing.B) {
 	go func() { _ = server.Serve(l) }()
 	defer func() { _ = server.Shutdown(b.Context()) }()
 
-	text := auth(post("/x/v1", strings.Repeat("y", 1000), "Content-Type: application/json"))
+	text := []byte(auth(post("/x/v1", strings.Repeat("y", 1000), "Content-Type: application/json")))
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		nc, err := net.Dial("tcp", l.Addr().String())
@@ -76,17 +100,16 @@ func BenchmarkExchange(b *testing.B) {
 		defer nc.Close()
 		r := bufio.NewReader(nc)
 		for pb.Next() {
-			if _, err := io.WriteString(nc, text); err != nil {
+			if _, err := nc.Write(text); err != nil {
 				b.Error(err)
 				return
 			}
-			resp, err := http.ReadResponse(r, nil)
-			if err != nil {
-				b.Error(err)
+			if first, err := r.Peek(12); err != nil || string(first) != "HTTP/1.1 200" {
+				b.Errorf("%s %v", first, err)
 				return
 			}
-			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
-				b.Errorf("%s %v", resp.Status, err)
+			if err := skipMessage(r, 1500); err != nil {
+				b.Error(err)
 				return
 			}
 		}

@@ -137,8 +137,8 @@ var conformances = []conformance{
 		clientHas: []string{"X-Many: 1", "X-Many: 2", "X-Many: 1", "X-Empty: ", "X-Bytes: \xff\xe9"},
 	},
 	{
-		name: "67 nothing is invented", send: get1("/x", "X-Forwarded-For: 1.2.3.4", "Forwarded: for=1.2.3.4"), reply: reply("200 OK", "<html>"),
-		vendorLacks: []string{"User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "Accept-Encoding", "Content-Type", "Traceparent"},
+		name: "67 nothing is invented", send: get1("/x", "X-Forwarded-For: 1.2.3.4", "Forwarded: for=1.2.3.4", "X-Forwarded-Email: me", "X-Real-Ip: 1.2.3.4"), reply: reply("200 OK", "<html>"),
+		vendorLacks: []string{"X-Forwarded-Email", "X-Real-Ip", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "Accept-Encoding", "Content-Type", "Traceparent"},
 		clientLacks: []string{"Content-Type", "Date", "Via", "Server"}, clientBody: "<html>",
 	},
 	{name: "68 Host is the target's", send: get1("/x"), vendorHas: []string{"Host: {V}"}},

@@ -109,6 +109,9 @@ type progress struct {
 	whole  atomic.Bool // all of the request was written
 	timer  *time.Timer
 	wait   time.Duration
+
+	body   watchedBody // unused without one
+	answer answerBody
 }
 
 var errUnwanted = errors.New("the target did not ask for the body")
@@ -237,7 +240,8 @@ func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	var body *watchedBody
 	watching := func() bool { return false }
 	if a.Body != nil {
-		body = &watchedBody{Body: a.Body, p: p, ended: ctx.Done(), waits: a.Continue}
+		body = &p.body
+		body.Body, body.p, body.ended, body.waits = a.Body, p, ctx.Done(), a.Continue
 		// The Transport does not return before its reading of the body has.
 		watching = context.AfterFunc(ctx, a.Body.Interrupt)
 	}
@@ -256,9 +260,10 @@ func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 			Sent: true, Whole: p.whole.Load(), Err: errStatus,
 		}
 	}
+	p.answer = answerBody{resp.Body, cancel}
 	return &Answer{
 		Status: resp.StatusCode, Headers: listOf(resp.Header), Length: resp.ContentLength,
-		Body: &answerBody{resp.Body, cancel}, Cancel: cancel,
+		Body: &p.answer, Cancel: cancel,
 	}, nil
 }
 

@@ -32,11 +32,11 @@ var safe = names(
 	"anthropic-version", "anthropic-beta", "openai-beta",
 )
 
-// forwarded says where the caller has been; a gateway that adds nothing passes on nothing.
-var forwarded = names(
-	"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
-	"x-forwarded-prefix", "x-forwarded-server", "x-real-ip",
-)
+// forwarded says where and who the caller has been; a gateway that adds nothing passes on nothing. The
+// name is dashed.
+func forwarded(name string) bool {
+	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-")
+}
 
 // tracing is the W3C trace context, which leaves only where the endpoint says so.
 var tracing = names("traceparent", "tracestate", "baggage")
@@ -53,7 +53,7 @@ func names(list ...string) map[string]bool {
 var lowered = func() map[string]string {
 	m := map[string]string{}
 	for _, list := range []map[string]bool{
-		hopByHop, describing, safe, forwarded, tracing, isCredentialHeader,
+		hopByHop, describing, safe, tracing, isCredentialHeader,
 		names("cookie", "set-cookie", "date", "server", "location", "etag", "vary", "age", "last-modified", "accept-ranges", "via"),
 	} {
 		for name := range list {
@@ -109,7 +109,7 @@ func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(
 	for _, h := range in {
 		name := lower(h.Name)
 		plain := dashed(name)
-		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || plain != name && forwarded[plain] || !passes(name, e) {
+		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || forwarded(plain) || !passes(name, e) {
 			continue
 		}
 		if value, ok := found.scrub(name, h.Value, e.KeyHeader, isOurs); ok {
@@ -145,7 +145,7 @@ func passes(name string, e *routing.Endpoint) bool {
 	}
 	switch e.Forward {
 	case eventv1.ForwardMode_FORWARD_MODE_ALL:
-		return !forwarded[name]
+		return true
 	case eventv1.ForwardMode_FORWARD_MODE_NONE:
 		return describing[name]
 	default:

@@ -90,6 +90,10 @@ func (c *call) startAttemptSpan(ctx context.Context, target *routing.Target, hea
 	if c.span == nil {
 		return ctx, headers, func(int, error) {}
 	}
+	return c.attemptSpan(ctx, target, headers)
+}
+
+func (c *call) attemptSpan(ctx context.Context, target *routing.Target, headers []Header) (context.Context, []Header, func(status int, err error)) {
 	ctx, span := c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient))
 	if c.endpoint.ForwardTrace && span.SpanContext().IsValid() {
 		headers = slices.Clone(headers)

@@ -100,6 +100,7 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	case len(from.GetTargets()) == 0:
 		return nil, errors.New("it has no target")
 	}
+	e.PriceText = e.Price.String()
 	if e.Forward == eventv1.ForwardMode_FORWARD_MODE_UNSPECIFIED {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
 	}

@@ -27,6 +27,7 @@ type Endpoint struct {
 	Forward      eventv1.ForwardMode
 	KeyHeader    string // extra header in which the key may be presented
 	Price        money.Nanos
+	PriceText    string // in dollars, made once
 	Free         bool
 	PriceVersion int64
 	Timeout      time.Duration // until the target's response headers; 0 for the edge's default

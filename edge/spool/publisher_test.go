@@ -32,6 +32,9 @@ type ledger struct {
 	epoch int64
 	// fate decides what happens to a batch; nil books everything.
 	fate func(b *eventv1.SpendBatch) fate
+	// known are the ids that the stream remembers: it drops what comes with one of them again. nil
+	// for a stream that remembers none.
+	known map[string]bool
 }
 
 type fate int
@@ -62,6 +65,12 @@ func (l *ledger) publish(_ context.Context, subject, msgID string, data []byte) 
 	f := booked
 	if l.fate != nil {
 		f = l.fate(&b)
+	}
+	if l.known[msgID] {
+		f = lost
+	}
+	if l.known != nil {
+		l.known[msgID] = true
 	}
 	l.sent = append(l.sent, msgID)
 	if !slices.Contains(l.order, b.GetInc()) {

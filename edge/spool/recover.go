@@ -60,6 +60,9 @@ func (s *Spool) load(inc int64) (_ *incarnation, err error) {
 		in.base = in.segs[0].base
 	}
 	in.hwm, in.next = in.base, in.base+1
+	// What an earlier process has sent is sent on purpose once more, because its mark is not known:
+	// the stream must not take it for a repetition, or no mark would come.
+	in.sent, in.again = in.lastSeq, uint32(s.Options.Now().Unix())
 	if in.closeSeq == 0 {
 		if err := s.conclude(in, doubts); err != nil {
 			return nil, err
