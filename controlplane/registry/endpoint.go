@@ -133,6 +133,8 @@ func checkMethods(p *Problems, methods []string) {
 		switch {
 		case !methodForm.MatchString(m):
 			p.Add("methods", Malformed, "%q is not a method: use upper case, such as POST.", clip(m))
+		case m == "TRACE" || m == "TRACK":
+			p.Add("methods", Forbidden, "%s asks the target to send the request back, credential and all.", m)
 		case m == "CONNECT":
 			p.Add("methods", Forbidden, "CONNECT asks for a tunnel, which a gateway does not open.")
 		case slices.Contains(methods[:i], m):

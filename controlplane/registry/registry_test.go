@@ -85,6 +85,7 @@ func TestEndpointRules(t *testing.T) {
 		{"path matched exactly", func(*registry.Endpoint) {}, registry.EndpointFacts{Secrets: known.Secrets, SamePath: []registry.Endpoint{{Path: "/bria", Exact: true}}}, nil},
 		{"lower-case method", func(e *registry.Endpoint) { e.Methods = []string{"post"} }, known, []string{"endpoint.methods:invalid"}},
 		{"method twice", func(e *registry.Endpoint) { e.Methods = []string{"GET", "GET"} }, known, []string{"endpoint.methods:duplicate"}},
+		{"trace", func(e *registry.Endpoint) { e.Methods = []string{"TRACE"} }, known, []string{"endpoint.methods:forbidden"}},
 		{"connect", func(e *registry.Endpoint) { e.Methods = []string{"CONNECT"} }, known, []string{"endpoint.methods:forbidden"}},
 		{"no target", func(e *registry.Endpoint) { e.Targets = nil }, known, []string{"endpoint.targets:required"}},
 		{"target twice", func(e *registry.Endpoint) { e.Targets = []string{"http://x", "http://x"} }, known, []string{"endpoint.targets[1].url:duplicate"}},

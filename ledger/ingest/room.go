@@ -58,8 +58,8 @@ func removable(s jetstream.StreamState, most int64, booked uint64) uint64 {
 		return 0
 	}
 	// Messages are of about the same size, and the next look corrects what that misses.
-	much := float64(s.Bytes-uint64(most)/parts*low) / float64(s.Bytes)
-	before := min(s.FirstSeq+uint64(much*float64(s.LastSeq-s.FirstSeq+1)), booked+1)
+	size := max(1, s.Bytes/(s.LastSeq-s.FirstSeq+1))
+	before := min(s.FirstSeq+(s.Bytes-uint64(most)/parts*low)/size, booked+1)
 	if before <= s.FirstSeq {
 		return 0
 	}
