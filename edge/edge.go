@@ -136,9 +136,7 @@ func (n *Node) wireMoney() (err error) {
 }
 
 func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, bool)) {
-	cfg := snapsync.DefaultConfig()
-	cfg.Dir = n.cfg.DataDir
-	n.sync = snapsync.New(cfg, n.conn, key, n.routes, n.keys, getenv, n.log)
+	n.sync = snapsync.New(snapsync.Config{Dir: n.cfg.DataDir}, n.conn, key, n.routes, n.keys, getenv, n.log)
 	// A copy that cannot be read is no reason to stay down: the newest values come with NATS.
 	if err := n.sync.LoadFromDisk(); err != nil {
 		n.log.Warn("last good configuration is not usable", "err", err)

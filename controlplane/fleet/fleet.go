@@ -6,7 +6,6 @@ package fleet
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"
+	"tollgate/internal/feed"
 )
 
 // Status is how an edge is.
@@ -39,9 +39,9 @@ type Node struct {
 }
 
 const (
-	keep  = 24 * time.Hour  // how long a silent edge is remembered, here and by the stream
-	look  = 5 * time.Second // between looks at a quiet stream: it is in memory and goes with its server
-	retry = time.Second     // after something failed
+	keep     = 24 * time.Hour // how long a silent edge is remembered, here and by the stream
+	patience = time.Minute    // how long to wait for a heartbeat at a time; nothing depends on it
+	retry    = time.Second    // after something failed
 )
 
 // Fleet follows heartbeats. Make it with New and run it with Run.
@@ -88,7 +88,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // follow reads heartbeats until it fails.
 func (f *Fleet) follow(ctx context.Context) error {
-	stream, err := f.bus.EnsureStream(ctx, jetstream.StreamConfig{
+	if _, err := f.bus.EnsureStream(ctx, jetstream.StreamConfig{
 		Name:              contract.StreamFleet,
 		Subjects:          []string{contract.FleetSubjects},
 		Storage:           jetstream.MemoryStorage,
@@ -97,63 +97,36 @@ func (f *Fleet) follow(ctx context.Context) error {
 		Discard:           jetstream.DiscardOld,
 		AllowDirect:       true,
 		Replicas:          f.replicas,
-	})
+	}); err != nil {
+		return err
+	}
+	r, err := feed.Newest(ctx, f.bus.JetStream(), contract.StreamFleet, contract.FleetSubjects)
 	if err != nil {
 		return err
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{contract.FleetSubjects},
-		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
-		// Without a bound it would try for ever, past the context.
-		MaxResetAttempts: 1,
-	})
-	if err != nil {
-		return fmt.Errorf("read fleet: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("read fleet: %w", err)
-	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
-	created := stream.CachedInfo().Created
+	defer r.Close()
 	for {
-		quiet, cancel := context.WithTimeout(ctx, look)
-		msg, err := messages.Next(jetstream.NextContext(quiet))
-		cancel()
-		switch {
-		case err == nil:
-			f.take(ctx, msg)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			// Nothing came: perhaps there is no edge, perhaps the stream is gone, or is a new one
-			// whose numbers have not reached the old one's yet.
-			info, err := stream.Info(ctx)
-			if err != nil {
-				return fmt.Errorf("read fleet: %w", err)
-			}
-			if !info.Created.Equal(created) {
-				return errors.New("read fleet: the stream was made anew")
-			}
-		default:
+		messages, err := r.Next(ctx, 1, patience)
+		for _, m := range messages {
+			f.take(ctx, m)
+		}
+		if err != nil {
 			return fmt.Errorf("read fleet: %w", err)
 		}
 	}
 }
 
-func (f *Fleet) take(ctx context.Context, msg jetstream.Msg) {
+func (f *Fleet) take(ctx context.Context, m feed.Message) {
 	var beat eventv1.Heartbeat
-	err := proto.Unmarshal(msg.Data(), &beat)
-	if err == nil && msg.Subject() != contract.Fleet(beat.GetEdge()) {
+	err := proto.Unmarshal(m.Data, &beat)
+	if err == nil && m.Subject != contract.Fleet(beat.GetEdge()) {
 		err = fmt.Errorf("edge %q speaks for another", beat.GetEdge())
 	}
-	meta, metaErr := msg.Metadata()
-	if err = errors.Join(err, metaErr); err != nil {
-		f.log.WarnContext(ctx, "heartbeat ignored", "subject", msg.Subject(), "err", err)
+	if err != nil {
+		f.log.WarnContext(ctx, "heartbeat ignored", "subject", m.Subject, "err", err)
 		return
 	}
-	f.Observe(&beat, meta.Timestamp)
+	f.Observe(&beat, m.Time)
 }
 
 // Observe takes in a heartbeat that was received at the given time. An older one than is known

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tollgate/edge/admit"
 	"tollgate/edge/routing"
@@ -25,24 +24,7 @@ import (
 // Config says where the values are kept.
 type Config struct {
 	// Dir is the edge's data directory; the values are in its folder "snapshot".
-	Dir string `yaml:"dir"`
-	// Check is how often the stream is asked whether it is still the same one.
-	Check time.Duration `yaml:"check"`
-}
-
-// DefaultConfig is what suits most edges; Dir is to be filled in.
-func DefaultConfig() Config { return Config{Check: 5 * time.Second} }
-
-// Validate checks both.
-func (c Config) Validate() error {
-	var errs []error
-	if c.Dir == "" {
-		errs = append(errs, errors.New("dir: must be set"))
-	}
-	if c.Check <= 0 {
-		errs = append(errs, errors.New("check: must be longer than 0"))
-	}
-	return errors.Join(errs...)
+	Dir string
 }
 
 // Stats counts what came.
@@ -75,9 +57,6 @@ type Sync struct {
 // New makes a Sync that applies to routes and keys. Header values are resolved with env and with the
 // secrets of the snapshot, which open under key.
 func New(cfg Config, conn *bus.Conn, key *seal.Key, routes *routing.Holder, keys *admit.Keys, env func(string) (string, bool), log *slog.Logger) *Sync {
-	if cfg.Check <= 0 {
-		cfg.Check = DefaultConfig().Check
-	}
 	return &Sync{
 		cfg: cfg, conn: conn, key: key, routes: routes, keys: keys, env: env, log: log,
 		versions: map[string]contract.Version{}, refused: map[string]contract.Version{},

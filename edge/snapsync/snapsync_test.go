@@ -87,7 +87,7 @@ func newEdge(t *testing.T, url, dir string, key *seal.Key) *edge {
 	e := &edge{}
 	log := slog.New(slog.NewTextHandler(&e.log, nil))
 	env := func(name string) (string, bool) { return "value of " + name, name != "MISSING" }
-	e.Sync = snapsync.New(snapsync.Config{Dir: dir, Check: 50 * time.Millisecond}, connect(t, url), key, &e.routes, &e.keys, env, log)
+	e.Sync = snapsync.New(snapsync.Config{Dir: dir}, connect(t, url), key, &e.routes, &e.keys, env, log)
 	if err := e.LoadFromDisk(); err != nil {
 		t.Fatal(err)
 	}
@@ -505,16 +505,4 @@ func newPlaneAgain(t *testing.T, p *plane) {
 		_, err := p.js.Stream(t.Context(), contract.StreamConfig)
 		return err
 	})
-}
-
-func TestConfigValidate(t *testing.T) {
-	t.Parallel()
-	c := snapsync.DefaultConfig()
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "dir: ") {
-		t.Errorf("Validate = %v", err)
-	}
-	c.Dir = "x"
-	if err := c.Validate(); err != nil {
-		t.Error(err)
-	}
 }

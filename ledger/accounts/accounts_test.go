@@ -10,9 +10,9 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/feed"
 	"tollgate/internal/testenv"
 	"tollgate/ledger/escrow"
-	"tollgate/ledger/feed"
 	"tollgate/ledger/store"
 )
 

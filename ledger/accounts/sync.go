@@ -11,9 +11,9 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/feed"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
-	"tollgate/ledger/feed"
 	"tollgate/ledger/store"
 )
 

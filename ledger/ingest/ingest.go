@@ -19,7 +19,7 @@ import (
 
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"
-	"tollgate/ledger/feed"
+	"tollgate/internal/feed"
 	"tollgate/ledger/store"
 )
 

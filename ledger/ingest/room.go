@@ -6,7 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"tollgate/ledger/feed"
+	"tollgate/internal/feed"
 )
 
 // room keeps the stream from filling up with what is booked. The stream refuses what it has no place

@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tollgate/internal/feed"
 	"tollgate/internal/natsd"
 	"tollgate/internal/testenv"
-	"tollgate/ledger/feed"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }

@@ -1,6 +1,7 @@
 // Package feed reads a JetStream stream in order, without acknowledging anything, and notices when
-// it has missed something. What to read again is up to its user, who has a position of its own in
-// the database: a consumer's state in NATS is never the truth here.
+// it has missed something: a gap, a lost connection, a stream that was deleted or made anew. What to
+// read again is up to its user, who knows what it has: a consumer's state in NATS is never the truth
+// here.
 package feed
 
 import (
@@ -23,14 +24,16 @@ var ErrBroken = errors.New("reading the stream was interrupted")
 type Message struct {
 	Subject string
 	Seq     uint64
+	Time    time.Time // when the stream took it in
 	Data    []byte
 }
 
 // Reader reads a stream once. It is not safe for concurrent use.
 //
-// It asks for messages itself and not with the library's Fetch, which opens a subscription for each
-// request: a message that arrives between two of those is lost, and has to be read again from the
-// start of a new consumer.
+// It asks for messages itself. The library's Fetch opens a subscription for each request: a message
+// that arrives between two of those is lost, and has to be read again from the start of a new
+// consumer. The library's ordered consumer tries for ever to make itself anew, past its context, and
+// waits on a stream that was made anew for numbers that may never come.
 type Reader struct {
 	js         jetstream.JetStream
 	nc         *nats.Conn
@@ -63,9 +66,9 @@ func From(ctx context.Context, js jetstream.JetStream, stream string, seq uint64
 }
 
 // Newest opens a reader that begins with the newest message of each subject that matches.
-func Newest(ctx context.Context, js jetstream.JetStream, stream, subjects string) (*Reader, error) {
+func Newest(ctx context.Context, js jetstream.JetStream, stream string, subjects ...string) (*Reader, error) {
 	return open(ctx, js, stream, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{subjects},
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: subjects,
 	})
 }
 
@@ -129,7 +132,7 @@ func (r *Reader) Next(ctx context.Context, most int, within time.Duration) ([]Me
 		}
 		r.next++
 		r.due--
-		out = append(out, Message{Subject: m.Subject, Seq: meta.Sequence.Stream, Data: m.Data})
+		out = append(out, Message{Subject: m.Subject, Seq: meta.Sequence.Stream, Time: meta.Timestamp, Data: m.Data})
 	}
 	return out, nil
 }
