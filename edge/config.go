@@ -63,7 +63,9 @@ func (c *Config) Validate() error {
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(key+": "+format, args...))
 	}
-	if !contract.ValidEdgeName(c.Name) {
+	if c.Name == "" {
+		bad("name", "must be set: it tells this edge from the others, before and after a restart")
+	} else if !contract.ValidEdgeName(c.Name) {
 		bad("name", "%q is not 1 to 63 letters, digits, - and _", c.Name)
 	}
 	for key, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen} {

@@ -208,6 +208,8 @@ func (n *Node) Run(ctx context.Context) error {
 		Stop: n.drainTraffic,
 	})
 	err := lifecycle.Run(ctx, n.cfg.Drain+settleTime, parts...)
+	events, _ := n.spool.Depth()
+	n.log.Info("edge stopped", "unconfirmed_events", events, "err", err)
 	return errors.Join(err, n.release())
 }
 

@@ -46,6 +46,7 @@ func (c *call) refuse(err error) {
 	}
 
 	body, _ := json.Marshal(errorBody{errorText{f.Code, f.Message, f.Hint, c.id.Text(id.Request)}}) // strings always can be
+	body = append(body, '\n')
 	headers := append(c.ownHeaders(), Header{"Content-Type", "application/json"})
 	if f.RetryAfter > 0 {
 		headers = append(headers, Header{"Retry-After", strconv.FormatInt(int64(math.Ceil(f.RetryAfter.Seconds())), 10)})

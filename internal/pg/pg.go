@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -36,11 +37,23 @@ func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) 
 	}
 	// Days and months of budgets are computed from times that come back.
 	params["timezone"] = "UTC"
+	cfg.ConnConfig.AfterConnect = durable
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return pool, nil
+}
+
+// durable makes commits outlive the server on every connection. What is committed is told to others
+// at once; a server that is set up to commit first and write later would take some of it back when it
+// is killed. Stricter settings stay.
+func durable(ctx context.Context, conn *pgconn.PgConn) error {
+	const on = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
+	if _, err := conn.Exec(ctx, on).ReadAll(); err != nil {
+		return fmt.Errorf("make commits durable: %w", err)
+	}
+	return nil
 }
 
 // hidePassword keeps the reason only: what the driver reports may quote the

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/internal/devpg"
+	"tollgate/internal/pg"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/store"
 )
@@ -28,7 +29,7 @@ func TestCommitsOutliveTheDatabase(t *testing.T) {
 		if server, err = devpg.Start(ctx, devpg.Options{Dir: dir}); err != nil { // Fsync is off, and commits are late
 			t.Fatal(err)
 		}
-		pool, err := pgxpool.New(ctx, server.URL("tollgate"))
+		pool, err := pg.Open(ctx, server.URL("tollgate"), 4)
 		if err != nil {
 			t.Fatal(err)
 		}

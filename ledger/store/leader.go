@@ -69,11 +69,6 @@ func (l *Leader) take(ctx context.Context, owner string) error {
 	if !locked {
 		return ErrTaken
 	}
-	// Edges are told of grants and marks once they are committed. A server that is set up to commit
-	// first and write later would lose some of those when it is killed; stricter settings stay.
-	if _, err := l.conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`); err != nil {
-		return fmt.Errorf("make commits durable: %w", err)
-	}
 	err := l.conn.QueryRow(ctx, `
 		INSERT INTO ledger.ledger_part AS p (part, epoch, owner) VALUES ($1, 1, $2)
 		ON CONFLICT (part) DO UPDATE SET epoch = p.epoch + 1, owner = excluded.owner
