@@ -212,7 +212,6 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	if s.ledger, err = ledger.New(ctx, lcfg, ledger.Deps{Log: s.o.Log.With("role", "ledger"), NATS: inProcess}); err != nil {
 		return nil, err
 	}
-	add("ledger", s.ledger.Run, s.ledger.Ready)
 
 	ccfg := controlplane.DefaultConfig()
 	ccfg.Listen = s.listenOn(ctx, s.o.ControlPort)
@@ -226,7 +225,9 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
 		return nil, err
 	}
+	// The control plane comes first, because the others wait for the stream that it makes.
 	add("control plane", s.control.Run, s.controlReady)
+	add("ledger", s.ledger.Run, s.ledger.Ready)
 
 	for i := range s.o.Edges {
 		name := "edge-" + strconv.Itoa(i+1)

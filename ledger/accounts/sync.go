@@ -53,7 +53,7 @@ func Load(ctx context.Context, leader Leader, js jetstream.JetStream, tell Telle
 func (s *Sync) Table() *Table { return s.table }
 
 // retry is how long to wait for NATS, or for the control plane to make the stream.
-const retry = 500 * time.Millisecond
+const retry = 100 * time.Millisecond
 
 // Run follows the stream until ctx ends or the leadership is lost. A stream that is missing, or was
 // made anew, is read from its beginning.
