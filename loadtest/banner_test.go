@@ -14,7 +14,7 @@ const printed = `Tollgate v0.1.0 (dev)                                          
                  http://127.0.0.1:40003
   Control plane  http://localhost:40004
   Admin token    tga_secret
-  Data           /tmp/with a space/http://data
+  Data           /data with a space/http://data
 
   1. Call the endpoint /bria, $12.00 a request, of a mock vendor that runs here:
 

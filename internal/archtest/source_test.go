@@ -58,8 +58,8 @@ func sqlOutsideStores(files []source) []string {
 	return broken
 }
 
-// concatenated is the text of a string literal, or of a sum that has one, with a placeholder
-// for each part that is not a literal.
+// concatenated is the text of a string literal, or of a sum that has one, with a mark for each part
+// that is not a literal.
 func concatenated(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

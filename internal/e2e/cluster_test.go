@@ -131,15 +131,24 @@ lease_ahead: 100000 # the outage test lives on what is held
 	if migrate.err != nil {
 		t.Fatalf("migrate: %v", migrate.err)
 	}
-	for _, p := range append([]*process{c.control, c.ledger}, c.edges...) {
+	for _, p := range c.roles() {
 		p.start()
 	}
-	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
-	c.ledger.awaitHTTP("http://" + c.ledgerAddr + "/readyz")
+	c.awaitReady()
 	c.dial()
 	c.must(c.rpc.secrets.CreateSecret(t.Context(), &controlv1.CreateSecretRequest{Name: "vendor", Value: vendorToken}))
 	c.awaitLive()
 	return c
+}
+
+// roles are all processes of ours, in an order in which they can be started.
+func (c *cluster) roles() []*process { return append([]*process{c.control, c.ledger}, c.edges...) }
+
+// awaitReady returns once the control plane and the ledger are fit for work.
+func (c *cluster) awaitReady() {
+	c.t.Helper()
+	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
+	c.ledger.awaitHTTP("http://" + c.ledgerAddr + "/readyz")
 }
 
 func address(t *testing.T) string {

@@ -146,8 +146,7 @@ func TestEdgesServeWithEverythingElseDown(t *testing.T) {
 	c.nats.start()
 	c.control.start()
 	c.ledger.start()
-	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
-	c.ledger.awaitHTTP("http://" + c.ledgerAddr + "/readyz")
+	c.awaitReady()
 	held.awaitMore(t, 50)
 	held.end()
 	unlimited.end()
@@ -169,8 +168,7 @@ func TestRollingRestartLosesNothing(t *testing.T) {
 		p.stop()
 		p.start()
 		tr.awaitMore(t, 20)
-		c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
-		c.ledger.awaitHTTP("http://" + c.ledgerAddr + "/readyz")
+		c.awaitReady()
 	}
 	c.awaitLive()
 	tr.awaitMore(t, 50)
@@ -199,11 +197,11 @@ func TestStopsWithNATSAway(t *testing.T) {
 	c.nats.kill()
 	tr.awaitMore(t, 5)
 	tr.end()
-	for _, p := range append([]*process{c.control, c.ledger}, c.edges...) {
+	for _, p := range c.roles() {
 		p.stop()
 	}
 	c.nats.start()
-	for _, p := range append([]*process{c.control, c.ledger}, c.edges...) {
+	for _, p := range c.roles() {
 		p.start()
 	}
 	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
