@@ -54,6 +54,7 @@ const (
 	pullBatch = 64
 	pullFor   = 5 * time.Second
 	pullGrace = 2 * time.Second
+	lookEvery = 250 * time.Millisecond
 )
 
 // From opens a reader behind a position; 0 is the beginning.
@@ -108,12 +109,18 @@ func (r *Reader) Next(ctx context.Context, most int, within time.Duration) ([]Me
 		if err := r.pull(); err != nil {
 			return out, err
 		}
-		m, err := r.sub.NextMsgWithContext(wait)
+		// Nothing arrives to tell of a connection that was lost and came back, so pull looks after a
+		// while, however long there is to wait.
+		step, cancelStep := context.WithTimeout(wait, lookEvery)
+		m, err := r.sub.NextMsgWithContext(step)
+		cancelStep()
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return out, ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
+		case err != nil && wait.Err() != nil:
 			return out, nil
+		case errors.Is(err, context.DeadlineExceeded):
+			continue
 		case err != nil:
 			return out, fmt.Errorf("%w: %w", ErrBroken, err)
 		}

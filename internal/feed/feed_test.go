@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-func connect(t *testing.T, s *natsd.Server) jetstream.JetStream {
+func connect(t *testing.T, s interface{ URL() string }) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(s.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
@@ -182,6 +186,44 @@ func TestNoticesTrouble(t *testing.T) {
 		s.Stop()
 		broken(t, r)
 	})
+	// As after kill -9: the server that comes back has forgotten the reader, and nothing said so.
+	t.Run("server replaced while there is long to wait", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		first, err := natsd.Start(natsd.Options{StoreDir: dir, Port: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := newWire(t, first.URL())
+		js := connect(t, wire)
+		create(t, js)
+		r, err := feed.Newest(t.Context(), js, "S", "s.*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		waited := make(chan error, 1)
+		go func() {
+			_, err := r.Next(t.Context(), 1, time.Hour)
+			waited <- err
+		}()
+		wire.lead("")
+		first.Stop()
+		second, err := natsd.Start(natsd.Options{StoreDir: dir, Port: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(second.Stop)
+		wire.lead(second.URL())
+		select {
+		case err := <-waited:
+			if !errors.Is(err, feed.ErrBroken) {
+				t.Errorf("Next = %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("still waiting 10 s after a server came back")
+		}
+	})
 	t.Run("no such stream", func(t *testing.T) {
 		t.Parallel()
 		if _, err := feed.From(t.Context(), setup(t), "T", 0); err == nil {
@@ -197,4 +239,63 @@ func streamOf(t *testing.T, js jetstream.JetStream) jetstream.Stream {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// wire is an address behind which servers can be exchanged.
+type wire struct {
+	listener net.Listener
+
+	mu    sync.Mutex // guards the fields below
+	to    string     // empty while there is no server
+	conns []net.Conn
+}
+
+func newWire(t *testing.T, server string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{listener: l}
+	w.lead(server)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.mu.Lock()
+			to, err := net.Dial("tcp", w.to)
+			if err != nil {
+				_ = from.Close()
+				w.mu.Unlock()
+				continue
+			}
+			w.conns = append(w.conns, from, to)
+			w.mu.Unlock()
+			wg.Go(func() { _, _ = io.Copy(to, from) })
+			wg.Go(func() { _, _ = io.Copy(from, to) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		w.lead("")
+		wg.Wait()
+	})
+	return w
+}
+
+// URL is the address.
+func (w *wire) URL() string { return "nats://" + w.listener.Addr().String() }
+
+// lead cuts every connection; new ones go to this server.
+func (w *wire) lead(server string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = strings.TrimPrefix(server, "nats://")
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
 }
