@@ -39,9 +39,8 @@ type Node struct {
 }
 
 const (
-	keep     = 24 * time.Hour // how long a silent edge is remembered, here and by the stream
-	patience = time.Minute    // how long to wait for a heartbeat at a time; nothing depends on it
-	retry    = time.Second    // after something failed
+	keep  = 24 * time.Hour // how long a silent edge is remembered, here and by the stream
+	retry = time.Second    // after something failed
 )
 
 // Fleet follows heartbeats. Make it with New and run it with Run.
@@ -105,15 +104,10 @@ func (f *Fleet) follow(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	for {
-		messages, err := r.Next(ctx, 1, patience)
-		for _, m := range messages {
-			f.take(ctx, m)
-		}
-		if err != nil {
-			return fmt.Errorf("read fleet: %w", err)
-		}
-	}
+	return r.Each(ctx, func(m feed.Message) error {
+		f.take(ctx, m)
+		return nil
+	})
 }
 
 func (f *Fleet) take(ctx context.Context, m feed.Message) {

@@ -15,22 +15,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"tollgate/internal/fault"
+	"tollgate/internal/rpccode"
 )
-
-// codes is the only place where a kind of fault becomes a Connect code.
-var codes = map[fault.Kind]connect.Code{
-	fault.Internal:        connect.CodeInternal,
-	fault.Invalid:         connect.CodeInvalidArgument,
-	fault.Unauthenticated: connect.CodeUnauthenticated,
-	fault.Denied:          connect.CodePermissionDenied,
-	fault.NotFound:        connect.CodeNotFound,
-	fault.Exists:          connect.CodeAlreadyExists,
-	fault.Conflict:        connect.CodeAborted,
-	fault.Precondition:    connect.CodeFailedPrecondition,
-	fault.Exhausted:       connect.CodeResourceExhausted,
-	fault.Unavailable:     connect.CodeUnavailable,
-	fault.Timeout:         connect.CodeDeadlineExceeded,
-}
 
 // boundary is what every call passes: it bounds the time, catches panics, gives errors their public
 // form, and logs what is nobody's fault but ours.
@@ -107,10 +93,7 @@ func shape(v *protovalidate.ValidationError) *fault.Error {
 
 // toConnect is the public form of a fault. Causes stay here.
 func toConnect(ctx context.Context, f *fault.Error) *connect.Error {
-	code, ok := codes[f.Kind()]
-	if !ok {
-		code = connect.CodeInternal
-	}
+	code := rpccode.Of(f.Kind())
 	if errors.Is(ctx.Err(), context.Canceled) && f.Kind() == fault.Timeout {
 		code = connect.CodeCanceled
 	}

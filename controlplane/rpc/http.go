@@ -13,6 +13,7 @@ import (
 
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
+	"tollgate/internal/rpccode"
 )
 
 // requestIDHeader names a request in answers and logs.
@@ -57,7 +58,7 @@ func refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.Status())
-	_ = json.NewEncoder(w).Encode(map[string]string{"code": codes[f.Kind()].String(), "message": f.Message, "hint": f.Hint})
+	_ = json.NewEncoder(w).Encode(map[string]string{"code": rpccode.Of(f.Kind()).String(), "message": f.Message, "hint": f.Hint})
 }
 
 // limitBody refuses what announces itself as too large in the form of all other errors, and cuts off

@@ -8,17 +8,17 @@ import (
 // Config says how patient a Book is.
 type Config struct {
 	// Wait is how long a request may wait for money.
-	Wait time.Duration `yaml:"wait"`
+	Wait time.Duration
 	// Idle is how long unspent money is kept without a request for it.
-	Idle time.Duration `yaml:"idle"`
+	Idle time.Duration
 	// Repeat is how often the ledger is told again what is held, whether or not it changed, and for
 	// how long its word is taken that a budget is used up.
-	Repeat time.Duration `yaml:"repeat"`
+	Repeat time.Duration
 	// Ahead is how much is asked for at a time, in requests like the one that asks. The ledger gives
 	// it where there is plenty; near a limit it gives what requests need.
-	Ahead int64 `yaml:"ahead"`
+	Ahead int64
 	// Now is the clock that windows follow; nil for the system's.
-	Now func() time.Time `yaml:"-"`
+	Now func() time.Time
 }
 
 // DefaultConfig is what suits most edges.

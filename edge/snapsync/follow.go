@@ -12,12 +12,8 @@ import (
 	"tollgate/internal/feed"
 )
 
-const (
-	// again is how long to wait before the stream is looked for again.
-	again = 250 * time.Millisecond
-	// patience is how long to wait for a change at a time; nothing depends on it.
-	patience = time.Minute
-)
+// again is how long to wait before the stream is looked for again.
+const again = 250 * time.Millisecond
 
 // Run follows the stream until ctx ends. That NATS or the stream is away is no reason to return.
 func (s *Sync) Run(ctx context.Context) error {
@@ -56,13 +52,8 @@ func (s *Sync) follow(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	for {
-		messages, err := r.Next(ctx, 1, patience)
-		for _, m := range messages {
-			_ = s.apply(m.Subject, m.Data, true) // logged and counted there
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return r.Each(ctx, func(m feed.Message) error {
+		_ = s.apply(m.Subject, m.Data, true) // logged and counted there
+		return nil
+	})
 }

@@ -74,32 +74,38 @@ func (l *loader) environment(prefix string, root reflect.Value) {
 		return
 	}
 	taken := map[string]string{}
-	var walk func(v reflect.Value, parent string)
-	walk = func(v reflect.Value, parent string) {
-		for _, f := range fieldsOf(v) {
-			key := join(parent, f.key)
-			if isSection(f.value.Type()) {
-				walk(f.value, key)
-				continue
-			}
-			name := envName(prefix, key)
-			if other, ok := taken[name]; ok {
-				l.problems = append(l.problems, fmt.Errorf("%s: means both %s and %s", name, other, key))
-				continue
-			}
-			taken[name] = key
-			text, ok := l.getenv(name)
-			if !ok {
-				continue
-			}
-			delete(l.lines, key)
-			if err := setText(f.value, text); err != nil {
-				l.bad[key] = true
-				l.problems = append(l.problems, fmt.Errorf("%s: %w", name, err))
-			}
+	for _, f := range settingsOf(root, "") {
+		key := f.key
+		name := envName(prefix, key)
+		if other, ok := taken[name]; ok {
+			l.problems = append(l.problems, fmt.Errorf("%s: means both %s and %s", name, other, key))
+			continue
+		}
+		taken[name] = key
+		text, ok := l.getenv(name)
+		if !ok {
+			continue
+		}
+		delete(l.lines, key)
+		if err := setText(f.value, text); err != nil {
+			l.bad[key] = true
+			l.problems = append(l.problems, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	walk(root, "")
+}
+
+// settingsOf lists every single setting of v, sections dissolved, each under its whole key.
+func settingsOf(v reflect.Value, parent string) []field {
+	var out []field
+	for _, f := range fieldsOf(v) {
+		key := join(parent, f.key)
+		if isSection(f.value.Type()) {
+			out = append(out, settingsOf(f.value, key)...)
+			continue
+		}
+		out = append(out, field{key, f.value})
+	}
+	return out
 }
 
 // setText never puts the text into its errors: it may be a credential that was

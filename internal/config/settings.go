@@ -23,22 +23,13 @@ func Settings(envPrefix string, dst Validator) ([]Setting, error) {
 		return nil, err
 	}
 	var out []Setting
-	var walk func(v reflect.Value, parent string)
-	walk = func(v reflect.Value, parent string) {
-		for _, f := range fieldsOf(v) {
-			key := join(parent, f.key)
-			if isSection(f.value.Type()) {
-				walk(f.value, key)
-				continue
-			}
-			s := Setting{Key: key, Env: envName(envPrefix, key), Flag: strings.NewReplacer(".", "-", "_", "-").Replace(key)}
-			if s.Secret = f.value.Type() == reflect.TypeFor[Secret](); !s.Secret {
-				s.Default = fmt.Sprint(f.value.Interface())
-			}
-			out = append(out, s)
+	for _, f := range settingsOf(root, "") {
+		s := Setting{Key: f.key, Env: envName(envPrefix, f.key), Flag: strings.NewReplacer(".", "-", "_", "-").Replace(f.key)}
+		if s.Secret = f.value.Type() == reflect.TypeFor[Secret](); !s.Secret {
+			s.Default = fmt.Sprint(f.value.Interface())
 		}
+		out = append(out, s)
 	}
-	walk(root, "")
 	return out, nil
 }
 

@@ -144,6 +144,22 @@ func (r *Reader) Next(ctx context.Context, most int, within time.Duration) ([]Me
 	return out, nil
 }
 
+// Each hands over every message as it arrives, until the context ends, take fails, or something may
+// have been missed.
+func (r *Reader) Each(ctx context.Context, take func(Message) error) error {
+	for {
+		messages, err := r.Next(ctx, 1, pullFor)
+		for _, m := range messages {
+			if err := take(m); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // pull asks for more once what was asked for has come.
 func (r *Reader) pull() error {
 	now := time.Now()

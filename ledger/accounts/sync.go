@@ -81,17 +81,7 @@ func (s *Sync) follow(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	for {
-		msgs, err := r.Next(ctx, 1, time.Second)
-		for _, m := range msgs {
-			if err := s.take(ctx, m); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return r.Each(ctx, func(m feed.Message) error { return s.take(ctx, m) })
 }
 
 // take applies one value of the stream. One that cannot be read changes nothing.

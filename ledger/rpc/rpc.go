@@ -21,6 +21,7 @@ import (
 	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
+	"tollgate/internal/rpccode"
 	"tollgate/ledger/store"
 	"tollgate/ledger/usage"
 )
@@ -98,27 +99,13 @@ func mapErrors(log *slog.Logger) connect.UnaryInterceptorFunc {
 	}
 }
 
-var codes = map[fault.Kind]connect.Code{
-	fault.Internal:        connect.CodeInternal,
-	fault.Invalid:         connect.CodeInvalidArgument,
-	fault.Unauthenticated: connect.CodeUnauthenticated,
-	fault.Denied:          connect.CodePermissionDenied,
-	fault.NotFound:        connect.CodeNotFound,
-	fault.Exists:          connect.CodeAlreadyExists,
-	fault.Conflict:        connect.CodeAborted,
-	fault.Precondition:    connect.CodeFailedPrecondition,
-	fault.Exhausted:       connect.CodeResourceExhausted,
-	fault.Unavailable:     connect.CodeUnavailable,
-	fault.Timeout:         connect.CodeDeadlineExceeded,
-}
-
 // toConnect shows the text of a fault and of its violations, never its cause.
 func toConnect(f *fault.Error) *connect.Error {
 	text := f.Message
 	for _, v := range f.Violations {
 		text += " " + v.Field + ": " + v.Reason + "."
 	}
-	return connect.NewError(codes[f.Kind()], errors.New(text))
+	return connect.NewError(rpccode.Of(f.Kind()), errors.New(text))
 }
 
 // checker answers health checks of the whole server and of each service alike.
