@@ -7,6 +7,7 @@ import (
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
@@ -14,6 +15,7 @@ import (
 )
 
 type budgetService struct {
+	controlv1connect.UnimplementedBudgetServiceHandler
 	store  *store.Store
 	ledger *Ledger
 }

@@ -11,6 +11,7 @@ import (
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/contract"
 )
 
@@ -22,7 +23,10 @@ const (
 	shown     = 8
 )
 
-type keyService struct{ store *store.Store }
+type keyService struct {
+	controlv1connect.UnimplementedKeyServiceHandler
+	store *store.Store
+}
 
 func (s *keyService) CreateKey(ctx context.Context, req *controlv1.CreateKeyRequest) (*controlv1.CreateKeyResponse, error) {
 	p := problems("")

@@ -8,6 +8,7 @@ import (
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/id"
@@ -18,6 +19,7 @@ import (
 const defaultDays = 30
 
 type usageService struct {
+	controlv1connect.UnimplementedUsageServiceHandler
 	store  *store.Store
 	ledger *Ledger
 }

@@ -101,6 +101,12 @@ type Window struct {
 	Start   int64
 }
 
+// Draw is an account-window that a request is charged to, and the partition of the ledger that owns it.
+type Draw struct {
+	Window Window
+	Part   uint32
+}
+
 // ValidEdgeName says whether name can be part of a subject.
 func ValidEdgeName(name string) bool {
 	if name == "" || len(name) > 63 {

@@ -17,6 +17,9 @@ const (
 	PathInvalid         Code = "path_invalid"
 	BudgetExhausted     Code = "budget_exhausted"
 	BudgetUnavailable   Code = "budget_unavailable"
+	RateLimited         Code = "rate_limited"
+	LimitUnavailable    Code = "limit_unavailable"
+	LabelInvalid        Code = "label_invalid"
 	BodyTooLarge        Code = "body_too_large"
 	BodyInvalid         Code = "body_invalid"
 	Overloaded          Code = "overloaded"
@@ -62,6 +65,9 @@ var catalogue = map[Code]entry{
 	PathInvalid:         {Invalid, http.StatusBadRequest, "Send the path without dot segments that leave the endpoint."},
 	BudgetExhausted:     {Exhausted, http.StatusPaymentRequired, "Ask your gateway admin to raise the budget."},
 	BudgetUnavailable:   {Unavailable, http.StatusServiceUnavailable, "Try again shortly: this edge holds no money of the budget and cannot reach the ledger to get some."},
+	RateLimited:         {Exhausted, http.StatusTooManyRequests, "Try again when the Retry-After time has passed, or ask your gateway admin to raise the limit."},
+	LimitUnavailable:    {Unavailable, http.StatusServiceUnavailable, "Try again shortly: this edge cannot reach the ledger, and the limit admits nothing without it."},
+	LabelInvalid:        {Invalid, http.StatusBadRequest, "Send x-tollgate-customer and x-tollgate-tags as names of up to 128 letters, digits and . _ @ : -, tags separated by commas."},
 	BodyTooLarge:        {Invalid, http.StatusRequestEntityTooLarge, "Send a smaller body, or ask your gateway admin to raise the endpoint's limit."},
 	BodyInvalid:         {Invalid, http.StatusBadRequest, "Send the body that the headers announce."},
 	Overloaded:          {Unavailable, http.StatusServiceUnavailable, "Try again shortly, or let another edge take it: this one serves as many requests as it may."},

@@ -19,6 +19,8 @@ const (
 	Key      Prefix = "key"
 	Budget   Prefix = "bud"
 	Secret   Prefix = "sec"
+	Team     Prefix = "team"
+	Limit    Prefix = "lim"
 	Request  Prefix = "req"
 	Audit    Prefix = "aud"
 )

@@ -1,5 +1,5 @@
-// Package period divides time into the calendar periods of budgets: hour, day, ISO week, month, or
-// one that never ends. Boundaries follow the wall clock of a time zone, daylight saving included; it
+// Package period divides time into the calendar periods of budgets: hour, day, ISO week, month, one
+// that never ends, or the days of a period that rolls. Boundaries follow the wall clock of a time zone, daylight saving included; it
 // keeps no state and reads no clock.
 package period
 
@@ -18,20 +18,23 @@ const (
 	Day
 	Week
 	Month
+	// Rolling covers the last so many days. Its windows are days; how many of them count together is
+	// the account's to say.
+	Rolling
 )
 
 // Parse reads a period's name.
 func Parse(s string) (Period, error) {
-	for p := Total; p <= Month; p++ {
+	for p := Total; p <= Rolling; p++ {
 		if p.String() == s {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a period: use total, hour, day, week or month", s)
+	return 0, fmt.Errorf("%q is not a period: use total, hour, day, week, month or rolling", s)
 }
 
 // Valid says whether p is one of the periods.
-func (p Period) Valid() bool { return p >= Total && p <= Month }
+func (p Period) Valid() bool { return p >= Total && p <= Rolling }
 
 // String is the period's name.
 func (p Period) String() string {
@@ -46,6 +49,8 @@ func (p Period) String() string {
 		return "week"
 	case Month:
 		return "month"
+	case Rolling:
+		return "rolling"
 	default:
 		return fmt.Sprintf("period(%d)", uint8(p))
 	}
@@ -64,7 +69,7 @@ func (p Period) At(t time.Time, zone *time.Location) Window {
 		// clocks go back.
 		start := t.Unix() - int64(t.Minute())*60 - int64(t.Second())
 		return Window{start, p.hourEnd(start, zone)}
-	case Day:
+	case Day, Rolling:
 		return Window{midnight(y, m, d, zone), midnight(y, m, d+1, zone)}
 	case Week:
 		back := (int(t.Weekday()) + 6) % 7 // days since Monday

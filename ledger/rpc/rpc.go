@@ -48,7 +48,7 @@ func NewHandler(src Source, token string, healthy func(context.Context) error, l
 	}
 	services := http.NewServeMux()
 	services.Handle(ledgerv1connect.NewAccountServiceHandler(&accountService{src}, options...))
-	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src}, options...))
+	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src: src}, options...))
 
 	mux := http.NewServeMux()
 	mux.Handle(grpchealth.NewHandler(checker(healthy)))
@@ -159,7 +159,10 @@ func (s *accountService) ListAccountStates(ctx context.Context, req *ledgerv1.Li
 	return res, nil
 }
 
-type usageService struct{ src Source }
+type usageService struct {
+	ledgerv1connect.UnimplementedUsageServiceHandler
+	src Source
+}
 
 var dimensions = map[ledgerv1.UsageDimension]usage.Dimension{
 	ledgerv1.UsageDimension_USAGE_DIMENSION_KEY:      usage.ByKey,

@@ -40,6 +40,8 @@ const (
 	Period_PERIOD_WEEK Period = 4
 	// Each calendar month.
 	Period_PERIOD_MONTH Period = 5
+	// The last rolling_days days, today included: what was spent on a day counts that long.
+	Period_PERIOD_ROLLING Period = 6
 )
 
 // Enum value maps for Period.
@@ -51,6 +53,7 @@ var (
 		3: "PERIOD_DAY",
 		4: "PERIOD_WEEK",
 		5: "PERIOD_MONTH",
+		6: "PERIOD_ROLLING",
 	}
 	Period_value = map[string]int32{
 		"PERIOD_UNSPECIFIED": 0,
@@ -59,6 +62,7 @@ var (
 		"PERIOD_DAY":         3,
 		"PERIOD_WEEK":        4,
 		"PERIOD_MONTH":       5,
+		"PERIOD_ROLLING":     6,
 	}
 )
 
@@ -89,7 +93,60 @@ func (Period) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{0}
 }
 
-// Budget is an amount per period on a key, an endpoint or everything.
+// Enforcement is what a budget does to requests for which it has too little left.
+type Enforcement int32
+
+const (
+	// Not set: the server treats it as hard.
+	Enforcement_ENFORCEMENT_UNSPECIFIED Enforcement = 0
+	// They are refused. Such a budget cannot be overspent.
+	Enforcement_ENFORCEMENT_HARD Enforcement = 1
+	// They are admitted and charged: the budget only warns.
+	Enforcement_ENFORCEMENT_SOFT Enforcement = 2
+)
+
+// Enum value maps for Enforcement.
+var (
+	Enforcement_name = map[int32]string{
+		0: "ENFORCEMENT_UNSPECIFIED",
+		1: "ENFORCEMENT_HARD",
+		2: "ENFORCEMENT_SOFT",
+	}
+	Enforcement_value = map[string]int32{
+		"ENFORCEMENT_UNSPECIFIED": 0,
+		"ENFORCEMENT_HARD":        1,
+		"ENFORCEMENT_SOFT":        2,
+	}
+)
+
+func (x Enforcement) Enum() *Enforcement {
+	p := new(Enforcement)
+	*p = x
+	return p
+}
+
+func (x Enforcement) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Enforcement) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_budget_proto_enumTypes[1].Descriptor()
+}
+
+func (Enforcement) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_budget_proto_enumTypes[1]
+}
+
+func (x Enforcement) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Enforcement.Descriptor instead.
+func (Enforcement) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
+}
+
+// Budget is an amount per period on a key, a team, a customer, a tag, an endpoint or everything.
 type Budget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Server-assigned id, "bud_…".
@@ -103,6 +160,9 @@ type Budget struct {
 	//	*Budget_Key
 	//	*Budget_Endpoint
 	//	*Budget_Everything
+	//	*Budget_Team
+	//	*Budget_Customer
+	//	*Budget_Tag
 	Scope isBudget_Scope `protobuf_oneof:"scope"`
 	// US dollars per period; not negative. Zero refuses every priced request.
 	Amount *money.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -120,7 +180,18 @@ type Budget struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last written.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Days of a rolling period, 2 to 366; 0 for other periods. Cannot be changed later.
+	RollingDays uint32 `protobuf:"varint,17,opt,name=rolling_days,json=rollingDays,proto3" json:"rolling_days,omitempty"`
+	// What happens when too little is left.
+	Enforcement Enforcement `protobuf:"varint,18,opt,name=enforcement,proto3,enum=tollgate.control.v1.Enforcement" json:"enforcement,omitempty"`
+	// By how much each edge may overspend a soft budget in each period: n edges overspend it by n times
+	// that at most. Not set means without bound. Not allowed on a hard budget.
+	Overdraft *money.Money `protobuf:"bytes,19,opt,name=overdraft,proto3" json:"overdraft,omitempty"`
+	// Shares of the amount, in percent, at which a warning is recorded.
+	WarnPercents []uint32 `protobuf:"varint,20,rep,packed,name=warn_percents,json=warnPercents,proto3" json:"warn_percents,omitempty"`
+	// A raise for a while; not set without one, or when it is over. Set by RaiseBudget only.
+	Raise         *BudgetRaise `protobuf:"bytes,21,opt,name=raise,proto3" json:"raise,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -203,6 +274,33 @@ func (x *Budget) GetEverything() bool {
 	return false
 }
 
+func (x *Budget) GetTeam() string {
+	if x != nil {
+		if x, ok := x.Scope.(*Budget_Team); ok {
+			return x.Team
+		}
+	}
+	return ""
+}
+
+func (x *Budget) GetCustomer() string {
+	if x != nil {
+		if x, ok := x.Scope.(*Budget_Customer); ok {
+			return x.Customer
+		}
+	}
+	return ""
+}
+
+func (x *Budget) GetTag() string {
+	if x != nil {
+		if x, ok := x.Scope.(*Budget_Tag); ok {
+			return x.Tag
+		}
+	}
+	return ""
+}
+
 func (x *Budget) GetAmount() *money.Money {
 	if x != nil {
 		return x.Amount
@@ -259,6 +357,41 @@ func (x *Budget) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Budget) GetRollingDays() uint32 {
+	if x != nil {
+		return x.RollingDays
+	}
+	return 0
+}
+
+func (x *Budget) GetEnforcement() Enforcement {
+	if x != nil {
+		return x.Enforcement
+	}
+	return Enforcement_ENFORCEMENT_UNSPECIFIED
+}
+
+func (x *Budget) GetOverdraft() *money.Money {
+	if x != nil {
+		return x.Overdraft
+	}
+	return nil
+}
+
+func (x *Budget) GetWarnPercents() []uint32 {
+	if x != nil {
+		return x.WarnPercents
+	}
+	return nil
+}
+
+func (x *Budget) GetRaise() *BudgetRaise {
+	if x != nil {
+		return x.Raise
+	}
+	return nil
+}
+
 type isBudget_Scope interface {
 	isBudget_Scope()
 }
@@ -278,11 +411,151 @@ type Budget_Everything struct {
 	Everything bool `protobuf:"varint,5,opt,name=everything,proto3,oneof"`
 }
 
+type Budget_Team struct {
+	// Name or id of a team.
+	Team string `protobuf:"bytes,14,opt,name=team,proto3,oneof"`
+}
+
+type Budget_Customer struct {
+	// A customer, as keys and requests name it.
+	Customer string `protobuf:"bytes,15,opt,name=customer,proto3,oneof"`
+}
+
+type Budget_Tag struct {
+	// A tag, as keys and requests name it.
+	Tag string `protobuf:"bytes,16,opt,name=tag,proto3,oneof"`
+}
+
 func (*Budget_Key) isBudget_Scope() {}
 
 func (*Budget_Endpoint) isBudget_Scope() {}
 
 func (*Budget_Everything) isBudget_Scope() {}
+
+func (*Budget_Team) isBudget_Scope() {}
+
+func (*Budget_Customer) isBudget_Scope() {}
+
+func (*Budget_Tag) isBudget_Scope() {}
+
+// BudgetRaise adds to a budget's amount until a time.
+type BudgetRaise struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// US dollars that are added.
+	By *money.Money `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	// When the raise ends.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetRaise) Reset() {
+	*x = BudgetRaise{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetRaise) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetRaise) ProtoMessage() {}
+
+func (x *BudgetRaise) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetRaise.ProtoReflect.Descriptor instead.
+func (*BudgetRaise) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BudgetRaise) GetBy() *money.Money {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *BudgetRaise) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// BudgetWarning says that a share of a budget was reached.
+type BudgetWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Share of the limit in percent.
+	Percent uint32 `protobuf:"varint,1,opt,name=percent,proto3" json:"percent,omitempty"`
+	// When the ledger noticed.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was spent then.
+	Spent         *money.Money `protobuf:"bytes,3,opt,name=spent,proto3" json:"spent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetWarning) Reset() {
+	*x = BudgetWarning{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetWarning) ProtoMessage() {}
+
+func (x *BudgetWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetWarning.ProtoReflect.Descriptor instead.
+func (*BudgetWarning) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BudgetWarning) GetPercent() uint32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *BudgetWarning) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *BudgetWarning) GetSpent() *money.Money {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
 
 // BudgetState is a budget's account in its current period, as the ledger has it.
 type BudgetState struct {
@@ -302,14 +575,19 @@ type BudgetState struct {
 	// End of the period; not set for a total.
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	// When the ledger read it.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// What was spent beyond what had been held for it: by a soft budget's overdraft, or by requests that
+	// cost more than was held. Contained in spent.
+	Overrun *money.Money `protobuf:"bytes,9,opt,name=overrun,proto3" json:"overrun,omitempty"`
+	// Shares of the limit that were reached in this period, in ascending order.
+	Warnings      []*BudgetWarning `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BudgetState) Reset() {
 	*x = BudgetState{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +599,7 @@ func (x *BudgetState) String() string {
 func (*BudgetState) ProtoMessage() {}
 
 func (x *BudgetState) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +612,7 @@ func (x *BudgetState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetState.ProtoReflect.Descriptor instead.
 func (*BudgetState) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BudgetState) GetBudgetId() string {
@@ -393,6 +671,20 @@ func (x *BudgetState) GetAsOf() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *BudgetState) GetOverrun() *money.Money {
+	if x != nil {
+		return x.Overrun
+	}
+	return nil
+}
+
+func (x *BudgetState) GetWarnings() []*BudgetWarning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // CreateBudgetRequest asks for a new budget.
 type CreateBudgetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +696,7 @@ type CreateBudgetRequest struct {
 
 func (x *CreateBudgetRequest) Reset() {
 	*x = CreateBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +708,7 @@ func (x *CreateBudgetRequest) String() string {
 func (*CreateBudgetRequest) ProtoMessage() {}
 
 func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +721,7 @@ func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*CreateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateBudgetRequest) GetBudget() *Budget {
@@ -450,7 +742,7 @@ type CreateBudgetResponse struct {
 
 func (x *CreateBudgetResponse) Reset() {
 	*x = CreateBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +754,7 @@ func (x *CreateBudgetResponse) String() string {
 func (*CreateBudgetResponse) ProtoMessage() {}
 
 func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +767,7 @@ func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*CreateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateBudgetResponse) GetBudget() *Budget {
@@ -496,7 +788,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +800,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +813,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetBudgetRequest) GetBudget() string {
@@ -542,7 +834,7 @@ type GetBudgetResponse struct {
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +846,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +859,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetBudgetResponse) GetBudget() *Budget {
@@ -590,7 +882,7 @@ type ListBudgetsRequest struct {
 
 func (x *ListBudgetsRequest) Reset() {
 	*x = ListBudgetsRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +894,7 @@ func (x *ListBudgetsRequest) String() string {
 func (*ListBudgetsRequest) ProtoMessage() {}
 
 func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +907,7 @@ func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsRequest.ProtoReflect.Descriptor instead.
 func (*ListBudgetsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListBudgetsRequest) GetPageSize() int32 {
@@ -645,7 +937,7 @@ type ListBudgetsResponse struct {
 
 func (x *ListBudgetsResponse) Reset() {
 	*x = ListBudgetsResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +949,7 @@ func (x *ListBudgetsResponse) String() string {
 func (*ListBudgetsResponse) ProtoMessage() {}
 
 func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +962,7 @@ func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsResponse.ProtoReflect.Descriptor instead.
 func (*ListBudgetsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListBudgetsResponse) GetBudgets() []*Budget {
@@ -687,22 +979,28 @@ func (x *ListBudgetsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateBudgetRequest changes a budget's amount.
+// UpdateBudgetRequest changes a budget's settings.
 type UpdateBudgetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id or name.
 	Budget string `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
-	// The new amount per period.
+	// The new amount per period; not set leaves it.
 	Amount *money.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// If set, the update fails with aborted when the budget changed since.
-	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What happens when too little is left; not set leaves it. Making a budget hard drops its overdraft.
+	Enforcement Enforcement `protobuf:"varint,4,opt,name=enforcement,proto3,enum=tollgate.control.v1.Enforcement" json:"enforcement,omitempty"`
+	// By how much each edge may overspend; not set leaves it.
+	Overdraft *UpdateBudgetRequest_Overdraft `protobuf:"bytes,5,opt,name=overdraft,proto3" json:"overdraft,omitempty"`
+	// When to warn; not set leaves it.
+	WarnPercents  *UpdateBudgetRequest_WarnPercents `protobuf:"bytes,6,opt,name=warn_percents,json=warnPercents,proto3" json:"warn_percents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateBudgetRequest) Reset() {
 	*x = UpdateBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +1012,7 @@ func (x *UpdateBudgetRequest) String() string {
 func (*UpdateBudgetRequest) ProtoMessage() {}
 
 func (x *UpdateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +1025,7 @@ func (x *UpdateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateBudgetRequest) GetBudget() string {
@@ -751,6 +1049,27 @@ func (x *UpdateBudgetRequest) GetEtag() string {
 	return ""
 }
 
+func (x *UpdateBudgetRequest) GetEnforcement() Enforcement {
+	if x != nil {
+		return x.Enforcement
+	}
+	return Enforcement_ENFORCEMENT_UNSPECIFIED
+}
+
+func (x *UpdateBudgetRequest) GetOverdraft() *UpdateBudgetRequest_Overdraft {
+	if x != nil {
+		return x.Overdraft
+	}
+	return nil
+}
+
+func (x *UpdateBudgetRequest) GetWarnPercents() *UpdateBudgetRequest_WarnPercents {
+	if x != nil {
+		return x.WarnPercents
+	}
+	return nil
+}
+
 // UpdateBudgetResponse answers with what was stored.
 type UpdateBudgetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -762,7 +1081,7 @@ type UpdateBudgetResponse struct {
 
 func (x *UpdateBudgetResponse) Reset() {
 	*x = UpdateBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +1093,7 @@ func (x *UpdateBudgetResponse) String() string {
 func (*UpdateBudgetResponse) ProtoMessage() {}
 
 func (x *UpdateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +1106,7 @@ func (x *UpdateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateBudgetResponse) GetBudget() *Budget {
@@ -810,7 +1129,7 @@ type DeleteBudgetRequest struct {
 
 func (x *DeleteBudgetRequest) Reset() {
 	*x = DeleteBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +1141,7 @@ func (x *DeleteBudgetRequest) String() string {
 func (*DeleteBudgetRequest) ProtoMessage() {}
 
 func (x *DeleteBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +1154,7 @@ func (x *DeleteBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBudgetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteBudgetRequest) GetBudget() string {
@@ -861,7 +1180,7 @@ type DeleteBudgetResponse struct {
 
 func (x *DeleteBudgetResponse) Reset() {
 	*x = DeleteBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1192,7 @@ func (x *DeleteBudgetResponse) String() string {
 func (*DeleteBudgetResponse) ProtoMessage() {}
 
 func (x *DeleteBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1205,7 @@ func (x *DeleteBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBudgetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{13}
 }
 
 // GetBudgetStateRequest names a budget.
@@ -900,7 +1219,7 @@ type GetBudgetStateRequest struct {
 
 func (x *GetBudgetStateRequest) Reset() {
 	*x = GetBudgetStateRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1231,7 @@ func (x *GetBudgetStateRequest) String() string {
 func (*GetBudgetStateRequest) ProtoMessage() {}
 
 func (x *GetBudgetStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1244,7 @@ func (x *GetBudgetStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetStateRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetStateRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetBudgetStateRequest) GetBudget() string {
@@ -946,7 +1265,7 @@ type GetBudgetStateResponse struct {
 
 func (x *GetBudgetStateResponse) Reset() {
 	*x = GetBudgetStateResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1277,7 @@ func (x *GetBudgetStateResponse) String() string {
 func (*GetBudgetStateResponse) ProtoMessage() {}
 
 func (x *GetBudgetStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1290,7 @@ func (x *GetBudgetStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetStateResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetStateResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetBudgetStateResponse) GetState() *BudgetState {
@@ -981,11 +1300,364 @@ func (x *GetBudgetStateResponse) GetState() *BudgetState {
 	return nil
 }
 
+// RaiseBudgetRequest raises a budget for a while, in place of an earlier raise.
+type RaiseBudgetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Budget string `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	// US dollars to add; zero ends the raise that is there.
+	By *money.Money `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// When the raise ends.
+	//
+	// Types that are valid to be assigned to End:
+	//
+	//	*RaiseBudgetRequest_Until
+	//	*RaiseBudgetRequest_UntilReset
+	End isRaiseBudgetRequest_End `protobuf_oneof:"end"`
+	// If set, it fails with aborted when the budget changed since.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseBudgetRequest) Reset() {
+	*x = RaiseBudgetRequest{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseBudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseBudgetRequest) ProtoMessage() {}
+
+func (x *RaiseBudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseBudgetRequest.ProtoReflect.Descriptor instead.
+func (*RaiseBudgetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RaiseBudgetRequest) GetBudget() string {
+	if x != nil {
+		return x.Budget
+	}
+	return ""
+}
+
+func (x *RaiseBudgetRequest) GetBy() *money.Money {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *RaiseBudgetRequest) GetEnd() isRaiseBudgetRequest_End {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *RaiseBudgetRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.End.(*RaiseBudgetRequest_Until); ok {
+			return x.Until
+		}
+	}
+	return nil
+}
+
+func (x *RaiseBudgetRequest) GetUntilReset() bool {
+	if x != nil {
+		if x, ok := x.End.(*RaiseBudgetRequest_UntilReset); ok {
+			return x.UntilReset
+		}
+	}
+	return false
+}
+
+func (x *RaiseBudgetRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+type isRaiseBudgetRequest_End interface {
+	isRaiseBudgetRequest_End()
+}
+
+type RaiseBudgetRequest_Until struct {
+	// At this time, which has to come.
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3,oneof"`
+}
+
+type RaiseBudgetRequest_UntilReset struct {
+	// At the end of the budget's current period; must be true. Not for totals.
+	UntilReset bool `protobuf:"varint,4,opt,name=until_reset,json=untilReset,proto3,oneof"`
+}
+
+func (*RaiseBudgetRequest_Until) isRaiseBudgetRequest_End() {}
+
+func (*RaiseBudgetRequest_UntilReset) isRaiseBudgetRequest_End() {}
+
+// RaiseBudgetResponse answers with what was stored.
+type RaiseBudgetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored budget.
+	Budget        *Budget `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseBudgetResponse) Reset() {
+	*x = RaiseBudgetResponse{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseBudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseBudgetResponse) ProtoMessage() {}
+
+func (x *RaiseBudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseBudgetResponse.ProtoReflect.Descriptor instead.
+func (*RaiseBudgetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RaiseBudgetResponse) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// ResetBudgetRequest begins the period of a budget anew.
+type ResetBudgetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Budget string `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	// If set, it fails with aborted when the budget changed since.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetBudgetRequest) Reset() {
+	*x = ResetBudgetRequest{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetBudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetBudgetRequest) ProtoMessage() {}
+
+func (x *ResetBudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetBudgetRequest.ProtoReflect.Descriptor instead.
+func (*ResetBudgetRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ResetBudgetRequest) GetBudget() string {
+	if x != nil {
+		return x.Budget
+	}
+	return ""
+}
+
+func (x *ResetBudgetRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// ResetBudgetResponse answers with what was stored.
+type ResetBudgetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored budget.
+	Budget        *Budget `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetBudgetResponse) Reset() {
+	*x = ResetBudgetResponse{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetBudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetBudgetResponse) ProtoMessage() {}
+
+func (x *ResetBudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetBudgetResponse.ProtoReflect.Descriptor instead.
+func (*ResetBudgetResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ResetBudgetResponse) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// Overdraft bounds what a soft budget may be overspent by.
+type UpdateBudgetRequest_Overdraft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// US dollars for each edge and period; not set means without bound.
+	Amount        *money.Money `protobuf:"bytes,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateBudgetRequest_Overdraft) Reset() {
+	*x = UpdateBudgetRequest_Overdraft{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBudgetRequest_Overdraft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBudgetRequest_Overdraft) ProtoMessage() {}
+
+func (x *UpdateBudgetRequest_Overdraft) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBudgetRequest_Overdraft.ProtoReflect.Descriptor instead.
+func (*UpdateBudgetRequest_Overdraft) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *UpdateBudgetRequest_Overdraft) GetAmount() *money.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// WarnPercents is a list of shares of the amount.
+type UpdateBudgetRequest_WarnPercents struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In percent.
+	Percents      []uint32 `protobuf:"varint,1,rep,packed,name=percents,proto3" json:"percents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateBudgetRequest_WarnPercents) Reset() {
+	*x = UpdateBudgetRequest_WarnPercents{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBudgetRequest_WarnPercents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBudgetRequest_WarnPercents) ProtoMessage() {}
+
+func (x *UpdateBudgetRequest_WarnPercents) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBudgetRequest_WarnPercents.ProtoReflect.Descriptor instead.
+func (*UpdateBudgetRequest_WarnPercents) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10, 1}
+}
+
+func (x *UpdateBudgetRequest_WarnPercents) GetPercents() []uint32 {
+	if x != nil {
+		return x.Percents
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_budget_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/budget.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xbe\x04\n" +
+	" tollgate/control/v1/budget.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xa4\b\n" +
 	"\x06Budget\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12A\n" +
 	"\x04name\x18\x02 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12\x1b\n" +
@@ -993,7 +1665,10 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\bendpoint\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\bendpoint\x12)\n" +
 	"\n" +
 	"everything\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\n" +
-	"everything\x122\n" +
+	"everything\x12\x1d\n" +
+	"\x04team\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04team\x12W\n" +
+	"\bcustomer\x18\x0f \x01(\tB9\xbaH6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$H\x00R\bcustomer\x12M\n" +
+	"\x03tag\x18\x10 \x01(\tB9\xbaH6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$H\x00R\x03tag\x122\n" +
 	"\x06amount\x18\x06 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12?\n" +
 	"\x06period\x18\a \x01(\x0e2\x1b.tollgate.control.v1.PeriodB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06period\x12$\n" +
@@ -1006,8 +1681,20 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTimeB\x0e\n" +
-	"\x05scope\x12\x05\xbaH\x02\b\x01\"\x83\x03\n" +
+	"updateTime\x12+\n" +
+	"\frolling_days\x18\x11 \x01(\rB\b\xbaH\x05*\x03\x18\xee\x02R\vrollingDays\x12L\n" +
+	"\venforcement\x18\x12 \x01(\x0e2 .tollgate.control.v1.EnforcementB\b\xbaH\x05\x82\x01\x02\x10\x01R\venforcement\x120\n" +
+	"\toverdraft\x18\x13 \x01(\v2\x12.google.type.MoneyR\toverdraft\x128\n" +
+	"\rwarn_percents\x18\x14 \x03(\rB\x13\xbaH\x10\x92\x01\r\x10\b\x18\x01\"\a*\x05\x18\xe8\a(\x01R\fwarnPercents\x126\n" +
+	"\x05raise\x18\x15 \x01(\v2 .tollgate.control.v1.BudgetRaiseR\x05raiseB\x0e\n" +
+	"\x05scope\x12\x05\xbaH\x02\b\x01\"c\n" +
+	"\vBudgetRaise\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.google.type.MoneyR\x02by\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x83\x01\n" +
+	"\rBudgetWarning\x12\x18\n" +
+	"\apercent\x18\x01 \x01(\rR\apercent\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12(\n" +
+	"\x05spent\x18\x03 \x01(\v2\x12.google.type.MoneyR\x05spent\"\xf1\x03\n" +
 	"\vBudgetState\x12\x1b\n" +
 	"\tbudget_id\x18\x01 \x01(\tR\bbudgetId\x12(\n" +
 	"\x05limit\x18\x02 \x01(\v2\x12.google.type.MoneyR\x05limit\x12(\n" +
@@ -1017,7 +1704,10 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\fperiod_start\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vperiodStart\x129\n" +
 	"\n" +
 	"period_end\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tperiodEnd\x12/\n" +
-	"\x05as_of\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"R\n" +
+	"\x05as_of\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12,\n" +
+	"\aoverrun\x18\t \x01(\v2\x12.google.type.MoneyR\aoverrun\x12>\n" +
+	"\bwarnings\x18\n" +
+	" \x03(\v2\".tollgate.control.v1.BudgetWarningR\bwarnings\"R\n" +
 	"\x13CreateBudgetRequest\x12;\n" +
 	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetB\x06\xbaH\x03\xc8\x01\x01R\x06budget\"K\n" +
 	"\x14CreateBudgetResponse\x123\n" +
@@ -1032,11 +1722,18 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
 	"\x13ListBudgetsResponse\x125\n" +
 	"\abudgets\x18\x01 \x03(\v2\x1b.tollgate.control.v1.BudgetR\abudgets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xec\x03\n" +
 	"\x13UpdateBudgetRequest\x12\x1f\n" +
-	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\x122\n" +
-	"\x06amount\x18\x02 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\"K\n" +
+	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\x12*\n" +
+	"\x06amount\x18\x02 \x01(\v2\x12.google.type.MoneyR\x06amount\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12L\n" +
+	"\venforcement\x18\x04 \x01(\x0e2 .tollgate.control.v1.EnforcementB\b\xbaH\x05\x82\x01\x02\x10\x01R\venforcement\x12P\n" +
+	"\toverdraft\x18\x05 \x01(\v22.tollgate.control.v1.UpdateBudgetRequest.OverdraftR\toverdraft\x12Z\n" +
+	"\rwarn_percents\x18\x06 \x01(\v25.tollgate.control.v1.UpdateBudgetRequest.WarnPercentsR\fwarnPercents\x1a7\n" +
+	"\tOverdraft\x12*\n" +
+	"\x06amount\x18\x01 \x01(\v2\x12.google.type.MoneyR\x06amount\x1a?\n" +
+	"\fWarnPercents\x12/\n" +
+	"\bpercents\x18\x01 \x03(\rB\x13\xbaH\x10\x92\x01\r\x10\b\x18\x01\"\a*\x05\x18\xe8\a(\x01R\bpercents\"K\n" +
 	"\x14UpdateBudgetResponse\x123\n" +
 	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetR\x06budget\"J\n" +
 	"\x13DeleteBudgetRequest\x12\x1f\n" +
@@ -1046,7 +1743,22 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\x15GetBudgetStateRequest\x12\x1f\n" +
 	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\"P\n" +
 	"\x16GetBudgetStateResponse\x126\n" +
-	"\x05state\x18\x01 \x01(\v2 .tollgate.control.v1.BudgetStateR\x05state*v\n" +
+	"\x05state\x18\x01 \x01(\v2 .tollgate.control.v1.BudgetStateR\x05state\"\xdc\x01\n" +
+	"\x12RaiseBudgetRequest\x12\x1f\n" +
+	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\x12*\n" +
+	"\x02by\x18\x02 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x02by\x122\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x05until\x12*\n" +
+	"\vuntil_reset\x18\x04 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\n" +
+	"untilReset\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etagB\x05\n" +
+	"\x03end\"J\n" +
+	"\x13RaiseBudgetResponse\x123\n" +
+	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetR\x06budget\"I\n" +
+	"\x12ResetBudgetRequest\x12\x1f\n" +
+	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"J\n" +
+	"\x13ResetBudgetResponse\x123\n" +
+	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetR\x06budget*\x8a\x01\n" +
 	"\x06Period\x12\x16\n" +
 	"\x12PERIOD_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPERIOD_TOTAL\x10\x01\x12\x0f\n" +
@@ -1054,13 +1766,20 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\n" +
 	"PERIOD_DAY\x10\x03\x12\x0f\n" +
 	"\vPERIOD_WEEK\x10\x04\x12\x10\n" +
-	"\fPERIOD_MONTH\x10\x052\xf6\x04\n" +
+	"\fPERIOD_MONTH\x10\x05\x12\x12\n" +
+	"\x0ePERIOD_ROLLING\x10\x06*V\n" +
+	"\vEnforcement\x12\x1b\n" +
+	"\x17ENFORCEMENT_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10ENFORCEMENT_HARD\x10\x01\x12\x14\n" +
+	"\x10ENFORCEMENT_SOFT\x10\x022\xba\x06\n" +
 	"\rBudgetService\x12c\n" +
 	"\fCreateBudget\x12(.tollgate.control.v1.CreateBudgetRequest\x1a).tollgate.control.v1.CreateBudgetResponse\x12_\n" +
 	"\tGetBudget\x12%.tollgate.control.v1.GetBudgetRequest\x1a&.tollgate.control.v1.GetBudgetResponse\"\x03\x90\x02\x01\x12e\n" +
 	"\vListBudgets\x12'.tollgate.control.v1.ListBudgetsRequest\x1a(.tollgate.control.v1.ListBudgetsResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\fUpdateBudget\x12(.tollgate.control.v1.UpdateBudgetRequest\x1a).tollgate.control.v1.UpdateBudgetResponse\x12c\n" +
-	"\fDeleteBudget\x12(.tollgate.control.v1.DeleteBudgetRequest\x1a).tollgate.control.v1.DeleteBudgetResponse\x12n\n" +
+	"\fDeleteBudget\x12(.tollgate.control.v1.DeleteBudgetRequest\x1a).tollgate.control.v1.DeleteBudgetResponse\x12`\n" +
+	"\vRaiseBudget\x12'.tollgate.control.v1.RaiseBudgetRequest\x1a(.tollgate.control.v1.RaiseBudgetResponse\x12`\n" +
+	"\vResetBudget\x12'.tollgate.control.v1.ResetBudgetRequest\x1a(.tollgate.control.v1.ResetBudgetResponse\x12n\n" +
 	"\x0eGetBudgetState\x12*.tollgate.control.v1.GetBudgetStateRequest\x1a+.tollgate.control.v1.GetBudgetStateResponse\"\x03\x90\x02\x01B\xc0\x01\n" +
 	"\x17com.tollgate.control.v1B\vBudgetProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1076,63 +1795,93 @@ func file_tollgate_control_v1_budget_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_budget_proto_rawDescData
 }
 
-var file_tollgate_control_v1_budget_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_control_v1_budget_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_control_v1_budget_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tollgate_control_v1_budget_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tollgate_control_v1_budget_proto_goTypes = []any{
-	(Period)(0),                    // 0: tollgate.control.v1.Period
-	(*Budget)(nil),                 // 1: tollgate.control.v1.Budget
-	(*BudgetState)(nil),            // 2: tollgate.control.v1.BudgetState
-	(*CreateBudgetRequest)(nil),    // 3: tollgate.control.v1.CreateBudgetRequest
-	(*CreateBudgetResponse)(nil),   // 4: tollgate.control.v1.CreateBudgetResponse
-	(*GetBudgetRequest)(nil),       // 5: tollgate.control.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),      // 6: tollgate.control.v1.GetBudgetResponse
-	(*ListBudgetsRequest)(nil),     // 7: tollgate.control.v1.ListBudgetsRequest
-	(*ListBudgetsResponse)(nil),    // 8: tollgate.control.v1.ListBudgetsResponse
-	(*UpdateBudgetRequest)(nil),    // 9: tollgate.control.v1.UpdateBudgetRequest
-	(*UpdateBudgetResponse)(nil),   // 10: tollgate.control.v1.UpdateBudgetResponse
-	(*DeleteBudgetRequest)(nil),    // 11: tollgate.control.v1.DeleteBudgetRequest
-	(*DeleteBudgetResponse)(nil),   // 12: tollgate.control.v1.DeleteBudgetResponse
-	(*GetBudgetStateRequest)(nil),  // 13: tollgate.control.v1.GetBudgetStateRequest
-	(*GetBudgetStateResponse)(nil), // 14: tollgate.control.v1.GetBudgetStateResponse
-	(*money.Money)(nil),            // 15: google.type.Money
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(Period)(0),                              // 0: tollgate.control.v1.Period
+	(Enforcement)(0),                         // 1: tollgate.control.v1.Enforcement
+	(*Budget)(nil),                           // 2: tollgate.control.v1.Budget
+	(*BudgetRaise)(nil),                      // 3: tollgate.control.v1.BudgetRaise
+	(*BudgetWarning)(nil),                    // 4: tollgate.control.v1.BudgetWarning
+	(*BudgetState)(nil),                      // 5: tollgate.control.v1.BudgetState
+	(*CreateBudgetRequest)(nil),              // 6: tollgate.control.v1.CreateBudgetRequest
+	(*CreateBudgetResponse)(nil),             // 7: tollgate.control.v1.CreateBudgetResponse
+	(*GetBudgetRequest)(nil),                 // 8: tollgate.control.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),                // 9: tollgate.control.v1.GetBudgetResponse
+	(*ListBudgetsRequest)(nil),               // 10: tollgate.control.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),              // 11: tollgate.control.v1.ListBudgetsResponse
+	(*UpdateBudgetRequest)(nil),              // 12: tollgate.control.v1.UpdateBudgetRequest
+	(*UpdateBudgetResponse)(nil),             // 13: tollgate.control.v1.UpdateBudgetResponse
+	(*DeleteBudgetRequest)(nil),              // 14: tollgate.control.v1.DeleteBudgetRequest
+	(*DeleteBudgetResponse)(nil),             // 15: tollgate.control.v1.DeleteBudgetResponse
+	(*GetBudgetStateRequest)(nil),            // 16: tollgate.control.v1.GetBudgetStateRequest
+	(*GetBudgetStateResponse)(nil),           // 17: tollgate.control.v1.GetBudgetStateResponse
+	(*RaiseBudgetRequest)(nil),               // 18: tollgate.control.v1.RaiseBudgetRequest
+	(*RaiseBudgetResponse)(nil),              // 19: tollgate.control.v1.RaiseBudgetResponse
+	(*ResetBudgetRequest)(nil),               // 20: tollgate.control.v1.ResetBudgetRequest
+	(*ResetBudgetResponse)(nil),              // 21: tollgate.control.v1.ResetBudgetResponse
+	(*UpdateBudgetRequest_Overdraft)(nil),    // 22: tollgate.control.v1.UpdateBudgetRequest.Overdraft
+	(*UpdateBudgetRequest_WarnPercents)(nil), // 23: tollgate.control.v1.UpdateBudgetRequest.WarnPercents
+	(*money.Money)(nil),                      // 24: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 25: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_budget_proto_depIdxs = []int32{
-	15, // 0: tollgate.control.v1.Budget.amount:type_name -> google.type.Money
+	24, // 0: tollgate.control.v1.Budget.amount:type_name -> google.type.Money
 	0,  // 1: tollgate.control.v1.Budget.period:type_name -> tollgate.control.v1.Period
-	16, // 2: tollgate.control.v1.Budget.create_time:type_name -> google.protobuf.Timestamp
-	16, // 3: tollgate.control.v1.Budget.update_time:type_name -> google.protobuf.Timestamp
-	15, // 4: tollgate.control.v1.BudgetState.limit:type_name -> google.type.Money
-	15, // 5: tollgate.control.v1.BudgetState.spent:type_name -> google.type.Money
-	15, // 6: tollgate.control.v1.BudgetState.held:type_name -> google.type.Money
-	15, // 7: tollgate.control.v1.BudgetState.remaining:type_name -> google.type.Money
-	16, // 8: tollgate.control.v1.BudgetState.period_start:type_name -> google.protobuf.Timestamp
-	16, // 9: tollgate.control.v1.BudgetState.period_end:type_name -> google.protobuf.Timestamp
-	16, // 10: tollgate.control.v1.BudgetState.as_of:type_name -> google.protobuf.Timestamp
-	1,  // 11: tollgate.control.v1.CreateBudgetRequest.budget:type_name -> tollgate.control.v1.Budget
-	1,  // 12: tollgate.control.v1.CreateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	1,  // 13: tollgate.control.v1.GetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	1,  // 14: tollgate.control.v1.ListBudgetsResponse.budgets:type_name -> tollgate.control.v1.Budget
-	15, // 15: tollgate.control.v1.UpdateBudgetRequest.amount:type_name -> google.type.Money
-	1,  // 16: tollgate.control.v1.UpdateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	2,  // 17: tollgate.control.v1.GetBudgetStateResponse.state:type_name -> tollgate.control.v1.BudgetState
-	3,  // 18: tollgate.control.v1.BudgetService.CreateBudget:input_type -> tollgate.control.v1.CreateBudgetRequest
-	5,  // 19: tollgate.control.v1.BudgetService.GetBudget:input_type -> tollgate.control.v1.GetBudgetRequest
-	7,  // 20: tollgate.control.v1.BudgetService.ListBudgets:input_type -> tollgate.control.v1.ListBudgetsRequest
-	9,  // 21: tollgate.control.v1.BudgetService.UpdateBudget:input_type -> tollgate.control.v1.UpdateBudgetRequest
-	11, // 22: tollgate.control.v1.BudgetService.DeleteBudget:input_type -> tollgate.control.v1.DeleteBudgetRequest
-	13, // 23: tollgate.control.v1.BudgetService.GetBudgetState:input_type -> tollgate.control.v1.GetBudgetStateRequest
-	4,  // 24: tollgate.control.v1.BudgetService.CreateBudget:output_type -> tollgate.control.v1.CreateBudgetResponse
-	6,  // 25: tollgate.control.v1.BudgetService.GetBudget:output_type -> tollgate.control.v1.GetBudgetResponse
-	8,  // 26: tollgate.control.v1.BudgetService.ListBudgets:output_type -> tollgate.control.v1.ListBudgetsResponse
-	10, // 27: tollgate.control.v1.BudgetService.UpdateBudget:output_type -> tollgate.control.v1.UpdateBudgetResponse
-	12, // 28: tollgate.control.v1.BudgetService.DeleteBudget:output_type -> tollgate.control.v1.DeleteBudgetResponse
-	14, // 29: tollgate.control.v1.BudgetService.GetBudgetState:output_type -> tollgate.control.v1.GetBudgetStateResponse
-	24, // [24:30] is the sub-list for method output_type
-	18, // [18:24] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	25, // 2: tollgate.control.v1.Budget.create_time:type_name -> google.protobuf.Timestamp
+	25, // 3: tollgate.control.v1.Budget.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: tollgate.control.v1.Budget.enforcement:type_name -> tollgate.control.v1.Enforcement
+	24, // 5: tollgate.control.v1.Budget.overdraft:type_name -> google.type.Money
+	3,  // 6: tollgate.control.v1.Budget.raise:type_name -> tollgate.control.v1.BudgetRaise
+	24, // 7: tollgate.control.v1.BudgetRaise.by:type_name -> google.type.Money
+	25, // 8: tollgate.control.v1.BudgetRaise.until:type_name -> google.protobuf.Timestamp
+	25, // 9: tollgate.control.v1.BudgetWarning.time:type_name -> google.protobuf.Timestamp
+	24, // 10: tollgate.control.v1.BudgetWarning.spent:type_name -> google.type.Money
+	24, // 11: tollgate.control.v1.BudgetState.limit:type_name -> google.type.Money
+	24, // 12: tollgate.control.v1.BudgetState.spent:type_name -> google.type.Money
+	24, // 13: tollgate.control.v1.BudgetState.held:type_name -> google.type.Money
+	24, // 14: tollgate.control.v1.BudgetState.remaining:type_name -> google.type.Money
+	25, // 15: tollgate.control.v1.BudgetState.period_start:type_name -> google.protobuf.Timestamp
+	25, // 16: tollgate.control.v1.BudgetState.period_end:type_name -> google.protobuf.Timestamp
+	25, // 17: tollgate.control.v1.BudgetState.as_of:type_name -> google.protobuf.Timestamp
+	24, // 18: tollgate.control.v1.BudgetState.overrun:type_name -> google.type.Money
+	4,  // 19: tollgate.control.v1.BudgetState.warnings:type_name -> tollgate.control.v1.BudgetWarning
+	2,  // 20: tollgate.control.v1.CreateBudgetRequest.budget:type_name -> tollgate.control.v1.Budget
+	2,  // 21: tollgate.control.v1.CreateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	2,  // 22: tollgate.control.v1.GetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	2,  // 23: tollgate.control.v1.ListBudgetsResponse.budgets:type_name -> tollgate.control.v1.Budget
+	24, // 24: tollgate.control.v1.UpdateBudgetRequest.amount:type_name -> google.type.Money
+	1,  // 25: tollgate.control.v1.UpdateBudgetRequest.enforcement:type_name -> tollgate.control.v1.Enforcement
+	22, // 26: tollgate.control.v1.UpdateBudgetRequest.overdraft:type_name -> tollgate.control.v1.UpdateBudgetRequest.Overdraft
+	23, // 27: tollgate.control.v1.UpdateBudgetRequest.warn_percents:type_name -> tollgate.control.v1.UpdateBudgetRequest.WarnPercents
+	2,  // 28: tollgate.control.v1.UpdateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	5,  // 29: tollgate.control.v1.GetBudgetStateResponse.state:type_name -> tollgate.control.v1.BudgetState
+	24, // 30: tollgate.control.v1.RaiseBudgetRequest.by:type_name -> google.type.Money
+	25, // 31: tollgate.control.v1.RaiseBudgetRequest.until:type_name -> google.protobuf.Timestamp
+	2,  // 32: tollgate.control.v1.RaiseBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	2,  // 33: tollgate.control.v1.ResetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	24, // 34: tollgate.control.v1.UpdateBudgetRequest.Overdraft.amount:type_name -> google.type.Money
+	6,  // 35: tollgate.control.v1.BudgetService.CreateBudget:input_type -> tollgate.control.v1.CreateBudgetRequest
+	8,  // 36: tollgate.control.v1.BudgetService.GetBudget:input_type -> tollgate.control.v1.GetBudgetRequest
+	10, // 37: tollgate.control.v1.BudgetService.ListBudgets:input_type -> tollgate.control.v1.ListBudgetsRequest
+	12, // 38: tollgate.control.v1.BudgetService.UpdateBudget:input_type -> tollgate.control.v1.UpdateBudgetRequest
+	14, // 39: tollgate.control.v1.BudgetService.DeleteBudget:input_type -> tollgate.control.v1.DeleteBudgetRequest
+	18, // 40: tollgate.control.v1.BudgetService.RaiseBudget:input_type -> tollgate.control.v1.RaiseBudgetRequest
+	20, // 41: tollgate.control.v1.BudgetService.ResetBudget:input_type -> tollgate.control.v1.ResetBudgetRequest
+	16, // 42: tollgate.control.v1.BudgetService.GetBudgetState:input_type -> tollgate.control.v1.GetBudgetStateRequest
+	7,  // 43: tollgate.control.v1.BudgetService.CreateBudget:output_type -> tollgate.control.v1.CreateBudgetResponse
+	9,  // 44: tollgate.control.v1.BudgetService.GetBudget:output_type -> tollgate.control.v1.GetBudgetResponse
+	11, // 45: tollgate.control.v1.BudgetService.ListBudgets:output_type -> tollgate.control.v1.ListBudgetsResponse
+	13, // 46: tollgate.control.v1.BudgetService.UpdateBudget:output_type -> tollgate.control.v1.UpdateBudgetResponse
+	15, // 47: tollgate.control.v1.BudgetService.DeleteBudget:output_type -> tollgate.control.v1.DeleteBudgetResponse
+	19, // 48: tollgate.control.v1.BudgetService.RaiseBudget:output_type -> tollgate.control.v1.RaiseBudgetResponse
+	21, // 49: tollgate.control.v1.BudgetService.ResetBudget:output_type -> tollgate.control.v1.ResetBudgetResponse
+	17, // 50: tollgate.control.v1.BudgetService.GetBudgetState:output_type -> tollgate.control.v1.GetBudgetStateResponse
+	43, // [43:51] is the sub-list for method output_type
+	35, // [35:43] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_budget_proto_init() }
@@ -1144,14 +1893,21 @@ func file_tollgate_control_v1_budget_proto_init() {
 		(*Budget_Key)(nil),
 		(*Budget_Endpoint)(nil),
 		(*Budget_Everything)(nil),
+		(*Budget_Team)(nil),
+		(*Budget_Customer)(nil),
+		(*Budget_Tag)(nil),
+	}
+	file_tollgate_control_v1_budget_proto_msgTypes[16].OneofWrappers = []any{
+		(*RaiseBudgetRequest_Until)(nil),
+		(*RaiseBudgetRequest_UntilReset)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_budget_proto_rawDesc), len(file_tollgate_control_v1_budget_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   14,
+			NumEnums:      2,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

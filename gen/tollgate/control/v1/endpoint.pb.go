@@ -136,6 +136,178 @@ func (ForwardHeaders) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
 }
 
+// Abandoned says what a request is charged that was in flight when its edge died.
+type Abandoned int32
+
+const (
+	// Not set: the server treats it as reserved.
+	Abandoned_ABANDONED_UNSPECIFIED Abandoned = 0
+	// All that was held for it: the only policy under which no budget can be overspent.
+	Abandoned_ABANDONED_RESERVED Abandoned = 1
+	// What it had cost when that was last recorded.
+	Abandoned_ABANDONED_METERED Abandoned = 2
+	// Nothing.
+	Abandoned_ABANDONED_NOTHING Abandoned = 3
+)
+
+// Enum value maps for Abandoned.
+var (
+	Abandoned_name = map[int32]string{
+		0: "ABANDONED_UNSPECIFIED",
+		1: "ABANDONED_RESERVED",
+		2: "ABANDONED_METERED",
+		3: "ABANDONED_NOTHING",
+	}
+	Abandoned_value = map[string]int32{
+		"ABANDONED_UNSPECIFIED": 0,
+		"ABANDONED_RESERVED":    1,
+		"ABANDONED_METERED":     2,
+		"ABANDONED_NOTHING":     3,
+	}
+)
+
+func (x Abandoned) Enum() *Abandoned {
+	p := new(Abandoned)
+	*p = x
+	return p
+}
+
+func (x Abandoned) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Abandoned) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[2].Descriptor()
+}
+
+func (Abandoned) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[2]
+}
+
+func (x Abandoned) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Abandoned.Descriptor instead.
+func (Abandoned) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+}
+
+// Unit is what a rate counts.
+type Price_Unit int32
+
+const (
+	// Not set: invalid.
+	Price_UNIT_UNSPECIFIED Price_Unit = 0
+	// Bytes of the request's body.
+	Price_UNIT_REQUEST_BYTES Price_Unit = 1
+	// Bytes of the response's body, as they are sent.
+	Price_UNIT_RESPONSE_BYTES Price_Unit = 2
+	// Events of a server-sent event stream.
+	Price_UNIT_RESPONSE_EVENTS Price_Unit = 3
+	// The whole number in a response header.
+	Price_UNIT_RESPONSE_HEADER Price_Unit = 4
+)
+
+// Enum value maps for Price_Unit.
+var (
+	Price_Unit_name = map[int32]string{
+		0: "UNIT_UNSPECIFIED",
+		1: "UNIT_REQUEST_BYTES",
+		2: "UNIT_RESPONSE_BYTES",
+		3: "UNIT_RESPONSE_EVENTS",
+		4: "UNIT_RESPONSE_HEADER",
+	}
+	Price_Unit_value = map[string]int32{
+		"UNIT_UNSPECIFIED":     0,
+		"UNIT_REQUEST_BYTES":   1,
+		"UNIT_RESPONSE_BYTES":  2,
+		"UNIT_RESPONSE_EVENTS": 3,
+		"UNIT_RESPONSE_HEADER": 4,
+	}
+)
+
+func (x Price_Unit) Enum() *Price_Unit {
+	p := new(Price_Unit)
+	*p = x
+	return p
+}
+
+func (x Price_Unit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Price_Unit) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[3].Descriptor()
+}
+
+func (Price_Unit) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[3]
+}
+
+func (x Price_Unit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Price_Unit.Descriptor instead.
+func (Price_Unit) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Bound says what happens when the cost reaches what is held.
+type Price_Bound int32
+
+const (
+	// Not set: the server treats it as estimate.
+	Price_BOUND_UNSPECIFIED Price_Bound = 0
+	// The answer is cut off: nothing costs more than what was held, so that no budget is overspent.
+	Price_BOUND_CEILING Price_Bound = 1
+	// The edge holds more, and cuts the answer off where the budgets have no more. A count that
+	// the target tells only with its answer can overspend a budget by what it exceeds the hold.
+	Price_BOUND_ESTIMATE Price_Bound = 2
+)
+
+// Enum value maps for Price_Bound.
+var (
+	Price_Bound_name = map[int32]string{
+		0: "BOUND_UNSPECIFIED",
+		1: "BOUND_CEILING",
+		2: "BOUND_ESTIMATE",
+	}
+	Price_Bound_value = map[string]int32{
+		"BOUND_UNSPECIFIED": 0,
+		"BOUND_CEILING":     1,
+		"BOUND_ESTIMATE":    2,
+	}
+)
+
+func (x Price_Bound) Enum() *Price_Bound {
+	p := new(Price_Bound)
+	*p = x
+	return p
+}
+
+func (x Price_Bound) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Price_Bound) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[4].Descriptor()
+}
+
+func (Price_Bound) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[4]
+}
+
+func (x Price_Bound) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Price_Bound.Descriptor instead.
+func (Price_Bound) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
+}
+
 // Endpoint maps a path and methods to targets.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -173,7 +345,9 @@ type Endpoint struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last written.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What a request is charged that was in flight when its edge died.
+	Abandoned     Abandoned `protobuf:"varint,18,opt,name=abandoned,proto3,enum=tollgate.control.v1.Abandoned" json:"abandoned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +501,13 @@ func (x *Endpoint) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Endpoint) GetAbandoned() Abandoned {
+	if x != nil {
+		return x.Abandoned
+	}
+	return Abandoned_ABANDONED_UNSPECIFIED
+}
+
 // Target is one upstream.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -439,6 +620,7 @@ type Price struct {
 	//
 	//	*Price_Free_
 	//	*Price_Fixed_
+	//	*Price_Usage_
 	Kind          isPrice_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -499,6 +681,15 @@ func (x *Price) GetFixed() *Price_Fixed {
 	return nil
 }
 
+func (x *Price) GetUsage() *Price_Usage {
+	if x != nil {
+		if x, ok := x.Kind.(*Price_Usage_); ok {
+			return x.Usage
+		}
+	}
+	return nil
+}
+
 type isPrice_Kind interface {
 	isPrice_Kind()
 }
@@ -513,9 +704,16 @@ type Price_Fixed_ struct {
 	Fixed *Price_Fixed `protobuf:"bytes,2,opt,name=fixed,proto3,oneof"`
 }
 
+type Price_Usage_ struct {
+	// Costs what it uses.
+	Usage *Price_Usage `protobuf:"bytes,3,opt,name=usage,proto3,oneof"`
+}
+
 func (*Price_Free_) isPrice_Kind() {}
 
 func (*Price_Fixed_) isPrice_Kind() {}
+
+func (*Price_Usage_) isPrice_Kind() {}
 
 // CreateEndpointRequest asks for a new endpoint.
 type CreateEndpointRequest struct {
@@ -1079,11 +1277,159 @@ func (x *Price_Fixed) GetPerRequest() *money.Money {
 	return nil
 }
 
+// Usage makes the cost of what a request uses, rounded up once to a nano-dollar. It is charged when
+// the target answered 2xx.
+type Price_Usage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// US dollars for each answered request.
+	PerRequest *money.Money `protobuf:"bytes,1,opt,name=per_request,json=perRequest,proto3" json:"per_request,omitempty"`
+	// What else counts.
+	Rates []*Price_Rate `protobuf:"bytes,2,rep,name=rates,proto3" json:"rates,omitempty"`
+	// US dollars held before the request is sent, beside per_request and the bytes of its body.
+	Hold *money.Money `protobuf:"bytes,3,opt,name=hold,proto3" json:"hold,omitempty"`
+	// What happens when the cost reaches what is held.
+	Bound Price_Bound `protobuf:"varint,4,opt,name=bound,proto3,enum=tollgate.control.v1.Price_Bound" json:"bound,omitempty"`
+	// US dollars charged in place of a rate whose count the target did not tell. Such requests are
+	// marked as unpriced and can be priced later.
+	Fallback      *money.Money `protobuf:"bytes,5,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price_Usage) Reset() {
+	*x = Price_Usage{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price_Usage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price_Usage) ProtoMessage() {}
+
+func (x *Price_Usage) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price_Usage.ProtoReflect.Descriptor instead.
+func (*Price_Usage) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 2}
+}
+
+func (x *Price_Usage) GetPerRequest() *money.Money {
+	if x != nil {
+		return x.PerRequest
+	}
+	return nil
+}
+
+func (x *Price_Usage) GetRates() []*Price_Rate {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *Price_Usage) GetHold() *money.Money {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+func (x *Price_Usage) GetBound() Price_Bound {
+	if x != nil {
+		return x.Bound
+	}
+	return Price_BOUND_UNSPECIFIED
+}
+
+func (x *Price_Usage) GetFallback() *money.Money {
+	if x != nil {
+		return x.Fallback
+	}
+	return nil
+}
+
+// Rate is the price of one kind of unit.
+type Price_Rate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is counted.
+	Unit Price_Unit `protobuf:"varint,1,opt,name=unit,proto3,enum=tollgate.control.v1.Price_Unit" json:"unit,omitempty"`
+	// Response header that holds the count, for UNIT_RESPONSE_HEADER.
+	Header string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
+	// US dollars for a million units; not negative.
+	PerMillion    *money.Money `protobuf:"bytes,3,opt,name=per_million,json=perMillion,proto3" json:"per_million,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price_Rate) Reset() {
+	*x = Price_Rate{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price_Rate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price_Rate) ProtoMessage() {}
+
+func (x *Price_Rate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price_Rate.ProtoReflect.Descriptor instead.
+func (*Price_Rate) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 3}
+}
+
+func (x *Price_Rate) GetUnit() Price_Unit {
+	if x != nil {
+		return x.Unit
+	}
+	return Price_UNIT_UNSPECIFIED
+}
+
+func (x *Price_Rate) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *Price_Rate) GetPerMillion() *money.Money {
+	if x != nil {
+		return x.PerMillion
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xac\a\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xf4\a\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
@@ -1108,20 +1454,46 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"&\n" +
+	"updateTime\x12F\n" +
+	"\tabandoned\x18\x12 \x01(\x0e2\x1e.tollgate.control.v1.AbandonedB\b\xbaH\x05\x82\x01\x02\x10\x01R\tabandoned\"&\n" +
 	"\x06Target\x12\x1c\n" +
 	"\x03url\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\"h\n" +
 	"\x06Header\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$R\x04name\x12\x1e\n" +
-	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\"\xd5\x01\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\"\xc6\a\n" +
 	"\x05Price\x125\n" +
 	"\x04free\x18\x01 \x01(\v2\x1f.tollgate.control.v1.Price.FreeH\x00R\x04free\x128\n" +
-	"\x05fixed\x18\x02 \x01(\v2 .tollgate.control.v1.Price.FixedH\x00R\x05fixed\x1a\x06\n" +
+	"\x05fixed\x18\x02 \x01(\v2 .tollgate.control.v1.Price.FixedH\x00R\x05fixed\x128\n" +
+	"\x05usage\x18\x03 \x01(\v2 .tollgate.control.v1.Price.UsageH\x00R\x05usage\x1a\x06\n" +
 	"\x04Free\x1aD\n" +
 	"\x05Fixed\x12;\n" +
 	"\vper_request\x18\x01 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"perRequestB\r\n" +
+	"perRequest\x1a\xa1\x02\n" +
+	"\x05Usage\x123\n" +
+	"\vper_request\x18\x01 \x01(\v2\x12.google.type.MoneyR\n" +
+	"perRequest\x12A\n" +
+	"\x05rates\x18\x02 \x03(\v2\x1f.tollgate.control.v1.Price.RateB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05rates\x12.\n" +
+	"\x04hold\x18\x03 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04hold\x12@\n" +
+	"\x05bound\x18\x04 \x01(\x0e2 .tollgate.control.v1.Price.BoundB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05bound\x12.\n" +
+	"\bfallback\x18\x05 \x01(\v2\x12.google.type.MoneyR\bfallback\x1a\xc5\x01\n" +
+	"\x04Rate\x12?\n" +
+	"\x04unit\x18\x01 \x01(\x0e2\x1f.tollgate.control.v1.Price.UnitB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04unit\x12?\n" +
+	"\x06header\x18\x02 \x01(\tB'\xbaH$r\"\x18\x80\x012\x1d^[A-Za-z0-9!#$%&'*+.^_`|~-]*$R\x06header\x12;\n" +
+	"\vper_million\x18\x03 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"perMillion\"\x81\x01\n" +
+	"\x04Unit\x12\x14\n" +
+	"\x10UNIT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12UNIT_REQUEST_BYTES\x10\x01\x12\x17\n" +
+	"\x13UNIT_RESPONSE_BYTES\x10\x02\x12\x18\n" +
+	"\x14UNIT_RESPONSE_EVENTS\x10\x03\x12\x18\n" +
+	"\x14UNIT_RESPONSE_HEADER\x10\x04\"E\n" +
+	"\x05Bound\x12\x15\n" +
+	"\x11BOUND_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rBOUND_CEILING\x10\x01\x12\x12\n" +
+	"\x0eBOUND_ESTIMATE\x10\x02B\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"Z\n" +
 	"\x15CreateEndpointRequest\x12A\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01R\bendpoint\"S\n" +
@@ -1154,7 +1526,12 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x1bFORWARD_HEADERS_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19FORWARD_HEADERS_SAFE_LIST\x10\x01\x12\x17\n" +
 	"\x13FORWARD_HEADERS_ALL\x10\x02\x12\x18\n" +
-	"\x14FORWARD_HEADERS_NONE\x10\x032\xa6\x04\n" +
+	"\x14FORWARD_HEADERS_NONE\x10\x03*l\n" +
+	"\tAbandoned\x12\x19\n" +
+	"\x15ABANDONED_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12ABANDONED_RESERVED\x10\x01\x12\x15\n" +
+	"\x11ABANDONED_METERED\x10\x02\x12\x15\n" +
+	"\x11ABANDONED_NOTHING\x10\x032\xa6\x04\n" +
 	"\x0fEndpointService\x12i\n" +
 	"\x0eCreateEndpoint\x12*.tollgate.control.v1.CreateEndpointRequest\x1a+.tollgate.control.v1.CreateEndpointResponse\x12e\n" +
 	"\vGetEndpoint\x12'.tollgate.control.v1.GetEndpointRequest\x1a(.tollgate.control.v1.GetEndpointResponse\"\x03\x90\x02\x01\x12k\n" +
@@ -1175,64 +1552,78 @@ func file_tollgate_control_v1_endpoint_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_endpoint_proto_rawDescData
 }
 
-var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(MatchKind)(0),                 // 0: tollgate.control.v1.MatchKind
 	(ForwardHeaders)(0),            // 1: tollgate.control.v1.ForwardHeaders
-	(*Endpoint)(nil),               // 2: tollgate.control.v1.Endpoint
-	(*Target)(nil),                 // 3: tollgate.control.v1.Target
-	(*Header)(nil),                 // 4: tollgate.control.v1.Header
-	(*Price)(nil),                  // 5: tollgate.control.v1.Price
-	(*CreateEndpointRequest)(nil),  // 6: tollgate.control.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil), // 7: tollgate.control.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),     // 8: tollgate.control.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),    // 9: tollgate.control.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),   // 10: tollgate.control.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),  // 11: tollgate.control.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),  // 12: tollgate.control.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil), // 13: tollgate.control.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),  // 14: tollgate.control.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil), // 15: tollgate.control.v1.DeleteEndpointResponse
-	(*Price_Free)(nil),             // 16: tollgate.control.v1.Price.Free
-	(*Price_Fixed)(nil),            // 17: tollgate.control.v1.Price.Fixed
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
-	(*money.Money)(nil),            // 20: google.type.Money
+	(Abandoned)(0),                 // 2: tollgate.control.v1.Abandoned
+	(Price_Unit)(0),                // 3: tollgate.control.v1.Price.Unit
+	(Price_Bound)(0),               // 4: tollgate.control.v1.Price.Bound
+	(*Endpoint)(nil),               // 5: tollgate.control.v1.Endpoint
+	(*Target)(nil),                 // 6: tollgate.control.v1.Target
+	(*Header)(nil),                 // 7: tollgate.control.v1.Header
+	(*Price)(nil),                  // 8: tollgate.control.v1.Price
+	(*CreateEndpointRequest)(nil),  // 9: tollgate.control.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil), // 10: tollgate.control.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),     // 11: tollgate.control.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),    // 12: tollgate.control.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),   // 13: tollgate.control.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),  // 14: tollgate.control.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),  // 15: tollgate.control.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil), // 16: tollgate.control.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),  // 17: tollgate.control.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil), // 18: tollgate.control.v1.DeleteEndpointResponse
+	(*Price_Free)(nil),             // 19: tollgate.control.v1.Price.Free
+	(*Price_Fixed)(nil),            // 20: tollgate.control.v1.Price.Fixed
+	(*Price_Usage)(nil),            // 21: tollgate.control.v1.Price.Usage
+	(*Price_Rate)(nil),             // 22: tollgate.control.v1.Price.Rate
+	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
+	(*money.Money)(nil),            // 25: google.type.Money
 }
 var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Endpoint.match:type_name -> tollgate.control.v1.MatchKind
-	3,  // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
-	4,  // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
+	6,  // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
+	7,  // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
 	1,  // 3: tollgate.control.v1.Endpoint.forward_headers:type_name -> tollgate.control.v1.ForwardHeaders
-	5,  // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
-	18, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
-	19, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	19, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	16, // 8: tollgate.control.v1.Price.free:type_name -> tollgate.control.v1.Price.Free
-	17, // 9: tollgate.control.v1.Price.fixed:type_name -> tollgate.control.v1.Price.Fixed
-	2,  // 10: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	2,  // 11: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	2,  // 12: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	2,  // 13: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
-	2,  // 14: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	2,  // 15: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	20, // 16: tollgate.control.v1.Price.Fixed.per_request:type_name -> google.type.Money
-	6,  // 17: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
-	8,  // 18: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
-	10, // 19: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
-	12, // 20: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
-	14, // 21: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
-	7,  // 22: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
-	9,  // 23: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
-	11, // 24: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
-	13, // 25: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
-	15, // 26: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
-	22, // [22:27] is the sub-list for method output_type
-	17, // [17:22] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	8,  // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
+	23, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
+	24, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	24, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
+	19, // 9: tollgate.control.v1.Price.free:type_name -> tollgate.control.v1.Price.Free
+	20, // 10: tollgate.control.v1.Price.fixed:type_name -> tollgate.control.v1.Price.Fixed
+	21, // 11: tollgate.control.v1.Price.usage:type_name -> tollgate.control.v1.Price.Usage
+	5,  // 12: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	5,  // 13: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	5,  // 14: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	5,  // 15: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
+	5,  // 16: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	5,  // 17: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	25, // 18: tollgate.control.v1.Price.Fixed.per_request:type_name -> google.type.Money
+	25, // 19: tollgate.control.v1.Price.Usage.per_request:type_name -> google.type.Money
+	22, // 20: tollgate.control.v1.Price.Usage.rates:type_name -> tollgate.control.v1.Price.Rate
+	25, // 21: tollgate.control.v1.Price.Usage.hold:type_name -> google.type.Money
+	4,  // 22: tollgate.control.v1.Price.Usage.bound:type_name -> tollgate.control.v1.Price.Bound
+	25, // 23: tollgate.control.v1.Price.Usage.fallback:type_name -> google.type.Money
+	3,  // 24: tollgate.control.v1.Price.Rate.unit:type_name -> tollgate.control.v1.Price.Unit
+	25, // 25: tollgate.control.v1.Price.Rate.per_million:type_name -> google.type.Money
+	9,  // 26: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
+	11, // 27: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
+	13, // 28: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
+	15, // 29: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
+	17, // 30: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
+	10, // 31: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
+	12, // 32: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
+	14, // 33: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
+	16, // 34: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
+	18, // 35: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
+	31, // [31:36] is the sub-list for method output_type
+	26, // [26:31] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_endpoint_proto_init() }
@@ -1243,14 +1634,15 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 	file_tollgate_control_v1_endpoint_proto_msgTypes[3].OneofWrappers = []any{
 		(*Price_Free_)(nil),
 		(*Price_Fixed_)(nil),
+		(*Price_Usage_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_endpoint_proto_rawDesc), len(file_tollgate_control_v1_endpoint_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   16,
+			NumEnums:      5,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

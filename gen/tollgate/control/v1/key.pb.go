@@ -44,7 +44,14 @@ type Key struct {
 	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Whether endpoints limits it; without it the key may call every endpoint. A restricted key whose
 	// endpoints were all deleted may call none.
-	Restricted    bool `protobuf:"varint,9,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	Restricted bool `protobuf:"varint,9,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	// Name of the team that its requests are charged to; empty for none.
+	Team string `protobuf:"bytes,10,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer that its requests are charged to. Empty lets each request name one in the header
+	// x-tollgate-customer.
+	Customer string `protobuf:"bytes,11,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tags of its requests, beside those that a request names in the header x-tollgate-tags.
+	Tags          []string `protobuf:"bytes,12,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +149,27 @@ func (x *Key) GetRestricted() bool {
 	return false
 }
 
+func (x *Key) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Key) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *Key) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // CreateKeyRequest asks for a new key.
 type CreateKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -153,7 +181,13 @@ type CreateKeyRequest struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// SHA-256 of an existing secret, to take over a key that callers already hold. No secret is
 	// returned then.
-	SecretSha256  []byte `protobuf:"bytes,4,opt,name=secret_sha256,json=secretSha256,proto3" json:"secret_sha256,omitempty"`
+	SecretSha256 []byte `protobuf:"bytes,4,opt,name=secret_sha256,json=secretSha256,proto3" json:"secret_sha256,omitempty"`
+	// Name or id of the team that its requests are charged to; empty for none.
+	Team string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer that its requests are charged to; empty lets each request name one.
+	Customer string `protobuf:"bytes,6,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tags of its requests.
+	Tags          []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +246,27 @@ func (x *CreateKeyRequest) GetExpireTime() *timestamppb.Timestamp {
 func (x *CreateKeyRequest) GetSecretSha256() []byte {
 	if x != nil {
 		return x.SecretSha256
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *CreateKeyRequest) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *CreateKeyRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
 	}
 	return nil
 }
@@ -565,11 +620,130 @@ func (x *RevokeKeyResponse) GetKey() *Key {
 	return nil
 }
 
+// UpdateKeyRequest names a key and what it is charged to.
+type UpdateKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Name or id of the team; empty for none.
+	Team string `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer; empty lets each request name one.
+	Customer string `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tags.
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateKeyRequest) Reset() {
+	*x = UpdateKeyRequest{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateKeyRequest) ProtoMessage() {}
+
+func (x *UpdateKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateKeyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateKeyRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *UpdateKeyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *UpdateKeyRequest) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *UpdateKeyRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+// UpdateKeyResponse answers with what was stored.
+type UpdateKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored key.
+	Key           *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateKeyResponse) Reset() {
+	*x = UpdateKeyResponse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateKeyResponse) ProtoMessage() {}
+
+func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateKeyResponse.ProtoReflect.Descriptor instead.
+func (*UpdateKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateKeyResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_key_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x02\n" +
+	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x03\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -584,14 +758,21 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\brevision\x18\b \x01(\x03R\brevision\x12\x1e\n" +
 	"\n" +
 	"restricted\x18\t \x01(\bR\n" +
-	"restricted\"\xee\x01\n" +
+	"restricted\x12\x12\n" +
+	"\x04team\x18\n" +
+	" \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\v \x01(\tR\bcustomer\x12\x12\n" +
+	"\x04tags\x18\f \x03(\tR\x04tags\"\xb4\x03\n" +
 	"\x10CreateKeyRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tendpoints\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12/\n" +
 	"\rsecret_sha256\x18\x04 \x01(\fB\n" +
-	"\xbaH\a\xd8\x01\x01z\x02h R\fsecretSha256\"W\n" +
+	"\xbaH\a\xd8\x01\x01z\x02h R\fsecretSha256\x12\x12\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\x12X\n" +
+	"\bcustomer\x18\x06 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
+	"\x04tags\x18\a \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\"W\n" +
 	"\x11CreateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"*\n" +
@@ -609,12 +790,20 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\x10RevokeKeyRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"?\n" +
 	"\x11RevokeKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key2\xfa\x02\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xf3\x01\n" +
+	"\x10UpdateKeyRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12X\n" +
+	"\bcustomer\x18\x03 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
+	"\x04tags\x18\x04 \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\"?\n" +
+	"\x11UpdateKeyResponse\x12*\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key2\xd6\x03\n" +
 	"\n" +
 	"KeyService\x12Z\n" +
 	"\tCreateKey\x12%.tollgate.control.v1.CreateKeyRequest\x1a&.tollgate.control.v1.CreateKeyResponse\x12V\n" +
 	"\x06GetKey\x12\".tollgate.control.v1.GetKeyRequest\x1a#.tollgate.control.v1.GetKeyResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\bListKeys\x12$.tollgate.control.v1.ListKeysRequest\x1a%.tollgate.control.v1.ListKeysResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\tUpdateKey\x12%.tollgate.control.v1.UpdateKeyRequest\x1a&.tollgate.control.v1.UpdateKeyResponse\x12Z\n" +
 	"\tRevokeKey\x12%.tollgate.control.v1.RevokeKeyRequest\x1a&.tollgate.control.v1.RevokeKeyResponseB\xbd\x01\n" +
 	"\x17com.tollgate.control.v1B\bKeyProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -630,7 +819,7 @@ func file_tollgate_control_v1_key_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_key_proto_rawDescData
 }
 
-var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tollgate_control_v1_key_proto_goTypes = []any{
 	(*Key)(nil),                   // 0: tollgate.control.v1.Key
 	(*CreateKeyRequest)(nil),      // 1: tollgate.control.v1.CreateKeyRequest
@@ -641,30 +830,35 @@ var file_tollgate_control_v1_key_proto_goTypes = []any{
 	(*ListKeysResponse)(nil),      // 6: tollgate.control.v1.ListKeysResponse
 	(*RevokeKeyRequest)(nil),      // 7: tollgate.control.v1.RevokeKeyRequest
 	(*RevokeKeyResponse)(nil),     // 8: tollgate.control.v1.RevokeKeyResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*UpdateKeyRequest)(nil),      // 9: tollgate.control.v1.UpdateKeyRequest
+	(*UpdateKeyResponse)(nil),     // 10: tollgate.control.v1.UpdateKeyResponse
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_key_proto_depIdxs = []int32{
-	9,  // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	9,  // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
+	11, // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: tollgate.control.v1.CreateKeyResponse.key:type_name -> tollgate.control.v1.Key
 	0,  // 5: tollgate.control.v1.GetKeyResponse.key:type_name -> tollgate.control.v1.Key
 	0,  // 6: tollgate.control.v1.ListKeysResponse.keys:type_name -> tollgate.control.v1.Key
 	0,  // 7: tollgate.control.v1.RevokeKeyResponse.key:type_name -> tollgate.control.v1.Key
-	1,  // 8: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
-	3,  // 9: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
-	5,  // 10: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
-	7,  // 11: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
-	2,  // 12: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
-	4,  // 13: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
-	6,  // 14: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
-	8,  // 15: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	0,  // 8: tollgate.control.v1.UpdateKeyResponse.key:type_name -> tollgate.control.v1.Key
+	1,  // 9: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
+	3,  // 10: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
+	5,  // 11: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
+	9,  // 12: tollgate.control.v1.KeyService.UpdateKey:input_type -> tollgate.control.v1.UpdateKeyRequest
+	7,  // 13: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
+	2,  // 14: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
+	4,  // 15: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
+	6,  // 16: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
+	10, // 17: tollgate.control.v1.KeyService.UpdateKey:output_type -> tollgate.control.v1.UpdateKeyResponse
+	8,  // 18: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_key_proto_init() }
@@ -678,7 +872,7 @@ func file_tollgate_control_v1_key_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_key_proto_rawDesc), len(file_tollgate_control_v1_key_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

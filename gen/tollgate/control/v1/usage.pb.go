@@ -36,6 +36,18 @@ const (
 	UsageDimension_USAGE_DIMENSION_ENDPOINT UsageDimension = 2
 	// By UTC day.
 	UsageDimension_USAGE_DIMENSION_DAY UsageDimension = 3
+	// By team.
+	UsageDimension_USAGE_DIMENSION_TEAM UsageDimension = 4
+	// By customer.
+	UsageDimension_USAGE_DIMENSION_CUSTOMER UsageDimension = 5
+	// By tag. A request counts in the row of each of its tags, and in none without any.
+	UsageDimension_USAGE_DIMENSION_TAG UsageDimension = 6
+	// By model.
+	UsageDimension_USAGE_DIMENSION_MODEL UsageDimension = 7
+	// By the status that the target answered.
+	UsageDimension_USAGE_DIMENSION_STATUS UsageDimension = 8
+	// By UTC hour.
+	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
 )
 
 // Enum value maps for UsageDimension.
@@ -45,12 +57,24 @@ var (
 		1: "USAGE_DIMENSION_KEY",
 		2: "USAGE_DIMENSION_ENDPOINT",
 		3: "USAGE_DIMENSION_DAY",
+		4: "USAGE_DIMENSION_TEAM",
+		5: "USAGE_DIMENSION_CUSTOMER",
+		6: "USAGE_DIMENSION_TAG",
+		7: "USAGE_DIMENSION_MODEL",
+		8: "USAGE_DIMENSION_STATUS",
+		9: "USAGE_DIMENSION_HOUR",
 	}
 	UsageDimension_value = map[string]int32{
 		"USAGE_DIMENSION_UNSPECIFIED": 0,
 		"USAGE_DIMENSION_KEY":         1,
 		"USAGE_DIMENSION_ENDPOINT":    2,
 		"USAGE_DIMENSION_DAY":         3,
+		"USAGE_DIMENSION_TEAM":        4,
+		"USAGE_DIMENSION_CUSTOMER":    5,
+		"USAGE_DIMENSION_TAG":         6,
+		"USAGE_DIMENSION_MODEL":       7,
+		"USAGE_DIMENSION_STATUS":      8,
+		"USAGE_DIMENSION_HOUR":        9,
 	}
 )
 
@@ -81,6 +105,59 @@ func (UsageDimension) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{0}
 }
 
+// ExportFormat is the form of an exported file.
+type ExportFormat int32
+
+const (
+	// Not set: invalid.
+	ExportFormat_EXPORT_FORMAT_UNSPECIFIED ExportFormat = 0
+	// Comma-separated values with a line of names, as in RFC 4180.
+	ExportFormat_EXPORT_FORMAT_CSV ExportFormat = 1
+	// One JSON object a line.
+	ExportFormat_EXPORT_FORMAT_NDJSON ExportFormat = 2
+)
+
+// Enum value maps for ExportFormat.
+var (
+	ExportFormat_name = map[int32]string{
+		0: "EXPORT_FORMAT_UNSPECIFIED",
+		1: "EXPORT_FORMAT_CSV",
+		2: "EXPORT_FORMAT_NDJSON",
+	}
+	ExportFormat_value = map[string]int32{
+		"EXPORT_FORMAT_UNSPECIFIED": 0,
+		"EXPORT_FORMAT_CSV":         1,
+		"EXPORT_FORMAT_NDJSON":      2,
+	}
+)
+
+func (x ExportFormat) Enum() *ExportFormat {
+	p := new(ExportFormat)
+	*p = x
+	return p
+}
+
+func (x ExportFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_usage_proto_enumTypes[1].Descriptor()
+}
+
+func (ExportFormat) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_usage_proto_enumTypes[1]
+}
+
+func (x ExportFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportFormat.Descriptor instead.
+func (ExportFormat) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{1}
+}
+
 // QueryUsageRequest selects days and groups.
 type QueryUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -93,7 +170,15 @@ type QueryUsageRequest struct {
 	// Only this key, by id or name; empty means all.
 	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
 	// Only this endpoint, by id or name; empty means all.
-	Endpoint      string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Endpoint string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Only this team; empty means all.
+	Team string `protobuf:"bytes,6,opt,name=team,proto3" json:"team,omitempty"`
+	// Only this customer; empty means all.
+	Customer string `protobuf:"bytes,7,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Only this tag; empty means all.
+	Tag string `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Only this model; empty means all.
+	Model         string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +248,34 @@ func (x *QueryUsageRequest) GetEndpoint() string {
 	return ""
 }
 
+func (x *QueryUsageRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 // UsageRow is one group.
 type UsageRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -183,7 +296,23 @@ type UsageRow struct {
 	// Of these, those charged at their reserved amount because an edge died under them.
 	Abandoned int64 `protobuf:"varint,8,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
 	// What they cost.
-	Cost          *money.Money `protobuf:"bytes,9,opt,name=cost,proto3" json:"cost,omitempty"`
+	Cost *money.Money `protobuf:"bytes,9,opt,name=cost,proto3" json:"cost,omitempty"`
+	// Team; empty unless grouped by team.
+	Team string `protobuf:"bytes,10,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer; empty unless grouped by customer.
+	Customer string `protobuf:"bytes,11,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tag; empty unless grouped by tag.
+	Tag string `protobuf:"bytes,12,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Model; empty unless grouped by model.
+	Model string `protobuf:"bytes,13,opt,name=model,proto3" json:"model,omitempty"`
+	// Status that targets answered, 0 where they did not; 0 unless grouped by status.
+	Status uint32 `protobuf:"varint,14,opt,name=status,proto3" json:"status,omitempty"`
+	// UTC hour, "2026-11-01T13"; empty unless grouped by hour.
+	Hour string `protobuf:"bytes,15,opt,name=hour,proto3" json:"hour,omitempty"`
+	// Units that they used.
+	Units int64 `protobuf:"varint,16,opt,name=units,proto3" json:"units,omitempty"`
+	// Of the requests, those that were charged a fallback and not priced since.
+	Unpriced      int64 `protobuf:"varint,17,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +410,62 @@ func (x *UsageRow) GetCost() *money.Money {
 	return nil
 }
 
+func (x *UsageRow) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *UsageRow) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *UsageRow) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *UsageRow) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *UsageRow) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *UsageRow) GetHour() string {
+	if x != nil {
+		return x.Hour
+	}
+	return ""
+}
+
+func (x *UsageRow) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *UsageRow) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
 // QueryUsageResponse holds the groups and their sum.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -345,17 +530,832 @@ func (x *QueryUsageResponse) GetAsOf() *timestamppb.Timestamp {
 	return nil
 }
 
+// RequestRecord is one settled attempt, or a correction of one. Records are never changed: what turns
+// out to be wrong is corrected by another record.
+type RequestRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Place in the books; larger is later, within a partition of the ledger.
+	Position string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Id of the request, "req_…".
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Number of the attempt within the request, from 1.
+	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// When it ended.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// How long it took from its admission, in microseconds.
+	DurationUs int64 `protobuf:"varint,5,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
+	// Id of the key.
+	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Name of the key; empty if it is not known any more.
+	KeyName string `protobuf:"bytes,7,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
+	// Id of the endpoint.
+	EndpointId string `protobuf:"bytes,8,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// Name of the endpoint; empty if it is not known any more.
+	EndpointName string `protobuf:"bytes,9,opt,name=endpoint_name,json=endpointName,proto3" json:"endpoint_name,omitempty"`
+	// Team it is charged to; empty for none.
+	Team string `protobuf:"bytes,10,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer it is charged to; empty for none.
+	Customer string `protobuf:"bytes,11,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Its tags, sorted.
+	Tags []string `protobuf:"bytes,12,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Model that served it; empty if unknown.
+	Model string `protobuf:"bytes,13,opt,name=model,proto3" json:"model,omitempty"`
+	// Status that the target answered; 0 if it did not.
+	Status uint32 `protobuf:"varint,14,opt,name=status,proto3" json:"status,omitempty"`
+	// How it ended: ok, target_error, unreachable, caller_gone, interrupted, abandoned, refused, cut.
+	Outcome string `protobuf:"bytes,15,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// What it cost; of a correction, the difference.
+	Cost *money.Money `protobuf:"bytes,16,opt,name=cost,proto3" json:"cost,omitempty"`
+	// What was held for it when it ended.
+	Reserved *money.Money `protobuf:"bytes,17,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Units that it used.
+	Units int64 `protobuf:"varint,18,opt,name=units,proto3" json:"units,omitempty"`
+	// Revision at which its price was last changed before it was admitted.
+	PriceVersion int64 `protobuf:"varint,19,opt,name=price_version,json=priceVersion,proto3" json:"price_version,omitempty"`
+	// Whether a fallback was charged because the target did not tell what its price counts.
+	Unpriced bool `protobuf:"varint,20,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Of a correction, the position of the record that it corrects.
+	Corrects string `protobuf:"bytes,21,opt,name=corrects,proto3" json:"corrects,omitempty"`
+	// Edge that served it.
+	Edge string `protobuf:"bytes,22,opt,name=edge,proto3" json:"edge,omitempty"`
+	// What each budget was charged.
+	Draws         []*RequestDraw `protobuf:"bytes,23,rep,name=draws,proto3" json:"draws,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestRecord) Reset() {
+	*x = RequestRecord{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestRecord) ProtoMessage() {}
+
+func (x *RequestRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
+func (*RequestRecord) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RequestRecord) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *RequestRecord) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetDurationUs() int64 {
+	if x != nil {
+		return x.DurationUs
+	}
+	return 0
+}
+
+func (x *RequestRecord) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetKeyName() string {
+	if x != nil {
+		return x.KeyName
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetEndpointName() string {
+	if x != nil {
+		return x.EndpointName
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *RequestRecord) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetCost() *money.Money {
+	if x != nil {
+		return x.Cost
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetReserved() *money.Money {
+	if x != nil {
+		return x.Reserved
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *RequestRecord) GetPriceVersion() int64 {
+	if x != nil {
+		return x.PriceVersion
+	}
+	return 0
+}
+
+func (x *RequestRecord) GetUnpriced() bool {
+	if x != nil {
+		return x.Unpriced
+	}
+	return false
+}
+
+func (x *RequestRecord) GetCorrects() string {
+	if x != nil {
+		return x.Corrects
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetDraws() []*RequestDraw {
+	if x != nil {
+		return x.Draws
+	}
+	return nil
+}
+
+// RequestDraw is what one budget was charged.
+type RequestDraw struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the budget's account.
+	AccountId int64 `protobuf:"varint,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Generation of its window.
+	Gen uint32 `protobuf:"varint,2,opt,name=gen,proto3" json:"gen,omitempty"`
+	// Start of its window; not set for a total.
+	Start *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start,proto3" json:"start,omitempty"`
+	// What it was charged.
+	Cost          *money.Money `protobuf:"bytes,4,opt,name=cost,proto3" json:"cost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestDraw) Reset() {
+	*x = RequestDraw{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestDraw) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestDraw) ProtoMessage() {}
+
+func (x *RequestDraw) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestDraw.ProtoReflect.Descriptor instead.
+func (*RequestDraw) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RequestDraw) GetAccountId() int64 {
+	if x != nil {
+		return x.AccountId
+	}
+	return 0
+}
+
+func (x *RequestDraw) GetGen() uint32 {
+	if x != nil {
+		return x.Gen
+	}
+	return 0
+}
+
+func (x *RequestDraw) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *RequestDraw) GetCost() *money.Money {
+	if x != nil {
+		return x.Cost
+	}
+	return nil
+}
+
+// RequestFilter selects records. Every field that is set has to match.
+type RequestFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended at this time or later; not set means 24 hours ago.
+	FromTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
+	// Ended before this time; not set means now.
+	ToTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
+	// Key, by id or name.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// Endpoint, by id or name.
+	Endpoint string `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Team.
+	Team string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer.
+	Customer string `protobuf:"bytes,6,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tag.
+	Tag string `protobuf:"bytes,7,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Model.
+	Model string `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
+	// Id of the request.
+	RequestId string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Status that the target answered.
+	Status *uint32 `protobuf:"varint,10,opt,name=status,proto3,oneof" json:"status,omitempty"`
+	// How it ended, as in RequestRecord.
+	Outcome string `protobuf:"bytes,11,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Only those that are unpriced and have not been priced since.
+	Unpriced      bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestFilter) Reset() {
+	*x = RequestFilter{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestFilter) ProtoMessage() {}
+
+func (x *RequestFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestFilter.ProtoReflect.Descriptor instead.
+func (*RequestFilter) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RequestFilter) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetStatus() uint32 {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return 0
+}
+
+func (x *RequestFilter) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetUnpriced() bool {
+	if x != nil {
+		return x.Unpriced
+	}
+	return false
+}
+
+// ListRequestsRequest asks for a page.
+type ListRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// At most this many; 0 means 100, more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsRequest) Reset() {
+	*x = ListRequestsRequest{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsRequest) ProtoMessage() {}
+
+func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRequestsRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListRequestsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRequestsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListRequestsResponse is one page.
+type ListRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Records, newest first.
+	Requests []*RequestRecord `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsResponse) Reset() {
+	*x = ListRequestsResponse{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsResponse) ProtoMessage() {}
+
+func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListRequestsResponse) GetRequests() []*RequestRecord {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *ListRequestsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ExportRequestsRequest asks for a file of records.
+type ExportRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Form of the file.
+	Format        ExportFormat `protobuf:"varint,2,opt,name=format,proto3,enum=tollgate.control.v1.ExportFormat" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportRequestsRequest) Reset() {
+	*x = ExportRequestsRequest{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportRequestsRequest) ProtoMessage() {}
+
+func (x *ExportRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ExportRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExportRequestsRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ExportRequestsRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
+// ExportRequestsResponse is a piece of the file: whole lines.
+type ExportRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What comes next of the file.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportRequestsResponse) Reset() {
+	*x = ExportRequestsResponse{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportRequestsResponse) ProtoMessage() {}
+
+func (x *ExportRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ExportRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportRequestsResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// RepriceRequestsRequest selects unpriced records and says what they cost.
+type RepriceRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records; only unpriced ones are taken.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// US dollars for each of them; not negative.
+	PerRequest *money.Money `protobuf:"bytes,2,opt,name=per_request,json=perRequest,proto3" json:"per_request,omitempty"`
+	// US dollars for a million units, added to per_request; not negative.
+	PerMillionUnits *money.Money `protobuf:"bytes,3,opt,name=per_million_units,json=perMillionUnits,proto3" json:"per_million_units,omitempty"`
+	// Whether to say only what would be done.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepriceRequestsRequest) Reset() {
+	*x = RepriceRequestsRequest{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceRequestsRequest) ProtoMessage() {}
+
+func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceRequestsRequest.ProtoReflect.Descriptor instead.
+func (*RepriceRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RepriceRequestsRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *RepriceRequestsRequest) GetPerRequest() *money.Money {
+	if x != nil {
+		return x.PerRequest
+	}
+	return nil
+}
+
+func (x *RepriceRequestsRequest) GetPerMillionUnits() *money.Money {
+	if x != nil {
+		return x.PerMillionUnits
+	}
+	return nil
+}
+
+func (x *RepriceRequestsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// RepriceRequestsResponse says what was done.
+type RepriceRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many records were corrected.
+	Corrected int64 `protobuf:"varint,1,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// By how much they cost more now; negative if they cost less.
+	Difference    *money.Money `protobuf:"bytes,2,opt,name=difference,proto3" json:"difference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepriceRequestsResponse) Reset() {
+	*x = RepriceRequestsResponse{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceRequestsResponse) ProtoMessage() {}
+
+func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
+func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RepriceRequestsResponse) GetCorrected() int64 {
+	if x != nil {
+		return x.Corrected
+	}
+	return 0
+}
+
+func (x *RepriceRequestsResponse) GetDifference() *money.Money {
+	if x != nil {
+		return x.Difference
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/control/v1/usage.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x98\x02\n" +
+	"\x1ftollgate/control/v1/usage.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xf0\x02\n" +
 	"\x11QueryUsageRequest\x12A\n" +
 	"\bfrom_day\x18\x01 \x01(\tB&\xbaH#r!2\x1f^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$R\afromDay\x12=\n" +
 	"\x06to_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$R\x05toDay\x12S\n" +
-	"\bgroup_by\x18\x03 \x03(\x0e2#.tollgate.control.v1.UsageDimensionB\x13\xbaH\x10\x92\x01\r\x10\x03\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\agroupBy\x12\x10\n" +
+	"\bgroup_by\x18\x03 \x03(\x0e2#.tollgate.control.v1.UsageDimensionB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\agroupBy\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\tR\x03key\x12\x1a\n" +
-	"\bendpoint\x18\x05 \x01(\tR\bendpoint\"\x8e\x02\n" +
+	"\bendpoint\x18\x05 \x01(\tR\bendpoint\x12\x12\n" +
+	"\x04team\x18\x06 \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\a \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\b \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\t \x01(\tR\x05model\"\xc4\x03\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x19\n" +
 	"\bkey_name\x18\x02 \x01(\tR\akeyName\x12\x1f\n" +
@@ -366,19 +1366,116 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\brequests\x18\x06 \x01(\x03R\brequests\x12\x16\n" +
 	"\x06failed\x18\a \x01(\x03R\x06failed\x12\x1c\n" +
 	"\tabandoned\x18\b \x01(\x03R\tabandoned\x12&\n" +
-	"\x04cost\x18\t \x01(\v2\x12.google.type.MoneyR\x04cost\"\xad\x01\n" +
+	"\x04cost\x18\t \x01(\v2\x12.google.type.MoneyR\x04cost\x12\x12\n" +
+	"\x04team\x18\n" +
+	" \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\v \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\f \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\r \x01(\tR\x05model\x12\x16\n" +
+	"\x06status\x18\x0e \x01(\rR\x06status\x12\x12\n" +
+	"\x04hour\x18\x0f \x01(\tR\x04hour\x12\x14\n" +
+	"\x05units\x18\x10 \x01(\x03R\x05units\x12\x1a\n" +
+	"\bunpriced\x18\x11 \x01(\x03R\bunpriced\"\xad\x01\n" +
 	"\x12QueryUsageResponse\x121\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x04rows\x123\n" +
 	"\x05total\x18\x02 \x01(\v2\x1d.tollgate.control.v1.UsageRowR\x05total\x12/\n" +
-	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf*\x81\x01\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xd0\x05\n" +
+	"\rRequestRecord\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1f\n" +
+	"\vduration_us\x18\x05 \x01(\x03R\n" +
+	"durationUs\x12\x15\n" +
+	"\x06key_id\x18\x06 \x01(\tR\x05keyId\x12\x19\n" +
+	"\bkey_name\x18\a \x01(\tR\akeyName\x12\x1f\n" +
+	"\vendpoint_id\x18\b \x01(\tR\n" +
+	"endpointId\x12#\n" +
+	"\rendpoint_name\x18\t \x01(\tR\fendpointName\x12\x12\n" +
+	"\x04team\x18\n" +
+	" \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\v \x01(\tR\bcustomer\x12\x12\n" +
+	"\x04tags\x18\f \x03(\tR\x04tags\x12\x14\n" +
+	"\x05model\x18\r \x01(\tR\x05model\x12\x16\n" +
+	"\x06status\x18\x0e \x01(\rR\x06status\x12\x18\n" +
+	"\aoutcome\x18\x0f \x01(\tR\aoutcome\x12&\n" +
+	"\x04cost\x18\x10 \x01(\v2\x12.google.type.MoneyR\x04cost\x12.\n" +
+	"\breserved\x18\x11 \x01(\v2\x12.google.type.MoneyR\breserved\x12\x14\n" +
+	"\x05units\x18\x12 \x01(\x03R\x05units\x12#\n" +
+	"\rprice_version\x18\x13 \x01(\x03R\fpriceVersion\x12\x1a\n" +
+	"\bunpriced\x18\x14 \x01(\bR\bunpriced\x12\x1a\n" +
+	"\bcorrects\x18\x15 \x01(\tR\bcorrects\x12\x12\n" +
+	"\x04edge\x18\x16 \x01(\tR\x04edge\x126\n" +
+	"\x05draws\x18\x17 \x03(\v2 .tollgate.control.v1.RequestDrawR\x05draws\"\x98\x01\n" +
+	"\vRequestDraw\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\x03R\taccountId\x12\x10\n" +
+	"\x03gen\x18\x02 \x01(\rR\x03gen\x120\n" +
+	"\x05start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12&\n" +
+	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\x80\x03\n" +
+	"\rRequestFilter\x127\n" +
+	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
+	"\ato_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x1a\n" +
+	"\bendpoint\x18\x04 \x01(\tR\bendpoint\x12\x12\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\x06 \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\a \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\b \x01(\tR\x05model\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\t \x01(\tR\trequestId\x12\x1b\n" +
+	"\x06status\x18\n" +
+	" \x01(\rH\x00R\x06status\x88\x01\x01\x12\x18\n" +
+	"\aoutcome\x18\v \x01(\tR\aoutcome\x12\x1a\n" +
+	"\bunpriced\x18\f \x01(\bR\bunpricedB\t\n" +
+	"\a_status\"\x96\x01\n" +
+	"\x13ListRequestsRequest\x12:\n" +
+	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterR\x06filter\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"~\n" +
+	"\x14ListRequestsResponse\x12>\n" +
+	"\brequests\x18\x01 \x03(\v2\".tollgate.control.v1.RequestRecordR\brequests\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n" +
+	"\x15ExportRequestsRequest\x12:\n" +
+	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterR\x06filter\x12E\n" +
+	"\x06format\x18\x02 \x01(\x0e2!.tollgate.control.v1.ExportFormatB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\",\n" +
+	"\x16ExportRequestsResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xea\x01\n" +
+	"\x16RepriceRequestsRequest\x12B\n" +
+	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x123\n" +
+	"\vper_request\x18\x02 \x01(\v2\x12.google.type.MoneyR\n" +
+	"perRequest\x12>\n" +
+	"\x11per_million_units\x18\x03 \x01(\v2\x12.google.type.MoneyR\x0fperMillionUnits\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"k\n" +
+	"\x17RepriceRequestsResponse\x12\x1c\n" +
+	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x122\n" +
+	"\n" +
+	"difference\x18\x02 \x01(\v2\x12.google.type.MoneyR\n" +
+	"difference*\xa3\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
 	"\x18USAGE_DIMENSION_ENDPOINT\x10\x02\x12\x17\n" +
-	"\x13USAGE_DIMENSION_DAY\x10\x032r\n" +
+	"\x13USAGE_DIMENSION_DAY\x10\x03\x12\x18\n" +
+	"\x14USAGE_DIMENSION_TEAM\x10\x04\x12\x1c\n" +
+	"\x18USAGE_DIMENSION_CUSTOMER\x10\x05\x12\x17\n" +
+	"\x13USAGE_DIMENSION_TAG\x10\x06\x12\x19\n" +
+	"\x15USAGE_DIMENSION_MODEL\x10\a\x12\x1a\n" +
+	"\x16USAGE_DIMENSION_STATUS\x10\b\x12\x18\n" +
+	"\x14USAGE_DIMENSION_HOUR\x10\t*^\n" +
+	"\fExportFormat\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x01\x12\x18\n" +
+	"\x14EXPORT_FORMAT_NDJSON\x10\x022\xbc\x03\n" +
 	"\fUsageService\x12b\n" +
 	"\n" +
-	"QueryUsage\x12&.tollgate.control.v1.QueryUsageRequest\x1a'.tollgate.control.v1.QueryUsageResponse\"\x03\x90\x02\x01B\xbf\x01\n" +
+	"QueryUsage\x12&.tollgate.control.v1.QueryUsageRequest\x1a'.tollgate.control.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12h\n" +
+	"\fListRequests\x12(.tollgate.control.v1.ListRequestsRequest\x1a).tollgate.control.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12p\n" +
+	"\x0eExportRequests\x12*.tollgate.control.v1.ExportRequestsRequest\x1a+.tollgate.control.v1.ExportRequestsResponse\"\x03\x90\x02\x010\x01\x12l\n" +
+	"\x0fRepriceRequests\x12+.tollgate.control.v1.RepriceRequestsRequest\x1a,.tollgate.control.v1.RepriceRequestsResponseB\xbf\x01\n" +
 	"\x17com.tollgate.control.v1B\n" +
 	"UsageProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -394,29 +1491,61 @@ func file_tollgate_control_v1_usage_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_usage_proto_rawDescData
 }
 
-var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tollgate_control_v1_usage_proto_goTypes = []any{
-	(UsageDimension)(0),           // 0: tollgate.control.v1.UsageDimension
-	(*QueryUsageRequest)(nil),     // 1: tollgate.control.v1.QueryUsageRequest
-	(*UsageRow)(nil),              // 2: tollgate.control.v1.UsageRow
-	(*QueryUsageResponse)(nil),    // 3: tollgate.control.v1.QueryUsageResponse
-	(*money.Money)(nil),           // 4: google.type.Money
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(UsageDimension)(0),             // 0: tollgate.control.v1.UsageDimension
+	(ExportFormat)(0),               // 1: tollgate.control.v1.ExportFormat
+	(*QueryUsageRequest)(nil),       // 2: tollgate.control.v1.QueryUsageRequest
+	(*UsageRow)(nil),                // 3: tollgate.control.v1.UsageRow
+	(*QueryUsageResponse)(nil),      // 4: tollgate.control.v1.QueryUsageResponse
+	(*RequestRecord)(nil),           // 5: tollgate.control.v1.RequestRecord
+	(*RequestDraw)(nil),             // 6: tollgate.control.v1.RequestDraw
+	(*RequestFilter)(nil),           // 7: tollgate.control.v1.RequestFilter
+	(*ListRequestsRequest)(nil),     // 8: tollgate.control.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),    // 9: tollgate.control.v1.ListRequestsResponse
+	(*ExportRequestsRequest)(nil),   // 10: tollgate.control.v1.ExportRequestsRequest
+	(*ExportRequestsResponse)(nil),  // 11: tollgate.control.v1.ExportRequestsResponse
+	(*RepriceRequestsRequest)(nil),  // 12: tollgate.control.v1.RepriceRequestsRequest
+	(*RepriceRequestsResponse)(nil), // 13: tollgate.control.v1.RepriceRequestsResponse
+	(*money.Money)(nil),             // 14: google.type.Money
+	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_usage_proto_depIdxs = []int32{
-	0, // 0: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
-	4, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
-	2, // 2: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
-	2, // 3: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
-	5, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
-	1, // 5: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
-	3, // 6: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
+	14, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
+	3,  // 2: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
+	3,  // 3: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
+	15, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
+	15, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
+	14, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
+	14, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
+	6,  // 8: tollgate.control.v1.RequestRecord.draws:type_name -> tollgate.control.v1.RequestDraw
+	15, // 9: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
+	14, // 10: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
+	15, // 11: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
+	15, // 12: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
+	7,  // 13: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	5,  // 14: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
+	7,  // 15: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	1,  // 16: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
+	7,  // 17: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	14, // 18: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
+	14, // 19: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
+	14, // 20: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
+	2,  // 21: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
+	8,  // 22: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
+	10, // 23: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
+	12, // 24: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
+	4,  // 25: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
+	9,  // 26: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
+	11, // 27: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
+	13, // 28: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_usage_proto_init() }
@@ -424,13 +1553,14 @@ func file_tollgate_control_v1_usage_proto_init() {
 	if File_tollgate_control_v1_usage_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_usage_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_usage_proto_rawDesc), len(file_tollgate_control_v1_usage_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -70,6 +70,124 @@ func (Compression) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{0}
 }
 
+// UsageUnit is what a rate counts.
+type UsageUnit int32
+
+const (
+	// Invalid.
+	UsageUnit_USAGE_UNIT_UNSPECIFIED UsageUnit = 0
+	// Bytes of the request's body.
+	UsageUnit_USAGE_UNIT_REQUEST_BYTES UsageUnit = 1
+	// Bytes of the response's body.
+	UsageUnit_USAGE_UNIT_RESPONSE_BYTES UsageUnit = 2
+	// Events of a server-sent event stream.
+	UsageUnit_USAGE_UNIT_RESPONSE_EVENTS UsageUnit = 3
+	// The whole number in a response header.
+	UsageUnit_USAGE_UNIT_RESPONSE_HEADER UsageUnit = 4
+)
+
+// Enum value maps for UsageUnit.
+var (
+	UsageUnit_name = map[int32]string{
+		0: "USAGE_UNIT_UNSPECIFIED",
+		1: "USAGE_UNIT_REQUEST_BYTES",
+		2: "USAGE_UNIT_RESPONSE_BYTES",
+		3: "USAGE_UNIT_RESPONSE_EVENTS",
+		4: "USAGE_UNIT_RESPONSE_HEADER",
+	}
+	UsageUnit_value = map[string]int32{
+		"USAGE_UNIT_UNSPECIFIED":     0,
+		"USAGE_UNIT_REQUEST_BYTES":   1,
+		"USAGE_UNIT_RESPONSE_BYTES":  2,
+		"USAGE_UNIT_RESPONSE_EVENTS": 3,
+		"USAGE_UNIT_RESPONSE_HEADER": 4,
+	}
+)
+
+func (x UsageUnit) Enum() *UsageUnit {
+	p := new(UsageUnit)
+	*p = x
+	return p
+}
+
+func (x UsageUnit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UsageUnit) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_config_proto_enumTypes[1].Descriptor()
+}
+
+func (UsageUnit) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_config_proto_enumTypes[1]
+}
+
+func (x UsageUnit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UsageUnit.Descriptor instead.
+func (UsageUnit) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+// AbandonedPolicy says what a request is charged that was in flight when its edge died.
+type AbandonedPolicy int32
+
+const (
+	// Same as RESERVED.
+	AbandonedPolicy_ABANDONED_POLICY_UNSPECIFIED AbandonedPolicy = 0
+	// All that was held for it: the only policy under which no budget can be overspent.
+	AbandonedPolicy_ABANDONED_POLICY_RESERVED AbandonedPolicy = 1
+	// What it had cost when that was last recorded.
+	AbandonedPolicy_ABANDONED_POLICY_METERED AbandonedPolicy = 2
+	// Nothing.
+	AbandonedPolicy_ABANDONED_POLICY_NOTHING AbandonedPolicy = 3
+)
+
+// Enum value maps for AbandonedPolicy.
+var (
+	AbandonedPolicy_name = map[int32]string{
+		0: "ABANDONED_POLICY_UNSPECIFIED",
+		1: "ABANDONED_POLICY_RESERVED",
+		2: "ABANDONED_POLICY_METERED",
+		3: "ABANDONED_POLICY_NOTHING",
+	}
+	AbandonedPolicy_value = map[string]int32{
+		"ABANDONED_POLICY_UNSPECIFIED": 0,
+		"ABANDONED_POLICY_RESERVED":    1,
+		"ABANDONED_POLICY_METERED":     2,
+		"ABANDONED_POLICY_NOTHING":     3,
+	}
+)
+
+func (x AbandonedPolicy) Enum() *AbandonedPolicy {
+	p := new(AbandonedPolicy)
+	*p = x
+	return p
+}
+
+func (x AbandonedPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AbandonedPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_config_proto_enumTypes[2].Descriptor()
+}
+
+func (AbandonedPolicy) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_config_proto_enumTypes[2]
+}
+
+func (x AbandonedPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AbandonedPolicy.Descriptor instead.
+func (AbandonedPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
 // ForwardMode says which of the caller's headers reach the target.
 type ForwardMode int32
 
@@ -111,11 +229,11 @@ func (x ForwardMode) String() string {
 }
 
 func (ForwardMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[1].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[3].Descriptor()
 }
 
 func (ForwardMode) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[1]
+	return &file_tollgate_event_v1_config_proto_enumTypes[3]
 }
 
 func (x ForwardMode) Number() protoreflect.EnumNumber {
@@ -124,7 +242,190 @@ func (x ForwardMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ForwardMode.Descriptor instead.
 func (ForwardMode) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{3}
+}
+
+// AccountScope is what an account or a limit applies to.
+type AccountScope int32
+
+const (
+	// Not set: as endpoint_id says, or one key.
+	AccountScope_ACCOUNT_SCOPE_UNSPECIFIED AccountScope = 0
+	// One key.
+	AccountScope_ACCOUNT_SCOPE_KEY AccountScope = 1
+	// One team.
+	AccountScope_ACCOUNT_SCOPE_TEAM AccountScope = 2
+	// One customer.
+	AccountScope_ACCOUNT_SCOPE_CUSTOMER AccountScope = 3
+	// One tag.
+	AccountScope_ACCOUNT_SCOPE_TAG AccountScope = 4
+	// One endpoint.
+	AccountScope_ACCOUNT_SCOPE_ENDPOINT AccountScope = 5
+	// All requests.
+	AccountScope_ACCOUNT_SCOPE_EVERYTHING AccountScope = 6
+)
+
+// Enum value maps for AccountScope.
+var (
+	AccountScope_name = map[int32]string{
+		0: "ACCOUNT_SCOPE_UNSPECIFIED",
+		1: "ACCOUNT_SCOPE_KEY",
+		2: "ACCOUNT_SCOPE_TEAM",
+		3: "ACCOUNT_SCOPE_CUSTOMER",
+		4: "ACCOUNT_SCOPE_TAG",
+		5: "ACCOUNT_SCOPE_ENDPOINT",
+		6: "ACCOUNT_SCOPE_EVERYTHING",
+	}
+	AccountScope_value = map[string]int32{
+		"ACCOUNT_SCOPE_UNSPECIFIED": 0,
+		"ACCOUNT_SCOPE_KEY":         1,
+		"ACCOUNT_SCOPE_TEAM":        2,
+		"ACCOUNT_SCOPE_CUSTOMER":    3,
+		"ACCOUNT_SCOPE_TAG":         4,
+		"ACCOUNT_SCOPE_ENDPOINT":    5,
+		"ACCOUNT_SCOPE_EVERYTHING":  6,
+	}
+)
+
+func (x AccountScope) Enum() *AccountScope {
+	p := new(AccountScope)
+	*p = x
+	return p
+}
+
+func (x AccountScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccountScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_config_proto_enumTypes[4].Descriptor()
+}
+
+func (AccountScope) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_config_proto_enumTypes[4]
+}
+
+func (x AccountScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccountScope.Descriptor instead.
+func (AccountScope) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+// LimitKind is what a limit bounds.
+type LimitKind int32
+
+const (
+	// Invalid.
+	LimitKind_LIMIT_KIND_UNSPECIFIED LimitKind = 0
+	// Requests per minute.
+	LimitKind_LIMIT_KIND_REQUESTS LimitKind = 1
+	// Units per minute: what the rates of a usage price count, and 1 for a request of another price.
+	LimitKind_LIMIT_KIND_UNITS LimitKind = 2
+	// Requests at a time.
+	LimitKind_LIMIT_KIND_CONCURRENT LimitKind = 3
+)
+
+// Enum value maps for LimitKind.
+var (
+	LimitKind_name = map[int32]string{
+		0: "LIMIT_KIND_UNSPECIFIED",
+		1: "LIMIT_KIND_REQUESTS",
+		2: "LIMIT_KIND_UNITS",
+		3: "LIMIT_KIND_CONCURRENT",
+	}
+	LimitKind_value = map[string]int32{
+		"LIMIT_KIND_UNSPECIFIED": 0,
+		"LIMIT_KIND_REQUESTS":    1,
+		"LIMIT_KIND_UNITS":       2,
+		"LIMIT_KIND_CONCURRENT":  3,
+	}
+)
+
+func (x LimitKind) Enum() *LimitKind {
+	p := new(LimitKind)
+	*p = x
+	return p
+}
+
+func (x LimitKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LimitKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_config_proto_enumTypes[5].Descriptor()
+}
+
+func (LimitKind) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_config_proto_enumTypes[5]
+}
+
+func (x LimitKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LimitKind.Descriptor instead.
+func (LimitKind) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+// LimitFallback is what an edge does about a limit when the ledger cannot be reached.
+type LimitFallback int32
+
+const (
+	// Same as SHARE.
+	LimitFallback_LIMIT_FALLBACK_UNSPECIFIED LimitFallback = 0
+	// Admit the share that this edge had of the limit when the ledger was last heard.
+	LimitFallback_LIMIT_FALLBACK_SHARE LimitFallback = 1
+	// Admit everything.
+	LimitFallback_LIMIT_FALLBACK_OPEN LimitFallback = 2
+	// Admit nothing.
+	LimitFallback_LIMIT_FALLBACK_CLOSED LimitFallback = 3
+)
+
+// Enum value maps for LimitFallback.
+var (
+	LimitFallback_name = map[int32]string{
+		0: "LIMIT_FALLBACK_UNSPECIFIED",
+		1: "LIMIT_FALLBACK_SHARE",
+		2: "LIMIT_FALLBACK_OPEN",
+		3: "LIMIT_FALLBACK_CLOSED",
+	}
+	LimitFallback_value = map[string]int32{
+		"LIMIT_FALLBACK_UNSPECIFIED": 0,
+		"LIMIT_FALLBACK_SHARE":       1,
+		"LIMIT_FALLBACK_OPEN":        2,
+		"LIMIT_FALLBACK_CLOSED":      3,
+	}
+)
+
+func (x LimitFallback) Enum() *LimitFallback {
+	p := new(LimitFallback)
+	*p = x
+	return p
+}
+
+func (x LimitFallback) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LimitFallback) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_config_proto_enumTypes[6].Descriptor()
+}
+
+func (LimitFallback) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_config_proto_enumTypes[6]
+}
+
+func (x LimitFallback) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LimitFallback.Descriptor instead.
+func (LimitFallback) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 // AccountPeriod is how often an account starts anew.
@@ -143,6 +444,8 @@ const (
 	AccountPeriod_ACCOUNT_PERIOD_WEEK AccountPeriod = 4
 	// Each calendar month.
 	AccountPeriod_ACCOUNT_PERIOD_MONTH AccountPeriod = 5
+	// The last so many days, today included.
+	AccountPeriod_ACCOUNT_PERIOD_ROLLING AccountPeriod = 6
 )
 
 // Enum value maps for AccountPeriod.
@@ -154,6 +457,7 @@ var (
 		3: "ACCOUNT_PERIOD_DAY",
 		4: "ACCOUNT_PERIOD_WEEK",
 		5: "ACCOUNT_PERIOD_MONTH",
+		6: "ACCOUNT_PERIOD_ROLLING",
 	}
 	AccountPeriod_value = map[string]int32{
 		"ACCOUNT_PERIOD_UNSPECIFIED": 0,
@@ -162,6 +466,7 @@ var (
 		"ACCOUNT_PERIOD_DAY":         3,
 		"ACCOUNT_PERIOD_WEEK":        4,
 		"ACCOUNT_PERIOD_MONTH":       5,
+		"ACCOUNT_PERIOD_ROLLING":     6,
 	}
 )
 
@@ -176,11 +481,11 @@ func (x AccountPeriod) String() string {
 }
 
 func (AccountPeriod) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[2].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[7].Descriptor()
 }
 
 func (AccountPeriod) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[2]
+	return &file_tollgate_event_v1_config_proto_enumTypes[7]
 }
 
 func (x AccountPeriod) Number() protoreflect.EnumNumber {
@@ -189,7 +494,7 @@ func (x AccountPeriod) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountPeriod.Descriptor instead.
 func (AccountPeriod) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 // ConfigValue is the envelope of every message of the configuration stream: one subject's whole
@@ -344,10 +649,13 @@ type RouteSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Every endpoint.
 	Endpoints []*RouteEndpoint `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
-	// Accounts of endpoint scope and of everything.
+	// Accounts of endpoints, customers and tags, and of everything: what a request comes to by where it
+	// goes and by what it says of itself.
 	Accounts []*Account `protobuf:"bytes,2,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	// Secrets that endpoints refer to, sealed.
-	Secrets       []*SealedSecret `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	Secrets []*SealedSecret `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Limits of endpoints, customers and tags, and of everything.
+	Limits        []*Limit `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +711,13 @@ func (x *RouteSnapshot) GetSecrets() []*SealedSecret {
 	return nil
 }
 
+func (x *RouteSnapshot) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 // RouteEndpoint is an endpoint as an edge serves it.
 type RouteEndpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -436,8 +751,12 @@ type RouteEndpoint struct {
 	MaxBodyBytes int64 `protobuf:"varint,14,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
 	// Whether the W3C trace context goes to the target.
 	ForwardTraceContext bool `protobuf:"varint,15,opt,name=forward_trace_context,json=forwardTraceContext,proto3" json:"forward_trace_context,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Price by what a request uses; price_nanos is 0 then.
+	Usage *UsagePrice `protobuf:"bytes,16,opt,name=usage,proto3" json:"usage,omitempty"`
+	// What a request is charged that was in flight when its edge died.
+	Abandoned     AbandonedPolicy `protobuf:"varint,17,opt,name=abandoned,proto3,enum=tollgate.event.v1.AbandonedPolicy" json:"abandoned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RouteEndpoint) Reset() {
@@ -575,6 +894,169 @@ func (x *RouteEndpoint) GetForwardTraceContext() bool {
 	return false
 }
 
+func (x *RouteEndpoint) GetUsage() *UsagePrice {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *RouteEndpoint) GetAbandoned() AbandonedPolicy {
+	if x != nil {
+		return x.Abandoned
+	}
+	return AbandonedPolicy_ABANDONED_POLICY_UNSPECIFIED
+}
+
+// UsagePrice makes the cost of a request of what it uses, rounded up once to a nano-dollar. It is
+// charged for answers of status 2xx.
+type UsagePrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nano-dollars for each answered request.
+	BaseNanos int64 `protobuf:"varint,1,opt,name=base_nanos,json=baseNanos,proto3" json:"base_nanos,omitempty"`
+	// What else counts.
+	Rates []*UsageRate `protobuf:"bytes,2,rep,name=rates,proto3" json:"rates,omitempty"`
+	// Nano-dollars held before the request is sent, beside base_nanos and the bytes of its body.
+	HoldNanos int64 `protobuf:"varint,3,opt,name=hold_nanos,json=holdNanos,proto3" json:"hold_nanos,omitempty"`
+	// Whether the answer is cut off before it costs more than what was held. Without it the edge holds
+	// more as the cost grows, and cuts off only where the budgets have no more.
+	Ceiling bool `protobuf:"varint,4,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
+	// Nano-dollars charged in place of a rate whose count the target did not tell; such requests are
+	// marked as unpriced.
+	FallbackNanos int64 `protobuf:"varint,5,opt,name=fallback_nanos,json=fallbackNanos,proto3" json:"fallback_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsagePrice) Reset() {
+	*x = UsagePrice{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsagePrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsagePrice) ProtoMessage() {}
+
+func (x *UsagePrice) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsagePrice.ProtoReflect.Descriptor instead.
+func (*UsagePrice) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UsagePrice) GetBaseNanos() int64 {
+	if x != nil {
+		return x.BaseNanos
+	}
+	return 0
+}
+
+func (x *UsagePrice) GetRates() []*UsageRate {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *UsagePrice) GetHoldNanos() int64 {
+	if x != nil {
+		return x.HoldNanos
+	}
+	return 0
+}
+
+func (x *UsagePrice) GetCeiling() bool {
+	if x != nil {
+		return x.Ceiling
+	}
+	return false
+}
+
+func (x *UsagePrice) GetFallbackNanos() int64 {
+	if x != nil {
+		return x.FallbackNanos
+	}
+	return 0
+}
+
+// UsageRate is the price of one kind of unit.
+type UsageRate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is counted.
+	Unit UsageUnit `protobuf:"varint,1,opt,name=unit,proto3,enum=tollgate.event.v1.UsageUnit" json:"unit,omitempty"`
+	// Response header that holds the count, for USAGE_UNIT_RESPONSE_HEADER.
+	Header string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
+	// Nano-dollars for a million units.
+	NanosPerMillion int64 `protobuf:"varint,3,opt,name=nanos_per_million,json=nanosPerMillion,proto3" json:"nanos_per_million,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *UsageRate) Reset() {
+	*x = UsageRate{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageRate) ProtoMessage() {}
+
+func (x *UsageRate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageRate.ProtoReflect.Descriptor instead.
+func (*UsageRate) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UsageRate) GetUnit() UsageUnit {
+	if x != nil {
+		return x.Unit
+	}
+	return UsageUnit_USAGE_UNIT_UNSPECIFIED
+}
+
+func (x *UsageRate) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *UsageRate) GetNanosPerMillion() int64 {
+	if x != nil {
+		return x.NanosPerMillion
+	}
+	return 0
+}
+
 // RouteHeader is a header set on requests to the target.
 type RouteHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -588,7 +1070,7 @@ type RouteHeader struct {
 
 func (x *RouteHeader) Reset() {
 	*x = RouteHeader{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +1082,7 @@ func (x *RouteHeader) String() string {
 func (*RouteHeader) ProtoMessage() {}
 
 func (x *RouteHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +1095,7 @@ func (x *RouteHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteHeader.ProtoReflect.Descriptor instead.
 func (*RouteHeader) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RouteHeader) GetName() string {
@@ -643,7 +1125,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +1137,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +1150,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -699,7 +1181,7 @@ type KeyShard struct {
 
 func (x *KeyShard) Reset() {
 	*x = KeyShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +1193,7 @@ func (x *KeyShard) String() string {
 func (*KeyShard) ProtoMessage() {}
 
 func (x *KeyShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +1206,7 @@ func (x *KeyShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyShard.ProtoReflect.Descriptor instead.
 func (*KeyShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *KeyShard) GetShard() uint32 {
@@ -758,15 +1240,23 @@ type ShardKey struct {
 	Restricted bool `protobuf:"varint,6,opt,name=restricted,proto3" json:"restricted,omitempty"`
 	// Ids of the endpoints that a restricted key may call.
 	EndpointIds []string `protobuf:"bytes,7,rep,name=endpoint_ids,json=endpointIds,proto3" json:"endpoint_ids,omitempty"`
-	// Accounts of the key's own budgets.
-	Accounts      []*Account `protobuf:"bytes,8,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Accounts of the key, its team, its customer and its tags.
+	Accounts []*Account `protobuf:"bytes,8,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Name of the team that its requests are charged to; empty for none.
+	Team string `protobuf:"bytes,9,opt,name=team,proto3" json:"team,omitempty"`
+	// Name of the customer that its requests are charged to; empty if requests may name one.
+	Customer string `protobuf:"bytes,10,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tags of its requests, beside those that requests name.
+	Tags []string `protobuf:"bytes,11,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Limits of the key, its team, its customer and its tags.
+	Limits        []*Limit `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ShardKey) Reset() {
 	*x = ShardKey{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +1268,7 @@ func (x *ShardKey) String() string {
 func (*ShardKey) ProtoMessage() {}
 
 func (x *ShardKey) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +1281,7 @@ func (x *ShardKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardKey.ProtoReflect.Descriptor instead.
 func (*ShardKey) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ShardKey) GetSha256() []byte {
@@ -850,20 +1340,50 @@ func (x *ShardKey) GetAccounts() []*Account {
 	return nil
 }
 
+func (x *ShardKey) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *ShardKey) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *ShardKey) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ShardKey) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 // AccountShard is the whole truth of the accounts whose id falls into it, for the ledger.
 type AccountShard struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the shard: account id modulo 64.
 	Shard uint32 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
 	// The accounts.
-	Accounts      []*Account `protobuf:"bytes,2,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	Accounts []*Account `protobuf:"bytes,2,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// The limits whose id falls into it.
+	Limits        []*Limit `protobuf:"bytes,3,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountShard) Reset() {
 	*x = AccountShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1395,7 @@ func (x *AccountShard) String() string {
 func (*AccountShard) ProtoMessage() {}
 
 func (x *AccountShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1408,7 @@ func (x *AccountShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountShard.ProtoReflect.Descriptor instead.
 func (*AccountShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AccountShard) GetShard() uint32 {
@@ -901,6 +1421,13 @@ func (x *AccountShard) GetShard() uint32 {
 func (x *AccountShard) GetAccounts() []*Account {
 	if x != nil {
 		return x.Accounts
+	}
+	return nil
+}
+
+func (x *AccountShard) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
 	}
 	return nil
 }
@@ -929,14 +1456,30 @@ type Account struct {
 	// What the budget limits, for refusals: "key ci-bot", "endpoint bria", "everything".
 	Subject string `protobuf:"bytes,10,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Id of the endpoint of an account of endpoint scope; empty otherwise.
-	EndpointId    string `protobuf:"bytes,11,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	EndpointId string `protobuf:"bytes,11,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// What it limits.
+	Scope AccountScope `protobuf:"varint,12,opt,name=scope,proto3,enum=tollgate.event.v1.AccountScope" json:"scope,omitempty"`
+	// Name of the team, customer or tag that it limits; empty otherwise.
+	ScopeName string `protobuf:"bytes,13,opt,name=scope_name,json=scopeName,proto3" json:"scope_name,omitempty"`
+	// Days that a rolling period covers, today included; 0 for other periods.
+	Days uint32 `protobuf:"varint,14,opt,name=days,proto3" json:"days,omitempty"`
+	// Whether it only warns: requests are admitted and charged also where nothing is left.
+	Soft bool `protobuf:"varint,15,opt,name=soft,proto3" json:"soft,omitempty"`
+	// Nano-dollars by which each edge may overspend a soft account in each of its windows; 0 for no bound.
+	OverdraftNanos int64 `protobuf:"varint,16,opt,name=overdraft_nanos,json=overdraftNanos,proto3" json:"overdraft_nanos,omitempty"`
+	// Shares of the limit in percent at which a warning is recorded, in ascending order.
+	WarnPercents []uint32 `protobuf:"varint,17,rep,packed,name=warn_percents,json=warnPercents,proto3" json:"warn_percents,omitempty"`
+	// Nano-dollars by which the limit is raised for a while.
+	RaiseNanos int64 `protobuf:"varint,18,opt,name=raise_nanos,json=raiseNanos,proto3" json:"raise_nanos,omitempty"`
+	// Until when it is, in Unix seconds.
+	RaiseUntilUnix int64 `protobuf:"varint,19,opt,name=raise_until_unix,json=raiseUntilUnix,proto3" json:"raise_until_unix,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1491,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1504,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Account) GetId() int64 {
@@ -1041,6 +1584,207 @@ func (x *Account) GetEndpointId() string {
 	return ""
 }
 
+func (x *Account) GetScope() AccountScope {
+	if x != nil {
+		return x.Scope
+	}
+	return AccountScope_ACCOUNT_SCOPE_UNSPECIFIED
+}
+
+func (x *Account) GetScopeName() string {
+	if x != nil {
+		return x.ScopeName
+	}
+	return ""
+}
+
+func (x *Account) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *Account) GetSoft() bool {
+	if x != nil {
+		return x.Soft
+	}
+	return false
+}
+
+func (x *Account) GetOverdraftNanos() int64 {
+	if x != nil {
+		return x.OverdraftNanos
+	}
+	return 0
+}
+
+func (x *Account) GetWarnPercents() []uint32 {
+	if x != nil {
+		return x.WarnPercents
+	}
+	return nil
+}
+
+func (x *Account) GetRaiseNanos() int64 {
+	if x != nil {
+		return x.RaiseNanos
+	}
+	return 0
+}
+
+func (x *Account) GetRaiseUntilUnix() int64 {
+	if x != nil {
+		return x.RaiseUntilUnix
+	}
+	return 0
+}
+
+// Limit bounds how fast requests come or how many run, over all edges together.
+type Limit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the limit; apart from the numbers of accounts.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Partition of the ledger that owns it.
+	Part uint32 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
+	// What it bounds.
+	Kind LimitKind `protobuf:"varint,3,opt,name=kind,proto3,enum=tollgate.event.v1.LimitKind" json:"kind,omitempty"`
+	// Per minute, or at a time for LIMIT_KIND_CONCURRENT.
+	Amount int64 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Most that may pass at once after a pause; not for LIMIT_KIND_CONCURRENT.
+	Burst int64 `protobuf:"varint,5,opt,name=burst,proto3" json:"burst,omitempty"`
+	// What edges do when the ledger cannot be reached.
+	Fallback LimitFallback `protobuf:"varint,6,opt,name=fallback,proto3,enum=tollgate.event.v1.LimitFallback" json:"fallback,omitempty"`
+	// Revision at which it was last written; larger is newer.
+	Version int64 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
+	// Name of the limit, for refusals.
+	Name string `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
+	// What it applies to, for refusals: "key ci-bot", "endpoint bria", "everything".
+	Subject string `protobuf:"bytes,9,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What it applies to.
+	Scope AccountScope `protobuf:"varint,10,opt,name=scope,proto3,enum=tollgate.event.v1.AccountScope" json:"scope,omitempty"`
+	// Name of the team, customer or tag that it applies to; empty otherwise.
+	ScopeName string `protobuf:"bytes,11,opt,name=scope_name,json=scopeName,proto3" json:"scope_name,omitempty"`
+	// Id of the endpoint that it applies to; empty otherwise.
+	EndpointId    string `protobuf:"bytes,12,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Limit) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Limit) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *Limit) GetKind() LimitKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LimitKind_LIMIT_KIND_UNSPECIFIED
+}
+
+func (x *Limit) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Limit) GetBurst() int64 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
+func (x *Limit) GetFallback() LimitFallback {
+	if x != nil {
+		return x.Fallback
+	}
+	return LimitFallback_LIMIT_FALLBACK_UNSPECIFIED
+}
+
+func (x *Limit) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Limit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Limit) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Limit) GetScope() AccountScope {
+	if x != nil {
+		return x.Scope
+	}
+	return AccountScope_ACCOUNT_SCOPE_UNSPECIFIED
+}
+
+func (x *Limit) GetScopeName() string {
+	if x != nil {
+		return x.ScopeName
+	}
+	return ""
+}
+
+func (x *Limit) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
 var File_tollgate_event_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_config_proto_rawDesc = "" +
@@ -1056,11 +1800,12 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"ConfigHead\x12*\n" +
 	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\x12$\n" +
-	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xc2\x01\n" +
+	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xf4\x01\n" +
 	"\rRouteSnapshot\x12>\n" +
 	"\tendpoints\x18\x01 \x03(\v2 .tollgate.event.v1.RouteEndpointR\tendpoints\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x129\n" +
-	"\asecrets\x18\x03 \x03(\v2\x1f.tollgate.event.v1.SealedSecretR\asecrets\"\xf7\x03\n" +
+	"\asecrets\x18\x03 \x03(\v2\x1f.tollgate.event.v1.SealedSecretR\asecrets\x120\n" +
+	"\x06limits\x18\x04 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\xee\x04\n" +
 	"\rRouteEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1080,7 +1825,22 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\r \x01(\x03R\ttimeoutMs\x12$\n" +
 	"\x0emax_body_bytes\x18\x0e \x01(\x03R\fmaxBodyBytes\x122\n" +
-	"\x15forward_trace_context\x18\x0f \x01(\bR\x13forwardTraceContext\"7\n" +
+	"\x15forward_trace_context\x18\x0f \x01(\bR\x13forwardTraceContext\x123\n" +
+	"\x05usage\x18\x10 \x01(\v2\x1d.tollgate.event.v1.UsagePriceR\x05usage\x12@\n" +
+	"\tabandoned\x18\x11 \x01(\x0e2\".tollgate.event.v1.AbandonedPolicyR\tabandoned\"\xbf\x01\n" +
+	"\n" +
+	"UsagePrice\x12\x1d\n" +
+	"\n" +
+	"base_nanos\x18\x01 \x01(\x03R\tbaseNanos\x122\n" +
+	"\x05rates\x18\x02 \x03(\v2\x1c.tollgate.event.v1.UsageRateR\x05rates\x12\x1d\n" +
+	"\n" +
+	"hold_nanos\x18\x03 \x01(\x03R\tholdNanos\x12\x18\n" +
+	"\aceiling\x18\x04 \x01(\bR\aceiling\x12%\n" +
+	"\x0efallback_nanos\x18\x05 \x01(\x03R\rfallbackNanos\"\x81\x01\n" +
+	"\tUsageRate\x120\n" +
+	"\x04unit\x18\x01 \x01(\x0e2\x1c.tollgate.event.v1.UsageUnitR\x04unit\x12\x16\n" +
+	"\x06header\x18\x02 \x01(\tR\x06header\x12*\n" +
+	"\x11nanos_per_million\x18\x03 \x01(\x03R\x0fnanosPerMillion\"7\n" +
 	"\vRouteHeader\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\":\n" +
@@ -1089,7 +1849,7 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"Q\n" +
 	"\bKeyShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12/\n" +
-	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\x8d\x02\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\x83\x03\n" +
 	"\bShardKey\x12\x16\n" +
 	"\x06sha256\x18\x01 \x01(\fR\x06sha256\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -1100,10 +1860,16 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"restricted\x18\x06 \x01(\bR\n" +
 	"restricted\x12!\n" +
 	"\fendpoint_ids\x18\a \x03(\tR\vendpointIds\x126\n" +
-	"\baccounts\x18\b \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\"\\\n" +
+	"\baccounts\x18\b \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x12\x12\n" +
+	"\x04team\x18\t \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\n" +
+	" \x01(\tR\bcustomer\x12\x12\n" +
+	"\x04tags\x18\v \x03(\tR\x04tags\x120\n" +
+	"\x06limits\x18\f \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\x8e\x01\n" +
 	"\fAccountShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x126\n" +
-	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\"\xca\x02\n" +
+	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x120\n" +
+	"\x06limits\x18\x03 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\xe1\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x10\n" +
@@ -1119,22 +1885,78 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\asubject\x18\n" +
 	" \x01(\tR\asubject\x12\x1f\n" +
 	"\vendpoint_id\x18\v \x01(\tR\n" +
+	"endpointId\x125\n" +
+	"\x05scope\x18\f \x01(\x0e2\x1f.tollgate.event.v1.AccountScopeR\x05scope\x12\x1d\n" +
+	"\n" +
+	"scope_name\x18\r \x01(\tR\tscopeName\x12\x12\n" +
+	"\x04days\x18\x0e \x01(\rR\x04days\x12\x12\n" +
+	"\x04soft\x18\x0f \x01(\bR\x04soft\x12'\n" +
+	"\x0foverdraft_nanos\x18\x10 \x01(\x03R\x0eoverdraftNanos\x12#\n" +
+	"\rwarn_percents\x18\x11 \x03(\rR\fwarnPercents\x12\x1f\n" +
+	"\vraise_nanos\x18\x12 \x01(\x03R\n" +
+	"raiseNanos\x12(\n" +
+	"\x10raise_until_unix\x18\x13 \x01(\x03R\x0eraiseUntilUnix\"\x88\x03\n" +
+	"\x05Limit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\rR\x04part\x120\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1c.tollgate.event.v1.LimitKindR\x04kind\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x14\n" +
+	"\x05burst\x18\x05 \x01(\x03R\x05burst\x12<\n" +
+	"\bfallback\x18\x06 \x01(\x0e2 .tollgate.event.v1.LimitFallbackR\bfallback\x12\x18\n" +
+	"\aversion\x18\a \x01(\x03R\aversion\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\x12\x18\n" +
+	"\asubject\x18\t \x01(\tR\asubject\x125\n" +
+	"\x05scope\x18\n" +
+	" \x01(\x0e2\x1f.tollgate.event.v1.AccountScopeR\x05scope\x12\x1d\n" +
+	"\n" +
+	"scope_name\x18\v \x01(\tR\tscopeName\x12\x1f\n" +
+	"\vendpoint_id\x18\f \x01(\tR\n" +
 	"endpointId*@\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10COMPRESSION_ZSTD\x10\x01*t\n" +
+	"\x10COMPRESSION_ZSTD\x10\x01*\xa4\x01\n" +
+	"\tUsageUnit\x12\x1a\n" +
+	"\x16USAGE_UNIT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18USAGE_UNIT_REQUEST_BYTES\x10\x01\x12\x1d\n" +
+	"\x19USAGE_UNIT_RESPONSE_BYTES\x10\x02\x12\x1e\n" +
+	"\x1aUSAGE_UNIT_RESPONSE_EVENTS\x10\x03\x12\x1e\n" +
+	"\x1aUSAGE_UNIT_RESPONSE_HEADER\x10\x04*\x8e\x01\n" +
+	"\x0fAbandonedPolicy\x12 \n" +
+	"\x1cABANDONED_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ABANDONED_POLICY_RESERVED\x10\x01\x12\x1c\n" +
+	"\x18ABANDONED_POLICY_METERED\x10\x02\x12\x1c\n" +
+	"\x18ABANDONED_POLICY_NOTHING\x10\x03*t\n" +
 	"\vForwardMode\x12\x1c\n" +
 	"\x18FORWARD_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FORWARD_MODE_SAFE_LIST\x10\x01\x12\x14\n" +
 	"\x10FORWARD_MODE_ALL\x10\x02\x12\x15\n" +
-	"\x11FORWARD_MODE_NONE\x10\x03*\xad\x01\n" +
+	"\x11FORWARD_MODE_NONE\x10\x03*\xc9\x01\n" +
+	"\fAccountScope\x12\x1d\n" +
+	"\x19ACCOUNT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ACCOUNT_SCOPE_KEY\x10\x01\x12\x16\n" +
+	"\x12ACCOUNT_SCOPE_TEAM\x10\x02\x12\x1a\n" +
+	"\x16ACCOUNT_SCOPE_CUSTOMER\x10\x03\x12\x15\n" +
+	"\x11ACCOUNT_SCOPE_TAG\x10\x04\x12\x1a\n" +
+	"\x16ACCOUNT_SCOPE_ENDPOINT\x10\x05\x12\x1c\n" +
+	"\x18ACCOUNT_SCOPE_EVERYTHING\x10\x06*q\n" +
+	"\tLimitKind\x12\x1a\n" +
+	"\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13LIMIT_KIND_REQUESTS\x10\x01\x12\x14\n" +
+	"\x10LIMIT_KIND_UNITS\x10\x02\x12\x19\n" +
+	"\x15LIMIT_KIND_CONCURRENT\x10\x03*}\n" +
+	"\rLimitFallback\x12\x1e\n" +
+	"\x1aLIMIT_FALLBACK_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14LIMIT_FALLBACK_SHARE\x10\x01\x12\x17\n" +
+	"\x13LIMIT_FALLBACK_OPEN\x10\x02\x12\x19\n" +
+	"\x15LIMIT_FALLBACK_CLOSED\x10\x03*\xc9\x01\n" +
 	"\rAccountPeriod\x12\x1e\n" +
 	"\x1aACCOUNT_PERIOD_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_PERIOD_TOTAL\x10\x01\x12\x17\n" +
 	"\x13ACCOUNT_PERIOD_HOUR\x10\x02\x12\x16\n" +
 	"\x12ACCOUNT_PERIOD_DAY\x10\x03\x12\x17\n" +
 	"\x13ACCOUNT_PERIOD_WEEK\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_PERIOD_MONTH\x10\x05B\xb2\x01\n" +
+	"\x14ACCOUNT_PERIOD_MONTH\x10\x05\x12\x1a\n" +
+	"\x16ACCOUNT_PERIOD_ROLLING\x10\x06B\xb2\x01\n" +
 	"\x15com.tollgate.event.v1B\vConfigProtoP\x01Z&tollgate/gen/tollgate/event/v1;eventv1\xa2\x02\x03TEX\xaa\x02\x11Tollgate.Event.V1\xca\x02\x11Tollgate\\Event\\V1\xe2\x02\x1dTollgate\\Event\\V1\\GPBMetadata\xea\x02\x13Tollgate::Event::V1b\x06proto3"
 
 var (
@@ -1149,39 +1971,58 @@ func file_tollgate_event_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_event_v1_config_proto_rawDescData
 }
 
-var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollgate_event_v1_config_proto_goTypes = []any{
 	(Compression)(0),      // 0: tollgate.event.v1.Compression
-	(ForwardMode)(0),      // 1: tollgate.event.v1.ForwardMode
-	(AccountPeriod)(0),    // 2: tollgate.event.v1.AccountPeriod
-	(*ConfigValue)(nil),   // 3: tollgate.event.v1.ConfigValue
-	(*ConfigHead)(nil),    // 4: tollgate.event.v1.ConfigHead
-	(*RouteSnapshot)(nil), // 5: tollgate.event.v1.RouteSnapshot
-	(*RouteEndpoint)(nil), // 6: tollgate.event.v1.RouteEndpoint
-	(*RouteHeader)(nil),   // 7: tollgate.event.v1.RouteHeader
-	(*SealedSecret)(nil),  // 8: tollgate.event.v1.SealedSecret
-	(*KeyShard)(nil),      // 9: tollgate.event.v1.KeyShard
-	(*ShardKey)(nil),      // 10: tollgate.event.v1.ShardKey
-	(*AccountShard)(nil),  // 11: tollgate.event.v1.AccountShard
-	(*Account)(nil),       // 12: tollgate.event.v1.Account
+	(UsageUnit)(0),        // 1: tollgate.event.v1.UsageUnit
+	(AbandonedPolicy)(0),  // 2: tollgate.event.v1.AbandonedPolicy
+	(ForwardMode)(0),      // 3: tollgate.event.v1.ForwardMode
+	(AccountScope)(0),     // 4: tollgate.event.v1.AccountScope
+	(LimitKind)(0),        // 5: tollgate.event.v1.LimitKind
+	(LimitFallback)(0),    // 6: tollgate.event.v1.LimitFallback
+	(AccountPeriod)(0),    // 7: tollgate.event.v1.AccountPeriod
+	(*ConfigValue)(nil),   // 8: tollgate.event.v1.ConfigValue
+	(*ConfigHead)(nil),    // 9: tollgate.event.v1.ConfigHead
+	(*RouteSnapshot)(nil), // 10: tollgate.event.v1.RouteSnapshot
+	(*RouteEndpoint)(nil), // 11: tollgate.event.v1.RouteEndpoint
+	(*UsagePrice)(nil),    // 12: tollgate.event.v1.UsagePrice
+	(*UsageRate)(nil),     // 13: tollgate.event.v1.UsageRate
+	(*RouteHeader)(nil),   // 14: tollgate.event.v1.RouteHeader
+	(*SealedSecret)(nil),  // 15: tollgate.event.v1.SealedSecret
+	(*KeyShard)(nil),      // 16: tollgate.event.v1.KeyShard
+	(*ShardKey)(nil),      // 17: tollgate.event.v1.ShardKey
+	(*AccountShard)(nil),  // 18: tollgate.event.v1.AccountShard
+	(*Account)(nil),       // 19: tollgate.event.v1.Account
+	(*Limit)(nil),         // 20: tollgate.event.v1.Limit
 }
 var file_tollgate_event_v1_config_proto_depIdxs = []int32{
 	0,  // 0: tollgate.event.v1.ConfigValue.compression:type_name -> tollgate.event.v1.Compression
-	6,  // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
-	12, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
-	8,  // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
-	7,  // 4: tollgate.event.v1.RouteEndpoint.headers:type_name -> tollgate.event.v1.RouteHeader
-	1,  // 5: tollgate.event.v1.RouteEndpoint.forward:type_name -> tollgate.event.v1.ForwardMode
-	10, // 6: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
-	12, // 7: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
-	12, // 8: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
-	2,  // 9: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
+	19, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
+	15, // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
+	20, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
+	14, // 5: tollgate.event.v1.RouteEndpoint.headers:type_name -> tollgate.event.v1.RouteHeader
+	3,  // 6: tollgate.event.v1.RouteEndpoint.forward:type_name -> tollgate.event.v1.ForwardMode
+	12, // 7: tollgate.event.v1.RouteEndpoint.usage:type_name -> tollgate.event.v1.UsagePrice
+	2,  // 8: tollgate.event.v1.RouteEndpoint.abandoned:type_name -> tollgate.event.v1.AbandonedPolicy
+	13, // 9: tollgate.event.v1.UsagePrice.rates:type_name -> tollgate.event.v1.UsageRate
+	1,  // 10: tollgate.event.v1.UsageRate.unit:type_name -> tollgate.event.v1.UsageUnit
+	17, // 11: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
+	19, // 12: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
+	20, // 13: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
+	19, // 14: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
+	20, // 15: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
+	7,  // 16: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
+	4,  // 17: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
+	5,  // 18: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
+	6,  // 19: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
+	4,  // 20: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_config_proto_init() }
@@ -1194,8 +2035,8 @@ func file_tollgate_event_v1_config_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_config_proto_rawDesc), len(file_tollgate_event_v1_config_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   10,
+			NumEnums:      8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

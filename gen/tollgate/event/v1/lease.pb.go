@@ -160,7 +160,14 @@ type LeaseRequest struct {
 	// The edge's clock in Unix milliseconds.
 	EdgeUnixMs int64 `protobuf:"varint,4,opt,name=edge_unix_ms,json=edgeUnixMs,proto3" json:"edge_unix_ms,omitempty"`
 	// One line per account-window.
-	Lines         []*LeaseLine `protobuf:"bytes,5,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*LeaseLine `protobuf:"bytes,5,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Spools of this edge that the ledger has not booked whole, this incarnation's among them, so that a
+	// mark that was lost is told again and a database that went back is noticed.
+	Spools []*SpoolState `protobuf:"bytes,6,rep,name=spools,proto3" json:"spools,omitempty"`
+	// Limits of which the edge wants more tokens.
+	Rates []*RateLine `protobuf:"bytes,7,rep,name=rates,proto3" json:"rates,omitempty"`
+	// Limits of which the edge holds or wants permits.
+	Permits       []*PermitLine `protobuf:"bytes,8,rep,name=permits,proto3" json:"permits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +237,428 @@ func (x *LeaseRequest) GetLines() []*LeaseLine {
 	return nil
 }
 
+func (x *LeaseRequest) GetSpools() []*SpoolState {
+	if x != nil {
+		return x.Spools
+	}
+	return nil
+}
+
+func (x *LeaseRequest) GetRates() []*RateLine {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *LeaseRequest) GetPermits() []*PermitLine {
+	if x != nil {
+		return x.Permits
+	}
+	return nil
+}
+
+// SpoolState is how far an incarnation's events are booked, as its edge knows.
+type SpoolState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The incarnation.
+	Inc int64 `protobuf:"varint,1,opt,name=inc,proto3" json:"inc,omitempty"`
+	// Largest mark that the edge has seen from the partition of the request.
+	Hwm uint64 `protobuf:"varint,2,opt,name=hwm,proto3" json:"hwm,omitempty"`
+	// History of the database that the mark was of.
+	History int64 `protobuf:"varint,3,opt,name=history,proto3" json:"history,omitempty"`
+	// Last event that the edge has written for that partition.
+	LastSeq       uint64 `protobuf:"varint,4,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpoolState) Reset() {
+	*x = SpoolState{}
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpoolState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpoolState) ProtoMessage() {}
+
+func (x *SpoolState) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpoolState.ProtoReflect.Descriptor instead.
+func (*SpoolState) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SpoolState) GetInc() int64 {
+	if x != nil {
+		return x.Inc
+	}
+	return 0
+}
+
+func (x *SpoolState) GetHwm() uint64 {
+	if x != nil {
+		return x.Hwm
+	}
+	return 0
+}
+
+func (x *SpoolState) GetHistory() int64 {
+	if x != nil {
+		return x.History
+	}
+	return 0
+}
+
+func (x *SpoolState) GetLastSeq() uint64 {
+	if x != nil {
+		return x.LastSeq
+	}
+	return 0
+}
+
+// RateLine asks for tokens of a limit.
+type RateLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the limit.
+	Limit int64 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Tokens that waiting requests need.
+	Need int64 `protobuf:"varint,2,opt,name=need,proto3" json:"need,omitempty"`
+	// Tokens that the edge would like to have.
+	Want          int64 `protobuf:"varint,3,opt,name=want,proto3" json:"want,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateLine) Reset() {
+	*x = RateLine{}
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateLine) ProtoMessage() {}
+
+func (x *RateLine) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateLine.ProtoReflect.Descriptor instead.
+func (*RateLine) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RateLine) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *RateLine) GetNeed() int64 {
+	if x != nil {
+		return x.Need
+	}
+	return 0
+}
+
+func (x *RateLine) GetWant() int64 {
+	if x != nil {
+		return x.Want
+	}
+	return 0
+}
+
+// RateGrant is tokens of a limit. They are void a while after the edge sent the request for them.
+type RateGrant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the limit.
+	Limit int64 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Tokens.
+	Tokens int64 `protobuf:"varint,2,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	// How long after the request was sent they are void, in milliseconds.
+	TtlMs uint32 `protobuf:"varint,3,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	// When as many as were needed may be there, in milliseconds, if tokens is less.
+	RetryAfterMs uint32 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	// How many edges ask for tokens of it.
+	Sharers uint32 `protobuf:"varint,5,opt,name=sharers,proto3" json:"sharers,omitempty"`
+	// Whether the ledger does not know the limit.
+	Unknown       bool `protobuf:"varint,6,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateGrant) Reset() {
+	*x = RateGrant{}
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateGrant) ProtoMessage() {}
+
+func (x *RateGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateGrant.ProtoReflect.Descriptor instead.
+func (*RateGrant) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RateGrant) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *RateGrant) GetTokens() int64 {
+	if x != nil {
+		return x.Tokens
+	}
+	return 0
+}
+
+func (x *RateGrant) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *RateGrant) GetRetryAfterMs() uint32 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
+func (x *RateGrant) GetSharers() uint32 {
+	if x != nil {
+		return x.Sharers
+	}
+	return 0
+}
+
+func (x *RateGrant) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
+// PermitLine says how many permits of a limit the edge holds. It is repeated while there are any.
+type PermitLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the limit.
+	Limit int64 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Permits that it holds, used or not; only the ledger makes that more.
+	Held int64 `protobuf:"varint,2,opt,name=held,proto3" json:"held,omitempty"`
+	// Permits that it would like to hold.
+	Want int64 `protobuf:"varint,3,opt,name=want,proto3" json:"want,omitempty"`
+	// Grows with every line of this incarnation for this limit: an older line changes nothing.
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PermitLine) Reset() {
+	*x = PermitLine{}
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PermitLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PermitLine) ProtoMessage() {}
+
+func (x *PermitLine) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PermitLine.ProtoReflect.Descriptor instead.
+func (*PermitLine) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PermitLine) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *PermitLine) GetHeld() int64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *PermitLine) GetWant() int64 {
+	if x != nil {
+		return x.Want
+	}
+	return 0
+}
+
+func (x *PermitLine) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// PermitGrant is how many permits the edge may hold.
+type PermitGrant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the limit.
+	Limit int64 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Permits; replaces what the edge held when it sent the line of that seq.
+	Permits int64 `protobuf:"varint,2,opt,name=permits,proto3" json:"permits,omitempty"`
+	// The line that is answered.
+	Seq uint64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	// How long after the line was sent the permits allow new requests, in milliseconds, unless renewed.
+	SessionTtlMs uint32 `protobuf:"varint,4,opt,name=session_ttl_ms,json=sessionTtlMs,proto3" json:"session_ttl_ms,omitempty"`
+	// When to ask again, in milliseconds, if permits is less than was wanted.
+	RetryAfterMs uint32 `protobuf:"varint,5,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	// How many edges hold permits of it.
+	Sharers uint32 `protobuf:"varint,6,opt,name=sharers,proto3" json:"sharers,omitempty"`
+	// Whether the ledger does not know the limit.
+	Unknown       bool `protobuf:"varint,7,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PermitGrant) Reset() {
+	*x = PermitGrant{}
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PermitGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PermitGrant) ProtoMessage() {}
+
+func (x *PermitGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PermitGrant.ProtoReflect.Descriptor instead.
+func (*PermitGrant) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PermitGrant) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetPermits() int64 {
+	if x != nil {
+		return x.Permits
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetSessionTtlMs() uint32 {
+	if x != nil {
+		return x.SessionTtlMs
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetRetryAfterMs() uint32 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetSharers() uint32 {
+	if x != nil {
+		return x.Sharers
+	}
+	return 0
+}
+
+func (x *PermitGrant) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
 // LeaseLine is one account-window as the edge sees it, in nano-dollars.
 type LeaseLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -246,14 +675,17 @@ type LeaseLine struct {
 	// What waiting requests need beyond what is unspent.
 	Need int64 `protobuf:"varint,6,opt,name=need,proto3" json:"need,omitempty"`
 	// What the edge would like to hold unspent.
-	Want          int64 `protobuf:"varint,7,opt,name=want,proto3" json:"want,omitempty"`
+	Want int64 `protobuf:"varint,7,opt,name=want,proto3" json:"want,omitempty"`
+	// The least of need that helps any waiting request; less than that is not granted. 0 means that
+	// anything helps.
+	Least         int64 `protobuf:"varint,8,opt,name=least,proto3" json:"least,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaseLine) Reset() {
 	*x = LeaseLine{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[2]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +697,7 @@ func (x *LeaseLine) String() string {
 func (*LeaseLine) ProtoMessage() {}
 
 func (x *LeaseLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[2]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +710,7 @@ func (x *LeaseLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseLine.ProtoReflect.Descriptor instead.
 func (*LeaseLine) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LeaseLine) GetWindow() *AccountWindow {
@@ -330,6 +762,13 @@ func (x *LeaseLine) GetWant() int64 {
 	return 0
 }
 
+func (x *LeaseLine) GetLeast() int64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
 // LeaseReply answers a LeaseRequest after the grants are durable.
 type LeaseReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -340,14 +779,22 @@ type LeaseReply struct {
 	// One line per line of the request.
 	Lines []*GrantLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
 	// Set when nothing was done; the edge asks again later.
-	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// Marks of the spools that the request named.
+	Marks []*Mark `protobuf:"bytes,5,rep,name=marks,proto3" json:"marks,omitempty"`
+	// One per line of rates.
+	Rates []*RateGrant `protobuf:"bytes,6,rep,name=rates,proto3" json:"rates,omitempty"`
+	// One per line of permits.
+	Permits []*PermitGrant `protobuf:"bytes,7,rep,name=permits,proto3" json:"permits,omitempty"`
+	// Epoch of the leader that answers: tokens and permits of an earlier one are void.
+	LeaderEpoch   int64 `protobuf:"varint,8,opt,name=leader_epoch,json=leaderEpoch,proto3" json:"leader_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[3]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +806,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[3]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +819,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LeaseReply) GetInc() int64 {
@@ -403,6 +850,34 @@ func (x *LeaseReply) GetError() string {
 	return ""
 }
 
+func (x *LeaseReply) GetMarks() []*Mark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+func (x *LeaseReply) GetRates() []*RateGrant {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *LeaseReply) GetPermits() []*PermitGrant {
+	if x != nil {
+		return x.Permits
+	}
+	return nil
+}
+
+func (x *LeaseReply) GetLeaderEpoch() int64 {
+	if x != nil {
+		return x.LeaderEpoch
+	}
+	return 0
+}
+
 // GrantLine is one account-window as the ledger has it, in nano-dollars.
 type GrantLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -426,7 +901,7 @@ type GrantLine struct {
 
 func (x *GrantLine) Reset() {
 	*x = GrantLine{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +913,7 @@ func (x *GrantLine) String() string {
 func (*GrantLine) ProtoMessage() {}
 
 func (x *GrantLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +926,7 @@ func (x *GrantLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantLine.ProtoReflect.Descriptor instead.
 func (*GrantLine) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GrantLine) GetWindow() *AccountWindow {
@@ -513,14 +988,16 @@ type EdgeControl struct {
 	// How far events are booked.
 	Marks []*Mark `protobuf:"bytes,3,rep,name=marks,proto3" json:"marks,omitempty"`
 	// Account-windows that changed.
-	Grants        []*GrantLine `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []*GrantLine `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Limits of which unused permits are to be returned.
+	PermitRecalls []int64 `protobuf:"varint,5,rep,packed,name=permit_recalls,json=permitRecalls,proto3" json:"permit_recalls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EdgeControl) Reset() {
 	*x = EdgeControl{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +1009,7 @@ func (x *EdgeControl) String() string {
 func (*EdgeControl) ProtoMessage() {}
 
 func (x *EdgeControl) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +1022,7 @@ func (x *EdgeControl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EdgeControl.ProtoReflect.Descriptor instead.
 func (*EdgeControl) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EdgeControl) GetInc() int64 {
@@ -576,6 +1053,13 @@ func (x *EdgeControl) GetGrants() []*GrantLine {
 	return nil
 }
 
+func (x *EdgeControl) GetPermitRecalls() []int64 {
+	if x != nil {
+		return x.PermitRecalls
+	}
+	return nil
+}
+
 // Mark is the ledger's high-water mark of one incarnation's events: what is booked for good.
 type Mark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -595,7 +1079,7 @@ type Mark struct {
 
 func (x *Mark) Reset() {
 	*x = Mark{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +1091,7 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +1104,7 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Mark) GetInc() int64 {
@@ -669,7 +1153,7 @@ type BudgetChanged struct {
 
 func (x *BudgetChanged) Reset() {
 	*x = BudgetChanged{}
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +1165,7 @@ func (x *BudgetChanged) String() string {
 func (*BudgetChanged) ProtoMessage() {}
 
 func (x *BudgetChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_lease_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_lease_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +1178,7 @@ func (x *BudgetChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetChanged.ProtoReflect.Descriptor instead.
 func (*BudgetChanged) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_event_v1_lease_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BudgetChanged) GetAccounts() []int64 {
@@ -712,14 +1196,48 @@ const file_tollgate_event_v1_lease_proto_rawDesc = "" +
 	"\rAccountWindow\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x03R\aaccount\x12\x10\n" +
 	"\x03gen\x18\x02 \x01(\rR\x03gen\x12\x14\n" +
-	"\x05start\x18\x03 \x01(\x03R\x05start\"\x9e\x01\n" +
+	"\x05start\x18\x03 \x01(\x03R\x05start\"\xc1\x02\n" +
 	"\fLeaseRequest\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\x03R\x03inc\x12\x12\n" +
 	"\x04edge\x18\x02 \x01(\tR\x04edge\x12\x12\n" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12 \n" +
 	"\fedge_unix_ms\x18\x04 \x01(\x03R\n" +
 	"edgeUnixMs\x122\n" +
-	"\x05lines\x18\x05 \x03(\v2\x1c.tollgate.event.v1.LeaseLineR\x05lines\"\xdc\x01\n" +
+	"\x05lines\x18\x05 \x03(\v2\x1c.tollgate.event.v1.LeaseLineR\x05lines\x125\n" +
+	"\x06spools\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpoolStateR\x06spools\x121\n" +
+	"\x05rates\x18\a \x03(\v2\x1b.tollgate.event.v1.RateLineR\x05rates\x127\n" +
+	"\apermits\x18\b \x03(\v2\x1d.tollgate.event.v1.PermitLineR\apermits\"e\n" +
+	"\n" +
+	"SpoolState\x12\x10\n" +
+	"\x03inc\x18\x01 \x01(\x03R\x03inc\x12\x10\n" +
+	"\x03hwm\x18\x02 \x01(\x04R\x03hwm\x12\x18\n" +
+	"\ahistory\x18\x03 \x01(\x03R\ahistory\x12\x19\n" +
+	"\blast_seq\x18\x04 \x01(\x04R\alastSeq\"H\n" +
+	"\bRateLine\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x03R\x05limit\x12\x12\n" +
+	"\x04need\x18\x02 \x01(\x03R\x04need\x12\x12\n" +
+	"\x04want\x18\x03 \x01(\x03R\x04want\"\xaa\x01\n" +
+	"\tRateGrant\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x03R\x05limit\x12\x16\n" +
+	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\x12\x15\n" +
+	"\x06ttl_ms\x18\x03 \x01(\rR\x05ttlMs\x12$\n" +
+	"\x0eretry_after_ms\x18\x04 \x01(\rR\fretryAfterMs\x12\x18\n" +
+	"\asharers\x18\x05 \x01(\rR\asharers\x12\x18\n" +
+	"\aunknown\x18\x06 \x01(\bR\aunknown\"\\\n" +
+	"\n" +
+	"PermitLine\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x03R\x05limit\x12\x12\n" +
+	"\x04held\x18\x02 \x01(\x03R\x04held\x12\x12\n" +
+	"\x04want\x18\x03 \x01(\x03R\x04want\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"\xcf\x01\n" +
+	"\vPermitGrant\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x03R\x05limit\x12\x18\n" +
+	"\apermits\x18\x02 \x01(\x03R\apermits\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12$\n" +
+	"\x0esession_ttl_ms\x18\x04 \x01(\rR\fsessionTtlMs\x12$\n" +
+	"\x0eretry_after_ms\x18\x05 \x01(\rR\fretryAfterMs\x12\x18\n" +
+	"\asharers\x18\x06 \x01(\rR\asharers\x12\x18\n" +
+	"\aunknown\x18\a \x01(\bR\aunknown\"\xf2\x01\n" +
 	"\tLeaseLine\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12!\n" +
 	"\fgranted_seen\x18\x02 \x01(\x03R\vgrantedSeen\x12\x1a\n" +
@@ -727,13 +1245,18 @@ const file_tollgate_event_v1_lease_proto_rawDesc = "" +
 	"\x04used\x18\x04 \x01(\x03R\x04used\x12\x1a\n" +
 	"\bconsumed\x18\x05 \x01(\x03R\bconsumed\x12\x12\n" +
 	"\x04need\x18\x06 \x01(\x03R\x04need\x12\x12\n" +
-	"\x04want\x18\a \x01(\x03R\x04want\"\x8e\x01\n" +
+	"\x04want\x18\a \x01(\x03R\x04want\x12\x14\n" +
+	"\x05least\x18\b \x01(\x03R\x05least\"\xce\x02\n" +
 	"\n" +
 	"LeaseReply\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\x03R\x03inc\x12$\n" +
 	"\x0eledger_unix_ms\x18\x02 \x01(\x03R\fledgerUnixMs\x122\n" +
 	"\x05lines\x18\x03 \x03(\v2\x1c.tollgate.event.v1.GrantLineR\x05lines\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"\xa9\x02\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12-\n" +
+	"\x05marks\x18\x05 \x03(\v2\x17.tollgate.event.v1.MarkR\x05marks\x122\n" +
+	"\x05rates\x18\x06 \x03(\v2\x1c.tollgate.event.v1.RateGrantR\x05rates\x128\n" +
+	"\apermits\x18\a \x03(\v2\x1e.tollgate.event.v1.PermitGrantR\apermits\x12!\n" +
+	"\fleader_epoch\x18\b \x01(\x03R\vleaderEpoch\"\xa9\x02\n" +
 	"\tGrantLine\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12#\n" +
 	"\rgranted_total\x18\x02 \x01(\x03R\fgrantedTotal\x123\n" +
@@ -741,12 +1264,13 @@ const file_tollgate_event_v1_lease_proto_rawDesc = "" +
 	"\x05limit\x18\x04 \x01(\x03R\x05limit\x12#\n" +
 	"\rlimit_version\x18\x05 \x01(\x03R\flimitVersion\x12'\n" +
 	"\x0fspent_elsewhere\x18\x06 \x01(\x03R\x0espentElsewhere\x12$\n" +
-	"\x0eretry_after_ms\x18\a \x01(\rR\fretryAfterMs\"\xc0\x01\n" +
+	"\x0eretry_after_ms\x18\a \x01(\rR\fretryAfterMs\"\xe7\x01\n" +
 	"\vEdgeControl\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\x03R\x03inc\x12:\n" +
 	"\arecalls\x18\x02 \x03(\v2 .tollgate.event.v1.AccountWindowR\arecalls\x12-\n" +
 	"\x05marks\x18\x03 \x03(\v2\x17.tollgate.event.v1.MarkR\x05marks\x124\n" +
-	"\x06grants\x18\x04 \x03(\v2\x1c.tollgate.event.v1.GrantLineR\x06grants\"f\n" +
+	"\x06grants\x18\x04 \x03(\v2\x1c.tollgate.event.v1.GrantLineR\x06grants\x12%\n" +
+	"\x0epermit_recalls\x18\x05 \x03(\x03R\rpermitRecalls\"f\n" +
 	"\x04Mark\x12\x10\n" +
 	"\x03inc\x18\x01 \x01(\x03R\x03inc\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x10\n" +
@@ -778,32 +1302,43 @@ func file_tollgate_event_v1_lease_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_event_v1_lease_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_event_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tollgate_event_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollgate_event_v1_lease_proto_goTypes = []any{
 	(LeaseState)(0),       // 0: tollgate.event.v1.LeaseState
 	(*AccountWindow)(nil), // 1: tollgate.event.v1.AccountWindow
 	(*LeaseRequest)(nil),  // 2: tollgate.event.v1.LeaseRequest
-	(*LeaseLine)(nil),     // 3: tollgate.event.v1.LeaseLine
-	(*LeaseReply)(nil),    // 4: tollgate.event.v1.LeaseReply
-	(*GrantLine)(nil),     // 5: tollgate.event.v1.GrantLine
-	(*EdgeControl)(nil),   // 6: tollgate.event.v1.EdgeControl
-	(*Mark)(nil),          // 7: tollgate.event.v1.Mark
-	(*BudgetChanged)(nil), // 8: tollgate.event.v1.BudgetChanged
+	(*SpoolState)(nil),    // 3: tollgate.event.v1.SpoolState
+	(*RateLine)(nil),      // 4: tollgate.event.v1.RateLine
+	(*RateGrant)(nil),     // 5: tollgate.event.v1.RateGrant
+	(*PermitLine)(nil),    // 6: tollgate.event.v1.PermitLine
+	(*PermitGrant)(nil),   // 7: tollgate.event.v1.PermitGrant
+	(*LeaseLine)(nil),     // 8: tollgate.event.v1.LeaseLine
+	(*LeaseReply)(nil),    // 9: tollgate.event.v1.LeaseReply
+	(*GrantLine)(nil),     // 10: tollgate.event.v1.GrantLine
+	(*EdgeControl)(nil),   // 11: tollgate.event.v1.EdgeControl
+	(*Mark)(nil),          // 12: tollgate.event.v1.Mark
+	(*BudgetChanged)(nil), // 13: tollgate.event.v1.BudgetChanged
 }
 var file_tollgate_event_v1_lease_proto_depIdxs = []int32{
-	3, // 0: tollgate.event.v1.LeaseRequest.lines:type_name -> tollgate.event.v1.LeaseLine
-	1, // 1: tollgate.event.v1.LeaseLine.window:type_name -> tollgate.event.v1.AccountWindow
-	5, // 2: tollgate.event.v1.LeaseReply.lines:type_name -> tollgate.event.v1.GrantLine
-	1, // 3: tollgate.event.v1.GrantLine.window:type_name -> tollgate.event.v1.AccountWindow
-	0, // 4: tollgate.event.v1.GrantLine.state:type_name -> tollgate.event.v1.LeaseState
-	1, // 5: tollgate.event.v1.EdgeControl.recalls:type_name -> tollgate.event.v1.AccountWindow
-	7, // 6: tollgate.event.v1.EdgeControl.marks:type_name -> tollgate.event.v1.Mark
-	5, // 7: tollgate.event.v1.EdgeControl.grants:type_name -> tollgate.event.v1.GrantLine
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	8,  // 0: tollgate.event.v1.LeaseRequest.lines:type_name -> tollgate.event.v1.LeaseLine
+	3,  // 1: tollgate.event.v1.LeaseRequest.spools:type_name -> tollgate.event.v1.SpoolState
+	4,  // 2: tollgate.event.v1.LeaseRequest.rates:type_name -> tollgate.event.v1.RateLine
+	6,  // 3: tollgate.event.v1.LeaseRequest.permits:type_name -> tollgate.event.v1.PermitLine
+	1,  // 4: tollgate.event.v1.LeaseLine.window:type_name -> tollgate.event.v1.AccountWindow
+	10, // 5: tollgate.event.v1.LeaseReply.lines:type_name -> tollgate.event.v1.GrantLine
+	12, // 6: tollgate.event.v1.LeaseReply.marks:type_name -> tollgate.event.v1.Mark
+	5,  // 7: tollgate.event.v1.LeaseReply.rates:type_name -> tollgate.event.v1.RateGrant
+	7,  // 8: tollgate.event.v1.LeaseReply.permits:type_name -> tollgate.event.v1.PermitGrant
+	1,  // 9: tollgate.event.v1.GrantLine.window:type_name -> tollgate.event.v1.AccountWindow
+	0,  // 10: tollgate.event.v1.GrantLine.state:type_name -> tollgate.event.v1.LeaseState
+	1,  // 11: tollgate.event.v1.EdgeControl.recalls:type_name -> tollgate.event.v1.AccountWindow
+	12, // 12: tollgate.event.v1.EdgeControl.marks:type_name -> tollgate.event.v1.Mark
+	10, // 13: tollgate.event.v1.EdgeControl.grants:type_name -> tollgate.event.v1.GrantLine
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_lease_proto_init() }
@@ -817,7 +1352,7 @@ func file_tollgate_event_v1_lease_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_lease_proto_rawDesc), len(file_tollgate_event_v1_lease_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,6 +43,8 @@ const (
 	SpendOutcome_SPEND_OUTCOME_CLOSE SpendOutcome = 7
 	// The gateway broke the request off before the target had all of it: a body over the limit.
 	SpendOutcome_SPEND_OUTCOME_REFUSED SpendOutcome = 8
+	// The gateway cut the answer off because its cost had reached what could be held for it.
+	SpendOutcome_SPEND_OUTCOME_CUT SpendOutcome = 9
 )
 
 // Enum value maps for SpendOutcome.
@@ -57,6 +59,7 @@ var (
 		6: "SPEND_OUTCOME_ABANDONED",
 		7: "SPEND_OUTCOME_CLOSE",
 		8: "SPEND_OUTCOME_REFUSED",
+		9: "SPEND_OUTCOME_CUT",
 	}
 	SpendOutcome_value = map[string]int32{
 		"SPEND_OUTCOME_UNSPECIFIED":  0,
@@ -68,6 +71,7 @@ var (
 		"SPEND_OUTCOME_ABANDONED":    6,
 		"SPEND_OUTCOME_CLOSE":        7,
 		"SPEND_OUTCOME_REFUSED":      8,
+		"SPEND_OUTCOME_CUT":          9,
 	}
 )
 
@@ -212,8 +216,25 @@ type SpendEvent struct {
 	CostNanos int64 `protobuf:"varint,9,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
 	// From admission to settlement, in microseconds.
 	DurationUs int64 `protobuf:"varint,10,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
-	// What each account was charged, as drawn at admission.
-	Draws         []*SpendDraw `protobuf:"bytes,11,rep,name=draws,proto3" json:"draws,omitempty"`
+	// What each account was charged, as drawn at admission. The partition that keeps the record gets the
+	// draws of all partitions and books its own; the others get theirs alone.
+	Draws []*SpendDraw `protobuf:"bytes,11,rep,name=draws,proto3" json:"draws,omitempty"`
+	// Whether the draws are all that this partition gets of the request: another one keeps the record.
+	DrawsOnly bool `protobuf:"varint,12,opt,name=draws_only,json=drawsOnly,proto3" json:"draws_only,omitempty"`
+	// Name of the team it is charged to; empty for none.
+	Team string `protobuf:"bytes,13,opt,name=team,proto3" json:"team,omitempty"`
+	// Name of the customer it is charged to; empty for none.
+	Customer string `protobuf:"bytes,14,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Its tags, sorted.
+	Tags []string `protobuf:"bytes,15,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Model that served it; empty if unknown.
+	Model string `protobuf:"bytes,16,opt,name=model,proto3" json:"model,omitempty"`
+	// What was held for it when it ended, in nano-dollars.
+	ReservedNanos int64 `protobuf:"varint,17,opt,name=reserved_nanos,json=reservedNanos,proto3" json:"reserved_nanos,omitempty"`
+	// Units that it used; 1 for a request of a fixed price.
+	Units int64 `protobuf:"varint,18,opt,name=units,proto3" json:"units,omitempty"`
+	// Whether something that its price counts was not told, so that a fallback was charged.
+	Unpriced      bool `protobuf:"varint,19,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,13 +346,71 @@ func (x *SpendEvent) GetDraws() []*SpendDraw {
 	return nil
 }
 
+func (x *SpendEvent) GetDrawsOnly() bool {
+	if x != nil {
+		return x.DrawsOnly
+	}
+	return false
+}
+
+func (x *SpendEvent) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SpendEvent) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *SpendEvent) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *SpendEvent) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *SpendEvent) GetReservedNanos() int64 {
+	if x != nil {
+		return x.ReservedNanos
+	}
+	return 0
+}
+
+func (x *SpendEvent) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *SpendEvent) GetUnpriced() bool {
+	if x != nil {
+		return x.Unpriced
+	}
+	return false
+}
+
 // SpendDraw is the part of an event that one account-window is charged.
 type SpendDraw struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account-window, as at admission.
 	Window *AccountWindow `protobuf:"bytes,1,opt,name=window,proto3" json:"window,omitempty"`
 	// Nano-dollars.
-	Nanos         int64 `protobuf:"varint,2,opt,name=nanos,proto3" json:"nanos,omitempty"`
+	Nanos int64 `protobuf:"varint,2,opt,name=nanos,proto3" json:"nanos,omitempty"`
+	// Partition that owns the account.
+	Part          uint32 `protobuf:"varint,3,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +459,13 @@ func (x *SpendDraw) GetNanos() int64 {
 	return 0
 }
 
+func (x *SpendDraw) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
 var File_tollgate_event_v1_spend_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_spend_proto_rawDesc = "" +
@@ -392,7 +478,7 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12\x1b\n" +
 	"\tfirst_seq\x18\x04 \x01(\x04R\bfirstSeq\x12\x16\n" +
 	"\x06schema\x18\x05 \x01(\rR\x06schema\x125\n" +
-	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\x82\x03\n" +
+	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\xd4\x04\n" +
 	"\n" +
 	"SpendEvent\x12\x1d\n" +
 	"\n" +
@@ -410,10 +496,20 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\vduration_us\x18\n" +
 	" \x01(\x03R\n" +
 	"durationUs\x122\n" +
-	"\x05draws\x18\v \x03(\v2\x1c.tollgate.event.v1.SpendDrawR\x05draws\"[\n" +
+	"\x05draws\x18\v \x03(\v2\x1c.tollgate.event.v1.SpendDrawR\x05draws\x12\x1d\n" +
+	"\n" +
+	"draws_only\x18\f \x01(\bR\tdrawsOnly\x12\x12\n" +
+	"\x04team\x18\r \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\x0e \x01(\tR\bcustomer\x12\x12\n" +
+	"\x04tags\x18\x0f \x03(\tR\x04tags\x12\x14\n" +
+	"\x05model\x18\x10 \x01(\tR\x05model\x12%\n" +
+	"\x0ereserved_nanos\x18\x11 \x01(\x03R\rreservedNanos\x12\x14\n" +
+	"\x05units\x18\x12 \x01(\x03R\x05units\x12\x1a\n" +
+	"\bunpriced\x18\x13 \x01(\bR\bunpriced\"o\n" +
 	"\tSpendDraw\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12\x14\n" +
-	"\x05nanos\x18\x02 \x01(\x03R\x05nanos*\x91\x02\n" +
+	"\x05nanos\x18\x02 \x01(\x03R\x05nanos\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\rR\x04part*\xa8\x02\n" +
 	"\fSpendOutcome\x12\x1d\n" +
 	"\x19SPEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SPEND_OUTCOME_OK\x10\x01\x12\x1e\n" +
@@ -423,7 +519,8 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x19SPEND_OUTCOME_INTERRUPTED\x10\x05\x12\x1b\n" +
 	"\x17SPEND_OUTCOME_ABANDONED\x10\x06\x12\x17\n" +
 	"\x13SPEND_OUTCOME_CLOSE\x10\a\x12\x19\n" +
-	"\x15SPEND_OUTCOME_REFUSED\x10\bB\xb1\x01\n" +
+	"\x15SPEND_OUTCOME_REFUSED\x10\b\x12\x15\n" +
+	"\x11SPEND_OUTCOME_CUT\x10\tB\xb1\x01\n" +
 	"\x15com.tollgate.event.v1B\n" +
 	"SpendProtoP\x01Z&tollgate/gen/tollgate/event/v1;eventv1\xa2\x02\x03TEX\xaa\x02\x11Tollgate.Event.V1\xca\x02\x11Tollgate\\Event\\V1\xe2\x02\x1dTollgate\\Event\\V1\\GPBMetadata\xea\x02\x13Tollgate::Event::V1b\x06proto3"
 

@@ -139,7 +139,11 @@ type AccountState struct {
 	// Settled and booked.
 	SpentNanos int64 `protobuf:"varint,6,opt,name=spent_nanos,json=spentNanos,proto3" json:"spent_nanos,omitempty"`
 	// Granted to edges and neither spent nor returned.
-	HeldNanos     int64 `protobuf:"varint,7,opt,name=held_nanos,json=heldNanos,proto3" json:"held_nanos,omitempty"`
+	HeldNanos int64 `protobuf:"varint,7,opt,name=held_nanos,json=heldNanos,proto3" json:"held_nanos,omitempty"`
+	// Spent beyond what had been granted. Contained in spent_nanos.
+	OverrunNanos int64 `protobuf:"varint,8,opt,name=overrun_nanos,json=overrunNanos,proto3" json:"overrun_nanos,omitempty"`
+	// Shares of the limit that were reached, in ascending order.
+	Warnings      []*AccountWarning `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +227,84 @@ func (x *AccountState) GetHeldNanos() int64 {
 	return 0
 }
 
+func (x *AccountState) GetOverrunNanos() int64 {
+	if x != nil {
+		return x.OverrunNanos
+	}
+	return 0
+}
+
+func (x *AccountState) GetWarnings() []*AccountWarning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// AccountWarning says that a share of a limit was reached.
+type AccountWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Share in percent.
+	Percent uint32 `protobuf:"varint,1,opt,name=percent,proto3" json:"percent,omitempty"`
+	// When it was noticed, in Unix milliseconds.
+	UnixMs int64 `protobuf:"varint,2,opt,name=unix_ms,json=unixMs,proto3" json:"unix_ms,omitempty"`
+	// What was spent then, in nano-dollars.
+	SpentNanos    int64 `protobuf:"varint,3,opt,name=spent_nanos,json=spentNanos,proto3" json:"spent_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountWarning) Reset() {
+	*x = AccountWarning{}
+	mi := &file_tollgate_ledger_v1_account_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountWarning) ProtoMessage() {}
+
+func (x *AccountWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_account_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountWarning.ProtoReflect.Descriptor instead.
+func (*AccountWarning) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_account_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AccountWarning) GetPercent() uint32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *AccountWarning) GetUnixMs() int64 {
+	if x != nil {
+		return x.UnixMs
+	}
+	return 0
+}
+
+func (x *AccountWarning) GetSpentNanos() int64 {
+	if x != nil {
+		return x.SpentNanos
+	}
+	return 0
+}
+
 var File_tollgate_ledger_v1_account_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_account_proto_rawDesc = "" +
@@ -233,7 +315,7 @@ const file_tollgate_ledger_v1_account_proto_rawDesc = "" +
 	"\x19ListAccountStatesResponse\x128\n" +
 	"\x06states\x18\x01 \x03(\v2 .tollgate.ledger.v1.AccountStateR\x06states\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
-	"asOfUnixMs\"\xc3\x01\n" +
+	"asOfUnixMs\"\xa8\x02\n" +
 	"\fAccountState\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x03R\aaccount\x12\x10\n" +
 	"\x03gen\x18\x02 \x01(\rR\x03gen\x12\x14\n" +
@@ -244,7 +326,14 @@ const file_tollgate_ledger_v1_account_proto_rawDesc = "" +
 	"\vspent_nanos\x18\x06 \x01(\x03R\n" +
 	"spentNanos\x12\x1d\n" +
 	"\n" +
-	"held_nanos\x18\a \x01(\x03R\theldNanos2\x87\x01\n" +
+	"held_nanos\x18\a \x01(\x03R\theldNanos\x12#\n" +
+	"\roverrun_nanos\x18\b \x01(\x03R\foverrunNanos\x12>\n" +
+	"\bwarnings\x18\t \x03(\v2\".tollgate.ledger.v1.AccountWarningR\bwarnings\"d\n" +
+	"\x0eAccountWarning\x12\x18\n" +
+	"\apercent\x18\x01 \x01(\rR\apercent\x12\x17\n" +
+	"\aunix_ms\x18\x02 \x01(\x03R\x06unixMs\x12\x1f\n" +
+	"\vspent_nanos\x18\x03 \x01(\x03R\n" +
+	"spentNanos2\x87\x01\n" +
 	"\x0eAccountService\x12u\n" +
 	"\x11ListAccountStates\x12,.tollgate.ledger.v1.ListAccountStatesRequest\x1a-.tollgate.ledger.v1.ListAccountStatesResponse\"\x03\x90\x02\x01B\xba\x01\n" +
 	"\x16com.tollgate.ledger.v1B\fAccountProtoP\x01Z(tollgate/gen/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
@@ -261,21 +350,23 @@ func file_tollgate_ledger_v1_account_proto_rawDescGZIP() []byte {
 	return file_tollgate_ledger_v1_account_proto_rawDescData
 }
 
-var file_tollgate_ledger_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_ledger_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_tollgate_ledger_v1_account_proto_goTypes = []any{
 	(*ListAccountStatesRequest)(nil),  // 0: tollgate.ledger.v1.ListAccountStatesRequest
 	(*ListAccountStatesResponse)(nil), // 1: tollgate.ledger.v1.ListAccountStatesResponse
 	(*AccountState)(nil),              // 2: tollgate.ledger.v1.AccountState
+	(*AccountWarning)(nil),            // 3: tollgate.ledger.v1.AccountWarning
 }
 var file_tollgate_ledger_v1_account_proto_depIdxs = []int32{
 	2, // 0: tollgate.ledger.v1.ListAccountStatesResponse.states:type_name -> tollgate.ledger.v1.AccountState
-	0, // 1: tollgate.ledger.v1.AccountService.ListAccountStates:input_type -> tollgate.ledger.v1.ListAccountStatesRequest
-	1, // 2: tollgate.ledger.v1.AccountService.ListAccountStates:output_type -> tollgate.ledger.v1.ListAccountStatesResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: tollgate.ledger.v1.AccountState.warnings:type_name -> tollgate.ledger.v1.AccountWarning
+	0, // 2: tollgate.ledger.v1.AccountService.ListAccountStates:input_type -> tollgate.ledger.v1.ListAccountStatesRequest
+	1, // 3: tollgate.ledger.v1.AccountService.ListAccountStates:output_type -> tollgate.ledger.v1.ListAccountStatesResponse
+	3, // [3:4] is the sub-list for method output_type
+	2, // [2:3] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_ledger_v1_account_proto_init() }
@@ -289,7 +380,7 @@ func file_tollgate_ledger_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_account_proto_rawDesc), len(file_tollgate_ledger_v1_account_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

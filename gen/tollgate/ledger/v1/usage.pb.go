@@ -12,6 +12,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
+	v1 "tollgate/gen/tollgate/event/v1"
 	unsafe "unsafe"
 )
 
@@ -34,6 +35,18 @@ const (
 	UsageDimension_USAGE_DIMENSION_ENDPOINT UsageDimension = 2
 	// By UTC day.
 	UsageDimension_USAGE_DIMENSION_DAY UsageDimension = 3
+	// By team.
+	UsageDimension_USAGE_DIMENSION_TEAM UsageDimension = 4
+	// By customer.
+	UsageDimension_USAGE_DIMENSION_CUSTOMER UsageDimension = 5
+	// By tag. A request counts in the row of each of its tags, and in none without any.
+	UsageDimension_USAGE_DIMENSION_TAG UsageDimension = 6
+	// By model.
+	UsageDimension_USAGE_DIMENSION_MODEL UsageDimension = 7
+	// By the status that the target answered.
+	UsageDimension_USAGE_DIMENSION_STATUS UsageDimension = 8
+	// By UTC hour.
+	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
 )
 
 // Enum value maps for UsageDimension.
@@ -43,12 +56,24 @@ var (
 		1: "USAGE_DIMENSION_KEY",
 		2: "USAGE_DIMENSION_ENDPOINT",
 		3: "USAGE_DIMENSION_DAY",
+		4: "USAGE_DIMENSION_TEAM",
+		5: "USAGE_DIMENSION_CUSTOMER",
+		6: "USAGE_DIMENSION_TAG",
+		7: "USAGE_DIMENSION_MODEL",
+		8: "USAGE_DIMENSION_STATUS",
+		9: "USAGE_DIMENSION_HOUR",
 	}
 	UsageDimension_value = map[string]int32{
 		"USAGE_DIMENSION_UNSPECIFIED": 0,
 		"USAGE_DIMENSION_KEY":         1,
 		"USAGE_DIMENSION_ENDPOINT":    2,
 		"USAGE_DIMENSION_DAY":         3,
+		"USAGE_DIMENSION_TEAM":        4,
+		"USAGE_DIMENSION_CUSTOMER":    5,
+		"USAGE_DIMENSION_TAG":         6,
+		"USAGE_DIMENSION_MODEL":       7,
+		"USAGE_DIMENSION_STATUS":      8,
+		"USAGE_DIMENSION_HOUR":        9,
 	}
 )
 
@@ -91,7 +116,15 @@ type QueryUsageRequest struct {
 	// Only this key id; empty means all.
 	KeyId string `protobuf:"bytes,4,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// Only this endpoint id; empty means all.
-	EndpointId    string `protobuf:"bytes,5,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	EndpointId string `protobuf:"bytes,5,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// Only this team; empty means all.
+	Team string `protobuf:"bytes,6,opt,name=team,proto3" json:"team,omitempty"`
+	// Only this customer; empty means all.
+	Customer string `protobuf:"bytes,7,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Only this tag; empty means all.
+	Tag string `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Only this model; empty means all.
+	Model         string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,6 +194,34 @@ func (x *QueryUsageRequest) GetEndpointId() string {
 	return ""
 }
 
+func (x *QueryUsageRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 // UsageRow is one group.
 type UsageRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -177,7 +238,23 @@ type UsageRow struct {
 	// Of these, those charged at their reserved amount because an edge died under them.
 	Abandoned int64 `protobuf:"varint,6,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
 	// Cost in nano-dollars.
-	CostNanos     int64 `protobuf:"varint,7,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	CostNanos int64 `protobuf:"varint,7,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	// Team; empty unless grouped by team.
+	Team string `protobuf:"bytes,8,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer; empty unless grouped by customer.
+	Customer string `protobuf:"bytes,9,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tag; empty unless grouped by tag.
+	Tag string `protobuf:"bytes,10,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Model; empty unless grouped by model.
+	Model string `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
+	// Status that targets answered; 0 unless grouped by status.
+	Status uint32 `protobuf:"varint,12,opt,name=status,proto3" json:"status,omitempty"`
+	// UTC hour, "2026-11-01T13"; empty unless grouped by hour.
+	Hour string `protobuf:"bytes,13,opt,name=hour,proto3" json:"hour,omitempty"`
+	// Units that they used.
+	Units int64 `protobuf:"varint,14,opt,name=units,proto3" json:"units,omitempty"`
+	// Of the requests, those that were charged a fallback and not priced since.
+	Unpriced      int64 `protobuf:"varint,15,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +338,62 @@ func (x *UsageRow) GetCostNanos() int64 {
 	return 0
 }
 
+func (x *UsageRow) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *UsageRow) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *UsageRow) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *UsageRow) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *UsageRow) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *UsageRow) GetHour() string {
+	if x != nil {
+		return x.Hour
+	}
+	return ""
+}
+
+func (x *UsageRow) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *UsageRow) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
 // QueryUsageResponse holds the groups.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -316,18 +449,496 @@ func (x *QueryUsageResponse) GetAsOfUnixMs() int64 {
 	return 0
 }
 
+// RequestFilter selects records. Every field that is set has to match.
+type RequestFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended at this time or later, in Unix milliseconds.
+	FromUnixMs int64 `protobuf:"varint,1,opt,name=from_unix_ms,json=fromUnixMs,proto3" json:"from_unix_ms,omitempty"`
+	// Ended before this time, in Unix milliseconds.
+	ToUnixMs int64 `protobuf:"varint,2,opt,name=to_unix_ms,json=toUnixMs,proto3" json:"to_unix_ms,omitempty"`
+	// Id of the key.
+	KeyId string `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Id of the endpoint.
+	EndpointId string `protobuf:"bytes,4,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// Team.
+	Team string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	// Customer.
+	Customer string `protobuf:"bytes,6,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Tag.
+	Tag string `protobuf:"bytes,7,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Model.
+	Model string `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
+	// Id of the request, 16 bytes.
+	RequestId []byte `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Status that the target answered.
+	Status *uint32 `protobuf:"varint,10,opt,name=status,proto3,oneof" json:"status,omitempty"`
+	// How it ended.
+	Outcome v1.SpendOutcome `protobuf:"varint,11,opt,name=outcome,proto3,enum=tollgate.event.v1.SpendOutcome" json:"outcome,omitempty"`
+	// Only those that are unpriced and have not been priced since.
+	Unpriced      bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestFilter) Reset() {
+	*x = RequestFilter{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestFilter) ProtoMessage() {}
+
+func (x *RequestFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestFilter.ProtoReflect.Descriptor instead.
+func (*RequestFilter) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RequestFilter) GetFromUnixMs() int64 {
+	if x != nil {
+		return x.FromUnixMs
+	}
+	return 0
+}
+
+func (x *RequestFilter) GetToUnixMs() int64 {
+	if x != nil {
+		return x.ToUnixMs
+	}
+	return 0
+}
+
+func (x *RequestFilter) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetRequestId() []byte {
+	if x != nil {
+		return x.RequestId
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetStatus() uint32 {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return 0
+}
+
+func (x *RequestFilter) GetOutcome() v1.SpendOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return v1.SpendOutcome(0)
+}
+
+func (x *RequestFilter) GetUnpriced() bool {
+	if x != nil {
+		return x.Unpriced
+	}
+	return false
+}
+
+// RequestRecord is one settled attempt, or a correction of one.
+type RequestRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Place in the books.
+	Position string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// What its edge told; of a correction, cost and draws are differences.
+	Event *v1.SpendEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	// Of a correction, the position of the record that it corrects.
+	Corrects string `protobuf:"bytes,3,opt,name=corrects,proto3" json:"corrects,omitempty"`
+	// Edge that served it.
+	Edge          string `protobuf:"bytes,4,opt,name=edge,proto3" json:"edge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestRecord) Reset() {
+	*x = RequestRecord{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestRecord) ProtoMessage() {}
+
+func (x *RequestRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
+func (*RequestRecord) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RequestRecord) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetEvent() *v1.SpendEvent {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetCorrects() string {
+	if x != nil {
+		return x.Corrects
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
+// ListRequestsRequest asks for a page.
+type ListRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// At most this many.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty for the first.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Whether the oldest comes first.
+	OldestFirst   bool `protobuf:"varint,4,opt,name=oldest_first,json=oldestFirst,proto3" json:"oldest_first,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsRequest) Reset() {
+	*x = ListRequestsRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsRequest) ProtoMessage() {}
+
+func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListRequestsRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListRequestsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRequestsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListRequestsRequest) GetOldestFirst() bool {
+	if x != nil {
+		return x.OldestFirst
+	}
+	return false
+}
+
+// ListRequestsResponse is one page.
+type ListRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The records.
+	Requests []*RequestRecord `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsResponse) Reset() {
+	*x = ListRequestsResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsResponse) ProtoMessage() {}
+
+func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRequestsResponse) GetRequests() []*RequestRecord {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *ListRequestsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// RepriceRequestsRequest selects unpriced records and says what they cost.
+type RepriceRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records; only unpriced ones are taken.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Nano-dollars for each of them.
+	PerRequestNanos int64 `protobuf:"varint,2,opt,name=per_request_nanos,json=perRequestNanos,proto3" json:"per_request_nanos,omitempty"`
+	// Nano-dollars for a million units, added to per_request_nanos.
+	PerMillionUnitsNanos int64 `protobuf:"varint,3,opt,name=per_million_units_nanos,json=perMillionUnitsNanos,proto3" json:"per_million_units_nanos,omitempty"`
+	// Whether to say only what would be done.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepriceRequestsRequest) Reset() {
+	*x = RepriceRequestsRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceRequestsRequest) ProtoMessage() {}
+
+func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceRequestsRequest.ProtoReflect.Descriptor instead.
+func (*RepriceRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RepriceRequestsRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *RepriceRequestsRequest) GetPerRequestNanos() int64 {
+	if x != nil {
+		return x.PerRequestNanos
+	}
+	return 0
+}
+
+func (x *RepriceRequestsRequest) GetPerMillionUnitsNanos() int64 {
+	if x != nil {
+		return x.PerMillionUnitsNanos
+	}
+	return 0
+}
+
+func (x *RepriceRequestsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// RepriceRequestsResponse says what was done.
+type RepriceRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many records were corrected.
+	Corrected int64 `protobuf:"varint,1,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// By how many nano-dollars they cost more now; negative if they cost less.
+	DifferenceNanos int64 `protobuf:"varint,2,opt,name=difference_nanos,json=differenceNanos,proto3" json:"difference_nanos,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RepriceRequestsResponse) Reset() {
+	*x = RepriceRequestsResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceRequestsResponse) ProtoMessage() {}
+
+func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
+func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RepriceRequestsResponse) GetCorrected() int64 {
+	if x != nil {
+		return x.Corrected
+	}
+	return 0
+}
+
+func (x *RepriceRequestsResponse) GetDifferenceNanos() int64 {
+	if x != nil {
+		return x.DifferenceNanos
+	}
+	return 0
+}
+
 var File_tollgate_ledger_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\"\x99\x02\n" +
+	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtollgate/event/v1/spend.proto\"\xf1\x02\n" +
 	"\x11QueryUsageRequest\x12>\n" +
 	"\bfrom_day\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\afromDay\x12:\n" +
 	"\x06to_day\x18\x02 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x05toDay\x12P\n" +
 	"\bgroup_by\x18\x03 \x03(\x0e2\".tollgate.ledger.v1.UsageDimensionB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\agroupBy\x12\x15\n" +
 	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12\x1f\n" +
 	"\vendpoint_id\x18\x05 \x01(\tR\n" +
-	"endpointId\"\xc5\x01\n" +
+	"endpointId\x12\x12\n" +
+	"\x04team\x18\x06 \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\a \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\b \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\t \x01(\tR\x05model\"\xfb\x02\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -337,19 +948,78 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x06failed\x18\x05 \x01(\x03R\x06failed\x12\x1c\n" +
 	"\tabandoned\x18\x06 \x01(\x03R\tabandoned\x12\x1d\n" +
 	"\n" +
-	"cost_nanos\x18\a \x01(\x03R\tcostNanos\"i\n" +
+	"cost_nanos\x18\a \x01(\x03R\tcostNanos\x12\x12\n" +
+	"\x04team\x18\b \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\t \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\n" +
+	" \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\v \x01(\tR\x05model\x12\x16\n" +
+	"\x06status\x18\f \x01(\rR\x06status\x12\x12\n" +
+	"\x04hour\x18\r \x01(\tR\x04hour\x12\x14\n" +
+	"\x05units\x18\x0e \x01(\x03R\x05units\x12\x1a\n" +
+	"\bunpriced\x18\x0f \x01(\x03R\bunpriced\"i\n" +
 	"\x12QueryUsageResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.ledger.v1.UsageRowR\x04rows\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
-	"asOfUnixMs*\x81\x01\n" +
+	"asOfUnixMs\"\xfd\x02\n" +
+	"\rRequestFilter\x12 \n" +
+	"\ffrom_unix_ms\x18\x01 \x01(\x03R\n" +
+	"fromUnixMs\x12\x1c\n" +
+	"\n" +
+	"to_unix_ms\x18\x02 \x01(\x03R\btoUnixMs\x12\x15\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\x12\x1f\n" +
+	"\vendpoint_id\x18\x04 \x01(\tR\n" +
+	"endpointId\x12\x12\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\x12\x1a\n" +
+	"\bcustomer\x18\x06 \x01(\tR\bcustomer\x12\x10\n" +
+	"\x03tag\x18\a \x01(\tR\x03tag\x12\x14\n" +
+	"\x05model\x18\b \x01(\tR\x05model\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\t \x01(\fR\trequestId\x12\x1b\n" +
+	"\x06status\x18\n" +
+	" \x01(\rH\x00R\x06status\x88\x01\x01\x129\n" +
+	"\aoutcome\x18\v \x01(\x0e2\x1f.tollgate.event.v1.SpendOutcomeR\aoutcome\x12\x1a\n" +
+	"\bunpriced\x18\f \x01(\bR\bunpricedB\t\n" +
+	"\a_status\"\x90\x01\n" +
+	"\rRequestRecord\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\x123\n" +
+	"\x05event\x18\x02 \x01(\v2\x1d.tollgate.event.v1.SpendEventR\x05event\x12\x1a\n" +
+	"\bcorrects\x18\x03 \x01(\tR\bcorrects\x12\x12\n" +
+	"\x04edge\x18\x04 \x01(\tR\x04edge\"\xc3\x01\n" +
+	"\x13ListRequestsRequest\x12A\n" +
+	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x01R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12!\n" +
+	"\foldest_first\x18\x04 \x01(\bR\voldestFirst\"}\n" +
+	"\x14ListRequestsResponse\x12=\n" +
+	"\brequests\x18\x01 \x03(\v2!.tollgate.ledger.v1.RequestRecordR\brequests\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe9\x01\n" +
+	"\x16RepriceRequestsRequest\x12A\n" +
+	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x123\n" +
+	"\x11per_request_nanos\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fperRequestNanos\x12>\n" +
+	"\x17per_million_units_nanos\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x14perMillionUnitsNanos\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"b\n" +
+	"\x17RepriceRequestsResponse\x12\x1c\n" +
+	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x12)\n" +
+	"\x10difference_nanos\x18\x02 \x01(\x03R\x0fdifferenceNanos*\xa3\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
 	"\x18USAGE_DIMENSION_ENDPOINT\x10\x02\x12\x17\n" +
-	"\x13USAGE_DIMENSION_DAY\x10\x032p\n" +
+	"\x13USAGE_DIMENSION_DAY\x10\x03\x12\x18\n" +
+	"\x14USAGE_DIMENSION_TEAM\x10\x04\x12\x1c\n" +
+	"\x18USAGE_DIMENSION_CUSTOMER\x10\x05\x12\x17\n" +
+	"\x13USAGE_DIMENSION_TAG\x10\x06\x12\x19\n" +
+	"\x15USAGE_DIMENSION_MODEL\x10\a\x12\x1a\n" +
+	"\x16USAGE_DIMENSION_STATUS\x10\b\x12\x18\n" +
+	"\x14USAGE_DIMENSION_HOUR\x10\t2\xc4\x02\n" +
 	"\fUsageService\x12`\n" +
 	"\n" +
-	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01B\xb8\x01\n" +
+	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12f\n" +
+	"\fListRequests\x12'.tollgate.ledger.v1.ListRequestsRequest\x1a(.tollgate.ledger.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12j\n" +
+	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponseB\xb8\x01\n" +
 	"\x16com.tollgate.ledger.v1B\n" +
 	"UsageProtoP\x01Z(tollgate/gen/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
 
@@ -366,23 +1036,40 @@ func file_tollgate_ledger_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
-	(UsageDimension)(0),        // 0: tollgate.ledger.v1.UsageDimension
-	(*QueryUsageRequest)(nil),  // 1: tollgate.ledger.v1.QueryUsageRequest
-	(*UsageRow)(nil),           // 2: tollgate.ledger.v1.UsageRow
-	(*QueryUsageResponse)(nil), // 3: tollgate.ledger.v1.QueryUsageResponse
+	(UsageDimension)(0),             // 0: tollgate.ledger.v1.UsageDimension
+	(*QueryUsageRequest)(nil),       // 1: tollgate.ledger.v1.QueryUsageRequest
+	(*UsageRow)(nil),                // 2: tollgate.ledger.v1.UsageRow
+	(*QueryUsageResponse)(nil),      // 3: tollgate.ledger.v1.QueryUsageResponse
+	(*RequestFilter)(nil),           // 4: tollgate.ledger.v1.RequestFilter
+	(*RequestRecord)(nil),           // 5: tollgate.ledger.v1.RequestRecord
+	(*ListRequestsRequest)(nil),     // 6: tollgate.ledger.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),    // 7: tollgate.ledger.v1.ListRequestsResponse
+	(*RepriceRequestsRequest)(nil),  // 8: tollgate.ledger.v1.RepriceRequestsRequest
+	(*RepriceRequestsResponse)(nil), // 9: tollgate.ledger.v1.RepriceRequestsResponse
+	(v1.SpendOutcome)(0),            // 10: tollgate.event.v1.SpendOutcome
+	(*v1.SpendEvent)(nil),           // 11: tollgate.event.v1.SpendEvent
 }
 var file_tollgate_ledger_v1_usage_proto_depIdxs = []int32{
-	0, // 0: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
-	2, // 1: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
-	1, // 2: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
-	3, // 3: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	0,  // 0: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
+	2,  // 1: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
+	10, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
+	11, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
+	4,  // 4: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	5,  // 5: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
+	4,  // 6: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	1,  // 7: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
+	6,  // 8: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
+	8,  // 9: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
+	3,  // 10: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
+	7,  // 11: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
+	9,  // 12: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_ledger_v1_usage_proto_init() }
@@ -390,13 +1077,14 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 	if File_tollgate_ledger_v1_usage_proto != nil {
 		return
 	}
+	file_tollgate_ledger_v1_usage_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_usage_proto_rawDesc), len(file_tollgate_ledger_v1_usage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,6 +47,12 @@ const (
 	// BudgetServiceDeleteBudgetProcedure is the fully-qualified name of the BudgetService's
 	// DeleteBudget RPC.
 	BudgetServiceDeleteBudgetProcedure = "/tollgate.control.v1.BudgetService/DeleteBudget"
+	// BudgetServiceRaiseBudgetProcedure is the fully-qualified name of the BudgetService's RaiseBudget
+	// RPC.
+	BudgetServiceRaiseBudgetProcedure = "/tollgate.control.v1.BudgetService/RaiseBudget"
+	// BudgetServiceResetBudgetProcedure is the fully-qualified name of the BudgetService's ResetBudget
+	// RPC.
+	BudgetServiceResetBudgetProcedure = "/tollgate.control.v1.BudgetService/ResetBudget"
 	// BudgetServiceGetBudgetStateProcedure is the fully-qualified name of the BudgetService's
 	// GetBudgetState RPC.
 	BudgetServiceGetBudgetStateProcedure = "/tollgate.control.v1.BudgetService/GetBudgetState"
@@ -61,11 +67,17 @@ type BudgetServiceClient interface {
 	GetBudget(context.Context, *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error)
 	// ListBudgets lists budgets by name, a page at a time.
 	ListBudgets(context.Context, *v1.ListBudgetsRequest) (*v1.ListBudgetsResponse, error)
-	// UpdateBudget changes the amount. What is already granted to edges stays spendable: the books
-	// end at the larger of the new amount and what was granted at that moment.
+	// UpdateBudget changes the settings that the request names. A lowered amount takes back from the
+	// edges what they have not spent: the books end at the larger of the new amount and what was granted
+	// at that moment.
 	UpdateBudget(context.Context, *v1.UpdateBudgetRequest) (*v1.UpdateBudgetResponse, error)
 	// DeleteBudget removes a budget; its past spend stays in the ledger.
 	DeleteBudget(context.Context, *v1.DeleteBudgetRequest) (*v1.DeleteBudgetResponse, error)
+	// RaiseBudget adds an amount to the budget until a time, or takes such a raise back.
+	RaiseBudget(context.Context, *v1.RaiseBudgetRequest) (*v1.RaiseBudgetResponse, error)
+	// ResetBudget begins the current period anew, as if nothing had been spent in it. Requests in flight
+	// are charged to the period in which they were admitted.
+	ResetBudget(context.Context, *v1.ResetBudgetRequest) (*v1.ResetBudgetResponse, error)
 	// GetBudgetState asks the ledger what is spent and what is left in the current period.
 	GetBudgetState(context.Context, *v1.GetBudgetStateRequest) (*v1.GetBudgetStateResponse, error)
 }
@@ -113,6 +125,18 @@ func NewBudgetServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(budgetServiceMethods.ByName("DeleteBudget")),
 			connect.WithClientOptions(opts...),
 		),
+		raiseBudget: connect.NewClient[v1.RaiseBudgetRequest, v1.RaiseBudgetResponse](
+			httpClient,
+			baseURL+BudgetServiceRaiseBudgetProcedure,
+			connect.WithSchema(budgetServiceMethods.ByName("RaiseBudget")),
+			connect.WithClientOptions(opts...),
+		),
+		resetBudget: connect.NewClient[v1.ResetBudgetRequest, v1.ResetBudgetResponse](
+			httpClient,
+			baseURL+BudgetServiceResetBudgetProcedure,
+			connect.WithSchema(budgetServiceMethods.ByName("ResetBudget")),
+			connect.WithClientOptions(opts...),
+		),
 		getBudgetState: connect.NewClient[v1.GetBudgetStateRequest, v1.GetBudgetStateResponse](
 			httpClient,
 			baseURL+BudgetServiceGetBudgetStateProcedure,
@@ -130,6 +154,8 @@ type budgetServiceClient struct {
 	listBudgets    *connect.Client[v1.ListBudgetsRequest, v1.ListBudgetsResponse]
 	updateBudget   *connect.Client[v1.UpdateBudgetRequest, v1.UpdateBudgetResponse]
 	deleteBudget   *connect.Client[v1.DeleteBudgetRequest, v1.DeleteBudgetResponse]
+	raiseBudget    *connect.Client[v1.RaiseBudgetRequest, v1.RaiseBudgetResponse]
+	resetBudget    *connect.Client[v1.ResetBudgetRequest, v1.ResetBudgetResponse]
 	getBudgetState *connect.Client[v1.GetBudgetStateRequest, v1.GetBudgetStateResponse]
 }
 
@@ -178,6 +204,24 @@ func (c *budgetServiceClient) DeleteBudget(ctx context.Context, req *v1.DeleteBu
 	return nil, err
 }
 
+// RaiseBudget calls tollgate.control.v1.BudgetService.RaiseBudget.
+func (c *budgetServiceClient) RaiseBudget(ctx context.Context, req *v1.RaiseBudgetRequest) (*v1.RaiseBudgetResponse, error) {
+	response, err := c.raiseBudget.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResetBudget calls tollgate.control.v1.BudgetService.ResetBudget.
+func (c *budgetServiceClient) ResetBudget(ctx context.Context, req *v1.ResetBudgetRequest) (*v1.ResetBudgetResponse, error) {
+	response, err := c.resetBudget.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // GetBudgetState calls tollgate.control.v1.BudgetService.GetBudgetState.
 func (c *budgetServiceClient) GetBudgetState(ctx context.Context, req *v1.GetBudgetStateRequest) (*v1.GetBudgetStateResponse, error) {
 	response, err := c.getBudgetState.CallUnary(ctx, connect.NewRequest(req))
@@ -196,11 +240,17 @@ type BudgetServiceHandler interface {
 	GetBudget(context.Context, *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error)
 	// ListBudgets lists budgets by name, a page at a time.
 	ListBudgets(context.Context, *v1.ListBudgetsRequest) (*v1.ListBudgetsResponse, error)
-	// UpdateBudget changes the amount. What is already granted to edges stays spendable: the books
-	// end at the larger of the new amount and what was granted at that moment.
+	// UpdateBudget changes the settings that the request names. A lowered amount takes back from the
+	// edges what they have not spent: the books end at the larger of the new amount and what was granted
+	// at that moment.
 	UpdateBudget(context.Context, *v1.UpdateBudgetRequest) (*v1.UpdateBudgetResponse, error)
 	// DeleteBudget removes a budget; its past spend stays in the ledger.
 	DeleteBudget(context.Context, *v1.DeleteBudgetRequest) (*v1.DeleteBudgetResponse, error)
+	// RaiseBudget adds an amount to the budget until a time, or takes such a raise back.
+	RaiseBudget(context.Context, *v1.RaiseBudgetRequest) (*v1.RaiseBudgetResponse, error)
+	// ResetBudget begins the current period anew, as if nothing had been spent in it. Requests in flight
+	// are charged to the period in which they were admitted.
+	ResetBudget(context.Context, *v1.ResetBudgetRequest) (*v1.ResetBudgetResponse, error)
 	// GetBudgetState asks the ledger what is spent and what is left in the current period.
 	GetBudgetState(context.Context, *v1.GetBudgetStateRequest) (*v1.GetBudgetStateResponse, error)
 }
@@ -244,6 +294,18 @@ func NewBudgetServiceHandler(svc BudgetServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(budgetServiceMethods.ByName("DeleteBudget")),
 		connect.WithHandlerOptions(opts...),
 	)
+	budgetServiceRaiseBudgetHandler := connect.NewUnaryHandlerSimple(
+		BudgetServiceRaiseBudgetProcedure,
+		svc.RaiseBudget,
+		connect.WithSchema(budgetServiceMethods.ByName("RaiseBudget")),
+		connect.WithHandlerOptions(opts...),
+	)
+	budgetServiceResetBudgetHandler := connect.NewUnaryHandlerSimple(
+		BudgetServiceResetBudgetProcedure,
+		svc.ResetBudget,
+		connect.WithSchema(budgetServiceMethods.ByName("ResetBudget")),
+		connect.WithHandlerOptions(opts...),
+	)
 	budgetServiceGetBudgetStateHandler := connect.NewUnaryHandlerSimple(
 		BudgetServiceGetBudgetStateProcedure,
 		svc.GetBudgetState,
@@ -263,6 +325,10 @@ func NewBudgetServiceHandler(svc BudgetServiceHandler, opts ...connect.HandlerOp
 			budgetServiceUpdateBudgetHandler.ServeHTTP(w, r)
 		case BudgetServiceDeleteBudgetProcedure:
 			budgetServiceDeleteBudgetHandler.ServeHTTP(w, r)
+		case BudgetServiceRaiseBudgetProcedure:
+			budgetServiceRaiseBudgetHandler.ServeHTTP(w, r)
+		case BudgetServiceResetBudgetProcedure:
+			budgetServiceResetBudgetHandler.ServeHTTP(w, r)
 		case BudgetServiceGetBudgetStateProcedure:
 			budgetServiceGetBudgetStateHandler.ServeHTTP(w, r)
 		default:
@@ -292,6 +358,14 @@ func (UnimplementedBudgetServiceHandler) UpdateBudget(context.Context, *v1.Updat
 
 func (UnimplementedBudgetServiceHandler) DeleteBudget(context.Context, *v1.DeleteBudgetRequest) (*v1.DeleteBudgetResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.BudgetService.DeleteBudget is not implemented"))
+}
+
+func (UnimplementedBudgetServiceHandler) RaiseBudget(context.Context, *v1.RaiseBudgetRequest) (*v1.RaiseBudgetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.BudgetService.RaiseBudget is not implemented"))
+}
+
+func (UnimplementedBudgetServiceHandler) ResetBudget(context.Context, *v1.ResetBudgetRequest) (*v1.ResetBudgetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.BudgetService.ResetBudget is not implemented"))
 }
 
 func (UnimplementedBudgetServiceHandler) GetBudgetState(context.Context, *v1.GetBudgetStateRequest) (*v1.GetBudgetStateResponse, error) {

@@ -39,6 +39,8 @@ const (
 	KeyServiceGetKeyProcedure = "/tollgate.control.v1.KeyService/GetKey"
 	// KeyServiceListKeysProcedure is the fully-qualified name of the KeyService's ListKeys RPC.
 	KeyServiceListKeysProcedure = "/tollgate.control.v1.KeyService/ListKeys"
+	// KeyServiceUpdateKeyProcedure is the fully-qualified name of the KeyService's UpdateKey RPC.
+	KeyServiceUpdateKeyProcedure = "/tollgate.control.v1.KeyService/UpdateKey"
 	// KeyServiceRevokeKeyProcedure is the fully-qualified name of the KeyService's RevokeKey RPC.
 	KeyServiceRevokeKeyProcedure = "/tollgate.control.v1.KeyService/RevokeKey"
 )
@@ -51,6 +53,8 @@ type KeyServiceClient interface {
 	GetKey(context.Context, *v1.GetKeyRequest) (*v1.GetKeyResponse, error)
 	// ListKeys lists keys by name, a page at a time.
 	ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error)
+	// UpdateKey changes whom a key's requests are charged to, from now on.
+	UpdateKey(context.Context, *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error)
 	// RevokeKey ends a key for good. Every reachable edge refuses it within a second of the answer.
 	RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error)
 }
@@ -86,6 +90,12 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		updateKey: connect.NewClient[v1.UpdateKeyRequest, v1.UpdateKeyResponse](
+			httpClient,
+			baseURL+KeyServiceUpdateKeyProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("UpdateKey")),
+			connect.WithClientOptions(opts...),
+		),
 		revokeKey: connect.NewClient[v1.RevokeKeyRequest, v1.RevokeKeyResponse](
 			httpClient,
 			baseURL+KeyServiceRevokeKeyProcedure,
@@ -100,6 +110,7 @@ type keyServiceClient struct {
 	createKey *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
 	getKey    *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
 	listKeys  *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
+	updateKey *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
 	revokeKey *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
 }
 
@@ -130,6 +141,15 @@ func (c *keyServiceClient) ListKeys(ctx context.Context, req *v1.ListKeysRequest
 	return nil, err
 }
 
+// UpdateKey calls tollgate.control.v1.KeyService.UpdateKey.
+func (c *keyServiceClient) UpdateKey(ctx context.Context, req *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error) {
+	response, err := c.updateKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // RevokeKey calls tollgate.control.v1.KeyService.RevokeKey.
 func (c *keyServiceClient) RevokeKey(ctx context.Context, req *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error) {
 	response, err := c.revokeKey.CallUnary(ctx, connect.NewRequest(req))
@@ -147,6 +167,8 @@ type KeyServiceHandler interface {
 	GetKey(context.Context, *v1.GetKeyRequest) (*v1.GetKeyResponse, error)
 	// ListKeys lists keys by name, a page at a time.
 	ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error)
+	// UpdateKey changes whom a key's requests are charged to, from now on.
+	UpdateKey(context.Context, *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error)
 	// RevokeKey ends a key for good. Every reachable edge refuses it within a second of the answer.
 	RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error)
 }
@@ -178,6 +200,12 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceUpdateKeyHandler := connect.NewUnaryHandlerSimple(
+		KeyServiceUpdateKeyProcedure,
+		svc.UpdateKey,
+		connect.WithSchema(keyServiceMethods.ByName("UpdateKey")),
+		connect.WithHandlerOptions(opts...),
+	)
 	keyServiceRevokeKeyHandler := connect.NewUnaryHandlerSimple(
 		KeyServiceRevokeKeyProcedure,
 		svc.RevokeKey,
@@ -192,6 +220,8 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceGetKeyHandler.ServeHTTP(w, r)
 		case KeyServiceListKeysProcedure:
 			keyServiceListKeysHandler.ServeHTTP(w, r)
+		case KeyServiceUpdateKeyProcedure:
+			keyServiceUpdateKeyHandler.ServeHTTP(w, r)
 		case KeyServiceRevokeKeyProcedure:
 			keyServiceRevokeKeyHandler.ServeHTTP(w, r)
 		default:
@@ -213,6 +243,10 @@ func (UnimplementedKeyServiceHandler) GetKey(context.Context, *v1.GetKeyRequest)
 
 func (UnimplementedKeyServiceHandler) ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.ListKeys is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) UpdateKey(context.Context, *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.UpdateKey is not implemented"))
 }
 
 func (UnimplementedKeyServiceHandler) RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error) {

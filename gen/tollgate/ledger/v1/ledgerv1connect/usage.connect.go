@@ -35,12 +35,22 @@ const (
 const (
 	// UsageServiceQueryUsageProcedure is the fully-qualified name of the UsageService's QueryUsage RPC.
 	UsageServiceQueryUsageProcedure = "/tollgate.ledger.v1.UsageService/QueryUsage"
+	// UsageServiceListRequestsProcedure is the fully-qualified name of the UsageService's ListRequests
+	// RPC.
+	UsageServiceListRequestsProcedure = "/tollgate.ledger.v1.UsageService/ListRequests"
+	// UsageServiceRepriceRequestsProcedure is the fully-qualified name of the UsageService's
+	// RepriceRequests RPC.
+	UsageServiceRepriceRequestsProcedure = "/tollgate.ledger.v1.UsageService/RepriceRequests"
 )
 
 // UsageServiceClient is a client for the tollgate.ledger.v1.UsageService service.
 type UsageServiceClient interface {
 	// QueryUsage adds up requests and cost over whole UTC days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// ListRequests lists records, newest first or oldest first, a page at a time.
+	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
+	// RepriceRequests corrects records that were marked as unpriced.
+	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the tollgate.ledger.v1.UsageService service. By
@@ -61,12 +71,27 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listRequests: connect.NewClient[v1.ListRequestsRequest, v1.ListRequestsResponse](
+			httpClient,
+			baseURL+UsageServiceListRequestsProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ListRequests")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		repriceRequests: connect.NewClient[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse](
+			httpClient,
+			baseURL+UsageServiceRepriceRequestsProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("RepriceRequests")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
-	queryUsage *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	queryUsage      *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
+	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
 }
 
 // QueryUsage calls tollgate.ledger.v1.UsageService.QueryUsage.
@@ -78,10 +103,32 @@ func (c *usageServiceClient) QueryUsage(ctx context.Context, req *v1.QueryUsageR
 	return nil, err
 }
 
+// ListRequests calls tollgate.ledger.v1.UsageService.ListRequests.
+func (c *usageServiceClient) ListRequests(ctx context.Context, req *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error) {
+	response, err := c.listRequests.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RepriceRequests calls tollgate.ledger.v1.UsageService.RepriceRequests.
+func (c *usageServiceClient) RepriceRequests(ctx context.Context, req *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error) {
+	response, err := c.repriceRequests.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the tollgate.ledger.v1.UsageService service.
 type UsageServiceHandler interface {
 	// QueryUsage adds up requests and cost over whole UTC days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// ListRequests lists records, newest first or oldest first, a page at a time.
+	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
+	// RepriceRequests corrects records that were marked as unpriced.
+	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -98,10 +145,27 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceListRequestsHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceListRequestsProcedure,
+		svc.ListRequests,
+		connect.WithSchema(usageServiceMethods.ByName("ListRequests")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceRepriceRequestsHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceRepriceRequestsProcedure,
+		svc.RepriceRequests,
+		connect.WithSchema(usageServiceMethods.ByName("RepriceRequests")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.ledger.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
 			usageServiceQueryUsageHandler.ServeHTTP(w, r)
+		case UsageServiceListRequestsProcedure:
+			usageServiceListRequestsHandler.ServeHTTP(w, r)
+		case UsageServiceRepriceRequestsProcedure:
+			usageServiceRepriceRequestsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -113,4 +177,12 @@ type UnimplementedUsageServiceHandler struct{}
 
 func (UnimplementedUsageServiceHandler) QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.QueryUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.ListRequests is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceRequests is not implemented"))
 }
