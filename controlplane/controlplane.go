@@ -1,6 +1,6 @@
-// Package controlplane is where the configuration is kept and changed: endpoints, keys, budgets and
-// secrets, with an API in front and a publisher behind that brings every change to the edges. This
-// package is wiring only. Traffic never passes here: with the control plane down, edges go on with
+// Package controlplane is where the configuration is kept and changed: endpoints, keys, teams, budgets,
+// limits and secrets, with an API in front and a publisher behind that brings every change to the edges.
+// This package is wiring only. Traffic never passes here: with the control plane down, edges go on with
 // what they have.
 package controlplane
 

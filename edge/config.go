@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"tollgate/internal/bus"
@@ -23,6 +24,10 @@ type Config struct {
 	// DataDir keeps the spool and the last good configuration. Two edges never share one.
 	DataDir string     `yaml:"data_dir"`
 	NATS    bus.Config `yaml:"nats"`
+	// LedgerURLs are base URLs of ledgers, asked while NATS is away; empty for none.
+	LedgerURLs []string `yaml:"ledger_urls"`
+	// LedgerToken is what the ledgers demand.
+	LedgerToken config.Secret `yaml:"ledger_token"`
 	// SealingKey opens vendor credentials; the control plane has the same one.
 	SealingKey config.Secret `yaml:"sealing_key"`
 	// AllowPrivateTargets lets targets be on loopback and private addresses.
@@ -40,6 +45,8 @@ type Config struct {
 	StreamIdle time.Duration `yaml:"stream_idle"`
 	// Drain is the time allowed for running requests when the edge stops.
 	Drain time.Duration `yaml:"drain"`
+	// SpoolStorage is how the spool lies on disk: mmap, or write where files cannot be mapped well.
+	SpoolStorage string `yaml:"spool_storage"`
 	// SpoolMaxBytes limits what the spool keeps on disk.
 	SpoolMaxBytes int64 `yaml:"spool_max_bytes"`
 	// MaxInFlight limits how many requests are served at a time; 0 for no limit.
@@ -53,9 +60,15 @@ func DefaultConfig() Config {
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
 		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
-		Drain: 30 * time.Second, SpoolMaxBytes: 4 << 30,
+		Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
 	}
 }
+
+// Values of SpoolStorage.
+const (
+	spoolMap   = "mmap"
+	spoolWrite = "write"
+)
 
 // Validate reports every problem at once, each naming its key.
 func (c *Config) Validate() error {
@@ -85,6 +98,14 @@ func (c *Config) Validate() error {
 	if _, err := seal.Parse(c.SealingKey.Reveal()); err != nil {
 		bad("sealing_key", "%w", err)
 	}
+	for i, raw := range c.LedgerURLs {
+		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			bad("ledger_urls", "%q (number %d) is not a base URL such as http://ledger:4002", raw, i+1)
+		}
+	}
+	if len(c.LedgerURLs) > 0 && c.LedgerToken.Reveal() == "" {
+		bad("ledger_token", "must be set together with ledger_urls")
+	}
 	for key, d := range map[string]time.Duration{
 		"lease_wait": c.LeaseWait, "header_timeout": c.HeaderTimeout, "stream_idle": c.StreamIdle, "drain": c.Drain,
 	} {
@@ -99,6 +120,9 @@ func (c *Config) Validate() error {
 	}
 	if c.LeaseAhead <= 0 {
 		bad("lease_ahead", "%d is not at least 1", c.LeaseAhead)
+	}
+	if c.SpoolStorage != spoolMap && c.SpoolStorage != spoolWrite {
+		bad("spool_storage", "%q is neither %s nor %s", c.SpoolStorage, spoolMap, spoolWrite)
 	}
 	if c.SpoolMaxBytes <= 0 {
 		bad("spool_max_bytes", "%d is not positive", c.SpoolMaxBytes)

@@ -1,5 +1,5 @@
-// Package edge is the data plane: it forwards requests to targets, checks keys, holds and charges
-// money, and reports what happened. An edge starts and serves with everything else down if it has
+// Package edge is the data plane: it forwards requests to targets, checks keys, keeps limits, holds and
+// charges money, and reports what happened. An edge starts and serves with everything else down if it has
 // served before on the same disk, and what it charged outlives it there until the ledger has it.
 //
 // This package wires the parts together and holds no rule of its own. It never reaches a database.
@@ -22,6 +22,7 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/breaker"
 	"tollgate/edge/ledgerlink"
+	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/proxy"
 	"tollgate/edge/routing"
@@ -61,6 +62,7 @@ type Node struct {
 	sync      *snapsync.Sync
 	link      *ledgerlink.Link
 	book      *admit.Book
+	limits    *limit.Set
 	client    *proxy.Client
 	gateway   *proxy.Gateway
 	server    *proxy.Server
@@ -99,9 +101,7 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.spool, err = spool.Open(spool.Options{
-		Dir: filepath.Join(cfg.DataDir, "spool"), Edge: cfg.Name, MaxBytes: cfg.SpoolMaxBytes, Log: n.log,
-	})
+	n.spool, err = openSpool(cfg, n.log)
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
@@ -123,15 +123,27 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 	return n, nil
 }
 
+func openSpool(cfg Config, log *slog.Logger) (*spool.Spool, error) {
+	o := spool.Options{
+		Dir: filepath.Join(cfg.DataDir, "spool"), Edge: cfg.Name, MaxBytes: cfg.SpoolMaxBytes, Log: log,
+	}
+	if cfg.SpoolStorage == spoolWrite {
+		o.Storage = spool.Written(o.Dir)
+	}
+	return spool.Open(o)
+}
+
 func (n *Node) wireMoney() (err error) {
 	link := ledgerlink.DefaultConfig()
 	link.Edge, link.Inc = n.cfg.Name, n.spool.Inc()
-	if n.link, err = ledgerlink.New(link, n.conn, n.log); err != nil {
+	link.LedgerURLs, link.LedgerToken = n.cfg.LedgerURLs, n.cfg.LedgerToken
+	if n.link, err = ledgerlink.New(link, n.conn, ledgerlink.Spools{States: n.spool.States, Mark: n.publisher.Mark}, n.log); err != nil {
 		return err
 	}
 	lease := admit.DefaultConfig()
-	lease.Wait, lease.Ahead = n.cfg.LeaseWait, n.cfg.LeaseAhead
+	lease.Wait, lease.Ahead, lease.Join = n.cfg.LeaseWait, n.cfg.LeaseAhead, n.spool.Join
 	n.book = admit.NewBook(lease, n.link, n.log)
+	n.limits = limit.New(limit.DefaultConfig(), n.link, n.log)
 	return nil
 }
 
@@ -156,8 +168,9 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
-		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Keys: n.keys, Budgets: budgets{n.book}, Spool: n.spool, Breakers: n.breakers,
-		Upstream: n.client, Metrics: n.metrics, Tracer: tracer, Log: n.log,
+		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Keys: n.keys,
+		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Breakers: n.breakers, Upstream: n.client,
+		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
 	n.server = proxy.NewServer(proxy.DefaultServerConfig(), n.gateway, n.log)
 	n.metrics.Watch(n.state)
@@ -194,9 +207,10 @@ func (n *Node) Run(ctx context.Context) error {
 	n.log.Info("edge starting", "listen", n.Addr(), "admin", n.AdminAddr(), "revision", n.sync.Applied().String())
 	parts := []lifecycle.Part{
 		{Name: "configuration", Run: n.sync.Run},
-		{Name: "ledger link", Run: func(ctx context.Context) error { return n.link.Run(ctx, n.book, n.publisher.Mark) }},
+		{Name: "ledger link", Run: func(ctx context.Context) error { return n.link.Run(ctx, n.book, n.limits) }},
 		{Name: "spend publisher", Run: n.publisher.Run, Stop: n.drainSpend},
 		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
+		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
 		{Name: "heartbeat", Run: n.beat},
 	}
 	if n.admin != nil {
@@ -230,6 +244,13 @@ func (n *Node) drainTraffic(ctx context.Context) error {
 // returnLeases gives back what is unspent. The ledger also finds out from the end of the spool.
 func (n *Node) returnLeases(context.Context) error {
 	n.book.ReturnAll()
+	return nil
+}
+
+// returnPermits lets other edges have what running requests here no longer need. The ledger also finds
+// out when this edge has been silent for a while.
+func (n *Node) returnPermits(context.Context) error {
+	n.limits.ReturnAll()
 	return nil
 }
 
@@ -277,10 +298,19 @@ func (n *Node) publish(ctx context.Context, subject, msgID string, data []byte) 
 // budgets lets the proxy see a book as what it needs of one.
 type budgets struct{ book *admit.Book }
 
-func (b budgets) Hold(ctx context.Context, accounts []*admit.Account, amount money.Nanos) (proxy.Hold, error) {
-	h, err := b.book.Hold(ctx, accounts, amount)
-	if err != nil {
+func (b budgets) Hold(ctx context.Context, into *admit.Hold, accounts []*admit.Account, amount money.Nanos) (proxy.Hold, error) {
+	if err := b.book.Hold(ctx, into, accounts, amount); err != nil {
 		return nil, err
 	}
-	return h, nil
+	return into, nil
+}
+
+// limits lets it see a set of limits so.
+type limits struct{ set *limit.Set }
+
+func (l limits) Acquire(ctx context.Context, into *limit.Pass, of []*limit.Limit, units int64) (proxy.Pass, error) {
+	if err := l.set.Acquire(ctx, into, of, units); err != nil {
+		return nil, err
+	}
+	return into, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,13 +45,13 @@ type cloud struct {
 
 	mu      sync.Mutex // guards what follows
 	limit   money.Nanos
-	granted map[int64]money.Nanos // by incarnation
+	granted map[[2]int64]money.Nanos // by incarnation and account
 	events  map[int64][]*eventv1.SpendEvent
 }
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	c := &cloud{t: t, server: testenv.NATS(t), limit: 100 * money.Dollar, granted: map[int64]money.Nanos{}, events: map[int64][]*eventv1.SpendEvent{}}
+	c := &cloud{t: t, server: testenv.NATS(t), limit: 100 * money.Dollar, granted: map[[2]int64]money.Nanos{}, events: map[int64][]*eventv1.SpendEvent{}}
 	conn, err := bus.Connect(bus.Config{URL: c.server.URL()}, testenv.Logger(t))
 	if err != nil {
 		t.Fatal(err)
@@ -85,16 +86,24 @@ func (c *cloud) lease(msg *nats.Msg) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := &eventv1.LeaseReply{Inc: in.GetInc(), LedgerUnixMs: time.Now().UnixMilli()}
+	out := &eventv1.LeaseReply{Inc: in.GetInc(), LedgerUnixMs: time.Now().UnixMilli(), LeaderEpoch: 1}
 	for _, l := range in.GetLines() {
 		wanted := money.Nanos(l.GetUsed() + l.GetReturned() + max(l.GetNeed(), l.GetWant()))
 		g := &eventv1.GrantLine{Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: int64(c.limit), LimitVersion: 1}
 		if wanted > c.limit {
 			wanted, g.State = c.limit, eventv1.LeaseState_LEASE_STATE_EXHAUSTED
 		}
-		c.granted[in.GetInc()] = max(c.granted[in.GetInc()], wanted)
-		g.GrantedTotal = int64(c.granted[in.GetInc()])
+		of := [2]int64{in.GetInc(), l.GetWindow().GetAccount()}
+		c.granted[of] = max(c.granted[of], wanted)
+		g.GrantedTotal = int64(c.granted[of])
 		out.Lines = append(out.Lines, g)
+	}
+	for _, l := range in.GetRates() {
+		g := &eventv1.RateGrant{Limit: l.GetLimit(), Tokens: l.GetNeed(), TtlMs: 1000, Sharers: 1}
+		if l.GetLimit() == emptyLimit {
+			g.Tokens, g.RetryAfterMs = 0, 5000
+		}
+		out.Rates = append(out.Rates, g)
 	}
 	data, err := proto.Marshal(out)
 	if err == nil {
@@ -148,6 +157,9 @@ func (c *cloud) spent() (cost money.Nanos, requests int, ended bool) {
 	return cost, requests, ended
 }
 
+// emptyLimit is a limit of which there are no tokens.
+const emptyLimit = 2
+
 // publish publishes a revision in the order in which the control plane does.
 func (c *cloud) publish(revision int64, target string) {
 	c.t.Helper()
@@ -159,10 +171,28 @@ func (c *cloud) publish(revision int64, target string) {
 		m       proto.Message
 	}{
 		{contract.ConfigKeys(shard), &eventv1.KeyShard{Shard: shard, Keys: []*eventv1.ShardKey{{Sha256: hash[:], Id: "key_1", Name: "ci-bot", Accounts: []*eventv1.Account{account}}}}},
-		{contract.ConfigRoutes, &eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{{
-			Id: "ep_1", Name: "bria", Path: "/bria", Targets: []string{target}, PriceNanos: int64(price), PriceVersion: revision,
-			Headers: []*eventv1.RouteHeader{{Name: "X-Token", Value: "${env:TOKEN}"}},
-		}}}},
+		{contract.ConfigRoutes, &eventv1.RouteSnapshot{
+			Endpoints: []*eventv1.RouteEndpoint{
+				{
+					Id: "ep_1", Name: "bria", Path: "/bria", Targets: []string{target}, PriceNanos: int64(price), PriceVersion: revision,
+					Headers: []*eventv1.RouteHeader{{Name: "X-Token", Value: "${env:TOKEN}"}},
+				},
+				{
+					Id: "ep_2", Name: "metered", Path: "/metered", Targets: []string{target}, PriceVersion: revision,
+					Usage: &eventv1.UsagePrice{BaseNanos: 5, HoldNanos: int64(price), Rates: []*eventv1.UsageRate{
+						{Unit: eventv1.UsageUnit_USAGE_UNIT_REQUEST_BYTES, NanosPerMillion: 3_000_000},
+					}},
+				},
+			},
+			Accounts: []*eventv1.Account{{
+				Id: 2, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(c.limit), Version: 1, Subject: "customer acme",
+				Scope: eventv1.AccountScope_ACCOUNT_SCOPE_CUSTOMER, ScopeName: "acme",
+			}},
+			Limits: []*eventv1.Limit{
+				{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_REQUESTS, Amount: 60, Burst: 1, Subject: "endpoint metered", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_ENDPOINT, EndpointId: "ep_2"},
+				{Id: emptyLimit, Kind: eventv1.LimitKind_LIMIT_KIND_UNITS, Amount: 60, Burst: 1, Subject: "tag slow", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_TAG, ScopeName: "slow"},
+			},
+		}},
 		{contract.ConfigHead, &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}},
 	} {
 		data, err := contract.Encode(contract.Version{Epoch: 1, Revision: revision}, v.m)
@@ -234,13 +264,16 @@ func start(t *testing.T, cfg edge.Config) *running {
 
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
-func call(addr, path, secret string) (status int, body string, h http.Header, err error) {
+func call(addr, path, secret string, headers ...string) (status int, body string, h http.Header, err error) {
 	r, err := http.NewRequest(http.MethodPost, "http://"+addr+path, strings.NewReader("{}"))
 	if err != nil {
 		return 0, "", nil, err
 	}
 	if secret != "" {
 		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := client.Do(r)
 	if err != nil {
@@ -321,6 +354,51 @@ func TestOneEdge(t *testing.T) {
 	r.stop()
 	if cost, requests, ended := c.spent(); cost != 3*price || requests != 3 || !ended {
 		t.Errorf("after the stop: %s of %d requests, ended %t", cost, requests, ended)
+	}
+}
+
+// Guarantee: labels, limits and usage prices work together on a whole edge: what a request names is what
+// it is charged to and held back by, what it used is what the ledger books, and the spool can lie on
+// disk in either way.
+func TestMeteredRequest(t *testing.T) {
+	t.Parallel()
+	for _, storage := range []string{"mmap", "write"} {
+		t.Run(storage, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			upstream := testenv.Vendor(t)
+			cfg := settings(t, c.server.URL())
+			cfg.SpoolStorage = storage
+			r := start(t, cfg)
+			c.publish(1, upstream.URL)
+			r.ready()
+			status, body, h, err := call(r.Addr(), "/metered", key, "X-Tollgate-Customer", "acme", "X-Tollgate-Tags", "red, blue")
+			if err != nil || status != 200 || h.Get("X-Tollgate-Cost") != "0.000000011" {
+				t.Fatalf("got %d %s, cost %s, %v", status, body, h.Get("X-Tollgate-Cost"), err)
+			}
+			if status, body, h, err = call(r.Addr(), "/metered", key, "X-Tollgate-Tags", "slow"); err != nil || status != 429 || !strings.Contains(body, "rate_limited") || h.Get("Retry-After") == "" {
+				t.Errorf("over a limit: %d %s %v", status, body, err)
+			}
+			if status, body, _, err = call(r.Addr(), "/metered", key, "X-Tollgate-Customer", "a b"); err != nil || status != 400 || !strings.Contains(body, "label_invalid") {
+				t.Errorf("a wrong label: %d %s %v", status, body, err)
+			}
+			r.stop()
+			if cost, requests, ended := c.spent(); cost != 11 || requests != 1 || !ended {
+				t.Fatalf("booked %s of %d requests, ended %t", cost, requests, ended)
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, events := range c.events {
+				e := events[0]
+				var accounts []int64
+				for _, d := range e.GetDraws() {
+					accounts = append(accounts, d.GetWindow().GetAccount(), d.GetNanos())
+				}
+				if e.GetCustomer() != "acme" || !slices.Equal(e.GetTags(), []string{"blue", "red"}) || e.GetUnits() != 2 || e.GetReservedNanos() != int64(price)+11 || !slices.Equal(accounts, []int64{1, 11, 2, 11}) {
+					t.Errorf("booked %v", e)
+				}
+			}
+		})
 	}
 }
 
@@ -420,12 +498,14 @@ func TestConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := edge.Config{Name: "a b", Listen: "4000", AdminListen: "x", MaxBodyBytes: -1, SealingKey: "short"}
+	bad := edge.Config{
+		Name: "a b", Listen: "4000", AdminListen: "x", MaxBodyBytes: -1, SealingKey: "short", LedgerURLs: []string{"ledger:4002"},
+	}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:"} {
+	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:", "spool_storage:", "ledger_urls:", "ledger_token:"} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named in %v", key, err)
 		}

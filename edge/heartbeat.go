@@ -73,23 +73,26 @@ func stateText(s breaker.State) string {
 	return "open"
 }
 
-// applied makes what hangs on the table follow it: the breakers of targets and the counters of
-// endpoints. A target that has no breaker yet is simply tried.
+// applied makes what hangs on the table follow it: the breakers of targets, and the counters of
+// endpoints and what was learned of them. A target that has no breaker yet is simply tried.
 func (n *Node) applied() {
 	table := n.routes.Current()
 	if table == nil || table == n.table {
 		return
 	}
 	n.table = table
-	targets, names := map[string]breaker.Settings{}, map[string]bool{}
+	targets, names, ids := map[string]breaker.Settings{}, map[string]bool{}, map[string]bool{}
 	for _, e := range table.Endpoints() {
-		names[e.Name] = true
+		names[e.Name], ids[e.ID] = true, true
 		for _, t := range e.Targets {
 			targets[t.Name] = breaker.DefaultSettings()
 		}
 	}
 	n.breakers.Sync(targets)
 	n.metrics.Forget(func(name string) bool { return names[name] })
+	if n.gateway != nil { // at the start there is nothing to forget
+		n.gateway.Forget(func(id string) bool { return ids[id] })
+	}
 }
 
 // state is what a scrape is told.

@@ -6,8 +6,11 @@ import (
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
+	"tollgate/ledger/store"
 )
 
 // Config is everything an operator can set on a ledger.
@@ -21,6 +24,28 @@ type Config struct {
 	StreamMaxBytes int64         `yaml:"stream_max_bytes"` // room for spend that is not booked yet
 	FlushEvery     time.Duration `yaml:"flush_every"`      // how often spend is booked
 	Drain          time.Duration `yaml:"drain"`            // time allowed for what has begun at stop
+	KeepRecords    bool          `yaml:"keep_records"`     // of every request, beside the sums
+	Retention      Retention     `yaml:"retention"`        // for how long books are kept
+}
+
+// Retention says for how long the ledger keeps what. 0 is for ever.
+type Retention struct {
+	Requests     time.Duration `yaml:"requests"`     // records of requests
+	Hours        time.Duration `yaml:"hours"`        // usage by hour
+	Days         time.Duration `yaml:"days"`         // usage by day
+	Leases       time.Duration `yaml:"leases"`       // what budgets were spent on, from the end of their period
+	Anomalies    time.Duration `yaml:"anomalies"`    // what should not have happened and did
+	Incarnations time.Duration `yaml:"incarnations"` // processes of edges that have ended
+}
+
+func (r Retention) keep() store.Retention { return store.Retention(r) }
+
+// store makes the store that the configuration describes.
+func (c *Config) store(pool *pgxpool.Pool) *store.Store {
+	if !c.KeepRecords {
+		return store.New(pool, store.WithoutRecords())
+	}
+	return store.New(pool)
 }
 
 // DefaultConfig is the whole story of defaults: nothing else fills in a zero.
@@ -33,6 +58,8 @@ func DefaultConfig() Config {
 		StreamMaxBytes: 8 << 30,
 		FlushEvery:     100 * time.Millisecond,
 		Drain:          20 * time.Second,
+		KeepRecords:    true,
+		Retention:      Retention(store.DefaultRetention()),
 	}
 }
 
@@ -69,6 +96,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Drain <= 0 {
 		add("drain: %s is not a positive duration", c.Drain)
+	}
+	if err := c.Retention.keep().Validate(); err != nil {
+		add("retention.%w", err)
 	}
 	return errors.Join(errs...)
 }

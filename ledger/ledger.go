@@ -20,11 +20,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/lifecycle"
 	"tollgate/internal/pg"
+	"tollgate/ledger/grants"
+	"tollgate/ledger/metrics"
 	"tollgate/ledger/rpc"
 	"tollgate/ledger/store"
+	"tollgate/ledger/usage"
 )
 
 // Deps is what a process hands to the ledger besides its configuration.
@@ -42,6 +48,7 @@ type Service struct {
 	conn     *bus.Conn
 	listener net.Listener
 	server   *http.Server
+	metrics  *metrics.Metrics
 	checked  atomic.Bool // the schema is the one this binary needs
 	parts    []*leadership
 }
@@ -77,15 +84,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		pool.Close()
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s := &Service{cfg: cfg, log: log, pool: pool, db: store.New(pool), conn: conn, listener: listener}
+	s := &Service{cfg: cfg, log: log, pool: pool, db: cfg.store(pool), conn: conn, listener: listener, metrics: metrics.New()}
 	s.server = s.newServer()
 	host, _ := os.Hostname() // only for people who look at the table
 	owner := fmt.Sprintf("%s/%d", host, os.Getpid())
 	for part := range cfg.Partitions {
 		s.parts = append(s.parts, &leadership{
-			cfg: cfg, part: part, owner: owner, db: s.db, conn: conn, log: log, settled: make(chan struct{}),
+			cfg: cfg, part: part, owner: owner, db: s.db, conn: conn, count: s.metrics, log: log, settled: make(chan struct{}),
 		})
 	}
+	s.metrics.Watch(s.standing)
 	return s, nil
 }
 
@@ -168,7 +176,9 @@ func (s *Service) newServer() *http.Server {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("/", rpc.NewHandler(s.db, s.cfg.Token.Reveal(), s.check, s.log))
+	mux.Handle("GET /metrics", s.metrics.Handler(s.log))
+	mux.Handle(rpc.NewLeaseHandler(leases{s}, s.cfg.Token.Reveal(), s.log))
+	mux.Handle("/", rpc.NewHandler(announcing{s.db, s.conn, s.log}, s.cfg.Token.Reveal(), s.check, s.log))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -182,6 +192,65 @@ func (s *Service) newServer() *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// announcing is the store, whose corrections all edges hear of: money that was taken for spent is free.
+type announcing struct {
+	*store.Store
+	conn *bus.Conn
+	log  *slog.Logger
+}
+
+// Reprice is part of rpc.Source.
+func (a announcing) Reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (usage.Repriced, error) {
+	done, err := a.Store.Reprice(ctx, f, p, dryRun)
+	grants.NewPush(a.conn.NATS(), 0, 0, a.log).Changed(done.Freed)
+	return done, err
+}
+
+// leases answers edges that cannot reach NATS, for the partitions that this ledger leads.
+type leases struct{ s *Service }
+
+// Lease is part of rpc.Leases.
+func (l leases) Lease(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
+	part := p.GetPart()
+	if part >= uint32(len(l.s.parts)) {
+		return nil, fault.New(fault.InvalidArgument, "There is no partition %d.", part)
+	}
+	now := l.s.parts[part].current.Load()
+	if now == nil {
+		return nil, fault.New(fault.UnavailableErr, "This ledger does not lead partition %d: another one may.", part)
+	}
+	return now.server.Lease(ctx, p)
+}
+
+// standing is where each partition stands.
+func (s *Service) standing() []metrics.Part {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	out := make([]metrics.Part, 0, len(s.parts))
+	for _, l := range s.parts {
+		p := metrics.Part{Part: l.part, Lag: -1}
+		if now := l.current.Load(); now != nil {
+			p.Leading, p.Epoch, p.History, p.Accounts = true, now.leader.Epoch(), now.leader.History(), now.known.Table().Len()
+			p.Lag = l.lag(ctx, now)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// lag is how many messages of the stream are not booked yet; negative if that is not known.
+func (l *leadership) lag(ctx context.Context, now *term) int64 {
+	booked := now.booked.Load()
+	if booked == 0 {
+		return -1
+	}
+	stream, err := l.conn.JetStream().Stream(ctx, contract.SpendStream(l.part))
+	if err != nil {
+		return -1
+	}
+	return max(0, int64(stream.CachedInfo().State.LastSeq)-int64(booked))
 }
 
 // check says what keeps this ledger from doing its work. One that stands by is fit for work.

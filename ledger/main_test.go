@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,18 +50,62 @@ type world struct {
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, url: testenv.PostgresURL(t, migrate), nats: testenv.NATS(t)}
-	var err error
-	if w.pool, err = pgxpool.New(t.Context(), w.url); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.pool.Close)
+	w.open()
+	t.Cleanup(func() { w.pool.Close() })
 	w.connect()
-	if _, err = w.js.CreateStream(t.Context(), jetstream.StreamConfig{
+	if _, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: contract.StreamConfig, Subjects: []string{contract.ConfigSubjects}, MaxMsgsPerSubject: 1, AllowDirect: true,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	if w.pool, err = pgxpool.New(context.Background(), w.url); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// save keeps a copy of the database as it is, and returns what puts it back: as a restored backup does.
+// Nobody may use it meanwhile.
+func (w *world) save() (restore func()) {
+	w.t.Helper()
+	base, err := url.Parse(w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	name := strings.TrimPrefix(base.Path, "/")
+	base.Path = "/postgres"
+	admin, err := pgxpool.New(context.Background(), base.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), "DROP DATABASE IF EXISTS "+name+"_saved WITH (FORCE)"); err != nil {
+			w.t.Error(err)
+		}
+		admin.Close()
+	})
+	do := func(sql string) {
+		w.t.Helper()
+		testenv.Eventually(w.t, 10*time.Second, func() error { // connections that were closed may still show
+			_, err := admin.Exec(w.t.Context(), sql)
+			return err
+		})
+	}
+	w.pool.Close()
+	do("CREATE DATABASE " + name + "_saved TEMPLATE " + name)
+	w.open()
+	return func() {
+		w.t.Helper()
+		w.pool.Close()
+		do("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)")
+		do("CREATE DATABASE " + name + " TEMPLATE " + name + "_saved")
+		w.open()
+	}
 }
 
 func (w *world) connect() {
@@ -130,11 +176,16 @@ func (w *world) ready(r *running) *running {
 // publish makes these accounts the truth of shard 1.
 func (w *world) publish(accounts ...*eventv1.Account) {
 	w.t.Helper()
+	w.publishShard(accounts, nil)
+}
+
+func (w *world) publishShard(accounts []*eventv1.Account, limits []*eventv1.Limit) {
+	w.t.Helper()
 	w.revision++
 	for _, a := range accounts {
 		a.Version = w.revision
 	}
-	data, err := contract.Encode(contract.Version{Epoch: 1, Revision: w.revision}, &eventv1.AccountShard{Shard: 1, Accounts: accounts})
+	data, err := contract.Encode(contract.Version{Epoch: 1, Revision: w.revision}, &eventv1.AccountShard{Shard: 1, Accounts: accounts, Limits: limits})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -151,13 +202,13 @@ func win(account int64) *eventv1.AccountWindow {
 	return &eventv1.AccountWindow{Account: account, Gen: 1}
 }
 
-// ask sends one line and returns its answer.
-func (w *world) ask(inc int64, edge string, line *eventv1.LeaseLine) (*eventv1.GrantLine, error) {
-	data, err := proto.Marshal(&eventv1.LeaseRequest{Inc: inc, Edge: edge, Lines: []*eventv1.LeaseLine{line}})
+// request sends a request to its partition's leader.
+func (w *world) request(p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
+	data, err := proto.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
-	m, err := w.nc.Request(contract.Lease(0), data, 5*time.Second)
+	m, err := w.nc.Request(contract.Lease(p.GetPart()), data, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +218,15 @@ func (w *world) ask(inc int64, edge string, line *eventv1.LeaseLine) (*eventv1.G
 	}
 	if reply.GetError() != "" {
 		return nil, errors.New(reply.GetError())
+	}
+	return &reply, nil
+}
+
+// ask sends one line and returns its answer.
+func (w *world) ask(inc int64, edge string, line *eventv1.LeaseLine) (*eventv1.GrantLine, error) {
+	reply, err := w.request(&eventv1.LeaseRequest{Inc: inc, Edge: edge, Lines: []*eventv1.LeaseLine{line}})
+	if err != nil {
+		return nil, err
 	}
 	return reply.GetLines()[0], nil
 }
@@ -223,7 +283,7 @@ func (w *world) totals(requests, cost int64) {
 	w.t.Helper()
 	testenv.Eventually(w.t, 20*time.Second, func() error {
 		var r, c int64
-		if err := w.pool.QueryRow(w.t.Context(), `SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(cost_nanos), 0)::bigint FROM ledger.usage_day`).Scan(&r, &c); err != nil {
+		if err := w.pool.QueryRow(w.t.Context(), `SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(cost_nanos), 0)::bigint FROM ledger.usage_by_day`).Scan(&r, &c); err != nil {
 			return err
 		}
 		if r != requests || c != cost {

@@ -56,6 +56,7 @@ var (
 	noAlerts   = remark{plan.Warning, "It is not carried over: Tollgate sends no such messages."}
 	noCapture  = remark{plan.Info, "Tollgate keeps no bodies of requests and responses, so there is nothing to set."}
 	noFilter   = remark{plan.Refused, "It is not carried over, so requests that LiteLLM refuses for it are let through. Put the same rule in front of Tollgate."}
+	ownLimits  = remark{plan.Refused, "No limit is made of it. Make one with `tollgate limit create`; until then more requests may reach the targets than before."}
 	noLimit    = remark{plan.Refused, "Tollgate has no such limit, so more requests may reach the targets than before."}
 	otherLogin = remark{plan.Refused, "Tollgate knows callers by their keys only; callers who sign in otherwise are answered 401."}
 )
@@ -101,8 +102,8 @@ var generalSettings = table{
 	"maximum_spend_logs_retention_period":        {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
 	"maximum_spend_logs_retention_interval":      {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
 	"maximum_spend_logs_cleanup_cron":            {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
-	"max_parallel_requests":                      noLimit,
-	"global_max_parallel_requests":               noLimit,
+	"max_parallel_requests":                      ownLimits,
+	"global_max_parallel_requests":               ownLimits,
 	"token_rate_limit_type":                      modelsOnly,
 	"max_request_size_mb":                        {plan.Warning, "It is not carried over: the limit on bodies is the edge's own, or an endpoint's max_body_bytes."},
 	"max_response_size_mb":                       {plan.Warning, "It is not carried over: Tollgate streams responses of any length."},

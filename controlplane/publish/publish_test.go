@@ -192,7 +192,7 @@ func (b *bundle) key(name string) (registry.Key, [32]byte) {
 
 func (b *bundle) budget(name string, scope registry.Scope, of string) registry.Budget {
 	b.t.Helper()
-	g, err := b.store.CreateBudget(b.t.Context(), "test", registry.Budget{Name: name, Scope: scope, ScopeName: of, Amount: money.Dollar, Period: period.Month}, nil)
+	g, err := b.store.CreateBudget(b.t.Context(), "test", registry.Budget{Name: name, Scoped: registry.Scoped{Scope: scope, ScopeName: of}, Amount: money.Dollar, Period: period.Month}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

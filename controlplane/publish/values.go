@@ -32,6 +32,12 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 		s := byShard[contract.AccountShardOf(a.GetId())]
 		s.Accounts = append(s.Accounts, a)
 	}
+	for i := range cfg.Limits {
+		l := p.limit(&cfg.Limits[i])
+		s := byShard[contract.AccountShardOf(l.GetId())]
+		s.Limits = append(s.Limits, l)
+	}
+	shared := &messages{map[*registry.Budget]*eventv1.Account{}, map[*registry.Limit]*eventv1.Limit{}}
 	keyShards := map[uint32]*eventv1.KeyShard{}
 	for _, shard := range cfg.KeyShards {
 		keyShards[shard] = &eventv1.KeyShard{Shard: shard}
@@ -39,7 +45,7 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 	}
 	for i := range cfg.Keys {
 		k := &cfg.Keys[i]
-		keyShards[k.Shard].Keys = append(keyShards[k.Shard].Keys, p.key(k))
+		keyShards[k.Shard].Keys = append(keyShards[k.Shard].Keys, p.key(k, shared))
 	}
 	if cfg.Routes {
 		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg)}}
@@ -48,33 +54,94 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 	return [][]value{accounts, keys, routes, {{contract.ConfigHead, head}}}
 }
 
+// messages are made once of what many keys share.
+type messages struct {
+	accounts map[*registry.Budget]*eventv1.Account
+	limits   map[*registry.Limit]*eventv1.Limit
+}
+
+func once[K comparable, V any](made map[K]V, of K, build func(K) V) V {
+	m, ok := made[of]
+	if !ok {
+		m = build(of)
+		made[of] = m
+	}
+	return m
+}
+
 func (p *Publisher) account(b *registry.Budget) *eventv1.Account {
 	a := &eventv1.Account{
-		Id:         b.AccountID,
-		Part:       contract.PartitionOf(b.AccountID, p.cfg.Partitions),
-		Gen:        b.Gen,
-		Period:     eventv1.AccountPeriod(b.Period),
-		TimeZone:   b.Zone,
-		LimitNanos: int64(b.Amount),
-		Version:    b.Revision,
-		BudgetId:   b.ID,
-		BudgetName: b.Name,
-		Subject:    b.Subject(),
+		Id:             b.AccountID,
+		Part:           contract.PartitionOf(b.AccountID, p.cfg.Partitions),
+		Gen:            b.Gen,
+		Period:         eventv1.AccountPeriod(b.Period),
+		Days:           b.Days,
+		TimeZone:       b.Zone,
+		LimitNanos:     int64(b.Amount),
+		Version:        b.Revision,
+		BudgetId:       b.ID,
+		BudgetName:     b.Name,
+		Subject:        b.Subject(),
+		Soft:           b.Soft,
+		OverdraftNanos: int64(b.Overdraft),
+		WarnPercents:   b.Warn,
+		RaiseNanos:     int64(b.Raise.By),
 	}
-	if b.Scope == registry.ScopeEndpoint {
-		a.EndpointId = b.ScopeID
+	if b.Raise.By != 0 {
+		a.RaiseUntilUnix = b.Raise.Until.Unix()
 	}
+	a.Scope, a.ScopeName, a.EndpointId = scope(&b.Scoped)
 	return a
 }
 
-func (p *Publisher) key(k *store.PublishedKey) *eventv1.ShardKey {
+func (p *Publisher) limit(l *registry.Limit) *eventv1.Limit {
+	out := &eventv1.Limit{
+		Id:       l.Number,
+		Part:     contract.PartitionOf(l.Number, p.cfg.Partitions),
+		Kind:     eventv1.LimitKind(l.Kind),
+		Amount:   l.Amount,
+		Burst:    l.Passes(),
+		Fallback: eventv1.LimitFallback(l.Fallback),
+		Version:  l.Revision,
+		Name:     l.Name,
+		Subject:  l.Subject(),
+	}
+	out.Scope, out.ScopeName, out.EndpointId = scope(&l.Scoped)
+	return out
+}
+
+// scope says what an account or a limit applies to, and the name or the endpoint by which requests are
+// known to come under it.
+func scope(s *registry.Scoped) (scope eventv1.AccountScope, name, endpoint string) {
+	switch s.Scope {
+	case registry.ScopeKey:
+		scope = eventv1.AccountScope_ACCOUNT_SCOPE_KEY
+	case registry.ScopeTeam:
+		scope, name = eventv1.AccountScope_ACCOUNT_SCOPE_TEAM, s.ScopeName
+	case registry.ScopeCustomer:
+		scope, name = eventv1.AccountScope_ACCOUNT_SCOPE_CUSTOMER, s.ScopeName
+	case registry.ScopeTag:
+		scope, name = eventv1.AccountScope_ACCOUNT_SCOPE_TAG, s.ScopeName
+	case registry.ScopeEndpoint:
+		scope, endpoint = eventv1.AccountScope_ACCOUNT_SCOPE_ENDPOINT, s.ScopeID
+	case registry.ScopeEverything:
+		scope = eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING
+	}
+	return scope, name, endpoint
+}
+
+func (p *Publisher) key(k *store.PublishedKey, shared *messages) *eventv1.ShardKey {
 	out := &eventv1.ShardKey{
 		Sha256: k.SHA256, Id: k.ID, Name: k.Name,
 		ExpireUnixMs: unixMS(k.Expires), RevokeUnixMs: unixMS(k.Revoked),
 		Restricted: k.Restricted, EndpointIds: k.EndpointIDs,
+		Team: k.Team, Customer: k.Customer, Tags: k.Tags,
 	}
-	for i := range k.Budgets {
-		out.Accounts = append(out.Accounts, p.account(&k.Budgets[i]))
+	for _, b := range k.Budgets {
+		out.Accounts = append(out.Accounts, once(shared.accounts, b, p.account))
+	}
+	for _, l := range k.Limits {
+		out.Limits = append(out.Limits, once(shared.limits, l, p.limit))
 	}
 	return out
 }
@@ -98,6 +165,9 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	for i := range cfg.RouteBudgets {
 		out.Accounts = append(out.Accounts, p.account(&cfg.RouteBudgets[i]))
 	}
+	for i := range cfg.RouteLimits {
+		out.Limits = append(out.Limits, p.limit(&cfg.RouteLimits[i]))
+	}
 	for _, s := range cfg.Secrets {
 		sealed, err := p.sealer.Seal(s.ID, s.Name, s.Envelope)
 		if err != nil {
@@ -117,9 +187,25 @@ func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
 		PriceNanos: int64(e.Price.PerRequest), Free: e.Price.Free, PriceVersion: e.PriceVersion,
 		TimeoutMs: e.Timeout.Milliseconds(), MaxBodyBytes: e.MaxBodyBytes,
 		ForwardTraceContext: e.ForwardTraceContext,
+		Usage:               usage(e.Price.Usage), Abandoned: eventv1.AbandonedPolicy(e.Abandoned),
 	}
 	for _, h := range e.Headers {
 		out.Headers = append(out.Headers, &eventv1.RouteHeader{Name: h.Name, Value: h.Value})
+	}
+	return out
+}
+
+func usage(u *registry.Usage) *eventv1.UsagePrice {
+	if u == nil {
+		return nil
+	}
+	out := &eventv1.UsagePrice{
+		BaseNanos: int64(u.PerRequest), HoldNanos: int64(u.Hold), Ceiling: u.Ceiling, FallbackNanos: int64(u.Fallback),
+	}
+	for _, r := range u.Rates {
+		out.Rates = append(out.Rates, &eventv1.UsageRate{
+			Unit: eventv1.UsageUnit(r.Unit), Header: r.Header, NanosPerMillion: int64(r.PerMillion),
+		})
 	}
 	return out
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tollgate/internal/id"
-	"tollgate/internal/money"
 )
 
 // Forward says which of the caller's headers reach a target. The numbers are those of both protobuf
@@ -36,12 +35,6 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Price is what a request costs: nothing, or the same for each.
-type Price struct {
-	Free       bool        `json:"free"`
-	PerRequest money.Nanos `json:"per_request_nanos"`
-}
-
 // Endpoint maps a path and methods to targets.
 type Endpoint struct {
 	ID                  string        `json:"id"`
@@ -55,6 +48,7 @@ type Endpoint struct {
 	KeyHeader           string        `json:"key_header"`
 	Price               Price         `json:"price"`
 	PriceVersion        int64         `json:"price_version"` // revision of the last change of price
+	Abandoned           Abandoned     `json:"abandoned"`
 	Timeout             time.Duration `json:"timeout_ns"`
 	MaxBodyBytes        int64         `json:"max_body_bytes"`
 	ForwardTraceContext bool          `json:"forward_trace_context"`
@@ -81,6 +75,9 @@ func (e *Endpoint) Normalize() {
 	}
 	if e.Timeout == 0 {
 		e.Timeout = DefaultTimeout
+	}
+	if e.Abandoned == 0 {
+		e.Abandoned = AbandonedReserved
 	}
 	if !e.Exact && len(e.Path) > 1 && !strings.HasSuffix(e.Path, "//") {
 		e.Path = strings.TrimSuffix(e.Path, "/")
@@ -110,8 +107,9 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	if e.Forward > ForwardNone {
 		p.Add("forward_headers", Malformed, "This way of forwarding headers is not known.")
 	}
-	if e.Price.PerRequest < 0 && !p.Has("price.fixed.per_request") {
-		p.Add("price.fixed.per_request", Range, "The price %s is negative: use 0 or more.", e.Price.PerRequest.Dollars())
+	e.Price.check(p)
+	if e.Abandoned > AbandonedNothing {
+		p.Add("abandoned", Malformed, "This way of charging abandoned requests is not known: use reserved, metered or nothing.")
 	}
 	if (e.Timeout < time.Millisecond || e.Timeout > MaxTimeout) && !p.Has("timeout") {
 		p.Add("timeout", Range, "The timeout %s is not between 1ms and %s.", e.Timeout, MaxTimeout)

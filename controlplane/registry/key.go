@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/contract"
 	"tollgate/internal/id"
 )
 
@@ -20,6 +21,53 @@ type Key struct {
 	Revoked    time.Time `json:"revoke_time,omitzero"`
 	Created    time.Time `json:"create_time"`
 	Revision   int64     `json:"revision"`
+	Charged
+}
+
+// Charged says whom a key's requests are charged to.
+type Charged struct {
+	Team     string   `json:"team,omitempty"`     // name; empty for none
+	Customer string   `json:"customer,omitempty"` // empty: requests may name one
+	Tags     []string `json:"tags,omitempty"`     // sorted
+}
+
+// Normalize sorts the tags.
+func (c *Charged) Normalize() { c.Tags = slices.Sorted(slices.Values(c.Tags)) }
+
+// Check adds everything that is wrong with it to p. Found says whether the team exists.
+func (c *Charged) Check(p *Problems, found bool) {
+	if c.Team != "" && !found {
+		p.Add("team", Unknown, "There is no team %q.", clip(c.Team))
+	}
+	if c.Customer != "" {
+		checkLabel(p, "customer", "customer", c.Customer)
+	}
+	if len(c.Tags) > contract.MaxKeyTags {
+		p.Add("tags", Range, "There are %d tags: a key has at most %d.", len(c.Tags), contract.MaxKeyTags)
+	}
+	for i, tag := range c.Tags {
+		if i > 0 && tag == c.Tags[i-1] {
+			p.Add("tags", Duplicate, "The tag %s is listed twice.", clip(tag))
+			continue
+		}
+		checkLabel(p, "tags", "tag", tag)
+	}
+}
+
+// Team is a group of keys.
+type Team struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Created  time.Time `json:"create_time"`
+	Revision int64     `json:"revision"`
+}
+
+// CheckTeamName adds what is wrong with the name of a new team.
+func CheckTeamName(p *Problems, name string, taken bool) {
+	checkName(p, objectName, id.Team, name)
+	if taken {
+		p.Add("name", Taken, "A team with the name %s exists.", name)
+	}
 }
 
 // KeyFacts is what the rules of new keys need to know of the world.
@@ -28,6 +76,7 @@ type KeyFacts struct {
 	NameTaken  bool
 	HashHolder string          // name of the key that has the same secret
 	Known      map[string]bool // which of Endpoints exist
+	TeamFound  bool
 }
 
 // Check adds everything that is wrong with a new key to p. Endpoints are as they were asked for.
@@ -50,6 +99,7 @@ func (k *Key) Check(p *Problems, facts KeyFacts) {
 	if !k.Expires.IsZero() && !k.Expires.After(facts.Now) && !p.Has("expire_time") {
 		p.Add("expire_time", Range, "The key would expire at %s, which is past.", k.Expires.UTC().Format(time.RFC3339))
 	}
+	k.Charged.Check(p, facts.TeamFound)
 }
 
 // Secret is a vendor credential without its value.

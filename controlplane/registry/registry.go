@@ -1,7 +1,7 @@
-// Package registry says what endpoints, keys, budgets and secrets are and what they may become. It
-// holds every rule that relates fields or objects to one another, and reports all that is wrong with
-// a change at once. It reads no database and no clock: what a rule needs to know of the world is
-// handed in as facts, so that the caller can collect them under the lock that keeps them true.
+// Package registry says what endpoints, keys, teams, budgets, limits and secrets are and what they may
+// become. It holds every rule that relates fields or objects to one another, and reports all that is
+// wrong with a change at once. It reads no database and no clock: what a rule needs to know of the
+// world is handed in as facts, so that the caller can collect them under the lock that keeps them true.
 package registry
 
 import (

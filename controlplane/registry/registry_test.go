@@ -325,7 +325,7 @@ func TestOtherRules(t *testing.T) {
 		b.Normalize()
 		return func(p *registry.Problems) { b.Check(p, f) }
 	}
-	all := registry.Budget{Name: "b", Scope: registry.ScopeEverything, Period: period.Month}
+	all := registry.Budget{Name: "b", Scoped: registry.Scoped{Scope: registry.ScopeEverything}, Period: period.Month}
 	with := func(edit func(*registry.Budget)) registry.Budget { b := all; edit(&b); return b }
 	cases := []struct {
 		name  string

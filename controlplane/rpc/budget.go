@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
+	typemoney "google.golang.org/genproto/googleapis/type/money"
+
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
@@ -15,7 +16,6 @@ import (
 )
 
 type budgetService struct {
-	controlv1connect.UnimplementedBudgetServiceHandler
 	store  *store.Store
 	ledger *Ledger
 }
@@ -25,23 +25,62 @@ func (s *budgetService) CreateBudget(ctx context.Context, req *controlv1.CreateB
 	m := req.GetBudget()
 	b := registry.Budget{
 		Name:   m.GetName(),
+		Scoped: scopeFrom(m),
 		Amount: amountFrom(m.GetAmount(), "amount", p),
 		Period: period.Period(m.GetPeriod()),
+		Days:   m.GetRollingDays(),
 		Zone:   m.GetTimeZone(),
+		Soft:   m.GetEnforcement() == controlv1.Enforcement_ENFORCEMENT_SOFT,
+		Warn:   m.GetWarnPercents(),
 	}
-	switch scope := m.GetScope().(type) {
-	case *controlv1.Budget_Key:
-		b.Scope, b.ScopeName = registry.ScopeKey, scope.Key
-	case *controlv1.Budget_Endpoint:
-		b.Scope, b.ScopeName = registry.ScopeEndpoint, scope.Endpoint
-	case *controlv1.Budget_Everything:
-		b.Scope = registry.ScopeEverything
+	if m.GetOverdraft() != nil {
+		b.Overdraft = overdraftFrom(m.GetOverdraft(), p)
+	}
+	if m.GetRaise() != nil {
+		p.Add("raise", registry.Forbidden, "A new budget has no raise: leave it out, and raise the budget when it is there.")
 	}
 	stored, err := s.store.CreateBudget(ctx, actor(ctx), b, p)
 	if err != nil {
 		return nil, err
 	}
 	return &controlv1.CreateBudgetResponse{Budget: budgetTo(&stored)}, nil
+}
+
+// overdraftFrom reads a bound. Nothing is no bound that a soft budget can have.
+func overdraftFrom(m *typemoney.Money, p *registry.Problems) money.Nanos {
+	n := amountFrom(m, "overdraft", p)
+	if n == 0 && !p.Has("overdraft") {
+		registry.NoOverdraft(p)
+	}
+	return n
+}
+
+// scoped is a message that says what it applies to.
+type scoped interface {
+	GetKey() string
+	GetTeam() string
+	GetCustomer() string
+	GetTag() string
+	GetEndpoint() string
+	GetEverything() bool
+}
+
+func scopeFrom(m scoped) (s registry.Scoped) {
+	switch {
+	case m.GetKey() != "":
+		s.Scope, s.ScopeName = registry.ScopeKey, m.GetKey()
+	case m.GetTeam() != "":
+		s.Scope, s.ScopeName = registry.ScopeTeam, m.GetTeam()
+	case m.GetCustomer() != "":
+		s.Scope, s.ScopeName = registry.ScopeCustomer, m.GetCustomer()
+	case m.GetTag() != "":
+		s.Scope, s.ScopeName = registry.ScopeTag, m.GetTag()
+	case m.GetEndpoint() != "":
+		s.Scope, s.ScopeName = registry.ScopeEndpoint, m.GetEndpoint()
+	case m.GetEverything():
+		s.Scope = registry.ScopeEverything
+	}
+	return s
 }
 
 func (s *budgetService) GetBudget(ctx context.Context, req *controlv1.GetBudgetRequest) (*controlv1.GetBudgetResponse, error) {
@@ -62,12 +101,46 @@ func (s *budgetService) ListBudgets(ctx context.Context, req *controlv1.ListBudg
 
 func (s *budgetService) UpdateBudget(ctx context.Context, req *controlv1.UpdateBudgetRequest) (*controlv1.UpdateBudgetResponse, error) {
 	p := problems("")
-	amount := amountFrom(req.GetAmount(), "amount", p)
-	b, err := s.store.UpdateBudget(ctx, actor(ctx), req.GetBudget(), amount, req.GetEtag(), p)
+	var patch registry.BudgetPatch
+	if m := req.GetAmount(); m != nil {
+		patch.Amount = new(amountFrom(m, "amount", p))
+	}
+	if e := req.GetEnforcement(); e != controlv1.Enforcement_ENFORCEMENT_UNSPECIFIED {
+		patch.Soft = new(e == controlv1.Enforcement_ENFORCEMENT_SOFT)
+	}
+	if o := req.GetOverdraft(); o != nil {
+		patch.Overdraft = new(money.Nanos)
+		if o.GetAmount() != nil {
+			*patch.Overdraft = overdraftFrom(o.GetAmount(), p)
+		}
+	}
+	if w := req.GetWarnPercents(); w != nil {
+		patch.Warn = new(w.GetPercents())
+	}
+	b, err := s.store.UpdateBudget(ctx, actor(ctx), req.GetBudget(), patch, req.GetEtag(), p)
 	if err != nil {
 		return nil, err
 	}
 	return &controlv1.UpdateBudgetResponse{Budget: budgetTo(&b)}, nil
+}
+
+func (s *budgetService) RaiseBudget(ctx context.Context, req *controlv1.RaiseBudgetRequest) (*controlv1.RaiseBudgetResponse, error) {
+	p := problems("")
+	by := amountFrom(req.GetBy(), "by", p)
+	end := registry.End{At: timeFrom(req.GetUntil(), "until", "end of the raise", p), Reset: req.GetUntilReset()}
+	b, err := s.store.RaiseBudget(ctx, actor(ctx), req.GetBudget(), by, end, req.GetEtag(), p)
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.RaiseBudgetResponse{Budget: budgetTo(&b)}, nil
+}
+
+func (s *budgetService) ResetBudget(ctx context.Context, req *controlv1.ResetBudgetRequest) (*controlv1.ResetBudgetResponse, error) {
+	b, err := s.store.ResetBudget(ctx, actor(ctx), req.GetBudget(), req.GetEtag())
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.ResetBudgetResponse{Budget: budgetTo(&b)}, nil
 }
 
 func (s *budgetService) DeleteBudget(ctx context.Context, req *controlv1.DeleteBudgetRequest) (*controlv1.DeleteBudgetResponse, error) {
@@ -89,8 +162,8 @@ func (s *budgetService) GetBudgetState(ctx context.Context, req *controlv1.GetBu
 	asOf := time.UnixMilli(res.GetAsOfUnixMs())
 	state := untouched(&b, asOf)
 	for _, st := range res.GetStates() {
-		// A window that has ended says nothing about the current one.
-		if st.GetAccount() == b.AccountID && (st.GetEnd() == 0 || st.GetEnd() > asOf.Unix()) {
+		// What has ended, or was reset, says nothing about the current period.
+		if st.GetAccount() == b.AccountID && st.GetGen() >= b.Gen && (st.GetEnd() == 0 || st.GetEnd() > asOf.Unix()) {
 			state = st
 		}
 	}
@@ -105,17 +178,23 @@ func (s *budgetService) GetBudgetState(ctx context.Context, req *controlv1.GetBu
 		Spent:     contract.MoneyToProto(spent),
 		Held:      contract.MoneyToProto(money.Nanos(state.GetHeldNanos())),
 		Remaining: contract.MoneyToProto(remaining),
+		Overrun:   contract.MoneyToProto(money.Nanos(state.GetOverrunNanos())),
 		AsOf:      timeTo(asOf),
 	}
 	if state.GetEnd() != 0 {
-		out.PeriodStart, out.PeriodEnd = timeTo(time.Unix(state.GetStart(), 0)), timeTo(time.Unix(state.GetEnd(), 0))
+		out.PeriodStart, out.PeriodEnd = timeTo(time.Unix(b.Begins(state.GetStart()), 0)), timeTo(time.Unix(state.GetEnd(), 0))
+	}
+	for _, w := range state.GetWarnings() {
+		out.Warnings = append(out.Warnings, &controlv1.BudgetWarning{
+			Percent: w.GetPercent(), Time: timeTo(time.UnixMilli(w.GetUnixMs())), Spent: contract.MoneyToProto(money.Nanos(w.GetSpentNanos())),
+		})
 	}
 	return &controlv1.GetBudgetStateResponse{State: out}, nil
 }
 
 // untouched is the state of a budget of which the ledger has nothing yet: nothing was spent.
 func untouched(b *registry.Budget, at time.Time) *ledgerv1.AccountState {
-	state := &ledgerv1.AccountState{Account: b.AccountID, Gen: b.Gen, LimitNanos: int64(b.Amount)}
+	state := &ledgerv1.AccountState{Account: b.AccountID, Gen: b.Gen, LimitNanos: int64(b.LimitAt(at))}
 	if zone, err := time.LoadLocation(b.Zone); err == nil {
 		span := b.Period.At(at, zone)
 		state.Start, state.End = span.Start, span.End
@@ -125,20 +204,38 @@ func untouched(b *registry.Budget, at time.Time) *ledgerv1.AccountState {
 
 func budgetTo(b *registry.Budget) *controlv1.Budget {
 	m := &controlv1.Budget{
-		Id:         b.ID,
-		Name:       b.Name,
-		Amount:     contract.MoneyToProto(b.Amount),
-		Period:     controlv1.Period(b.Period),
-		TimeZone:   b.Zone,
-		AccountId:  b.AccountID,
-		Etag:       b.ETag(),
-		Revision:   b.Revision,
-		CreateTime: timeTo(b.Created),
-		UpdateTime: timeTo(b.Updated),
+		Id:           b.ID,
+		Name:         b.Name,
+		Amount:       contract.MoneyToProto(b.Amount),
+		Period:       controlv1.Period(b.Period),
+		RollingDays:  b.Days,
+		TimeZone:     b.Zone,
+		Enforcement:  controlv1.Enforcement_ENFORCEMENT_HARD,
+		WarnPercents: b.Warn,
+		AccountId:    b.AccountID,
+		Etag:         b.ETag(),
+		Revision:     b.Revision,
+		CreateTime:   timeTo(b.Created),
+		UpdateTime:   timeTo(b.Updated),
+	}
+	if b.Soft {
+		m.Enforcement = controlv1.Enforcement_ENFORCEMENT_SOFT
+	}
+	if b.Overdraft != 0 {
+		m.Overdraft = contract.MoneyToProto(b.Overdraft)
+	}
+	if b.Raised(time.Now()) {
+		m.Raise = &controlv1.BudgetRaise{By: contract.MoneyToProto(b.Raise.By), Until: timeTo(b.Raise.Until)}
 	}
 	switch b.Scope {
 	case registry.ScopeKey:
 		m.Scope = &controlv1.Budget_Key{Key: b.ScopeName}
+	case registry.ScopeTeam:
+		m.Scope = &controlv1.Budget_Team{Team: b.ScopeName}
+	case registry.ScopeCustomer:
+		m.Scope = &controlv1.Budget_Customer{Customer: b.ScopeName}
+	case registry.ScopeTag:
+		m.Scope = &controlv1.Budget_Tag{Tag: b.ScopeName}
 	case registry.ScopeEndpoint:
 		m.Scope = &controlv1.Budget_Endpoint{Endpoint: b.ScopeName}
 	case registry.ScopeEverything:

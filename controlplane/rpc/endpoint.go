@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 
 	typemoney "google.golang.org/genproto/googleapis/type/money"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -73,6 +74,7 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		KeyHeader:           m.GetKeyHeader(),
 		MaxBodyBytes:        m.GetMaxBodyBytes(),
 		ForwardTraceContext: m.GetForwardTraceContext(),
+		Abandoned:           registry.Abandoned(m.GetAbandoned()),
 	}
 	for _, t := range m.GetTargets() {
 		e.Targets = append(e.Targets, t.GetUrl())
@@ -85,8 +87,10 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		e.Price.Free = true
 	case *controlv1.Price_Fixed_:
 		e.Price.PerRequest = amountFrom(k.Fixed.GetPerRequest(), "price.fixed.per_request", p)
+	case *controlv1.Price_Usage_:
+		e.Price.Usage = usageFrom(k.Usage, p)
 	default:
-		p.Add("price", registry.Required, "Say what a request costs: an amount, or free.")
+		p.Add("price", registry.Required, "Say what a request costs: an amount, what it uses, or free.")
 	}
 	if t := m.GetTimeout(); t != nil {
 		if err := t.CheckValid(); err != nil {
@@ -97,6 +101,42 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		}
 	}
 	return e
+}
+
+func usageFrom(m *controlv1.Price_Usage, p *registry.Problems) *registry.Usage {
+	const field = "price.usage."
+	u := &registry.Usage{
+		PerRequest: amountFrom(m.GetPerRequest(), field+"per_request", p),
+		Hold:       amountFrom(m.GetHold(), field+"hold", p),
+		Fallback:   amountFrom(m.GetFallback(), field+"fallback", p),
+		Ceiling:    m.GetBound() == controlv1.Price_BOUND_CEILING,
+	}
+	for i, r := range m.GetRates() {
+		u.Rates = append(u.Rates, registry.Rate{
+			Unit: registry.Unit(r.GetUnit()), Header: r.GetHeader(),
+			PerMillion: amountFrom(r.GetPerMillion(), fmt.Sprintf("%srates[%d].per_million", field, i), p),
+		})
+	}
+	return u
+}
+
+func usageTo(u *registry.Usage) *controlv1.Price_Usage {
+	m := &controlv1.Price_Usage{Hold: contract.MoneyToProto(u.Hold), Bound: controlv1.Price_BOUND_ESTIMATE}
+	if u.Ceiling {
+		m.Bound = controlv1.Price_BOUND_CEILING
+	}
+	if u.PerRequest != 0 {
+		m.PerRequest = contract.MoneyToProto(u.PerRequest)
+	}
+	if u.Fallback != 0 {
+		m.Fallback = contract.MoneyToProto(u.Fallback)
+	}
+	for _, r := range u.Rates {
+		m.Rates = append(m.Rates, &controlv1.Price_Rate{
+			Unit: controlv1.Price_Unit(r.Unit), Header: r.Header, PerMillion: contract.MoneyToProto(r.PerMillion),
+		})
+	}
+	return m
 }
 
 // amountFrom reads an amount; one that cannot be read is a problem of its field.
@@ -125,11 +165,15 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 		Revision:            e.Revision,
 		CreateTime:          timestamppb.New(e.Created),
 		UpdateTime:          timestamppb.New(e.Updated),
+		Abandoned:           controlv1.Abandoned(e.Abandoned),
 	}
 	if e.Exact {
 		m.Match = controlv1.MatchKind_MATCH_KIND_EXACT
 	}
-	if !e.Price.Free {
+	switch {
+	case e.Price.Usage != nil:
+		m.Price.Kind = &controlv1.Price_Usage_{Usage: usageTo(e.Price.Usage)}
+	case !e.Price.Free:
 		m.Price.Kind = &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(e.Price.PerRequest)}}
 	}
 	for _, t := range e.Targets {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -18,35 +19,56 @@ import (
 	"tollgate/internal/rpccode"
 )
 
-// boundary is what every call passes: it bounds the time, catches panics, gives errors their public
-// form, and logs what is nobody's fault but ours.
-func boundary(log *slog.Logger) connect.UnaryInterceptorFunc {
-	return func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
-			ctx, cancel := context.WithTimeout(ctx, answerWithin)
-			defer cancel()
-			defer func() {
-				if v := recover(); v != nil {
-					if v == http.ErrAbortHandler { //nolint:errorlint // the server compares it so, too
-						panic(v)
-					}
-					log.ErrorContext(ctx, "call panicked", "procedure", req.Spec().Procedure,
-						"request_id", requestID(ctx), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-					res, err = nil, toConnect(ctx, fault.From(nil))
-				}
-			}()
-			if res, err = next(ctx, req); err == nil {
-				return res, nil
-			}
-			f := classify(ctx, err)
-			if f.Kind() == fault.Internal {
-				log.ErrorContext(ctx, "call failed", "procedure", req.Spec().Procedure, "request_id", requestID(ctx), "err", err)
-			} else {
-				log.InfoContext(ctx, "call refused", "procedure", req.Spec().Procedure, "request_id", requestID(ctx), "err", err)
-			}
-			return nil, toConnect(ctx, f)
+// boundary is what every call passes: it bounds the time of those with one answer, catches panics,
+// gives errors their public form, and logs what is nobody's fault but ours.
+type boundary struct{ log *slog.Logger }
+
+// WrapUnary implements connect.Interceptor.
+func (b boundary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
+		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		err = b.pass(ctx, req.Spec().Procedure, func() (err error) { res, err = next(ctx, req); return err })
+		if err != nil {
+			return nil, err
 		}
+		return res, nil
 	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor. What a stream does bounds its own steps.
+func (b boundary) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		return b.pass(ctx, conn.Spec().Procedure, func() error { return next(ctx, conn) })
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor; no client is on this side.
+func (b boundary) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+func (b boundary) pass(ctx context.Context, procedure string, call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler { //nolint:errorlint // the server compares it so, too
+				panic(v)
+			}
+			b.log.ErrorContext(ctx, "call panicked", "procedure", procedure,
+				"request_id", requestID(ctx), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = toConnect(ctx, fault.From(nil))
+		}
+	}()
+	if err = call(); err == nil {
+		return nil
+	}
+	f := classify(ctx, err)
+	if f.Kind() == fault.Internal {
+		b.log.ErrorContext(ctx, "call failed", "procedure", procedure, "request_id", requestID(ctx), "err", err)
+	} else {
+		b.log.InfoContext(ctx, "call refused", "procedure", procedure, "request_id", requestID(ctx), "err", err)
+	}
+	return toConnect(ctx, f)
 }
 
 // classify finds the fault in an error. The ends of contexts and refusals of the validator are no
@@ -58,8 +80,12 @@ func classify(ctx context.Context, err error) *fault.Error {
 	if v, ok := errors.AsType[*protovalidate.ValidationError](err); ok {
 		return shape(v)
 	}
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.DeadlineExceeded, "The call did not finish in its time, or its caller went away. A change may or may not have been made.").WithCause(err)
+	}
+	// A stream's message is read inside of the boundary, and what cannot be read as one is the caller's.
+	if c, ok := errors.AsType[*connect.Error](err); ok && c.Code() == connect.CodeInvalidArgument {
+		return fault.New(fault.InvalidArgument, "The request cannot be read: %s.", c.Message()).WithCause(err)
 	}
 	return fault.From(err)
 }

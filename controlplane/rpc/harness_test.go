@@ -48,6 +48,7 @@ func migrate(ctx context.Context, url string) error { return store.Migrate(ctx, 
 type bundle struct {
 	t         *testing.T
 	pool      *pgxpool.Pool
+	handler   http.Handler
 	url       string
 	http      *http.Client
 	logs      *logs
@@ -57,6 +58,8 @@ type bundle struct {
 	budgets   controlv1connect.BudgetServiceClient
 	secrets   controlv1connect.SecretServiceClient
 	usage     controlv1connect.UsageServiceClient
+	teams     controlv1connect.TeamServiceClient
+	limits    controlv1connect.LimitServiceClient
 	system    controlv1connect.SystemServiceClient
 }
 
@@ -116,6 +119,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.handler = handler
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -128,19 +132,38 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	transport := &http.Transport{Protocols: &h2c}
 	t.Cleanup(transport.CloseIdleConnections)
 	b.url, b.http = server.URL, &http.Client{Transport: &record{transport, b.logs}}
-	options = append(options, connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			req.Header().Set("Authorization", "Bearer "+token)
-			return next(ctx, req)
-		}
-	})))
+	options = append(options, connect.WithInterceptors(withToken{}))
 	b.endpoints = controlv1connect.NewEndpointServiceClient(b.http, b.url, options...)
 	b.keys = controlv1connect.NewKeyServiceClient(b.http, b.url, options...)
 	b.budgets = controlv1connect.NewBudgetServiceClient(b.http, b.url, options...)
 	b.secrets = controlv1connect.NewSecretServiceClient(b.http, b.url, options...)
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
+	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
+	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
 	return b
+}
+
+// withToken is a caller that holds the admin token.
+type withToken struct{}
+
+func (withToken) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		req.Header().Set("Authorization", "Bearer "+token)
+		return next(ctx, req)
+	}
+}
+
+func (withToken) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		conn.RequestHeader().Set("Authorization", "Bearer "+token)
+		return conn
+	}
+}
+
+func (withToken) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 // post sends a body as curl would, and returns the status and the answer.
@@ -171,7 +194,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 }
 
 var tables = []string{
-	"revision", "endpoint", "endpoint_secret", "key", "key_endpoint", "budget", "secret", "audit", "dirty",
+	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
 }
 
 // dump is all that is stored.
@@ -210,6 +233,17 @@ func usd(units int64, nanos int32) *typemoney.Money {
 
 func fixed(m *typemoney.Money) *controlv1.Price {
 	return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: m}}}
+}
+
+// byUsage is a price of what the target tells and of what it sends.
+func byUsage() *controlv1.Price {
+	return &controlv1.Price{Kind: &controlv1.Price_Usage_{Usage: &controlv1.Price_Usage{
+		PerRequest: usd(0, 1), Hold: usd(1, 0), Bound: controlv1.Price_BOUND_ESTIMATE, Fallback: usd(0, 5),
+		Rates: []*controlv1.Price_Rate{
+			{Unit: controlv1.Price_UNIT_RESPONSE_HEADER, Header: "x-tokens", PerMillion: usd(3, 0)},
+			{Unit: controlv1.Price_UNIT_RESPONSE_BYTES, PerMillion: usd(0, 7)},
+		},
+	}}}
 }
 
 func bria() *controlv1.Endpoint {

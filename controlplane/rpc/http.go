@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type contextKey int
 const (
 	requestIDKey contextKey = iota
 	actorKey
+	connectionKey
 )
 
 func requestID(ctx context.Context) string {
@@ -45,6 +47,30 @@ func withRequestID(next http.Handler) http.Handler {
 		w.Header().Set(requestIDHeader, name)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey, name)))
 	})
+}
+
+// withConnection lets handlers of streams reach the deadline of their connection.
+func withConnection(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), connectionKey, c)))
+	})
+}
+
+// sendWithin bounds how long the caller may take to receive what send sends: one that stops reading
+// would hold its call open for ever.
+func sendWithin(ctx context.Context, send func() error) error {
+	c, ok := ctx.Value(connectionKey).(*http.ResponseController)
+	if !ok {
+		return send()
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(answerWithin)); err != nil {
+		return fmt.Errorf("bound the connection: %w", err)
+	}
+	if err := send(); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(time.Time{})
 }
 
 // errorWriter writes errors in the protocol of their request.

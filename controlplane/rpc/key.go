@@ -11,7 +11,6 @@ import (
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/contract"
 )
 
@@ -24,18 +23,14 @@ const (
 )
 
 type keyService struct {
-	controlv1connect.UnimplementedKeyServiceHandler
 	store *store.Store
 }
 
 func (s *keyService) CreateKey(ctx context.Context, req *controlv1.CreateKeyRequest) (*controlv1.CreateKeyResponse, error) {
 	p := problems("")
-	k := registry.Key{Name: req.GetName(), Endpoints: req.GetEndpoints()}
-	if t := req.GetExpireTime(); t != nil {
-		if err := t.CheckValid(); err != nil {
-			p.Add("expire_time", registry.Malformed, "The expiry is not a valid time.")
-		}
-		k.Expires = t.AsTime()
+	k := registry.Key{
+		Name: req.GetName(), Endpoints: req.GetEndpoints(), Charged: chargedFrom(req),
+		Expires: timeFrom(req.GetExpireTime(), "expire_time", "expiry", p),
 	}
 	var secret string
 	var hash [32]byte
@@ -74,6 +69,24 @@ func (s *keyService) ListKeys(ctx context.Context, req *controlv1.ListKeysReques
 	return &controlv1.ListKeysResponse{Keys: each(all, keyTo), NextPageToken: next}, nil
 }
 
+func (s *keyService) UpdateKey(ctx context.Context, req *controlv1.UpdateKeyRequest) (*controlv1.UpdateKeyResponse, error) {
+	k, err := s.store.UpdateKey(ctx, actor(ctx), req.GetKey(), chargedFrom(req), problems(""))
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.UpdateKeyResponse{Key: keyTo(&k)}, nil
+}
+
+// chargedFrom reads whom a key's requests are charged to.
+func chargedFrom(m interface {
+	GetTeam() string
+	GetCustomer() string
+	GetTags() []string
+},
+) registry.Charged {
+	return registry.Charged{Team: m.GetTeam(), Customer: m.GetCustomer(), Tags: m.GetTags()}
+}
+
 func (s *keyService) RevokeKey(ctx context.Context, req *controlv1.RevokeKeyRequest) (*controlv1.RevokeKeyResponse, error) {
 	k, err := s.store.RevokeKey(ctx, actor(ctx), req.GetKey())
 	if err != nil {
@@ -87,6 +100,7 @@ func keyTo(k *registry.Key) *controlv1.Key {
 		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Restricted: k.Restricted, Endpoints: k.Endpoints,
 		ExpireTime: timeTo(k.Expires), RevokeTime: timeTo(k.Revoked),
 		CreateTime: timeTo(k.Created), Revision: k.Revision,
+		Team: k.Team, Customer: k.Customer, Tags: k.Tags,
 	}
 }
 
@@ -96,4 +110,15 @@ func timeTo(t time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(t)
+}
+
+// timeFrom reads a time; one that cannot be read is a problem of its field.
+func timeFrom(m *timestamppb.Timestamp, field, what string, p *registry.Problems) time.Time {
+	if m == nil {
+		return time.Time{}
+	}
+	if err := m.CheckValid(); err != nil {
+		p.Add(field, registry.Malformed, "The %s is not a valid time.", what)
+	}
+	return m.AsTime()
 }

@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"tollgate/controlplane/store"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
 	"tollgate/internal/fault"
@@ -54,6 +55,34 @@ func (l *Ledger) queryUsage(ctx context.Context, req *ledgerv1.QueryUsageRequest
 	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
 	defer cancel()
 	res, err := l.usage.QueryUsage(ctx, req)
+	return res, ledgerFault(err)
+}
+
+// listRequests tells a page token that the ledger does not know from other failures: it came from our
+// caller.
+func (l *Ledger) listRequests(ctx context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
+	if l.usage == nil {
+		return nil, noLedger()
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
+	defer cancel()
+	res, err := l.usage.ListRequests(ctx, req)
+	if req.GetPageToken() != "" && connect.CodeOf(err) == connect.CodeInvalidArgument {
+		return nil, store.BadToken()
+	}
+	return res, ledgerFault(err)
+}
+
+func (l *Ledger) repriceRequests(ctx context.Context, req *ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+	if l.usage == nil {
+		return nil, noLedger()
+	}
+	// As long as the call may take: there may be many records.
+	res, err := l.usage.RepriceRequests(ctx, req)
+	if ctx.Err() != nil || connect.CodeOf(err) == connect.CodeDeadlineExceeded {
+		return nil, fault.New(fault.DeadlineExceeded, "The ledger did not finish in time, and may have priced a part of the requests.").
+			WithHint("Ask again: what is priced is passed over.").WithCause(err)
+	}
 	return res, ledgerFault(err)
 }
 

@@ -39,6 +39,9 @@ type books struct {
 	usage  *ledgerv1.QueryUsageResponse
 	asked  *ledgerv1.QueryUsageRequest
 	err    error
+
+	list    func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error)
+	reprice func(*ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error)
 }
 
 func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRequest) (*ledgerv1.ListAccountStatesResponse, error) {
@@ -50,9 +53,17 @@ func (b *books) QueryUsage(_ context.Context, req *ledgerv1.QueryUsageRequest) (
 	return b.usage, b.err
 }
 
+func (b *books) ListRequests(ctx context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
+	return b.list(ctx, req)
+}
+
+func (b *books) RepriceRequests(_ context.Context, req *ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+	return b.reprice(req)
+}
+
 const ledgerToken = "tgl_test"
 
-func withLedger(t *testing.T, token string) (*bundle, *books) {
+func withLedger(t *testing.T, token string, options ...connect.ClientOption) (*bundle, *books) {
 	t.Helper()
 	ledger := &books{}
 	mux := http.NewServeMux()
@@ -66,7 +77,7 @@ func withLedger(t *testing.T, token string) (*bundle, *books) {
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return setupWith(t, testenv.Postgres(t, migrate), rpc.NewLedger(server.Client(), server.URL, token)), ledger
+	return setupWith(t, testenv.Postgres(t, migrate), rpc.NewLedger(server.Client(), server.URL, token), options...), ledger
 }
 
 // Guarantee: a budget's state is the ledger's; where the ledger has none for the current period,
@@ -82,7 +93,7 @@ func TestBudgetState(t *testing.T) {
 		return must[*controlv1.GetBudgetStateResponse](t)(b.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: "ci-month"})).GetState()
 	}
 	zero := &controlv1.BudgetState{
-		BudgetId: g.GetId(), Limit: usd(100, 0), Spent: usd(0, 0), Held: usd(0, 0), Remaining: usd(100, 0),
+		BudgetId: g.GetId(), Limit: usd(100, 0), Spent: usd(0, 0), Held: usd(0, 0), Remaining: usd(100, 0), Overrun: usd(0, 0),
 		PeriodStart: timestamppb.New(start), PeriodEnd: timestamppb.New(end), AsOf: timestamppb.New(at),
 	}
 	ledger.states = &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: at.UnixMilli()}
@@ -102,8 +113,41 @@ func TestBudgetState(t *testing.T) {
 	if diff := cmp.Diff(want, get(), protocmp.Transform()); diff != "" {
 		t.Errorf("spent (-want +got):\n%s", diff)
 	}
+	ledger.states.States[0].OverrunNanos = 1
+	ledger.states.States[0].Warnings = []*ledgerv1.AccountWarning{{Percent: 80, UnixMs: at.UnixMilli(), SpentNanos: 8e9}, {Percent: 100, UnixMs: at.UnixMilli(), SpentNanos: 12e9}}
+	want.Overrun = usd(0, 1)
+	want.Warnings = []*controlv1.BudgetWarning{{Percent: 80, Time: timestamppb.New(at), Spent: usd(8, 0)}, {Percent: 100, Time: timestamppb.New(at), Spent: usd(12, 0)}}
+	if diff := cmp.Diff(want, get(), protocmp.Transform()); diff != "" {
+		t.Errorf("overrun and warnings (-want +got):\n%s", diff)
+	}
+	must[*controlv1.ResetBudgetResponse](t)(b.budgets.ResetBudget(ctx, &controlv1.ResetBudgetRequest{Budget: "ci-month"}))
+	must[*controlv1.RaiseBudgetResponse](t)(b.budgets.RaiseBudget(ctx, &controlv1.RaiseBudgetRequest{
+		Budget: "ci-month", By: usd(5, 0), End: &controlv1.RaiseBudgetRequest_Until{Until: timestamppb.New(time.Now().AddDate(10, 0, 0))},
+	}))
+	zero.Limit, zero.Remaining = usd(105, 0), usd(105, 0)
+	if diff := cmp.Diff(zero, get(), protocmp.Transform()); diff != "" {
+		t.Errorf("reset and raised, which the ledger has not heard of (-want +got):\n%s", diff)
+	}
 	if _, err := b.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: "nope"}); connect.CodeOf(err) != connect.CodeNotFound {
 		t.Errorf("unknown: %v", err)
+	}
+}
+
+// Guarantee: a rolling budget's period is all of the days that count, whatever window the ledger has.
+func TestRollingBudgetState(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	g := b.budget(&controlv1.Budget{Name: "week", Scope: &controlv1.Budget_Everything{Everything: true}, Period: controlv1.Period_PERIOD_ROLLING, RollingDays: 7, TimeZone: "Europe/Berlin"})
+	start, end := time.Date(2026, 11, 21, 23, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 23, 0, 0, 0, time.UTC)
+	for name, states := range map[string][]*ledgerv1.AccountState{
+		"known":   {{Account: g.GetAccountId(), Start: start.Unix(), End: end.Unix(), LimitNanos: 10e9}},
+		"unknown": nil,
+	} {
+		ledger.states = &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: start.Add(time.Hour).UnixMilli(), States: states}
+		got := must[*controlv1.GetBudgetStateResponse](t)(b.budgets.GetBudgetState(t.Context(), &controlv1.GetBudgetStateRequest{Budget: "week"})).GetState()
+		if !got.GetPeriodStart().AsTime().Equal(start.AddDate(0, 0, -6)) || !got.GetPeriodEnd().AsTime().Equal(end) || got.GetLimit().GetUnits() != 10 {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 
@@ -117,18 +161,20 @@ func TestUsage(t *testing.T) {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	ledger.usage = &ledgerv1.QueryUsageResponse{AsOfUnixMs: at.UnixMilli(), Rows: []*ledgerv1.UsageRow{
 		{KeyId: k.GetId(), EndpointId: e.GetId(), Requests: 3, Failed: 1, CostNanos: 24e9},
-		{KeyId: "key_gone", EndpointId: e.GetId(), Requests: 2, Abandoned: 1, CostNanos: 12e9},
+		{KeyId: "key_gone", EndpointId: e.GetId(), Requests: 2, Abandoned: 1, CostNanos: 12e9, Units: 4, Unpriced: 1},
+		{Team: "search", Customer: "acme", Tag: "beta", Model: "m-1", Status: 404, Day: "2026-11-01", Hour: "2026-11-01T13", Requests: 1, Units: 6, Unpriced: 1},
 	}}
 	got := must[*controlv1.QueryUsageResponse](t)(b.usage.QueryUsage(ctx, &controlv1.QueryUsageRequest{
 		GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_KEY, controlv1.UsageDimension_USAGE_DIMENSION_ENDPOINT},
-		Key:     "ci-bot", Endpoint: "bria", FromDay: "2026-11-01",
+		Key:     "ci-bot", Endpoint: "bria", FromDay: "2026-11-01", Team: b.team("search").GetId(), Customer: "acme", Tag: "beta", Model: "m-1",
 	}))
 	want := &controlv1.QueryUsageResponse{
 		Rows: []*controlv1.UsageRow{
 			{KeyId: k.GetId(), KeyName: "ci-bot", EndpointId: e.GetId(), EndpointName: "bria", Requests: 3, Failed: 1, Cost: usd(24, 0)},
-			{KeyId: "key_gone", EndpointId: e.GetId(), EndpointName: "bria", Requests: 2, Abandoned: 1, Cost: usd(12, 0)},
+			{KeyId: "key_gone", EndpointId: e.GetId(), EndpointName: "bria", Requests: 2, Abandoned: 1, Cost: usd(12, 0), Units: 4, Unpriced: 1},
+			{Team: "search", Customer: "acme", Tag: "beta", Model: "m-1", Status: 404, Day: "2026-11-01", Hour: "2026-11-01T13", Requests: 1, Cost: usd(0, 0), Units: 6, Unpriced: 1},
 		},
-		Total: &controlv1.UsageRow{Requests: 5, Failed: 1, Abandoned: 1, Cost: usd(36, 0)},
+		Total: &controlv1.UsageRow{Requests: 6, Failed: 1, Abandoned: 1, Cost: usd(36, 0), Units: 10, Unpriced: 2},
 		AsOf:  timestamppb.New(at),
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
@@ -137,6 +183,9 @@ func TestUsage(t *testing.T) {
 	if ledger.asked.GetKeyId() != k.GetId() || ledger.asked.GetEndpointId() != e.GetId() || ledger.asked.GetFromDay() != "2026-11-01" ||
 		ledger.asked.GetToDay() < "2026-11-01" || len(ledger.asked.GetGroupBy()) != 2 {
 		t.Errorf("asked %v", ledger.asked)
+	}
+	if a := ledger.asked; a.GetTeam() != "search" || a.GetCustomer() != "acme" || a.GetTag() != "beta" || a.GetModel() != "m-1" {
+		t.Errorf("asked %v", a)
 	}
 	for name, req := range map[string]*controlv1.QueryUsageRequest{
 		"no day": {FromDay: "2026-02-30"}, "backwards": {FromDay: "2026-11-02", ToDay: "2026-11-01"}, "form": {ToDay: "today"},

@@ -24,7 +24,7 @@ func TestPanic(t *testing.T) {
 	b := setup(t)
 	logged := &logs{}
 	handler, err := rpc.NewHandler(rpc.Deps{
-		Store: store.New(b.pool), Vault: brokenVault{}, Fleet: b, Ledger: &rpc.Ledger{}, AdminToken: token,
+		Store: store.New(b.pool), Vault: brokenVault{}, Fleet: b, AdminToken: token,
 		Tracer: noop.NewTracerProvider(), Log: slog.New(slog.NewTextHandler(logged, nil)),
 	})
 	if err != nil {
@@ -40,6 +40,11 @@ func TestPanic(t *testing.T) {
 	}
 	if b.dump() != before || !strings.Contains(logged.String(), "boom") {
 		t.Error("changed something, or not logged")
+	}
+	// Without a ledger to ask, not even one that says so, a stream panics as well.
+	_, body, _ = broken.post("/tollgate.control.v1.UsageService/ExportRequests", "\x00\x00\x00\x00\x0d{\"format\": 1}", "Content-Type", "application/connect+json")
+	if !strings.Contains(body, `"code":"internal"`) || strings.Contains(body, "nil pointer") || !strings.Contains(logged.String(), "nil pointer") {
+		t.Errorf("stream: %q", body)
 	}
 	if status, body, _ := broken.post("/tollgate.control.v1.SystemService/GetInfo", `{}`); status != 200 {
 		t.Errorf("after: %d %s", status, body)

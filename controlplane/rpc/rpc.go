@@ -64,8 +64,10 @@ type Deps struct {
 // services are the API's, for health and reflection.
 var services = []string{
 	controlv1connect.EndpointServiceName,
+	controlv1connect.TeamServiceName,
 	controlv1connect.KeyServiceName,
 	controlv1connect.BudgetServiceName,
+	controlv1connect.LimitServiceName,
 	controlv1connect.SecretServiceName,
 	controlv1connect.UsageServiceName,
 	controlv1connect.SystemServiceName,
@@ -84,15 +86,18 @@ func NewHandler(d Deps) (http.Handler, error) {
 	// From the outside in. Requests are validated inside the boundary, which gives violations the
 	// form that all other errors have.
 	options := connect.WithHandlerOptions(
-		connect.WithInterceptors(tracing, boundary(d.Log), validate.NewInterceptor(validate.WithoutErrorDetails())),
+		connect.WithInterceptors(tracing, boundary{d.Log}, validate.NewInterceptor(validate.WithoutErrorDetails())),
 		connect.WithReadMaxBytes(maxMessage),
 	)
 	api := http.NewServeMux()
 	api.Handle(controlv1connect.NewEndpointServiceHandler(&endpointService{d.Store}, options))
-	api.Handle(controlv1connect.NewKeyServiceHandler(&keyService{store: d.Store}, options))
-	api.Handle(controlv1connect.NewBudgetServiceHandler(&budgetService{store: d.Store, ledger: d.Ledger}, options))
+	api.Handle(controlv1connect.NewTeamServiceHandler(&teamService{d.Store}, options))
+	api.Handle(controlv1connect.NewKeyServiceHandler(&keyService{d.Store}, options))
+	api.Handle(controlv1connect.NewBudgetServiceHandler(&budgetService{d.Store, d.Ledger}, options))
+	api.Handle(controlv1connect.NewLimitServiceHandler(&limitService{d.Store}, options))
 	api.Handle(controlv1connect.NewSecretServiceHandler(&secretService{d.Store, d.Vault}, options))
-	api.Handle(controlv1connect.NewUsageServiceHandler(&usageService{store: d.Store, ledger: d.Ledger}, options))
+	usagePath, usage := controlv1connect.NewUsageServiceHandler(&usageService{d.Store, d.Ledger}, options)
+	api.Handle(usagePath, withConnection(usage))
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))

@@ -43,7 +43,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	want := bria()
 	want.Match, want.ForwardHeaders = controlv1.MatchKind_MATCH_KIND_PREFIX, controlv1.ForwardHeaders_FORWARD_HEADERS_SAFE_LIST
-	want.Timeout, want.Revision = durationpb.New(10*time.Minute), 2
+	want.Timeout, want.Revision, want.Abandoned = durationpb.New(10*time.Minute), 2, controlv1.Abandoned_ABANDONED_RESERVED
 	want.Id, want.Etag, want.CreateTime, want.UpdateTime = e.GetId(), e.GetEtag(), e.GetCreateTime(), e.GetCreateTime()
 	if diff := cmp.Diff(want, e, protocmp.Transform()); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
@@ -319,7 +319,22 @@ func TestAudit(t *testing.T) {
 	b, ctx := setup(t), t.Context()
 	b.seed()
 	must[*controlv1.RevokeKeyResponse](t)(b.keys.RevokeKey(ctx, &controlv1.RevokeKeyRequest{Key: "ci-bot"}))
-	rows, err := b.pool.Query(ctx, `SELECT revision || ' ' || actor || ' ' || action || ' ' || kind || ' ' || (before IS NULL) || ' ' || (after ->> 'name') FROM control.audit ORDER BY revision`)
+	b.team("search")
+	must[*controlv1.CreateKeyResponse](t)(b.keys.CreateKey(ctx, &controlv1.CreateKeyRequest{Name: "web"}))
+	must[*controlv1.UpdateKeyResponse](t)(b.keys.UpdateKey(ctx, &controlv1.UpdateKeyRequest{Key: "web", Team: "search"}))
+	must[*controlv1.UpdateKeyResponse](t)(b.keys.UpdateKey(ctx, &controlv1.UpdateKeyRequest{Key: "web"}))
+	must[*controlv1.UpdateBudgetResponse](t)(b.budgets.UpdateBudget(ctx, &controlv1.UpdateBudgetRequest{Budget: "ci-month", Amount: usd(1, 0)}))
+	must[*controlv1.RaiseBudgetResponse](t)(b.budgets.RaiseBudget(ctx, &controlv1.RaiseBudgetRequest{
+		Budget: "ci-month", By: usd(1, 0), End: &controlv1.RaiseBudgetRequest_UntilReset{UntilReset: true},
+	}))
+	must[*controlv1.ResetBudgetResponse](t)(b.budgets.ResetBudget(ctx, &controlv1.ResetBudgetRequest{Budget: "ci-month"}))
+	must[*controlv1.CreateLimitResponse](t)(b.limits.CreateLimit(ctx, &controlv1.CreateLimitRequest{Limit: &controlv1.Limit{
+		Name: "all", Scope: &controlv1.Limit_Everything{Everything: true}, Kind: controlv1.LimitKind_LIMIT_KIND_CONCURRENT, Amount: 5,
+	}}))
+	must[*controlv1.UpdateLimitResponse](t)(b.limits.UpdateLimit(ctx, &controlv1.UpdateLimitRequest{Limit: "all", Amount: new(int64(6))}))
+	must[*controlv1.DeleteLimitResponse](t)(b.limits.DeleteLimit(ctx, &controlv1.DeleteLimitRequest{Limit: "all"}))
+	must[*controlv1.DeleteTeamResponse](t)(b.teams.DeleteTeam(ctx, &controlv1.DeleteTeamRequest{Team: "search"}))
+	rows, err := b.pool.Query(ctx, `SELECT revision || ' ' || actor || ' ' || action || ' ' || kind || ' ' || (before IS NULL) || ' ' || (coalesce(after, before) ->> 'name') FROM control.audit ORDER BY revision`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,6 +349,9 @@ func TestAudit(t *testing.T) {
 	want := []string{
 		"1 admin create secret true bria", "2 admin create endpoint true bria", "3 admin create key true ci-bot",
 		"4 admin create budget true ci-month", "5 admin revoke key false ci-bot",
+		"6 admin create team true search", "7 admin create key true web", "8 admin update key false web", "9 admin update key false web",
+		"10 admin update budget false ci-month", "11 admin raise budget false ci-month", "12 admin reset budget false ci-month",
+		"13 admin create limit true all", "14 admin update limit false all", "15 admin delete limit false all", "16 admin delete team false search",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)

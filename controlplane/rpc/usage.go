@@ -3,12 +3,14 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/id"
@@ -19,7 +21,6 @@ import (
 const defaultDays = 30
 
 type usageService struct {
-	controlv1connect.UnimplementedUsageServiceHandler
 	store  *store.Store
 	ledger *Ledger
 }
@@ -30,7 +31,9 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 	if err := p.Err("the query"); err != nil {
 		return nil, err
 	}
-	ask := &ledgerv1.QueryUsageRequest{FromDay: from, ToDay: to}
+	ask := &ledgerv1.QueryUsageRequest{
+		FromDay: from, ToDay: to, Customer: req.GetCustomer(), Tag: req.GetTag(), Model: req.GetModel(),
+	}
 	for _, d := range req.GetGroupBy() {
 		ask.GroupBy = append(ask.GroupBy, ledgerv1.UsageDimension(d)) // the enumerations are the same
 	}
@@ -41,12 +44,15 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 	if ask.EndpointId, err = s.endpointID(ctx, req.GetEndpoint()); err != nil {
 		return nil, err
 	}
+	if ask.Team, err = s.teamName(ctx, req.GetTeam()); err != nil {
+		return nil, err
+	}
 	got, err := s.ledger.queryUsage(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names(ctx, got.GetRows())
-	if err != nil {
+	names := idNames{}
+	if err := find(ctx, s.store, names, slices.Values(got.GetRows())); err != nil {
 		return nil, err
 	}
 	out := &controlv1.QueryUsageResponse{Total: &controlv1.UsageRow{}, AsOf: timeTo(time.UnixMilli(got.GetAsOfUnixMs()))}
@@ -55,12 +61,17 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 		out.Rows = append(out.Rows, &controlv1.UsageRow{
 			KeyId: r.GetKeyId(), KeyName: names[r.GetKeyId()],
 			EndpointId: r.GetEndpointId(), EndpointName: names[r.GetEndpointId()],
-			Day: r.GetDay(), Requests: r.GetRequests(), Failed: r.GetFailed(), Abandoned: r.GetAbandoned(),
+			Day: r.GetDay(), Hour: r.GetHour(), Team: r.GetTeam(), Customer: r.GetCustomer(), Tag: r.GetTag(),
+			Model: r.GetModel(), Status: r.GetStatus(),
+			Requests: r.GetRequests(), Failed: r.GetFailed(), Abandoned: r.GetAbandoned(),
+			Units: r.GetUnits(), Unpriced: r.GetUnpriced(),
 			Cost: contract.MoneyToProto(money.Nanos(r.GetCostNanos())),
 		})
 		out.Total.Requests += r.GetRequests()
 		out.Total.Failed += r.GetFailed()
 		out.Total.Abandoned += r.GetAbandoned()
+		out.Total.Units += r.GetUnits()
+		out.Total.Unpriced += r.GetUnpriced()
 		if total, err = total.Add(money.Nanos(r.GetCostNanos())); err != nil {
 			return nil, fmt.Errorf("add up usage: %w", err)
 		}
@@ -108,17 +119,33 @@ func (s *usageService) endpointID(ctx context.Context, ref string) (string, erro
 	return e.ID, err
 }
 
-// names finds the names of all ids in rows.
-func (s *usageService) names(ctx context.Context, rows []*ledgerv1.UsageRow) (map[string]string, error) {
-	seen := map[string]bool{"": true}
-	var ids []string
-	for _, r := range rows {
-		for _, one := range []string{r.GetKeyId(), r.GetEndpointId()} {
-			if !seen[one] {
-				seen[one] = true
-				ids = append(ids, one)
+// teamName is the name by which the books know a team.
+func (s *usageService) teamName(ctx context.Context, ref string) (string, error) {
+	if !id.Is(id.Team, ref) {
+		return ref, nil // also of a team that was deleted since: its usage stays
+	}
+	t, err := s.store.Team(ctx, ref)
+	return t.Name, err
+}
+
+// idNames are the names of keys and endpoints by their ids, empty for those that are not known.
+type idNames map[string]string
+
+// find adds the names of what messages refer to.
+func find[M interface {
+	GetKeyId() string
+	GetEndpointId() string
+}](ctx context.Context, st *store.Store, n idNames, of iter.Seq[M]) error {
+	var ask []string
+	for m := range of {
+		for _, one := range []string{m.GetKeyId(), m.GetEndpointId()} {
+			if _, seen := n[one]; !seen && one != "" {
+				n[one] = ""
+				ask = append(ask, one)
 			}
 		}
 	}
-	return s.store.Names(ctx, ids)
+	found, err := st.Names(ctx, ask)
+	maps.Copy(n, found)
+	return err
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,33 +15,38 @@ import (
 	"tollgate/internal/money"
 )
 
-const budgetColumns = `b.id, b.name,
-	CASE WHEN b.key_id IS NOT NULL THEN 'key' WHEN b.endpoint_id IS NOT NULL THEN 'endpoint' ELSE 'everything' END,
-	coalesce(b.key_id, b.endpoint_id, ''), coalesce(k.name, e.name, ''),
-	b.amount_nanos, b.period, b.time_zone, b.account_id, b.gen, b.revision, b.create_time, b.update_time`
+const budgetColumns = `o.id, o.name, ` + scopeColumns + `,
+	o.amount_nanos, o.period, o.days, o.time_zone, o.soft, o.overdraft_nanos, o.warn_percents, o.raise_nanos, o.raise_until,
+	o.account_id, o.gen, o.revision, o.create_time, o.update_time`
 
-const budgetTables = ` FROM control.budget b
-	LEFT JOIN control.key k ON k.id = b.key_id
-	LEFT JOIN control.endpoint e ON e.id = b.endpoint_id `
+const budgetTables = ` FROM control.budget o ` + scopeTables
 
 const (
-	selectBudget      = `SELECT ` + budgetColumns + budgetTables + `WHERE b.id = $1 OR b.name = $1`
-	selectBudgetPage  = `SELECT ` + budgetColumns + budgetTables + `WHERE b.name > $1 ORDER BY b.name LIMIT $2`
-	selectBudgetsLike = `SELECT b.name, b.period = $4 AND b.key_id IS NOT DISTINCT FROM $2 AND b.endpoint_id IS NOT DISTINCT FROM $3
-		FROM control.budget b
-		WHERE b.name = $1 OR b.period = $4 AND b.key_id IS NOT DISTINCT FROM $2 AND b.endpoint_id IS NOT DISTINCT FROM $3`
-	insertBudget = `
-		INSERT INTO control.budget (id, name, key_id, endpoint_id, amount_nanos, period, time_zone, gen, revision, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+	selectBudget      = `SELECT ` + budgetColumns + budgetTables + `WHERE o.id = $1 OR o.name = $1`
+	selectBudgetPage  = `SELECT ` + budgetColumns + budgetTables + `WHERE o.name > $1 ORDER BY o.name LIMIT $2`
+	sameBudget        = `o.period = $7 AND o.days = $8 AND ` + sameScope
+	selectBudgetsLike = `SELECT o.name, ` + sameBudget + ` FROM control.budget o WHERE o.name = $1 OR ` + sameBudget
+	insertBudget      = `
+		INSERT INTO control.budget (id, name, key_id, team_id, customer, tag, endpoint_id, amount_nanos, period, days, time_zone,
+			soft, overdraft_nanos, warn_percents, gen, revision, create_time, update_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
 		RETURNING account_id`
-	updateBudget = `UPDATE control.budget SET amount_nanos = $2, revision = $3, update_time = $4 WHERE id = $1`
+	updateBudget = `
+		UPDATE control.budget SET amount_nanos = $2, soft = $3, overdraft_nanos = $4, warn_percents = $5,
+			raise_nanos = $6, raise_until = $7, gen = $8, revision = $9, update_time = $10
+		WHERE id = $1`
 	deleteBudget = `DELETE FROM control.budget WHERE id = $1`
 )
 
 func scanBudget(row pgx.CollectableRow) (registry.Budget, error) {
 	var b registry.Budget
+	var until *time.Time
 	err := row.Scan(&b.ID, &b.Name, &b.Scope, &b.ScopeID, &b.ScopeName,
-		&b.Amount, &b.Period, &b.Zone, &b.AccountID, &b.Gen, &b.Revision, &b.Created, &b.Updated)
+		&b.Amount, &b.Period, &b.Days, &b.Zone, &b.Soft, &b.Overdraft, &b.Warn, &b.Raise.By, &until,
+		&b.AccountID, &b.Gen, &b.Revision, &b.Created, &b.Updated)
+	if until != nil {
+		b.Raise.Until = until.UTC()
+	}
 	return b, err
 }
 
@@ -74,101 +79,91 @@ func (s *Store) CreateBudget(ctx context.Context, actor string, b registry.Budge
 	b.Normalize()
 	asked := b.ScopeName
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		b.ID, b.ScopeName, b.ScopeID, b.Gen = id.New(id.Budget), asked, "", 0
+		b.ID, b.ScopeName, b.ScopeID, b.Gen, b.Raise = id.New(id.Budget), asked, "", 0, registry.Raise{}
 		if err := c.checkBudget(ctx, &b, p.Clone()); err != nil {
 			return err
 		}
 		b.Revision, b.Created, b.Updated = c.revision, c.now, c.now
-		key, endpoint := scopeIDs(&b)
-		row := c.QueryRow(ctx, insertBudget, b.ID, b.Name, key, endpoint, b.Amount, int16(b.Period), b.Zone, b.Gen, b.Revision, b.Created)
-		if err := row.Scan(&b.AccountID); err != nil {
+		args := append([]any{b.ID, b.Name}, scopeArgs(&b.Scoped)...)
+		args = append(args, b.Amount, int16(b.Period), b.Days, b.Zone, b.Soft, b.Overdraft, warnings(&b), b.Gen, b.Revision, b.Created)
+		if err := c.QueryRow(ctx, insertBudget, args...).Scan(&b.AccountID); err != nil {
 			return fmt.Errorf("write budget: %w", err)
 		}
-		if err := c.touchBudget(ctx, &b); err != nil {
-			return err
-		}
 		c.record("create", "budget", b.ID, nil, b)
-		return nil
+		return c.touchBudget(ctx, &b)
 	})
 	return b, err
 }
 
-// scopeIDs are the two columns of which at most one is set.
-func scopeIDs(b *registry.Budget) (key, endpoint *string) {
-	switch {
-	case b.Scope == registry.ScopeKey:
-		return &b.ScopeID, nil
-	case b.Scope == registry.ScopeEndpoint:
-		return nil, &b.ScopeID
-	}
-	return nil, nil
-}
+// warnings are never NULL.
+func warnings(b *registry.Budget) []uint32 { return append([]uint32{}, b.Warn...) }
 
 func (c *change) checkBudget(ctx context.Context, b *registry.Budget, p *registry.Problems) error {
 	var facts registry.BudgetFacts
-	if err := c.findScope(ctx, b); err == nil {
+	if err := c.findScope(ctx, &b.Scoped); err == nil {
 		facts.ScopeFound = true
 	} else if !errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
 		return err
 	}
-	if !strings.ContainsRune(b.Name, 0) {
-		type like struct {
-			Name string
-			Same bool
-		}
-		key, endpoint := scopeIDs(b)
-		others, err := list(ctx, c, "budgets like it", pgx.RowToStructByPos[like], selectBudgetsLike, b.Name, key, endpoint, int16(b.Period))
-		if err != nil {
-			return err
-		}
-		for _, o := range others {
-			facts.NameTaken = facts.NameTaken || o.Name == b.Name
-			if o.Same {
-				facts.SamePeriod = o.Name
-			}
+	others, err := c.findLikes(ctx, selectBudgetsLike, b.Name, &b.Scoped, int16(b.Period), b.Days)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		facts.NameTaken = facts.NameTaken || o.Name == b.Name
+		if o.Same {
+			facts.SamePeriod = o.Name
 		}
 	}
 	b.Check(p, facts)
 	return p.Err("the budget")
 }
 
-// findScope turns what was asked for into an id and a name.
-func (c *change) findScope(ctx context.Context, b *registry.Budget) error {
-	switch b.Scope {
-	case registry.ScopeKey:
-		k, err := findKey(ctx, c, b.ScopeName)
-		if err != nil {
-			return err
-		}
-		b.ScopeID, b.ScopeName = k.ID, k.Name
-	case registry.ScopeEndpoint:
-		e, err := findEndpoint(ctx, c, b.ScopeName)
-		if err != nil {
-			return err
-		}
-		b.ScopeID, b.ScopeName = e.ID, e.Name
-	case registry.ScopeEverything:
-	}
-	return nil
-}
-
 // touchBudget marks the ledger's shard and what tells edges of the account.
 func (c *change) touchBudget(ctx context.Context, b *registry.Budget) error {
 	c.touch(contract.ConfigAccounts(contract.AccountShardOf(b.AccountID)))
-	if b.Scope != registry.ScopeKey {
-		c.touch(contract.ConfigRoutes)
-		return nil
-	}
-	var shard uint32
-	if err := c.QueryRow(ctx, selectKeyShard, b.ScopeID).Scan(&shard); err != nil {
-		return fmt.Errorf("read shard of key: %w", err)
-	}
-	c.touch(contract.ConfigKeys(shard))
-	return nil
+	return c.touchScope(ctx, &b.Scoped)
 }
 
-// UpdateBudget changes a budget's amount.
-func (s *Store) UpdateBudget(ctx context.Context, actor, ref string, amount money.Nanos, etag string, p *registry.Problems) (registry.Budget, error) {
+// UpdateBudget changes a budget's settings.
+func (s *Store) UpdateBudget(ctx context.Context, actor, ref string, patch registry.BudgetPatch, etag string, p *registry.Problems) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, "update", ref, etag, func(b *registry.Budget, now time.Time) error {
+		problems := p.Clone()
+		if !b.Raised(now) {
+			b.Raise = registry.Raise{} // what is over bounds nothing
+		}
+		b.Apply(patch)
+		b.CheckSettings(problems)
+		return problems.Err("the budget")
+	})
+}
+
+// RaiseBudget raises a budget for a while, in place of an earlier raise.
+func (s *Store) RaiseBudget(ctx context.Context, actor, ref string, by money.Nanos, end registry.End, etag string, p *registry.Problems) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, "raise", ref, etag, func(b *registry.Budget, now time.Time) error {
+		problems, none := p.Clone(), b.Raise == registry.Raise{}
+		b.SetRaise(by, end, now, problems)
+		if err := problems.Err("the raise"); err != nil {
+			return err
+		}
+		if none && by == 0 {
+			return errNoChange
+		}
+		return nil
+	})
+}
+
+// ResetBudget begins the period of a budget anew: its account has a new generation of windows, in which
+// nothing was spent.
+func (s *Store) ResetBudget(ctx context.Context, actor, ref, etag string) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, "reset", ref, etag, func(b *registry.Budget, _ time.Time) error {
+		b.Gen++
+		return nil
+	})
+}
+
+// changeBudget writes what edit makes of a budget.
+func (s *Store) changeBudget(ctx context.Context, actor, action, ref, etag string, edit func(b *registry.Budget, now time.Time) error) (registry.Budget, error) {
 	var b registry.Budget
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) (err error) {
 		if b, err = findBudget(ctx, c, ref); err != nil {
@@ -177,21 +172,20 @@ func (s *Store) UpdateBudget(ctx context.Context, actor, ref string, amount mone
 		if err := compareETag("budget", b.Name, etag, b.ETag()); err != nil {
 			return err
 		}
-		problems := p.Clone()
-		registry.CheckAmount(problems, "amount", amount)
-		if err := problems.Err("the budget"); err != nil {
+		old := b
+		if err := edit(&b, c.now); err != nil {
 			return err
 		}
-		old := b
-		b.Amount, b.Revision, b.Updated = amount, c.revision, c.now
-		if _, err := c.Exec(ctx, updateBudget, b.ID, b.Amount, b.Revision, b.Updated); err != nil {
+		b.Revision, b.Updated = c.revision, c.now
+		var until *time.Time
+		if b.Raise.By != 0 {
+			until = &b.Raise.Until
+		}
+		if _, err := c.Exec(ctx, updateBudget, b.ID, b.Amount, b.Soft, b.Overdraft, warnings(&b), b.Raise.By, until, b.Gen, b.Revision, b.Updated); err != nil {
 			return fmt.Errorf("write budget: %w", err)
 		}
-		if err := c.touchBudget(ctx, &b); err != nil {
-			return err
-		}
-		c.record("update", "budget", b.ID, old, b)
-		return nil
+		c.record(action, "budget", b.ID, old, b)
+		return c.touchBudget(ctx, &b)
 	})
 	return b, err
 }
@@ -209,10 +203,7 @@ func (s *Store) DeleteBudget(ctx context.Context, actor, ref, etag string) error
 		if _, err := c.Exec(ctx, deleteBudget, b.ID); err != nil {
 			return fmt.Errorf("delete budget: %w", err)
 		}
-		if err := c.touchBudget(ctx, &b); err != nil {
-			return err
-		}
 		c.record("delete", "budget", b.ID, b, nil)
-		return nil
+		return c.touchBudget(ctx, &b)
 	})
 }

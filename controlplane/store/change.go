@@ -123,6 +123,15 @@ func (c *change) finish(ctx context.Context) error {
 	return nil
 }
 
+// Record leaves an entry of the audit for what an administrator did outside of the configuration. It is
+// a revision like any other, in which nothing changes.
+func (s *Store) Record(ctx context.Context, actor, action, kind, object string, what any) error {
+	return s.change(ctx, actor, func(_ context.Context, c *change) error {
+		c.record(action, kind, object, nil, what)
+		return nil
+	})
+}
+
 func auditJSON(v any) ([]byte, error) {
 	if v == nil {
 		return nil, nil

@@ -20,13 +20,15 @@ type Config struct {
 	State
 	Dirty         []string // subjects, sorted
 	KeyShards     []uint32 // shards that Keys is the whole of
-	AccountShards []uint32 // shards that Budgets is the whole of
-	Routes        bool     // whether Endpoints, RouteBudgets and Secrets were read
+	AccountShards []uint32 // shards that Budgets and Limits are the whole of
+	Routes        bool     // whether Endpoints, RouteBudgets, RouteLimits and Secrets were read
 
 	Keys         []PublishedKey // by hash
 	Budgets      []registry.Budget
+	Limits       []registry.Limit
 	Endpoints    []registry.Endpoint
-	RouteBudgets []registry.Budget // of endpoint scope and of everything
+	RouteBudgets []registry.Budget // of endpoints, customers, tags and of everything
+	RouteLimits  []registry.Limit  // the same
 	Secrets      []StoredSecret    // that endpoints refer to
 }
 
@@ -39,7 +41,10 @@ type PublishedKey struct {
 	Revoked     *time.Time
 	Restricted  bool
 	EndpointIDs []string
-	Budgets     []registry.Budget
+	TeamID      string
+	registry.Charged
+	Budgets []*registry.Budget // of the key, its team, its customer and its tags, by account
+	Limits  []*registry.Limit  // the same, by number
 }
 
 // StoredSecret is a secret as the database has it.
@@ -51,15 +56,27 @@ type StoredSecret struct {
 const (
 	selectDirty         = `SELECT d.subject FROM control.dirty d ORDER BY d.subject`
 	selectKeyShards     = `SELECT DISTINCT k.shard FROM control.key k ORDER BY k.shard`
-	selectAccountShards = `SELECT DISTINCT (b.account_id % 64)::integer AS shard FROM control.budget b ORDER BY shard`
+	selectAccountShards = `
+		SELECT (b.account_id % 64)::integer AS shard FROM control.budget b
+		UNION SELECT (l.number % 64)::integer FROM control.traffic_limit l
+		ORDER BY shard`
 
 	selectPublishedKeys = `
 		SELECT k.shard, k.sha256, k.id, k.name, k.expire_time, k.revoke_time, k.restricted,
-			ARRAY(SELECT ke.endpoint_id FROM control.key_endpoint ke WHERE ke.key_id = k.id ORDER BY ke.endpoint_id)
+			ARRAY(SELECT ke.endpoint_id FROM control.key_endpoint ke WHERE ke.key_id = k.id ORDER BY ke.endpoint_id),
+			coalesce(k.team_id, ''), ` + keyTeam + `, k.customer, k.tags
 		FROM control.key k WHERE k.shard = ANY($1) ORDER BY k.sha256`
-	selectKeyBudgets   = `SELECT ` + budgetColumns + budgetTables + `WHERE k.shard = ANY($1) ORDER BY b.account_id`
-	selectShardBudgets = `SELECT ` + budgetColumns + budgetTables + `WHERE b.account_id % 64 = ANY($1) ORDER BY b.account_id`
-	selectRouteBudgets = `SELECT ` + budgetColumns + budgetTables + `WHERE b.key_id IS NULL ORDER BY b.account_id`
+	// Of the keys of some shards, and of their teams, customers and tags.
+	ofKeys             = `WHERE o.key_id IN (SELECT s.id FROM control.key s WHERE s.shard = ANY($1)) `
+	ofLabels           = `WHERE o.team_id = ANY($1) OR o.customer = ANY($2) OR o.tag = ANY($3) `
+	selectKeyBudgets   = `SELECT ` + budgetColumns + budgetTables + ofKeys
+	selectLabelBudgets = `SELECT ` + budgetColumns + budgetTables + ofLabels
+	selectKeyLimits    = `SELECT ` + limitColumns + limitTables + ofKeys
+	selectLabelLimits  = `SELECT ` + limitColumns + limitTables + ofLabels
+	selectShardBudgets = `SELECT ` + budgetColumns + budgetTables + `WHERE o.account_id % 64 = ANY($1) ORDER BY o.account_id`
+	selectShardLimits  = `SELECT ` + limitColumns + limitTables + `WHERE o.number % 64 = ANY($1) ORDER BY o.number`
+	selectRouteBudgets = `SELECT ` + budgetColumns + budgetTables + `WHERE ` + routeScopes + ` ORDER BY o.account_id`
+	selectRouteLimits  = `SELECT ` + limitColumns + limitTables + `WHERE ` + routeScopes + ` ORDER BY o.number`
 	selectAllEndpoints = `SELECT ` + endpointColumns + ` FROM control.endpoint e ORDER BY e.name`
 	selectUsedSecrets  = `
 		SELECT s.id, s.name, s.envelope FROM control.secret s
@@ -145,6 +162,9 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 		if c.Budgets, err = list(ctx, tx, "budgets", scanBudget, selectShardBudgets, c.AccountShards); err != nil {
 			return err
 		}
+		if c.Limits, err = list(ctx, tx, "limits", scanLimit, selectShardLimits, c.AccountShards); err != nil {
+			return err
+		}
 	}
 	if !c.Routes {
 		return nil
@@ -152,32 +172,12 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.Endpoints, err = list(ctx, tx, "endpoints", scanEndpoint, selectAllEndpoints); err != nil {
 		return err
 	}
-	if c.RouteBudgets, err = list(ctx, tx, "budgets of endpoints", scanBudget, selectRouteBudgets); err != nil {
+	if c.RouteBudgets, err = list(ctx, tx, "budgets of routes", scanBudget, selectRouteBudgets); err != nil {
+		return err
+	}
+	if c.RouteLimits, err = list(ctx, tx, "limits of routes", scanLimit, selectRouteLimits); err != nil {
 		return err
 	}
 	c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets)
 	return err
-}
-
-func (c *Config) readKeys(ctx context.Context, tx pgx.Tx) (err error) {
-	c.Keys, err = list(ctx, tx, "keys", func(row pgx.CollectableRow) (PublishedKey, error) {
-		var k PublishedKey
-		err := row.Scan(&k.Shard, &k.SHA256, &k.ID, &k.Name, &k.Expires, &k.Revoked, &k.Restricted, &k.EndpointIDs)
-		return k, err
-	}, selectPublishedKeys, c.KeyShards)
-	if err != nil {
-		return err
-	}
-	budgets, err := list(ctx, tx, "budgets of keys", scanBudget, selectKeyBudgets, c.KeyShards)
-	if err != nil {
-		return err
-	}
-	of := map[string][]registry.Budget{}
-	for _, b := range budgets {
-		of[b.ScopeID] = append(of[b.ScopeID], b)
-	}
-	for i := range c.Keys {
-		c.Keys[i].Budgets = of[c.Keys[i].ID]
-	}
-	return nil
 }

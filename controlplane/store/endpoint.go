@@ -18,7 +18,7 @@ import (
 
 const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.headers, e.forward,
 	e.key_header, e.free, e.price_nanos, e.price_version, e.timeout_ms, e.max_body_bytes,
-	e.forward_trace_context, e.revision, e.create_time, e.update_time`
+	e.forward_trace_context, e.revision, e.create_time, e.update_time, e.abandoned, e.usage`
 
 const (
 	selectEndpoint      = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = $1 OR e.name = $1`
@@ -27,13 +27,14 @@ const (
 	insertEndpoint      = `
 		INSERT INTO control.endpoint (id, name, path, exact, methods, targets, headers, forward,
 			key_header, free, price_nanos, price_version, timeout_ms, max_body_bytes,
-			forward_trace_context, revision, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+			forward_trace_context, revision, create_time, update_time, abandoned, usage)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 	updateEndpoint = `
 		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
 			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
 			price_version = $12, timeout_ms = $13, max_body_bytes = $14,
-			forward_trace_context = $15, revision = $16, create_time = $17, update_time = $18
+			forward_trace_context = $15, revision = $16, create_time = $17, update_time = $18,
+			abandoned = $19, usage = $20
 		WHERE id = $1`
 	deleteEndpoint        = `DELETE FROM control.endpoint WHERE id = $1`
 	selectKnownSecrets    = `SELECT s.id, s.name FROM control.secret s WHERE s.name = ANY($1) ORDER BY s.name`
@@ -43,8 +44,10 @@ const (
 	touchBudgetsOfEndpoint = `
 		UPDATE control.budget SET revision = $2, update_time = $3 WHERE endpoint_id = $1
 		RETURNING account_id`
-	selectBudgetNames = `SELECT b.name FROM control.budget b WHERE b.endpoint_id = $1 ORDER BY b.name`
-	releaseKeys       = `
+	touchLimitsOfEndpoint = `
+		UPDATE control.traffic_limit SET revision = $2, update_time = $3 WHERE endpoint_id = $1
+		RETURNING number`
+	releaseKeys = `
 		WITH gone AS (DELETE FROM control.key_endpoint WHERE endpoint_id = $1 RETURNING key_id)
 		UPDATE control.key SET revision = $2 WHERE id IN (SELECT gone.key_id FROM gone)
 		RETURNING shard`
@@ -52,15 +55,20 @@ const (
 
 func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 	var e registry.Endpoint
-	var headers []byte
+	var headers, usage []byte
 	var timeoutMS int64
 	err := row.Scan(&e.ID, &e.Name, &e.Path, &e.Exact, &e.Methods, &e.Targets, &headers, &e.Forward,
 		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeoutMS, &e.MaxBodyBytes,
-		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated)
+		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated, &e.Abandoned, &usage)
 	if err != nil {
 		return e, err
 	}
 	e.Timeout = time.Duration(timeoutMS) * time.Millisecond
+	if usage != nil {
+		if err := json.Unmarshal(usage, &e.Price.Usage); err != nil {
+			return e, err
+		}
+	}
 	return e, json.Unmarshal(headers, &e.Headers)
 }
 
@@ -73,6 +81,12 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("headers of endpoint %s: %w", e.ID, err)
 	}
+	var usage []byte // NULL for a price of another kind
+	if e.Price.Usage != nil {
+		if usage, err = json.Marshal(e.Price.Usage); err != nil {
+			return nil, fmt.Errorf("price of endpoint %s: %w", e.ID, err)
+		}
+	}
 	methods := e.Methods
 	if methods == nil {
 		methods = []string{}
@@ -80,7 +94,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 	return []any{
 		e.ID, e.Name, e.Path, e.Exact, methods, e.Targets, raw, int16(e.Forward),
 		e.KeyHeader, e.Price.Free, e.Price.PerRequest, e.PriceVersion, e.Timeout.Milliseconds(), e.MaxBodyBytes,
-		e.ForwardTraceContext, e.Revision, e.Created, e.Updated,
+		e.ForwardTraceContext, e.Revision, e.Created, e.Updated, int16(e.Abandoned), usage,
 	}, nil
 }
 
@@ -182,7 +196,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.End
 			return err
 		}
 		e.Revision, e.Created, e.Updated = c.revision, old.Created, c.now
-		if e.PriceVersion = old.PriceVersion; e.Price != old.Price {
+		if e.PriceVersion = old.PriceVersion; !e.Price.Equal(&old.Price) {
 			e.PriceVersion = c.revision
 		}
 		if err := c.writeEndpoint(ctx, updateEndpoint, &e, secrets); err != nil {
@@ -246,18 +260,20 @@ func (c *change) writeEndpoint(ctx context.Context, sql string, e *registry.Endp
 }
 
 func (c *change) renameEndpoint(ctx context.Context, id string) error {
-	accounts, err := list(ctx, c, "budgets of endpoint", pgx.RowTo[int64], touchBudgetsOfEndpoint, id, c.revision, c.now)
-	if err != nil {
-		return err
-	}
-	for _, a := range accounts {
-		c.touch(contract.ConfigAccounts(contract.AccountShardOf(a)))
+	for _, sql := range []string{touchBudgetsOfEndpoint, touchLimitsOfEndpoint} {
+		numbers, err := list(ctx, c, "budgets and limits of endpoint", pgx.RowTo[int64], sql, id, c.revision, c.now)
+		if err != nil {
+			return err
+		}
+		for _, n := range numbers {
+			c.touch(contract.ConfigAccounts(contract.AccountShardOf(n)))
+		}
 	}
 	return nil
 }
 
 // DeleteEndpoint removes an endpoint, and takes it from the keys that were restricted to it. Budgets
-// of the endpoint hold it: what they limit must not vanish unnoticed.
+// and limits of the endpoint hold it.
 func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) error {
 	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
 		old, err := findEndpoint(ctx, c, ref)
@@ -267,20 +283,15 @@ func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) err
 		if err := compareETag("endpoint", old.Name, etag, old.ETag()); err != nil {
 			return err
 		}
-		budgets, err := list(ctx, c, "budgets of endpoint", pgx.RowTo[string], selectBudgetNames, old.ID)
+		held, err := c.heldBy(ctx, "endpoint_id", old.ID)
 		if err != nil {
 			return err
 		}
-		if len(budgets) > 0 {
-			return fault.New(fault.FailedPrecondition, "Endpoint %s has budgets: %s.", old.Name, names(budgets)).
-				WithHint("Delete its budgets first.")
+		if held != "" {
+			return fault.New(fault.FailedPrecondition, "Endpoint %s has %s.", old.Name, held).WithHint("Delete them first.")
 		}
-		shards, err := list(ctx, c, "keys of endpoint", pgx.RowTo[uint32], releaseKeys, old.ID, c.revision)
-		if err != nil {
+		if err := c.touchKeys(ctx, releaseKeys, old.ID, c.revision); err != nil {
 			return err
-		}
-		for _, shard := range shards {
-			c.touch(contract.ConfigKeys(shard))
 		}
 		var b pgx.Batch
 		b.Queue(deleteEndpointSecrets, old.ID)

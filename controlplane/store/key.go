@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,12 +11,16 @@ import (
 
 	"tollgate/controlplane/registry"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/id"
 )
 
 const keyColumns = `k.id, k.name, k.prefix, k.restricted, k.expire_time, k.revoke_time, k.create_time, k.revision,
 	ARRAY(SELECT e.name FROM control.key_endpoint ke JOIN control.endpoint e ON e.id = ke.endpoint_id
-		WHERE ke.key_id = k.id ORDER BY e.name)`
+		WHERE ke.key_id = k.id ORDER BY e.name),
+	` + keyTeam + `, k.customer, k.tags`
+
+const keyTeam = `coalesce((SELECT t.name FROM control.team t WHERE t.id = k.team_id), '')`
 
 const (
 	selectKey          = `SELECT ` + keyColumns + ` FROM control.key k WHERE k.id = $1 OR k.name = $1`
@@ -24,16 +29,18 @@ const (
 	selectKeysLike     = `SELECT k.name, k.sha256 = $2 FROM control.key k WHERE k.name = $1 OR k.sha256 = $2`
 	selectEndpointRefs = `SELECT e.id, e.name FROM control.endpoint e WHERE e.id = ANY($1) OR e.name = ANY($1) ORDER BY e.name`
 	insertKey          = `
-		INSERT INTO control.key (id, name, prefix, sha256, shard, restricted, expire_time, revision, create_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+		INSERT INTO control.key (id, name, prefix, sha256, shard, restricted, expire_time, revision, create_time, team_id, customer, tags)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	insertKeyEndpoints = `INSERT INTO control.key_endpoint (key_id, endpoint_id) SELECT $1, unnest($2::text[])`
 	revokeKey          = `UPDATE control.key SET revoke_time = $2, revision = $3 WHERE id = $1`
+	updateKey          = `UPDATE control.key SET team_id = $2, customer = $3, tags = $4, revision = $5 WHERE id = $1`
 )
 
 func scanKey(row pgx.CollectableRow) (registry.Key, error) {
 	var k registry.Key
 	var expires, revoked *time.Time
-	err := row.Scan(&k.ID, &k.Name, &k.Prefix, &k.Restricted, &expires, &revoked, &k.Created, &k.Revision, &k.Endpoints)
+	err := row.Scan(&k.ID, &k.Name, &k.Prefix, &k.Restricted, &expires, &revoked, &k.Created, &k.Revision, &k.Endpoints,
+		&k.Team, &k.Customer, &k.Tags)
 	if expires != nil {
 		k.Expires = *expires
 	}
@@ -67,13 +74,18 @@ func (s *Store) Keys(ctx context.Context, page Page) ([]registry.Key, string, er
 	return all, next, nil
 }
 
-// CreateKey stores a new key under the hash of its secret. The endpoints of k are ids or names as
-// they were asked for; none means every endpoint.
+// CreateKey stores a new key under the hash of its secret. The endpoints and the team of k are ids or
+// names as they were asked for; no endpoint means every endpoint.
 func (s *Store) CreateKey(ctx context.Context, actor string, k registry.Key, hash [32]byte, p *registry.Problems) (registry.Key, error) {
-	asked := k.Endpoints
+	k.Charged.Normalize()
+	asked, askedTeam := k.Endpoints, k.Team
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		k.ID, k.Endpoints, k.Restricted = id.New(id.Key), asked, len(asked) > 0
-		endpoints, err := c.checkKey(ctx, &k, hash, p.Clone())
+		k.ID, k.Endpoints, k.Restricted, k.Team = id.New(id.Key), asked, len(asked) > 0, askedTeam
+		team, err := c.findTeamOf(ctx, &k.Charged)
+		if err != nil {
+			return err
+		}
+		endpoints, err := c.checkKey(ctx, &k, hash, team != nil, p.Clone())
 		if err != nil {
 			return err
 		}
@@ -90,7 +102,8 @@ func (s *Store) CreateKey(ctx context.Context, actor string, k registry.Key, has
 		}
 		shard := contract.KeyShardOf(hash)
 		var b pgx.Batch
-		b.Queue(insertKey, k.ID, k.Name, k.Prefix, hash[:], shard, k.Restricted, expires, k.Revision, k.Created)
+		b.Queue(insertKey, k.ID, k.Name, k.Prefix, hash[:], shard, k.Restricted, expires, k.Revision, k.Created,
+			team, k.Customer, tags(&k.Charged))
 		b.Queue(insertKeyEndpoints, k.ID, ids)
 		if err := c.SendBatch(ctx, &b).Close(); err != nil {
 			return fmt.Errorf("write key: %w", err)
@@ -104,20 +117,36 @@ func (s *Store) CreateKey(ctx context.Context, actor string, k registry.Key, has
 
 type named struct{ ID, Name string }
 
-func (c *change) checkKey(ctx context.Context, k *registry.Key, hash [32]byte, p *registry.Problems) ([]named, error) {
-	facts := registry.KeyFacts{Now: c.now, Known: map[string]bool{}}
+// findTeamOf turns the team that was asked for into a name, and returns its id: nil if it is none or
+// there is none such.
+func (c *change) findTeamOf(ctx context.Context, who *registry.Charged) (*string, error) {
+	if who.Team == "" {
+		return nil, nil
+	}
+	t, err := findTeam(ctx, c, who.Team)
+	if errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	who.Team = t.Name
+	return &t.ID, nil
+}
+
+// tags are never NULL.
+func tags(who *registry.Charged) []string { return append([]string{}, who.Tags...) }
+
+func (c *change) checkKey(ctx context.Context, k *registry.Key, hash [32]byte, team bool, p *registry.Problems) ([]named, error) {
+	facts := registry.KeyFacts{Now: c.now, Known: map[string]bool{}, TeamFound: team}
 	if !strings.ContainsRune(k.Name, 0) {
-		type like struct {
-			Name     string
-			SameHash bool
-		}
 		others, err := list(ctx, c, "keys like it", pgx.RowToStructByPos[like], selectKeysLike, k.Name, hash[:])
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range others {
 			facts.NameTaken = facts.NameTaken || o.Name == k.Name
-			if o.SameHash {
+			if o.Same {
 				facts.HashHolder = o.Name
 			}
 		}
@@ -139,6 +168,37 @@ func (c *change) checkKey(ctx context.Context, k *registry.Key, hash [32]byte, p
 	return endpoints, p.Err("the key")
 }
 
+// UpdateKey changes whom a key's requests are charged to.
+func (s *Store) UpdateKey(ctx context.Context, actor, ref string, who registry.Charged, p *registry.Problems) (registry.Key, error) {
+	who.Normalize()
+	var k registry.Key
+	err := s.change(ctx, actor, func(ctx context.Context, c *change) (err error) {
+		if k, err = findKey(ctx, c, ref); err != nil {
+			return err
+		}
+		if !k.Revoked.IsZero() {
+			return fault.New(fault.FailedPrecondition, "Key %s was revoked: it has no more requests to charge.", k.Name)
+		}
+		old, asked := k, who
+		team, err := c.findTeamOf(ctx, &asked)
+		if err != nil {
+			return err
+		}
+		problems := p.Clone()
+		asked.Check(problems, team != nil)
+		if err := problems.Err("the key"); err != nil {
+			return err
+		}
+		k.Charged, k.Revision = asked, c.revision
+		if _, err := c.Exec(ctx, updateKey, k.ID, team, k.Customer, tags(&k.Charged), k.Revision); err != nil {
+			return fmt.Errorf("write key: %w", err)
+		}
+		c.record("update", "key", k.ID, old, k)
+		return c.touchKeys(ctx, selectKeyShard, k.ID)
+	})
+	return k, err
+}
+
 // RevokeKey ends a key for good. Doing so again changes nothing.
 func (s *Store) RevokeKey(ctx context.Context, actor, ref string) (registry.Key, error) {
 	var k registry.Key
@@ -150,17 +210,12 @@ func (s *Store) RevokeKey(ctx context.Context, actor, ref string) (registry.Key,
 			return errNoChange
 		}
 		old := k
-		var shard uint32
-		if err := c.QueryRow(ctx, selectKeyShard, k.ID).Scan(&shard); err != nil {
-			return fmt.Errorf("read shard of key: %w", err)
-		}
 		k.Revoked, k.Revision = c.now, c.revision
 		if _, err := c.Exec(ctx, revokeKey, k.ID, k.Revoked, k.Revision); err != nil {
 			return fmt.Errorf("revoke key: %w", err)
 		}
-		c.touch(contract.ConfigKeys(shard))
 		c.record("revoke", "key", k.ID, old, k)
-		return nil
+		return c.touchKeys(ctx, selectKeyShard, k.ID)
 	})
 	return k, err
 }

@@ -25,7 +25,8 @@ const (
 	nextRevision = `UPDATE control.revision SET n = n + 1 RETURNING epoch, n`
 	raiseEpoch   = `UPDATE control.revision SET epoch = greatest(epoch, $1) + 1 RETURNING epoch, n`
 	// Numbers given out in the lost history are in the ledger's books, so they must not come again.
-	skipAccounts = `SELECT setval('control.budget_account_id_seq', (SELECT s.last_value FROM control.budget_account_id_seq s) + 1000000)`
+	skipNumbers = `SELECT setval('control.budget_account_id_seq', (SELECT s.last_value FROM control.budget_account_id_seq s) + 1000000),
+		setval('control.traffic_limit_number_seq', (SELECT s.last_value FROM control.traffic_limit_number_seq s) + 1000000)`
 )
 
 // Lead is the right to publish. It is an advisory lock on a connection of its own, and all that the
@@ -121,7 +122,7 @@ func (l *Lead) NewEpoch(ctx context.Context, seen int64) (contract.Version, erro
 		if err := tx.QueryRow(ctx, raiseEpoch, seen).Scan(&v.Epoch, &v.Revision); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, skipAccounts)
+		_, err := tx.Exec(ctx, skipNumbers)
 		return err
 	})
 	if err != nil {

@@ -113,29 +113,36 @@ type Page struct {
 	Token string // of the page before; empty for the first
 }
 
+// PageSize is how large a page is that asks for size.
+func PageSize(size int) int {
+	if size <= 0 {
+		return 100
+	}
+	return min(size, 1000)
+}
+
 const tokenPrefix = "v1:"
 
 // open gives the name after which the page begins, and how many rows to read: one more than the
 // page has, to know whether there is another.
 func (p Page) open() (after string, limit int, err error) {
-	size := p.Size
-	switch {
-	case size <= 0:
-		size = 100
-	case size > 1000:
-		size = 1000
-	}
+	size := PageSize(p.Size)
 	if p.Token == "" {
 		return "", size + 1, nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Token)
 	after, ok := strings.CutPrefix(string(raw), tokenPrefix)
 	if err != nil || !ok || after == "" || strings.ContainsRune(after, 0) {
-		const reason = "The page token is not one that was handed out: use next_page_token of the page before as it is."
-		return "", 0, fault.New(fault.InvalidArgument, reason).
-			WithViolations(fault.Violation{Field: "page_token", Code: "invalid", Reason: reason})
+		return "", 0, BadToken()
 	}
 	return after, size + 1, nil
+}
+
+// BadToken is what to say to a page token that nobody handed out.
+func BadToken() error {
+	const reason = "The page token is not one that was handed out: use next_page_token of the page before as it is."
+	return fault.New(fault.InvalidArgument, reason).
+		WithViolations(fault.Violation{Field: "page_token", Code: "invalid", Reason: reason})
 }
 
 // closePage cuts the extra row and makes the token that leads to it.

@@ -2,6 +2,7 @@ package admit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -9,43 +10,48 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 )
 
-func benchmarkHold(b *testing.B, accounts int, parallel bool) {
-	b.Helper()
-	l := newLedger(map[int64]int64{})
-	k := &link{ledger: l, inc: 1}
-	book := NewBook(Config{}, k, slog.New(slog.DiscardHandler))
-	var draws []*Account
-	for id := range int64(accounts) {
+// rich is a book that holds as much of so many accounts as a test can spend.
+func rich(count int64) (*Book, []*Account) {
+	b := NewBook(Config{}, nil, slog.New(slog.DiscardHandler))
+	var accounts []*Account
+	for id := range count {
 		a := accountOf(id + 1)
-		line := book.find(a, time.Now())
-		line.apply(&eventv1.GrantLine{GrantedTotal: 1 << 60, State: eventv1.LeaseState_LEASE_STATE_GRANTED})
-		draws = append(draws, a)
+		b.find(a).apply(&eventv1.GrantLine{GrantedTotal: 1 << 60, State: eventv1.LeaseState_LEASE_STATE_GRANTED})
+		accounts = append(accounts, a)
 	}
-	one := func() {
-		h, err := book.Hold(context.Background(), draws, 12)
-		if err != nil {
-			b.Fatal(err)
-		}
-		h.Settle(12)
-	}
-	b.ReportAllocs()
-	if parallel {
-		b.RunParallel(func(p *testing.PB) {
-			for p.Next() {
-				one()
-			}
-		})
-		return
-	}
-	for b.Loop() {
-		one()
-	}
+	b.Sweep()
+	return b, accounts
 }
 
 func BenchmarkHoldSettle(b *testing.B) {
-	b.Run("1 account", func(b *testing.B) { benchmarkHold(b, 1, false) })
-	b.Run("4 accounts", func(b *testing.B) { benchmarkHold(b, 4, false) })
-	b.Run("4 accounts, 2 cores", func(b *testing.B) { benchmarkHold(b, 4, true) })
+	ctx := context.Background()
+	for _, n := range []int64{1, 4, 8} {
+		book, accounts := rich(n)
+		b.Run(fmt.Sprintf("%d accounts", n), func(b *testing.B) {
+			var h Hold
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := book.Hold(ctx, &h, accounts, 12); err != nil {
+					b.Fatal(err)
+				}
+				h.Settle(12)
+			}
+		})
+		b.Run(fmt.Sprintf("%d accounts, 2 goroutines", n), func(b *testing.B) {
+			b.SetParallelism(1)
+			b.ReportAllocs()
+			b.RunParallel(func(p *testing.PB) {
+				var h Hold
+				for p.Next() {
+					if err := book.Hold(ctx, &h, accounts, 12); err != nil {
+						b.Error(err)
+						return
+					}
+					h.Settle(12)
+				}
+			})
+		})
+	}
 	b.Run("clock alone", func(b *testing.B) {
 		for b.Loop() {
 			_ = time.Now()

@@ -2,28 +2,36 @@ package admit
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 )
 
-// Config says how patient a Book is.
+// Config says how patient a Book is, and what it reads and tells besides the ledger.
 type Config struct {
 	// Wait is how long a request may wait for money.
 	Wait time.Duration
-	// Idle is how long unspent money is kept without a request for it.
+	// Idle is how long unspent money is kept without a request for it. What one request needs is kept
+	// several times as long.
 	Idle time.Duration
 	// Repeat is how often the ledger is told again what is held, whether or not it changed, and for
 	// how long its word is taken that a budget is used up.
 	Repeat time.Duration
-	// Ahead is how much is asked for at a time, in requests like the one that asks. The ledger gives
-	// it where there is plenty; near a limit it gives what requests need.
+	// Ahead is how much is asked for at least where requests have to wait, in requests like the largest
+	// of them. Where they keep coming more is asked for, by how fast they spend. The ledger gives it
+	// where there is plenty; near a limit it gives what requests need.
 	Ahead int64
-	// Now is the clock that windows follow; nil for the system's.
+	// Join is told of a partition before anything of it is leased or spent. What it fails with puts
+	// that off. Nil for nobody.
+	Join func(part uint32) error
+	// Now is the clock that everything here follows; nil for the system's.
 	Now func() time.Time
+	// Jitter spreads what many edges would do at the same time; nil for a source of its own.
+	Jitter rand.Source
 }
 
 // DefaultConfig is what suits most edges.
 func DefaultConfig() Config {
-	return Config{Wait: time.Second, Idle: 2 * time.Second, Repeat: 30 * time.Second, Ahead: 16}
+	return Config{Wait: time.Second, Idle: 10 * time.Second, Repeat: 30 * time.Second, Ahead: 16}
 }
 
 // Validate checks that every setting is positive.
@@ -58,8 +66,17 @@ func (c Config) withDefaults() Config {
 	if c.Ahead <= 0 {
 		c.Ahead = d.Ahead
 	}
+	if c.Join == nil {
+		c.Join = func(uint32) error { return nil }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Jitter == nil {
+		c.Jitter = rand.NewPCG(rand.Uint64(), rand.Uint64())
+	}
 	return c
 }
+
+// sweepEvery is how often Run sweeps.
+func (c Config) sweepEvery() time.Duration { return max(c.Idle/ticksIdle, time.Millisecond) }

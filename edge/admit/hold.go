@@ -1,48 +1,60 @@
 package admit
 
 import (
+	"context"
+	"errors"
+	"math"
 	"sync/atomic"
 
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
+)
+
+// fewDraws is how many accounts a request may draw on without memory being allocated for it, and
+// MostDraws how many it may draw on at all.
+const (
+	fewDraws  = 8
+	MostDraws = 32
 )
 
 // Hold is money set aside for one attempt, in every account that it draws on. It ends exactly once:
 // by Settle with what it cost, or by Release. Whoever has one defers Release and lets a Settle before
-// it win.
+// it win. The zero value holds nothing; one that has ended may be used again. It must not be copied.
 type Hold struct {
 	amount int64
 	lines  []*line // in order of account
-	few    [4]*line
+	few    [fewDraws]*line
+	draws  [fewDraws]contract.Draw
 	done   atomic.Bool
 }
 
-// nothing is what a request that costs nothing holds.
-var nothing = &Hold{}
-
-// add keeps the lines in order of account, each once.
-func (h *Hold) add(l *line) {
-	at := len(h.lines)
-	for at > 0 && h.lines[at-1].window.Account >= l.window.Account {
-		if at--; h.lines[at].window.Account == l.window.Account {
-			return
+// add puts l into lines, which are in order of account, each once.
+func add(lines []*line, l *line) []*line {
+	at := len(lines)
+	for at > 0 && lines[at-1].window.Account >= l.window.Account {
+		if at--; lines[at].window.Account == l.window.Account {
+			return lines
 		}
 	}
-	h.lines = append(h.lines, nil)
-	copy(h.lines[at+1:], h.lines[at:])
-	h.lines[at] = l
+	lines = append(lines, nil)
+	copy(lines[at+1:], lines[at:])
+	lines[at] = l
+	return lines
 }
 
-// take holds the amount in every line, or in none.
-func (h *Hold) take() bool {
+// take holds amount in every line, or in none.
+func take(lines []*line, amount int64) bool {
 	// A look first, because holding in one only to put it back makes others miss.
-	if h.lacking() != nil {
-		return false
+	for _, l := range lines {
+		if l.lacks(amount) > 0 {
+			return false
+		}
 	}
-	for i, l := range h.lines {
-		if !l.take(h.amount) {
-			for _, held := range h.lines[:i] {
-				held.put(h.amount)
+	for i, l := range lines {
+		if !l.take(amount) {
+			for _, held := range lines[:i] {
+				held.put(amount)
 			}
 			return false
 		}
@@ -50,30 +62,45 @@ func (h *Hold) take() bool {
 	return true
 }
 
-// lacking is a line that has too little, or nil.
-func (h *Hold) lacking() *line {
-	for _, l := range h.lines {
-		if l.avail.Load() < h.amount {
-			return l
-		}
+// begin fills a hold with what it holds from now on.
+func (h *Hold) begin(lines []*line, amount int64) {
+	if h.done.Load() {
+		h.done.Store(false)
 	}
-	return nil
+	if h.lines, h.amount = lines, amount; len(lines) == 0 {
+		h.amount = 0
+	}
 }
 
-// Windows are the account-windows that it draws on, in order of account.
-func (h *Hold) Windows() []contract.Window {
-	if len(h.lines) == 0 {
-		return nil
-	}
-	out := make([]contract.Window, len(h.lines))
-	for i, l := range h.lines {
-		out[i] = l.window
+// Draws are the account-windows that it draws on, in order of account. They are valid until the hold
+// is used again.
+func (h *Hold) Draws() []contract.Draw {
+	out := h.draws[:0]
+	for _, l := range h.lines {
+		out = append(out, contract.Draw{Window: l.window, Part: l.sender.part})
 	}
 	return out
 }
 
 // Amount is what was set aside in each of them.
 func (h *Hold) Amount() money.Nanos { return money.Nanos(h.amount) }
+
+var errEnded = errors.New("a hold that has ended cannot be extended")
+
+// Extend sets more aside in every account, or in none, and waits for it as Book.Hold does. It fails
+// with the same errors, and then holds what it held before. It is not for use beside Settle.
+func (h *Hold) Extend(ctx context.Context, more money.Nanos) error {
+	switch {
+	case h.done.Load():
+		return fault.New(fault.InternalError, "The request has ended.").WithCause(errEnded)
+	case more <= 0 || len(h.lines) == 0:
+		return nil
+	case int64(more) <= math.MaxInt64-h.amount && take(h.lines, int64(more)):
+		h.amount += int64(more)
+		return nil
+	}
+	return h.BeginExtend(more).wait(ctx)
+}
 
 // Settle ends the hold and charges actual, even where that is more than was set aside: the money is
 // gone, and hiding that would let a budget be overrun unseen.

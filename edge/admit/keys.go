@@ -7,6 +7,7 @@ import (
 	"time"
 	"unique"
 
+	"tollgate/edge/limit"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 )
@@ -15,9 +16,20 @@ import (
 type Key struct {
 	ID       string
 	Name     string
-	Accounts []*Account // of the key's own budgets
+	Accounts []*Account // of the key, its team, its customer and its tags
+	*Labels
 
-	hash   [32]byte
+	hash [32]byte
+}
+
+// Labels is what a key says about its requests, and until when and where it may be used. Most keys of
+// a team have the same, and share them.
+type Labels struct {
+	Team     string         // empty for none
+	Customer string         // empty if requests may name one
+	Tags     []string       // beside those that requests name
+	Limits   []*limit.Limit // of the key, its team, its customer and its tags
+
 	expire int64 // Unix milliseconds; 0 for never
 	revoke int64 // Unix milliseconds; 0 if it was not
 	access access

@@ -244,7 +244,7 @@ func FuzzSetShard(f *testing.F) {
 		if !ok || k.ID != id || k.Name != name || endpoint != "" && !k.Allows(endpoint) || k.Accounts[0].Subject() != name {
 			t.Errorf("%+v", k)
 		}
-		k.Accounts[0].windowAt(time.Unix(1_800_000_000, 0))
+		k.Accounts[0].windowAt(1_800_000_000)
 	})
 }
 

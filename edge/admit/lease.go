@@ -15,35 +15,45 @@ const (
 )
 
 // request is what to tell the ledger, or nil if there is nothing to say. With tell there always is.
-func (l *line) request(tell bool) *eventv1.LeaseLine {
+func (l *line) request() *eventv1.LeaseLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.measure()
 	consumed := l.consumed.Load() // before avail: it may only be behind
 	avail := l.avail.Load()
-	demand := l.demand()
-	need := min(max(0, demand-avail), mostAsked)
-	want := int64(0)
-	if need > 0 || l.want > 0 {
-		want = max(l.want, demand)
-		for _, w := range l.waiters {
-			want = max(want, times(w.amount, l.book.cfg.Ahead))
-		}
+	all, least := l.demand()
+	need := int64(0)
+	if avail < 0 || all > avail {
+		need = min(sum(all, max(0, -avail))-max(0, avail), mostAsked)
 	}
-	if !tell && !l.tell && need == 0 && want <= avail && l.returned == l.told {
-		l.want = 0
+	want := int64(0)
+	switch {
+	case len(l.waiters) > 0 && need > 0:
+		want = max(sum(all, l.burn*holdSeconds), l.ahead(true))
+	case l.more || need > 0:
+		want = l.ahead(false)
+	}
+	if !l.tell && need == 0 && want <= avail && l.returned == l.told {
+		if l.more {
+			l.more = false
+			l.setLow()
+		}
 		return nil
 	}
 	if want = min(want, mostAsked); l.granted > manyTotal {
-		want = need
+		want = max(0, need)
 	}
-	l.want, l.tell, l.owed, l.void = 0, false, true, false
+	if len(l.waiters) > 0 && need > 0 {
+		l.cold, l.warm = false, 0
+	}
+	l.more, l.tell, l.owed, l.void = false, false, true, false
 	l.asked = l.version
 	return &eventv1.LeaseLine{
 		Window:      l.window.ToProto(),
 		GrantedSeen: l.granted, Returned: l.returned,
 		Used:     l.granted - l.returned - avail,
 		Consumed: consumed,
-		Need:     need, Want: want,
+		Need:     need, Want: want, Least: min(least, need),
 	}
 }
 
@@ -53,14 +63,22 @@ func (l *line) request(tell bool) *eventv1.LeaseLine {
 func (l *line) apply(g *eventv1.GrantLine) (news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old := g.GetGrantedTotal() < l.granted || g.GetLimitVersion() < l.version
+	news, _ = l.takeIn(g)
+	return news
+}
+
+// takeIn is apply with the lock held. It also says whether the answer is the newest that there is.
+func (l *line) takeIn(g *eventv1.GrantLine) (news, newest bool) {
+	newest = g.GetGrantedTotal() >= l.granted && g.GetLimitVersion() >= l.version
 	if more := g.GetGrantedTotal() - l.granted; more > 0 {
+		l.count(g.GetGrantedTotal())
 		l.granted = g.GetGrantedTotal()
 		l.avail.Add(more)
+		l.denied = 0
 		news = true
 	}
 	if g.GetLimitVersion() > l.version {
-		l.denied = time.Time{}
+		l.denied = 0
 	}
 	if g.GetLimitVersion() >= l.version {
 		l.version = g.GetLimitVersion()
@@ -70,31 +88,40 @@ func (l *line) apply(g *eventv1.GrantLine) (news bool) {
 	if g.GetState() == eventv1.LeaseState_LEASE_STATE_UNSPECIFIED {
 		// What others have spent, which the ledger tells unasked, answers nobody's need: neither is it
 		// a sign that requests are answered, nor does it take back a refusal.
-		return news
+		return news, newest
 	}
 	l.answers++
-	l.fails, l.away = 0, time.Time{}
-	if old {
-		return news
-	}
-	l.unknown = g.GetState() == eventv1.LeaseState_LEASE_STATE_UNKNOWN
-	l.denied = time.Time{}
-	if g.GetState() == eventv1.LeaseState_LEASE_STATE_EXHAUSTED {
-		l.short.Store(true)
-		// What the ledger has said does not count what is on its way back to it, nor a change that it
-		// told of since it was asked.
-		if l.returned == l.told && !l.void {
-			l.denied = time.Now().Add(l.book.cfg.Repeat)
-			news = true
+	l.fails, l.away = 0, 0
+	if newest {
+		l.unknown = g.GetState() == eventv1.LeaseState_LEASE_STATE_UNKNOWN
+		if g.GetState() == eventv1.LeaseState_LEASE_STATE_EXHAUSTED {
+			l.short.Store(true)
 		}
 	}
-	return news
+	return news, newest
+}
+
+// count keeps the sum of what an account that only warns was spent beyond its grants. What the ledger
+// has granted to a total that covers all that was spent it has granted within the limit, and so all
+// before it. The caller holds the lock.
+func (l *line) count(granted int64) {
+	if !l.terms.soft {
+		return
+	}
+	switch covered := l.consumed.Load() + l.returned; {
+	case granted > covered:
+		l.over = 0
+	default:
+		l.over = sum(l.over, granted-l.granted)
+	}
+	l.setFloor()
 }
 
 // answered is apply for the answer to a request of this line. It also says when to ask again, if
 // that is wanted.
 func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news bool, after time.Duration, again bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.told = max(l.told, sent.GetReturned())
 	l.owed = false
 	if g.GetLimitVersion() < l.asked && g.GetState() != eventv1.LeaseState_LEASE_STATE_UNKNOWN {
@@ -102,27 +129,37 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 		l.version = g.GetLimitVersion()
 	}
 	l.toldTick = l.book.tick.Load()
-	l.mu.Unlock()
 
-	news = l.apply(g)
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	news, newest := l.takeIn(g)
+	granted := g.GetState() == eventv1.LeaseState_LEASE_STATE_GRANTED
 	unspent := g.GetGrantedTotal() - sent.GetReturned() - sent.GetUsed()
-	if sent.GetWant() > 0 {
-		full := g.GetState() == eventv1.LeaseState_LEASE_STATE_GRANTED && unspent >= sent.GetWant()
-		l.short.Store(!full)
-		l.low.Store(0)
-		if full {
-			l.low.Store(sent.GetWant() / 10 * 3)
+	switch {
+	case l.void || !newest:
+	case g.GetState() == eventv1.LeaseState_LEASE_STATE_EXHAUSTED:
+		// What has gone back to it meanwhile it has on top of that, and so it soon will what is left
+		// here and helps nobody.
+		if !l.helps() {
+			l.returned += l.book.lower(l, 0)
 		}
+		l.deny(sum(max(1, sent.GetLeast()), l.returned-sent.GetReturned()))
+		news = true
+	case l.over > 0 && l.avail.Load() <= 0:
+		l.deny(1) // it has but booked what was spent
 	}
+	if sent.GetWant() > 0 {
+		enough := unspent >= sent.GetWant() || unspent-sent.GetNeed() >= l.unit.Load()
+		l.short.Store(!granted || !enough)
+	}
+	l.setLow()
 	switch {
 	case l.returned != l.told:
 		return news, 0, true
-	case l.demand() <= l.avail.Load() || !l.denied.IsZero():
+	case l.early() && l.unknown:
+		l.more = true
+		return news, l.book.untilGiven(l.window.Start), true
+	case !l.hopes():
 		return news, 0, false
-	case g.GetState() == eventv1.LeaseState_LEASE_STATE_GRANTED && unspent >= sent.GetNeed():
+	case granted && unspent >= sent.GetNeed():
 		return news, 0, true // more have come while the request was under way
 	default:
 		return news, pause(time.Duration(g.GetRetryAfterMs()) * time.Millisecond), true
@@ -130,11 +167,12 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 }
 
 // failed follows a request without an answer. Whatever was to be told is to be told again.
-func (l *line) failed() (after time.Duration) {
+func (l *line) failed(sent *eventv1.LeaseLine) (after time.Duration) {
 	const first, most, doublings = 50 * time.Millisecond, 500 * time.Millisecond, 4
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tell = true
+	l.more = l.more || sent.GetWant() > 0
 	l.fails++
 	return min(first<<min(l.fails-1, doublings), most)
 }
@@ -148,10 +186,22 @@ func pause(d time.Duration) time.Duration {
 	return min(max(d, least), most)
 }
 
-// settled says that nothing of it is unspent, in flight, waited for or unknown to the ledger.
-func (l *line) settled() bool {
+// deny remembers that the ledger has less to give than so much. The caller holds the lock.
+func (l *line) deny(refused int64) {
+	l.denied, l.refused = l.book.clock()+int64(l.book.cfg.Repeat), refused
+}
+
+// denies says whether the ledger is known not to have what is lacking. The caller holds the lock.
+func (l *line) denies(lacks int64) bool {
+	return lacks >= l.refused && l.book.before(l.denied)
+}
+
+// settled says that nothing of it is unspent, in flight, waited for or unknown to the ledger. What
+// was spent beyond its grants has to be known while the window lasts.
+func (l *line) settled(ended bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := l.granted - l.returned - l.consumed.Load() - l.avail.Load()
-	return l.avail.Load() <= 0 && held <= 0 && l.returned == l.told && !l.owed && !l.tell && len(l.waiters) == 0
+	avail := l.avail.Load()
+	held := l.granted - l.returned - l.consumed.Load() - avail
+	return (avail == 0 || avail < 0 && ended) && held <= 0 && l.returned == l.told && !l.owed && !l.tell && len(l.waiters) == 0
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,9 +25,12 @@ type ledger struct {
 	leases  map[contract.Window]map[int64]*lease // by incarnation
 	closed  map[int64]bool
 	recall  func(inc int64, w contract.Window) // others wait for what this incarnation holds
-	freed   func(account int64)                // something is free again where nothing was
+	freed   func(account int64)                // something is free again where a need was refused
+	refused map[contract.Window]bool           // a need was refused since something was last freed
 	strict  bool                               // money in flight elsewhere is no reason to wait
 	asked   int                                // lease lines so far
+	// early is how long before its begin a window is given of; 0 for at any time.
+	early time.Duration
 }
 
 type lease struct{ granted, returned, consumed, used int64 }
@@ -36,7 +41,7 @@ func (l *lease) held() int64 { return max(l.granted-l.returned, l.consumed) }
 func newLedger(limits map[int64]int64) *ledger {
 	return &ledger{
 		limits: limits, version: 1, leases: map[contract.Window]map[int64]*lease{},
-		closed: map[int64]bool{}, recall: func(int64, contract.Window) {}, freed: func(int64) {},
+		closed: map[int64]bool{}, refused: map[contract.Window]bool{}, recall: func(int64, contract.Window) {}, freed: func(int64) {},
 	}
 }
 
@@ -65,19 +70,31 @@ func (l *ledger) alloc(w contract.Window) int64 {
 	return sum
 }
 
+func (l *ledger) describe(w contract.Window) string {
+	out := fmt.Sprintf("limit %d", l.limits[w.Account])
+	for _, inc := range slices.Sorted(maps.Keys(l.leases[w])) {
+		out += fmt.Sprintf(", %d: %+v", inc, *l.leases[w][inc])
+	}
+	return out
+}
+
 func (l *ledger) answer(inc int64, in *eventv1.LeaseLine) *eventv1.GrantLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked++
 	w := contract.WindowOf(in.GetWindow())
 	limit, known := l.limits[w.Account]
+	if l.early > 0 && time.Until(time.Unix(w.Start, 0)) > l.early {
+		known = false
+	}
 	if !known || l.closed[inc] {
 		return &eventv1.GrantLine{Window: in.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_UNKNOWN}
 	}
 	le := l.of(w, inc)
-	tight := l.alloc(w) >= limit
+	before := l.alloc(w)
 	defer func() {
-		if tight && l.alloc(w) < limit {
+		if l.refused[w] && l.alloc(w) < before {
+			l.refused[w] = false
 			l.freed(w.Account)
 		}
 	}()
@@ -91,7 +108,9 @@ func (l *ledger) answer(inc int64, in *eventv1.LeaseLine) *eventv1.GrantLine {
 	grant := int64(0)
 	if x := max(in.GetWant()-unspent, 0); in.GetNeed() > 0 || x > 0 {
 		guided := min(x, free/int64(2*len(l.leases[w])))
-		grant = min(free, max(in.GetNeed(), guided))
+		if grant = min(free, max(in.GetNeed(), guided)); grant < in.GetLeast() {
+			grant = 0
+		}
 		le.granted += grant
 	}
 	out := &eventv1.GrantLine{
@@ -108,13 +127,14 @@ func (l *ledger) answer(inc int64, in *eventv1.LeaseLine) *eventv1.GrantLine {
 			others = true
 		}
 	}
-	if grant < in.GetNeed() {
+	if le.granted < in.GetGrantedSeen()+in.GetNeed() {
+		l.refused[w] = true
 		out.State = eventv1.LeaseState_LEASE_STATE_EXHAUSTED
 		if others {
 			out.State, out.RetryAfterMs = eventv1.LeaseState_LEASE_STATE_PENDING, 20
 		}
-		for other, o := range l.leases[w] {
-			if other != inc && o.granted-o.returned > o.consumed {
+		for _, other := range slices.Sorted(maps.Keys(l.leases[w])) {
+			if o := l.leases[w][other]; other != inc && o.granted-o.returned > o.consumed {
 				l.recall(other, w)
 			}
 		}
@@ -205,11 +225,15 @@ func (d *dice) upTo(most time.Duration) func() time.Duration {
 	}
 }
 
-func accountOf(id int64) *Account {
-	a, err := NewAccount(&eventv1.Account{
+func accountOf(id int64, change ...func(*eventv1.Account)) *Account {
+	in := &eventv1.Account{
 		Id: id, Gen: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_MONTH, TimeZone: "UTC", Version: 1,
 		Subject: fmt.Sprintf("key k%d", id),
-	})
+	}
+	for _, c := range change {
+		c(in)
+	}
+	a, err := NewAccount(in)
 	if err != nil {
 		panic(err)
 	}

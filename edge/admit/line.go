@@ -2,83 +2,149 @@ package admit
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tollgate/internal/contract"
-	"tollgate/internal/period"
 )
 
 // line is one account-window as this edge holds it. Four totals that only grow say everything:
 // granted, returned, consumed, and what is held for requests in flight, which is the rest. What may
 // still be held is kept apart, so that the hot path is one atomic operation:
 //
-//	avail = granted - returned - consumed - held, and never below 0
+//	avail = granted - returned - consumed - held, and never below floor
 //
 // Granted rises before avail does and returned after it fell, so that at every instant the money
-// that this edge can spend is covered by what the ledger knows it to have.
+// that this edge can spend is covered by what the ledger knows it to have. The floor is 0 but for
+// accounts that only warn.
 type line struct {
-	book    *Book
-	window  contract.Window
-	part    uint32
-	period  period.Period
-	end     int64 // Unix seconds
-	subject string
+	book     *Book
+	sender   *sender
+	window   contract.Window
+	calendar *calendar
+	end      int64 // Unix seconds
+
+	// What hardly changes is apart from what every request changes, for the sake of processors that
+	// share a line.
+	floor     atomic.Int64
+	low       atomic.Int64  // avail below which more is asked for ahead of need; off for never
+	unit      atomic.Int64  // what one request takes, the largest of late
+	limit     atomic.Int64  // of the window; -1 until the ledger has said
+	elsewhere atomic.Int64  // spent by other incarnations
+	tick      atomic.Uint32 // when it was last drawn on, in ticks of the book
+	waiting   atomic.Int32  // requests that wait for money of it
+	short     atomic.Bool   // others want it too: what is refunded is returned at once
+	gone      atomic.Bool   // the book has forgotten it
+	_         [16]byte
 
 	avail    atomic.Int64
 	consumed atomic.Int64
-	low      atomic.Int64  // avail below which more is asked for ahead of need
-	tick     atomic.Uint32 // when it was last drawn on, in ticks of the book
-	waiting  atomic.Int32  // requests that wait for money of it
-	short    atomic.Bool   // others want it too: what is refunded is returned at once
-	gone     atomic.Bool   // the book has forgotten it
 
-	limit     atomic.Int64 // of the window; -1 until the ledger has said
-	elsewhere atomic.Int64 // spent by other incarnations
-
-	mu       sync.Mutex // guards the fields below; no other lock is taken under it
+	mu       sync.Mutex // guards the fields below; no other lock is taken under it but that of the jitter
+	owed     bool       // a request is unanswered: its grant may have been lost
+	void     bool       // its budget was changed since the last request went out
+	tell     bool       // the ledger wants to hear, whatever there is to say
+	more     bool       // more is to be asked for ahead of need
+	unknown  bool       // the ledger's last answer was that it knows no such window
+	planned  bool       // the next window is being asked for
+	cold     bool       // it has been idle of late: one request's worth is all that is kept ready
+	warm     uint8      // sweeps since, in which it was not
+	toldTick uint32
+	fails    int32 // requests without an answer, in a row
+	terms    terms
 	granted  int64
 	returned int64
 	told     int64 // returned, as far as the ledger has confirmed it
-	toldTick uint32
-	owed     bool  // a request is unanswered: its grant may have been lost
-	void     bool  // its budget was changed since the last request went out
-	tell     bool  // the ledger wants to hear, whatever there is to say
-	want     int64 // what the next request asks to hold unspent, beyond need
-	waiters  []*waiter
-	answers  uint64    // from the ledger
-	unknown  bool      // its last answer was that it knows no such window
-	version  int64     // of the limit
-	asked    int64     // version when the last request went out
-	denied   time.Time // until when its word is taken that the budget is used up
-	away     time.Time // until when it is taken for unreachable
-	fails    int       // requests without an answer, in a row
+	waiters  []*Wanted
+	answers  uint64 // from the ledger
+	version  int64  // of the limit
+	asked    int64  // version when the last request went out
+	denied   int64  // until when, by the book's clock, the ledger is known to have too little
+	refused  int64  // what the ledger has less of to give, while denied
+	away     int64  // until when the ledger is taken for unreachable
+	over     int64  // spent beyond grants, of what the ledger has taken into its books
+	pace
 
 	// Guarded by the sender's lock.
+	due    int64
 	queued bool
-	due    time.Time
 
 	active bool // in the book's list of lines that need a look now and then; guarded by its lock
+}
+
+// off is a low mark that is never reached.
+const off = math.MinInt64
+
+// mostOver is how far an account that only warns may be overspent if no bound is set.
+const mostOver = 1 << 61
+
+// terms is what is known of an account besides its window. Texts are copies: a line must not keep a
+// snapshot in memory.
+type terms struct {
+	version   int64 // of the account that they are of
+	name      string
+	subject   string
+	soft      bool
+	overdraft int64
+}
+
+// learn takes in the terms of an account, unless newer ones are known. The caller holds the lock.
+func (l *line) learn(a *Account) {
+	if a.version > l.version {
+		l.denied = 0 // the limit was changed since the ledger refused
+	}
+	if a.version >= l.terms.version {
+		l.terms = terms{a.version, strings.Clone(a.Name()), strings.Clone(a.Subject()), a.soft, a.overdraft}
+		l.setFloor()
+	}
+}
+
+// setFloor says how far avail may fall. Before the partition is joined there is nowhere to book what
+// was never granted. The caller holds the lock.
+func (l *line) setFloor() {
+	floor := int64(0)
+	if l.terms.soft && l.sender.joined.Load() {
+		if floor = -mostOver; l.terms.overdraft > 0 {
+			floor = -max(0, l.terms.overdraft-l.over)
+		}
+	}
+	l.floor.Store(floor)
+}
+
+// lacks is how much has to come before amount can be held; 0 or less if it can be now.
+func (l *line) lacks(amount int64) int64 {
+	have := l.avail.Load() - l.floor.Load()
+	if have < 0 && amount > math.MaxInt64+have {
+		return math.MaxInt64
+	}
+	return amount - have
 }
 
 // take holds amount, or does nothing.
 func (l *line) take(amount int64) bool {
 	for {
 		have := l.avail.Load()
-		if have < amount {
+		if have-l.floor.Load() < amount {
 			return false
 		}
-		if !l.avail.CompareAndSwap(have, have-amount) {
-			continue
+		if l.avail.CompareAndSwap(have, have-amount) {
+			l.drawn(amount, have-amount)
+			return true
 		}
-		if tick := l.book.tick.Load(); l.tick.Load() != tick {
-			l.tick.Store(tick)
-		}
-		if low := l.low.Load(); have-amount < low && l.low.CompareAndSwap(low, 0) {
-			l.refill(amount)
-		}
-		return true
+	}
+}
+
+// drawn follows a take that left so much.
+func (l *line) drawn(amount, left int64) {
+	if tick := l.book.tick.Load(); l.tick.Load() != tick {
+		l.tick.Store(tick)
+		l.unit.Store(amount)
+	} else if amount > l.unit.Load() {
+		l.unit.Store(amount)
+	}
+	if low := l.low.Load(); left < low && l.low.CompareAndSwap(low, off) {
+		l.refill()
 	}
 }
 
@@ -102,46 +168,47 @@ func (l *line) settle(amount, actual int64) {
 	case l.waiting.Load() > 0:
 		l.wake()
 	case l.short.Load():
-		l.giveBack(false)
+		l.giveBack(0, false)
 	}
 }
 
 // refill asks for more while there is some left.
-func (l *line) refill(amount int64) {
+func (l *line) refill() {
 	l.mu.Lock()
-	l.want = max(l.want, times(amount, l.book.cfg.Ahead))
+	l.more = true
 	l.mu.Unlock()
-	l.book.sender(l.part).ask(l)
+	l.sender.ask(l)
 }
 
-// giveBack returns what is unspent. The ledger hears of it even if that is nothing, if tell is set.
-func (l *line) giveBack(tell bool) {
+// giveBack returns what is unspent but for keep. The ledger hears of it even if that is nothing, if
+// tell is set.
+func (l *line) giveBack(keep int64, tell bool) {
 	l.mu.Lock()
-	n := l.book.lower(l)
+	n := l.book.lower(l, keep)
 	l.returned += n
-	l.want = 0
+	l.more = false
 	l.tell = l.tell || tell
-	if n > 0 {
-		// The ledger has money again: ours.
-		l.denied = time.Time{}
-	}
+	// The ledger has so much more to give: ours.
+	l.refused = sum(l.refused, n)
 	ask := n > 0 || tell
+	if n > 0 && keep == 0 {
+		l.low.Store(off)
+	}
 	l.mu.Unlock()
 	if ask {
-		l.low.Store(0)
-		l.book.sender(l.part).ask(l)
+		l.sender.ask(l)
 	}
 }
 
-// lower takes all that is unspent out of reach of requests. It comes before anybody is told.
-func lower(l *line) int64 {
+// lower takes what is unspent beyond keep out of reach of requests. It comes before anybody is told.
+func lower(l *line, keep int64) int64 {
 	for {
 		have := l.avail.Load()
-		if have <= 0 {
+		if have <= keep {
 			return 0
 		}
-		if l.avail.CompareAndSwap(have, 0) {
-			return have
+		if l.avail.CompareAndSwap(have, keep) {
+			return have - keep
 		}
 	}
 }
@@ -162,19 +229,58 @@ func (l *line) left() (int64, bool) {
 	return limit - l.elsewhere.Load() - l.used(), true
 }
 
-// demand is the sum of what the waiting requests ask for. The caller holds the lock.
-func (l *line) demand() int64 {
-	sum := int64(0)
+// demand is what the waiting requests ask for together, and the least that has to come before another
+// of them can go on. The caller holds the lock.
+func (l *line) demand() (all, least int64) {
+	lacking, smallest := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, w := range l.waiters {
-		if sum > math.MaxInt64-w.amount {
-			return math.MaxInt64
+		all = sum(all, w.amount)
+		smallest = min(smallest, w.amount)
+		if lacks := l.lacks(w.amount); lacks > 0 {
+			lacking = min(lacking, lacks)
 		}
-		sum += w.amount
 	}
-	return sum
+	switch {
+	case len(l.waiters) == 0:
+		return 0, 0
+	case lacking < math.MaxInt64:
+		return all, lacking
+	default: // each can go on, but not all
+		return all, smallest
+	}
 }
 
-func times(amount int64, n int64) int64 {
+// hopes says whether a request waits that lacks money which the ledger may have. The caller holds the
+// lock.
+func (l *line) hopes() bool {
+	for _, w := range l.waiters {
+		if lacks := l.lacks(w.amount); lacks > 0 && !l.denies(lacks) {
+			return true
+		}
+	}
+	return false
+}
+
+// helps says whether what is left is enough for a request that waits. The caller holds the lock.
+func (l *line) helps() bool {
+	for _, w := range l.waiters {
+		if l.lacks(w.amount) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// sum adds what is not negative, up to the largest number.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// times multiplies what is not negative, up to the largest number.
+func times(amount, n int64) int64 {
 	if amount > math.MaxInt64/n {
 		return math.MaxInt64
 	}

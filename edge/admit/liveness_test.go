@@ -31,7 +31,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 					for range 60 {
 						begin := time.Now()
 						amount := money.Nanos(1 + r.Int64N(100))
-						h, err := b.Hold(ctx, accounts[r.IntN(3):], amount)
+						h, err := hold(ctx, b.Book, amount, accounts[r.IntN(3):]...)
 						if err != nil {
 							t.Errorf("seed %d: %v", seed, err)
 							return

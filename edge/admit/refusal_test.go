@@ -47,18 +47,18 @@ func TestWaitEndsWithContext(t *testing.T) {
 		b := start(t, l, 1, func(_ *Config, k *link) { k.down.Store(true) })
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if h, err := b.Hold(ctx, []*Account{accountOf(1)}, price); h != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if h, err := hold(ctx, b.Book, price, accountOf(1)); h.Amount() != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Hold = %v, %v", h, err)
 		}
 		line := b.lookup(windowOf(1))
-		if line.demand() != 0 || line.waiting.Load() != 0 || len(line.waiters) != 0 {
-			t.Errorf("it is still waited for: %d", line.demand())
+		if line.waiting.Load() != 0 || len(line.waiters) != 0 {
+			t.Error("it is still waited for")
 		}
 	})
 }
 
 func windowOf(id int64) contract.Window {
-	w, _ := accountOf(id).windowAt(time.Now())
+	w, _ := accountOf(id).windowAt(time.Now().Unix())
 	return w
 }
 
@@ -165,7 +165,7 @@ func TestProgressIsNoAnswer(t *testing.T) {
 		l := newLedger(map[int64]int64{1: int64(price), 2: int64(5 * price)})
 		b := start(t, l, 1)
 		progress := func(h *Hold) {
-			w := h.Windows()[0]
+			w := windows(h)[0]
 			line := b.lookup(w)
 			line.mu.Lock()
 			g := &eventv1.GrantLine{Window: w.ToProto(), GrantedTotal: line.granted, Limit: line.limit.Load(), LimitVersion: line.version, SpentElsewhere: 1}
@@ -185,7 +185,7 @@ func TestProgressIsNoAnswer(t *testing.T) {
 		}
 
 		other := mustHold(t, b, price, accountOf(2))
-		b.Recall(other.Windows())
+		b.Recall(windows(other))
 		synctest.Wait()
 		b.link.down.Store(true)
 		time.AfterFunc(b.cfg.Wait/2, func() { progress(other) })
@@ -219,6 +219,84 @@ func TestRestoredVersions(t *testing.T) {
 		b.Invalidate([]int64{1})
 		if left, ok := mustHold(t, b, price, accountOf(1)).Remaining(); !ok || left != 0 {
 			t.Errorf("remaining %s, %v", left, ok)
+		}
+	})
+}
+
+// Guarantee: where less is left than a request costs, that is found out once: such requests are
+// refused from memory and move no money, while smaller ones still get what there is.
+func TestUselessRemainderIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, spentElsewhere := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLedger(map[int64]int64{1: int64(16 * money.Dollar)})
+			a, b := start(t, l, 1), start(t, l, 2)
+			pushTo(l, a, b)
+			first := a
+			if spentElsewhere {
+				first = b
+			}
+			mustHold(t, first, price, accountOf(1)).Settle(price)
+			mustRefuse(t, a, fault.BudgetExhausted, price, accountOf(1))
+			time.Sleep(100 * time.Millisecond) // what was left of the first lease is back
+			mustRefuse(t, a, fault.BudgetExhausted, price, accountOf(1))
+			if got := l.taken(windowOf(1)); got != int64(price) {
+				t.Errorf("%s are allocated", money.Nanos(got))
+			}
+			asked, begin := l.asked, time.Now()
+			for range 1000 {
+				mustRefuse(t, a, fault.BudgetExhausted, price, accountOf(1))
+				mustRefuse(t, a, fault.BudgetExhausted, 5*money.Dollar, accountOf(1), accountOf(2))
+			}
+			if n := l.asked - asked; n > 4 {
+				t.Errorf("2000 refusals have asked the ledger %d times", n)
+			}
+			if d := time.Since(begin); d > time.Millisecond {
+				t.Errorf("2000 refusals took %s", d)
+			}
+			// Again every half minute, in case that a message was lost.
+			asked = l.asked
+			for range 600 {
+				time.Sleep(time.Second)
+				mustRefuse(t, a, fault.BudgetExhausted, price, accountOf(1))
+			}
+			if n := l.asked - asked; n > 21 {
+				t.Errorf("in ten minutes the ledger was asked %d times", n)
+			}
+			if got := l.taken(windowOf(1)); got != int64(price) {
+				t.Errorf("%s are allocated", money.Nanos(got))
+			}
+			mustHold(t, a, 4*money.Dollar, accountOf(1)).Settle(4 * money.Dollar)
+		})
+	}
+}
+
+// Guarantee: a refusal names the budget, and says when money comes back.
+func TestRefusalTexts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // it is midnight of 1 January 2000
+		for _, c := range []struct {
+			period  eventv1.AccountPeriod
+			days    uint32
+			message string
+			hint    string
+		}{
+			{eventv1.AccountPeriod_ACCOUNT_PERIOD_MONTH, 0, "Budget team-monthly: team search has $4.00 left this month; this request needs $12.00.", "It resets 2000-02-01T00:00:00Z."},
+			{eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, 0, "Budget team-monthly: team search has $4.00 left; this request needs $12.00.", "It does not reset by itself."},
+			{eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, 7, "Budget team-monthly: team search has $4.00 left for these 7 days; this request needs $12.00.", "What was spent counts for 7 days; some comes back at 2000-01-02T00:00:00Z."},
+		} {
+			a := accountOf(1, func(a *eventv1.Account) {
+				a.Period, a.Days, a.Subject, a.BudgetName = c.period, c.days, "team search", "team-monthly"
+				a.Scope, a.ScopeName = eventv1.AccountScope_ACCOUNT_SCOPE_TEAM, "search"
+			})
+			if a.Name() != "team-monthly" || a.Subject() != "team search" || a.ScopeName() != "search" || a.Scope() != eventv1.AccountScope_ACCOUNT_SCOPE_TEAM {
+				t.Errorf("account %+v", a)
+			}
+			b := start(t, newLedger(map[int64]int64{1: int64(4 * money.Dollar)}), 1)
+			e := refused(t, b, fault.BudgetExhausted, price, a)
+			if e.Message != c.message || !strings.HasSuffix(e.Hint, c.hint) {
+				t.Errorf("%s / %s", e.Message, e.Hint)
+			}
 		}
 	})
 }

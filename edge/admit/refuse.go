@@ -2,6 +2,7 @@ package admit
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,30 +15,57 @@ import (
 const retryAfter = time.Second
 
 func exhausted(l *line, amount int64) *fault.Error {
-	who, needs := title(l.subject), money.Nanos(amount).Dollars()
+	l.mu.Lock()
+	who, needs := l.terms.owner(), money.Nanos(amount).Dollars()
+	l.mu.Unlock()
 	var err *fault.Error
 	switch left, known := l.left(); {
 	case !known:
-		err = fault.New(fault.BudgetExhausted, "%s has too little left%s; this request needs %s.", who, during(l.period), needs)
+		err = fault.New(fault.BudgetExhausted, "%s has too little left%s; this request needs %s.", who, l.calendar.during(), needs)
 	case left >= amount:
-		err = fault.New(fault.BudgetExhausted, "%s has %s left%s, but other requests hold it; this request needs %s.", who, money.Nanos(left).Dollars(), during(l.period), needs)
+		err = fault.New(fault.BudgetExhausted, "%s has %s left%s, but other requests hold it; this request needs %s.", who, money.Nanos(left).Dollars(), l.calendar.during(), needs)
 	default:
-		err = fault.New(fault.BudgetExhausted, "%s has %s left%s; this request needs %s.", who, money.Nanos(max(0, left)).Dollars(), during(l.period), needs)
+		err = fault.New(fault.BudgetExhausted, "%s has %s left%s; this request needs %s.", who, money.Nanos(max(0, left)).Dollars(), l.calendar.during(), needs)
 	}
-	if l.end == math.MaxInt64 {
-		return err.WithHint("Ask your gateway admin to raise the budget. It does not reset by itself.")
+	const ask = "Ask your gateway admin to raise the budget. "
+	switch end := time.Unix(l.end, 0).UTC().Format(time.RFC3339); {
+	case l.calendar.period == period.Rolling:
+		return err.WithHint(ask+"What was spent counts for %s; some comes back at %s.", days(l.calendar.days), end)
+	case l.end == math.MaxInt64:
+		return err.WithHint(ask + "It does not reset by itself.")
+	default:
+		return err.WithHint(ask+"It resets %s.", end)
 	}
-	return err.WithHint("Ask your gateway admin to raise the budget. It resets %s.", time.Unix(l.end, 0).UTC().Format(time.RFC3339))
 }
 
 func unavailable(l *line, amount int64) *fault.Error {
-	return fault.New(fault.BudgetUnavailable, "The ledger did not answer, and this edge holds too little of the budget of %s: this request needs %s.",
-		l.subject, money.Nanos(amount).Dollars()).WithRetryAfter(retryAfter)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fault.New(fault.BudgetUnavailable, "The ledger did not answer, and this edge holds too little of the budget%s of %s: this request needs %s.",
+		l.terms.named(), l.terms.subject, money.Nanos(amount).Dollars()).WithRetryAfter(retryAfter)
 }
 
 func notKnown(l *line) *fault.Error {
-	return fault.New(fault.BudgetUnavailable, "The ledger does not know this period of the budget of %s yet.", l.subject).
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fault.New(fault.BudgetUnavailable, "The ledger does not know this period of the budget%s of %s yet.", l.terms.named(), l.terms.subject).
 		WithHint("Try again shortly. If it persists, compare the clocks of this edge and of the ledger.").WithRetryAfter(retryAfter)
+}
+
+// owner begins a sentence with what the budget limits: "Budget team-monthly: team search".
+func (t terms) owner() string {
+	if t.name == "" {
+		return title(t.subject)
+	}
+	return "Budget " + t.name + ": " + t.subject
+}
+
+// named is the name of the budget inside a sentence, if it has one.
+func (t terms) named() string {
+	if t.name == "" {
+		return ""
+	}
+	return " " + t.name
 }
 
 // title begins a sentence with s.
@@ -48,17 +76,28 @@ func title(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-func during(p period.Period) string {
-	switch p {
-	case period.Hour:
+// during is the period at the end of "has $4.00 left".
+func (c *calendar) during() string {
+	switch {
+	case c.period == period.Hour:
 		return " this hour"
-	case period.Day:
+	case c.period == period.Day, c.period == period.Rolling && c.days == 1:
 		return " today"
-	case period.Week:
+	case c.period == period.Week:
 		return " this week"
-	case period.Month:
+	case c.period == period.Month:
 		return " this month"
+	case c.period == period.Rolling:
+		return " for these " + days(c.days)
 	default:
 		return ""
 	}
+}
+
+// days counts days in words: "1 day", "7 days".
+func days(n uint32) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return strconv.FormatUint(uint64(n), 10) + " days"
 }

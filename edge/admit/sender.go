@@ -1,7 +1,9 @@
 package admit
 
 import (
-	"context"
+	"cmp"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,13 @@ import (
 // mostLines bounds a lease request.
 const mostLines = 500
 
+// notLater is how far off the next turn of a line can be. One that seems further off was set by a
+// clock that went back since.
+const (
+	notLater = int64(time.Minute)
+	atOnce   = math.MinInt64 / 2
+)
+
 // sender asks the ledger of one partition: one request at a time, so that everything that comes up
 // while one is under way goes along with the next.
 type sender struct {
@@ -20,11 +29,16 @@ type sender struct {
 	part uint32
 	wake chan struct{}
 
-	busy   sync.Mutex  // held while a request is under way
-	silent atomic.Bool // the last request had no answer
+	busy       chan struct{} // full while one sends
+	silent     atomic.Bool   // the last request had no answer
+	answerTime atomic.Int64  // how long the ledger takes to answer when it is slow, in nanoseconds
 
-	mu    sync.Mutex // guards queue and the lines' queued and due
-	queue []*line
+	joining sync.Mutex // held while the partition is joined
+	joined  atomic.Bool
+
+	mu       sync.Mutex // guards the fields below and the lines' queued and due
+	queue    []*line
+	underWay bool
 }
 
 // ask has a line told to the ledger. One that waits for its turn to ask again keeps waiting.
@@ -34,36 +48,43 @@ func (s *sender) ask(l *line) { s.put(l, 0, false) }
 func (s *sender) hurry(l *line) { s.put(l, 0, true) }
 
 func (s *sender) put(l *line, after time.Duration, sooner bool) {
-	s.mu.Lock()
-	due := time.Time{}
+	due := int64(atOnce)
 	if after > 0 {
-		due = time.Now().Add(after)
+		due = s.book.clock() + int64(after)
 	}
+	s.mu.Lock()
 	switch {
 	case !l.queued:
 		l.queued, l.due = true, due
 		s.queue = append(s.queue, l)
-	case sooner && due.Before(l.due):
+	case sooner && due < l.due:
 		l.due = due
 	}
 	s.mu.Unlock()
 	s.book.activate(l)
+	s.nudge()
+}
+
+func (s *sender) nudge() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// next takes what is due out of the queue, and says when the rest will be.
-func (s *sender) next() (batch []*line, wait time.Duration) {
+// due takes what is due out of the queue, and says when the rest will be.
+func (s *sender) due() (batch []*line, wait time.Duration) {
+	now := s.book.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
 	wait = time.Hour
+	if s.underWay {
+		return nil, wait
+	}
 	rest := s.queue[:0]
 	for _, l := range s.queue {
-		if d := l.due.Sub(now); d > 0 || len(batch) == mostLines {
-			wait = min(wait, max(d, 0))
+		if d := l.due - now; d > 0 && d <= notLater || len(batch) == mostLines {
+			wait = min(wait, time.Duration(max(d, 0)))
 			rest = append(rest, l)
 			continue
 		}
@@ -72,63 +93,101 @@ func (s *sender) next() (batch []*line, wait time.Duration) {
 	}
 	clear(s.queue[len(rest):])
 	s.queue = rest
+	s.underWay = len(batch) > 0
 	return batch, wait
 }
 
-// run sends until ctx ends.
-func (s *sender) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for ctx.Err() == nil {
-		batch, wait := s.next()
-		if len(batch) > 0 {
-			s.busy.Lock()
-			s.exchange(ctx, batch, false)
-			s.busy.Unlock()
-			continue
+// ready says that no request is under way any more.
+func (s *sender) ready() {
+	s.mu.Lock()
+	s.underWay = false
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// join tells of the partition, once.
+func (s *sender) join() error {
+	if s.joined.Load() {
+		return nil
+	}
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	if s.joined.Load() {
+		return nil
+	}
+	if err := s.book.cfg.Join(s.part); err != nil {
+		return err
+	}
+	s.joined.Store(true)
+	return nil
+}
+
+// Exchange is a request to the ledger that is under way. It ends by Done or Failed, and until then
+// there is no other of its partition.
+type Exchange struct {
+	sender *sender
+	lines  []*line
+	sent   []*eventv1.LeaseLine
+	began  int64
+}
+
+// Next is what is to be asked of a partition's leader now. Without anything, it says when to look
+// again; that may be sooner after something has changed.
+func (b *Book) Next(part uint32) (x *Exchange, wait time.Duration) { return b.sender(part).next() }
+
+func (s *sender) next() (*Exchange, time.Duration) {
+	for {
+		batch, wait := s.due()
+		if len(batch) == 0 {
+			return nil, wait
 		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-		case <-s.wake:
-		case <-timer.C:
+		if err := s.join(); err != nil {
+			s.report(err)
+			for _, l := range batch {
+				s.put(l, retryAfter, false)
+			}
+			s.ready()
+			return nil, retryAfter
 		}
+		x := &Exchange{sender: s, began: s.book.clock()}
+		for _, l := range batch {
+			if r := l.request(); r != nil {
+				x.lines, x.sent = append(x.lines, l), append(x.sent, r)
+			} else {
+				// There seems to be enough by now. Whoever waits is to see for himself, and ask again if
+				// it is gone by then: nobody else would.
+				l.wake()
+			}
+		}
+		if len(x.lines) > 0 {
+			return x, 0
+		}
+		s.ready()
 	}
 }
 
-// exchange tells the ledger of the lines that have something to say, or of all with tell, and takes
-// in its answer. The caller holds busy.
-func (s *sender) exchange(ctx context.Context, batch []*line, tell bool) {
-	var lines []*line
-	var request []*eventv1.LeaseLine
-	for _, l := range batch {
-		if r := l.request(tell); r != nil {
-			lines, request = append(lines, l), append(request, r)
-		} else {
-			// There seems to be enough by now. Whoever waits is to see for himself, and ask again if
-			// it is gone by then: nobody else would.
-			l.wake()
-		}
+// Part is the partition that is asked.
+func (x *Exchange) Part() uint32 { return x.sender.part }
+
+// Lines is what to send.
+func (x *Exchange) Lines() []*eventv1.LeaseLine { return x.sent }
+
+// Done takes in the answer, which is durable at the ledger. A line that it leaves out is asked again.
+func (x *Exchange) Done(grants []*eventv1.GrantLine) {
+	s := x.sender
+	took := max(0, s.book.clock()-x.began)
+	s.answerTime.Store(max(took, s.answerTime.Load()/16*15))
+	answer := make(map[contract.Window]*eventv1.GrantLine, len(grants))
+	for _, g := range grants {
+		answer[contract.WindowOf(g.GetWindow())] = g
 	}
-	if len(request) == 0 {
-		return
-	}
-	answer, err := s.book.leaser.Lease(ctx, s.part, request)
-	if err != nil && ctx.Err() != nil {
-		return
-	}
-	s.report(err)
-	grants := make(map[contract.Window]*eventv1.GrantLine, len(answer))
-	for _, g := range answer {
-		grants[contract.WindowOf(g.GetWindow())] = g
-	}
-	for i, l := range lines {
-		g, ok := grants[l.window]
-		if !ok || err != nil {
-			s.put(l, l.failed(), false)
+	for i, l := range x.lines {
+		g, ok := answer[l.window]
+		if !ok {
+			s.put(l, l.failed(x.sent[i]), false)
 			continue
 		}
-		news, after, again := l.answered(request[i], g)
+		news, after, again := l.answered(x.sent[i], g)
 		if again {
 			// Before anybody is woken who would ask sooner.
 			s.put(l, after, false)
@@ -137,6 +196,35 @@ func (s *sender) exchange(ctx context.Context, batch []*line, tell bool) {
 			l.wake()
 		}
 	}
+	s.ready()
+}
+
+// Failed is for a request that got no answer. Whether the ledger has heard it does not matter.
+func (x *Exchange) Failed() {
+	for i, l := range x.lines {
+		x.sender.put(l, l.failed(x.sent[i]), false)
+	}
+	x.sender.ready()
+}
+
+// Parts are the partitions of which something was drawn on, in ascending order.
+func (b *Book) Parts() []uint32 {
+	var out []uint32
+	for _, s := range b.allSenders() {
+		out = append(out, s.part)
+	}
+	return out
+}
+
+func (b *Book) allSenders() []*sender {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*sender, 0, len(b.senders))
+	for _, s := range b.senders {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(x, y *sender) int { return cmp.Compare(x.part, y.part) })
+	return out
 }
 
 // report logs when the ledger stops answering and when it answers again.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 )
@@ -54,7 +55,7 @@ func newShard(in *eventv1.KeyShard) (*shard, error) {
 		accounts += len(k.GetAccounts())
 		text += textOf(k)
 	}
-	b := builder{accounts: make([]Account, accounts), pointers: make([]*Account, 0, accounts)}
+	b := builder{accounts: make([]Account, accounts), pointers: make([]*Account, 0, accounts), labels: map[labelsKey]*Labels{}}
 	b.text.Grow(text)
 	s := &shard{
 		index: make([]uint32, 1<<bits.Len(uint(count)*2)),
@@ -86,22 +87,31 @@ type builder struct {
 	accounts []Account
 	pointers []*Account
 	text     strings.Builder
+	labels   map[labelsKey]*Labels
 }
 
 const subjectOfKey = "key "
 
-// textOf is how much text b.key will write.
+// textOf is how much text b.key will write at most.
 func textOf(k *eventv1.ShardKey) int {
 	n := len(k.GetId()) + len(subjectOfKey) + len(k.GetName())
-	for _, a := range k.GetAccounts() {
-		if a.GetSubject() != subjectOfKey+k.GetName() {
+	for i, a := range k.GetAccounts() {
+		n += len(a.GetBudgetName()) + len(a.GetScopeName())
+		if !describes(k, i) {
 			n += len(a.GetSubject())
 		}
 	}
 	return n
 }
 
-func (b *builder) key(k *Key, from *eventv1.ShardKey) error {
+// describes says whether the first account of a key is described by the key's own name, as that of a
+// key's own budget is, so that they can share the text.
+func describes(k *eventv1.ShardKey, account int) bool {
+	name, ok := strings.CutPrefix(k.GetAccounts()[account].GetSubject(), subjectOfKey)
+	return account == 0 && ok && name == k.GetName()
+}
+
+func (b *builder) key(k *Key, from *eventv1.ShardKey) (err error) {
 	if len(from.GetSha256()) != len(k.hash) {
 		return fmt.Errorf("its hash has %d bytes, not %d", len(from.GetSha256()), len(k.hash))
 	}
@@ -110,26 +120,22 @@ func (b *builder) key(k *Key, from *eventv1.ShardKey) error {
 	}
 	k.hash = [32]byte(from.GetSha256())
 	k.ID = b.put(from.GetId())
-	subject := b.put(subjectOfKey + from.GetName())
-	k.Name = subject[len(subjectOfKey):]
-	k.expire, k.revoke = from.GetExpireUnixMs(), from.GetRevokeUnixMs()
-	if from.GetRestricted() {
-		for _, id := range from.GetEndpointIds() {
-			if strings.Contains(id, "\n") {
-				return fmt.Errorf("endpoint id %q has a line end in it", id)
-			}
-		}
-		k.access = accessTo(slices.Sorted(slices.Values(from.GetEndpointIds())))
+	at := b.text.Len()
+	k.Name = b.put(subjectOfKey + from.GetName())[len(subjectOfKey):]
+	if k.Labels, err = b.labelsOf(from); err != nil {
+		return err
 	}
 	first := len(b.pointers)
-	for _, from := range from.GetAccounts() {
-		a := &b.accounts[len(b.pointers)]
-		if err := a.read(from); err != nil {
-			return err
+	for i, account := range from.GetAccounts() {
+		if i > 0 || !describes(from, i) {
+			at = b.text.Len()
+			b.text.WriteString(account.GetSubject())
 		}
-		// The budget of a key is nearly always described by the key's own name.
-		if a.subject = subject; from.GetSubject() != subject {
-			a.subject = b.put(from.GetSubject())
+		b.text.WriteString(account.GetBudgetName())
+		b.text.WriteString(account.GetScopeName())
+		a := &b.accounts[len(b.pointers)]
+		if err := a.read(account, b.text.String()[at:]); err != nil {
+			return err
 		}
 		b.pointers = append(b.pointers, a)
 	}
@@ -143,4 +149,40 @@ func (b *builder) put(s string) string {
 	at := b.text.Len()
 	b.text.WriteString(s)
 	return b.text.String()[at:]
+}
+
+// labelsKey is what labels that can be shared differ in.
+type labelsKey struct {
+	team, customer, tags string
+	access               access
+}
+
+func (b *builder) labelsOf(from *eventv1.ShardKey) (*Labels, error) {
+	for _, text := range slices.Concat(from.GetEndpointIds(), from.GetTags()) {
+		if strings.Contains(text, "\n") {
+			return nil, fmt.Errorf("endpoint id or tag %q has a line end in it", text)
+		}
+	}
+	key := labelsKey{team: from.GetTeam(), customer: from.GetCustomer(), tags: strings.Join(from.GetTags(), "\n")}
+	if from.GetRestricted() {
+		key.access = accessTo(slices.Sorted(slices.Values(from.GetEndpointIds())))
+	}
+	l, ok := b.labels[key]
+	if !ok {
+		l = &Labels{Team: key.team, Customer: key.customer, Tags: from.GetTags(), access: key.access}
+		b.labels[key] = l
+	}
+	if from.GetExpireUnixMs() == 0 && from.GetRevokeUnixMs() == 0 && len(from.GetLimits()) == 0 {
+		return l, nil
+	}
+	own := *l // it shares the texts all the same
+	own.expire, own.revoke = from.GetExpireUnixMs(), from.GetRevokeUnixMs()
+	for _, f := range from.GetLimits() {
+		m, err := limit.NewLimit(f)
+		if err != nil {
+			return nil, err
+		}
+		own.Limits = append(own.Limits, m)
+	}
+	return &own, nil
 }

@@ -1,13 +1,17 @@
 package admit
 
 import (
-	"context"
+	"maps"
 	"slices"
-	"sync"
+	"time"
 )
 
-// ticksIdle is how many sweeps fall into the time after which money is idle.
-const ticksIdle = 4
+// ticksIdle is how many sweeps fall into the time after which money is idle, and timesIdle for how
+// many of those times what one request needs is kept.
+const (
+	ticksIdle = 20
+	timesIdle = 6
+)
 
 // activate has sweeps look at a line.
 func (b *Book) activate(l *line) {
@@ -19,56 +23,23 @@ func (b *Book) activate(l *line) {
 	}
 }
 
-// sweep returns idle money, repeats what is held, and forgets windows that are over. It looks only
-// at lines of which something is left to do.
-func (b *Book) sweep() {
-	tick := b.tick.Add(1)
-	repeat := max(1, uint32(b.cfg.Repeat/(b.cfg.Idle/ticksIdle)))
-	now := b.cfg.Now()
-
-	b.mu.Lock()
-	if now.After(b.latest) {
-		b.latest = now
-	}
-	over := b.latest.Add(-b.cfg.Repeat).Unix() // requests that began in time are done with it
-	for end, lines := range b.ends {
-		if end <= over {
-			delete(b.ends, end)
-			for _, l := range lines {
-				if !l.active {
-					l.active = true
-					b.watched = append(b.watched, l)
-				}
-			}
-		}
-	}
-	watched := slices.Clone(b.watched)
-	b.mu.Unlock()
-
+// Sweep returns idle money, repeats what is held, asks for the windows to come, and forgets those that
+// are over. It looks only at lines of which something is left to do. Whoever drives a book by hand
+// calls it about as often as Run does: twenty times in Config.Idle.
+func (b *Book) Sweep() {
+	b.tick.Add(1)
+	watched, over := b.turn()
 	for _, l := range watched {
-		ended := l.end <= over
-		idle := tick-l.tick.Load() > ticksIdle && l.waiting.Load() == 0
-		if (idle || ended) && l.avail.Load() > 0 {
-			l.giveBack(false)
-		}
-		l.mu.Lock()
-		tell := tick-l.toldTick >= repeat
-		if tell {
-			l.tell, l.toldTick = true, tick
-		}
-		l.mu.Unlock()
-		if tell {
-			b.sender(l.part).ask(l)
-		}
+		b.tend(l, over)
 	}
-
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.watched = slices.DeleteFunc(b.watched, func(l *line) bool {
-		if !l.settled() {
+		ended := l.end <= over
+		if !l.settled(ended) {
 			return false
 		}
-		if l.active = false; l.end <= over {
+		if l.active = false; ended {
 			l.gone.Store(true)
 			delete(b.lines, l.window)
 			if b.current[l.window.Account] == l {
@@ -79,31 +50,77 @@ func (b *Book) sweep() {
 	})
 }
 
-// ReturnAll returns everything that is unspent and waits, not for long, until the ledger has heard
-// of it. It is for the end of a process, after its requests.
-func (b *Book) ReturnAll() {
+// turn is what a sweep looks at, and the time up to which windows that have ended are done with.
+func (b *Book) turn() (watched []*line, over int64) {
 	b.mu.Lock()
-	parts := map[uint32][]*line{}
-	for _, l := range b.watched {
-		parts[l.part] = append(parts[l.part], l)
-	}
-	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Wait)
-	defer cancel()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for part, lines := range parts {
-		s := b.sender(part)
-		wg.Go(func() {
-			// What a request under way brings is to be returned as well.
-			s.busy.Lock()
-			defer s.busy.Unlock()
-			for _, l := range lines {
-				l.giveBack(false)
+	defer b.mu.Unlock()
+	now := b.today()
+	over = now - int64(b.cfg.Repeat/time.Second) // requests that began in time are done with it
+	soon := false
+	for _, end := range slices.Sorted(maps.Keys(b.ends)) {
+		soon = soon || end > now && b.soon(end)
+		if end > over {
+			continue
+		}
+		for _, l := range b.ends[end] {
+			if !l.active {
+				l.active = true
+				b.watched = append(b.watched, l)
 			}
-			for chunk := range slices.Chunk(lines, mostLines) {
-				s.exchange(ctx, chunk, true)
-			}
-		})
+		}
+		delete(b.ends, end)
 	}
+	if b.coarse.Store(now); soon {
+		b.coarse.Store(0)
+	}
+	return slices.Clone(b.watched), over
+}
+
+// soon says whether a window ends before another sweep might be late to look.
+func (b *Book) soon(end int64) bool {
+	margin := max(5, int64(4*b.cfg.sweepEvery()/time.Second))
+	return end-b.latest.Load() <= margin
+}
+
+// tend does what is to be done for one line.
+func (b *Book) tend(l *line, over int64) {
+	tick, unit, keep := b.tick.Load(), l.unit.Load(), int64(-1)
+	if l.early() {
+		l.tick.Store(tick) // its money is for later
+	}
+	idle := tick - l.tick.Load()
+	switch {
+	case l.end <= over:
+		keep = 0
+	case l.waiting.Load() > 0:
+	case l.short.Load() && idle > 1, idle > timesIdle*ticksIdle:
+		keep = 0
+	case idle > ticksIdle:
+		keep = unit
+	}
+
+	l.mu.Lock()
+	l.measure()
+	if l.warm++; idle > ticksIdle {
+		l.cold, l.warm = true, 0
+	} else if l.warm > 2*ticksIdle {
+		l.cold, l.warm = false, 0
+	}
+	l.setFloor()
+	if l.terms.soft && l.low.Load() == off {
+		l.setLow() // what the ledger has refused it may have by now
+	}
+	tell := tick-l.toldTick >= max(1, uint32(b.cfg.Repeat/b.cfg.sweepEvery()))
+	if tell {
+		l.tell, l.toldTick = true, tick
+	}
+	l.mu.Unlock()
+
+	if keep >= 0 && l.avail.Load() > keep {
+		l.giveBack(keep, false)
+	}
+	if tell {
+		l.sender.ask(l)
+	}
+	b.prepare(l)
 }

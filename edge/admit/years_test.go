@@ -21,7 +21,7 @@ func TestTotalsOfYears(t *testing.T) {
 		b := start(t, l, 1)
 		account := accountOf(1)
 		mustHold(t, b, price, account).Settle(price)
-		ln := b.lookup(mustHold(t, b, price, account).Windows()[0])
+		ln := b.lookup(windows(mustHold(t, b, price, account))[0])
 		le := l.of(ln.window, 1)
 
 		// Years later:
@@ -56,7 +56,7 @@ func TestEnormousPrices(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				switch _, err := b.Hold(t.Context(), []*Account{accountOf(1)}, enormous); {
+				switch _, err := hold(t.Context(), b.Book, enormous, accountOf(1)); {
 				case err == nil:
 					passed.Add(1)
 				case code(err) == fault.BudgetExhausted:

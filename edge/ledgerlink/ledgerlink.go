@@ -1,6 +1,7 @@
-// Package ledgerlink is an edge's side of the conversation with the ledger: lease requests that wait
-// for an answer, and what the ledger pushes unasked. It moves messages and decides nothing; that none
-// of them does harm when it is lost, repeated or late is the doing of package admit.
+// Package ledgerlink is an edge's side of the conversation with the ledger: requests that wait for an
+// answer, over NATS or, while that is away, over Connect, and what the ledger pushes unasked. It moves
+// messages and decides nothing; that none of them does harm when it is lost, repeated or late is the
+// doing of packages admit, limit and spool.
 package ledgerlink
 
 import (
@@ -8,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +19,11 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
+	"tollgate/internal/config"
 	"tollgate/internal/contract"
 )
 
-// Config says who asks and how long an answer may take.
+// Config says who asks, how long an answer may take and where ledgers are.
 type Config struct {
 	// Edge is the name of this edge.
 	Edge string `yaml:"-"`
@@ -27,12 +31,16 @@ type Config struct {
 	Inc int64 `yaml:"-"`
 	// Timeout is how long an answer may take.
 	Timeout time.Duration `yaml:"timeout"`
+	// LedgerURLs are where ledgers are asked while NATS is away; empty for nowhere.
+	LedgerURLs []string `yaml:"ledger_urls"`
+	// LedgerToken is what they are shown.
+	LedgerToken config.Secret `yaml:"ledger_token"`
 }
 
 // DefaultConfig is what suits most edges; Edge and Inc are to be filled in.
 func DefaultConfig() Config { return Config{Timeout: 500 * time.Millisecond} }
 
-// Validate checks the timeout and the name.
+// Validate checks the timeout, the name and the addresses.
 func (c Config) Validate() error {
 	var errs []error
 	if c.Timeout <= 0 {
@@ -41,62 +49,161 @@ func (c Config) Validate() error {
 	if !contract.ValidEdgeName(c.Edge) {
 		errs = append(errs, fmt.Errorf("edge: %q is not a name of up to 63 letters, digits, - and _", c.Edge))
 	}
+	for i, u := range c.LedgerURLs {
+		if p, err := url.Parse(u); err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Host == "" {
+			errs = append(errs, fmt.Errorf("ledger_urls[%d]: %q is not an address such as http://ledger:4002", i, u))
+		}
+	}
+	if len(c.LedgerURLs) > 0 && c.LedgerToken.Reveal() == "" {
+		errs = append(errs, errors.New("ledger_token: must be set together with ledger_urls"))
+	}
 	return errors.Join(errs...)
 }
 
-// Book is what the ledger's messages are for.
+// Spools are what requests tell of this edge's disk, and what their answers tell it. Either may be nil.
+type Spools struct {
+	// States are the spools that a partition has not booked whole.
+	States func(part uint32) []*eventv1.SpoolState
+	// Mark is told how far a partition has booked one. It is called from several goroutines.
+	Mark func(*eventv1.Mark)
+}
+
+// Book is what the ledger's messages about money are for.
 type Book interface {
 	Apply(grants []*eventv1.GrantLine)
 	Recall(windows []contract.Window)
 	Invalidate(accounts []int64)
 }
 
-// skewAlarm is how far the clocks may be apart before windows are at risk of being refused.
-const skewAlarm = time.Second
+// Permits are what the ledger's messages about limits are for.
+type Permits interface {
+	Recall(limits []int64)
+}
+
+const (
+	// skewAlarm is how far the clocks may be apart before windows are at risk of being refused.
+	skewAlarm = time.Second
+	// tellSpools is how often requests to a partition carry the state of spools. Looking them up costs
+	// the ledger more than a lease does.
+	tellSpools = 2 * time.Second
+)
 
 // Link is the way to the ledger. It is safe for concurrent use.
 type Link struct {
-	cfg  Config
-	conn *bus.Conn
-	log  *slog.Logger
-	skew atomic.Bool // the clocks were too far apart when last compared
+	cfg    Config
+	conn   *bus.Conn
+	spools Spools
+	direct *direct // nil where no addresses are known
+	log    *slog.Logger
+	skew   atomic.Bool // the clocks were too far apart when last compared
+
+	mu   sync.Mutex // guards told
+	told map[uint32]time.Time
 }
 
 // New makes a link. Run has it listen; asking works without.
-func New(cfg Config, conn *bus.Conn, log *slog.Logger) (*Link, error) {
+func New(cfg Config, conn *bus.Conn, spools Spools, log *slog.Logger) (*Link, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ledger link: %w", err)
 	}
-	return &Link{cfg: cfg, conn: conn, log: log}, nil
+	l := &Link{cfg: cfg, conn: conn, spools: spools, log: log, told: map[uint32]time.Time{}}
+	if len(cfg.LedgerURLs) > 0 {
+		l.direct = newDirect(cfg, log)
+	}
+	return l, nil
 }
 
-// Lease asks the leader of a partition. It implements admit.Leaser.
+// Lease asks the leader of a partition for money. It implements admit.Leaser.
 func (l *Link) Lease(ctx context.Context, part uint32, lines []*eventv1.LeaseLine) ([]*eventv1.GrantLine, error) {
+	p := &eventv1.LeaseRequest{Part: part, Lines: lines, Spools: l.states(part)}
+	reply, err := l.ask(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.GetSpools()) > 0 {
+		l.mu.Lock()
+		l.told[part] = time.Now()
+		l.mu.Unlock()
+	}
+	if l.spools.Mark != nil {
+		for _, m := range reply.GetMarks() {
+			l.spools.Mark(m)
+		}
+	}
+	return reply.GetLines(), nil
+}
+
+// Limits asks the leader of a partition for tokens and permits. It implements limit.Asker.
+func (l *Link) Limits(ctx context.Context, part uint32, rates []*eventv1.RateLine, permits []*eventv1.PermitLine) (*eventv1.LeaseReply, error) {
+	return l.ask(ctx, &eventv1.LeaseRequest{Part: part, Rates: rates, Permits: permits})
+}
+
+// states are the spools that a request to a partition tells of, once in a while.
+func (l *Link) states(part uint32) []*eventv1.SpoolState {
+	if l.spools.States == nil {
+		return nil
+	}
+	l.mu.Lock()
+	at, told := l.told[part]
+	l.mu.Unlock()
+	if told && time.Since(at) < tellSpools {
+		return nil
+	}
+	return l.spools.States(part)
+}
+
+// ask sends a request by the way that works and returns an answer that is for it.
+func (l *Link) ask(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
 	sent := time.Now()
-	data, err := proto.Marshal(&eventv1.LeaseRequest{
-		Inc: l.cfg.Inc, Edge: l.cfg.Edge, Part: part, EdgeUnixMs: sent.UnixMilli(), Lines: lines,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode lease request: %w", err)
-	}
-	msg, err := l.conn.NATS().RequestWithContext(ctx, contract.Lease(part), data)
-	if err != nil {
+	p.Inc, p.Edge, p.EdgeUnixMs = l.cfg.Inc, l.cfg.Edge, sent.UnixMilli()
+	reply, err := l.exchange(ctx, p)
+	switch part := p.GetPart(); {
+	case err != nil:
 		return nil, fmt.Errorf("ask ledger of partition %d: %w", part, err)
-	}
-	var reply eventv1.LeaseReply
-	if err := proto.Unmarshal(msg.Data, &reply); err != nil {
-		return nil, fmt.Errorf("answer of ledger of partition %d: %w", part, err)
-	}
-	switch {
 	case reply.GetError() != "":
 		return nil, fmt.Errorf("ledger of partition %d: %s", part, reply.GetError())
 	case reply.GetInc() != l.cfg.Inc:
 		return nil, fmt.Errorf("ledger of partition %d answered incarnation %d, not %d", part, reply.GetInc(), l.cfg.Inc)
 	}
 	l.compareClocks(sent, time.Now(), reply.GetLedgerUnixMs())
-	return reply.GetLines(), nil
+	return reply, nil
+}
+
+// exchange asks over NATS and, if nobody hears there, directly.
+func (l *Link) exchange(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
+	if l.direct == nil {
+		return l.overNATS(ctx, p)
+	}
+	if l.conn.Connected() && !l.direct.preferred(time.Now()) {
+		first, cancel := context.WithTimeout(ctx, l.cfg.Timeout/2)
+		reply, err := l.overNATS(first, p)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return reply, err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			l.direct.prefer(time.Now())
+		}
+	}
+	return l.direct.lease(ctx, p)
+}
+
+func (l *Link) overNATS(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
+	data, err := proto.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode lease request: %w", err)
+	}
+	msg, err := l.conn.NATS().RequestWithContext(ctx, contract.Lease(p.GetPart()), data)
+	if err != nil {
+		return nil, err
+	}
+	var reply eventv1.LeaseReply
+	if err := proto.Unmarshal(msg.Data, &reply); err != nil {
+		return nil, fmt.Errorf("decode lease reply: %w", err)
+	}
+	return &reply, nil
 }
 
 // compareClocks warns when the ledger's clock and this one drift apart: an edge whose clock is ahead
@@ -125,9 +232,10 @@ func (l *Link) compareClocks(sent, received time.Time, ledgerMs int64) {
 	}
 }
 
-// Run hands what the ledger pushes to book, and marks to mark, until ctx ends. Both are called from
-// other goroutines, which have ended when Run returns.
-func (l *Link) Run(ctx context.Context, book Book, mark func(*eventv1.Mark)) error {
+// Run hands what the ledger pushes to book, permits (nil for none) and the spools, until ctx ends. They
+// are called from other goroutines, which have ended when Run returns.
+func (l *Link) Run(ctx context.Context, book Book, permits Permits) error {
+	defer l.direct.close()
 	nc := l.conn.NATS()
 	var ends []func() error
 	defer func() {
@@ -138,7 +246,7 @@ func (l *Link) Run(ctx context.Context, book Book, mark func(*eventv1.Mark)) err
 		}
 	}()
 	for subject, handle := range map[string]func([]byte) error{
-		contract.EdgeControl(l.cfg.Edge): func(data []byte) error { return l.control(data, book, mark) },
+		contract.EdgeControl(l.cfg.Edge): func(data []byte) error { return l.control(data, book, permits) },
 		contract.BudgetChanged:           func(data []byte) error { return changed(data, book) },
 	} {
 		ended := make(chan struct{})
@@ -163,14 +271,16 @@ func (l *Link) Run(ctx context.Context, book Book, mark func(*eventv1.Mark)) err
 	return nil
 }
 
-func (l *Link) control(data []byte, book Book, mark func(*eventv1.Mark)) error {
+func (l *Link) control(data []byte, book Book, permits Permits) error {
 	var c eventv1.EdgeControl
 	if err := proto.Unmarshal(data, &c); err != nil {
 		return err
 	}
 	// Marks may be of an earlier life whose events this one sends on; money never is.
-	for _, m := range c.GetMarks() {
-		mark(m)
+	if l.spools.Mark != nil {
+		for _, m := range c.GetMarks() {
+			l.spools.Mark(m)
+		}
 	}
 	if c.GetInc() != l.cfg.Inc {
 		return nil
@@ -184,6 +294,9 @@ func (l *Link) control(data []byte, book Book, mark func(*eventv1.Mark)) error {
 			windows[i] = contract.WindowOf(w)
 		}
 		book.Recall(windows)
+	}
+	if len(c.GetPermitRecalls()) > 0 && permits != nil {
+		permits.Recall(c.GetPermitRecalls())
 	}
 	return nil
 }

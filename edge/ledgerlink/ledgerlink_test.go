@@ -16,6 +16,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/ledgerlink"
+	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"
@@ -27,9 +28,12 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 var (
 	_ admit.Leaser    = (*ledgerlink.Link)(nil)
 	_ ledgerlink.Book = (*admit.Book)(nil)
+
+	_ limit.Asker        = (*ledgerlink.Link)(nil)
+	_ ledgerlink.Permits = (*limit.Set)(nil)
 )
 
-func connect(tb testing.TB, url string) *bus.Conn {
+func dial(tb testing.TB, url string) *bus.Conn {
 	tb.Helper()
 	conn, err := bus.Connect(bus.Config{URL: url}, nil)
 	if err != nil {
@@ -44,7 +48,7 @@ func connect(tb testing.TB, url string) *bus.Conn {
 
 func newLink(tb testing.TB, conn *bus.Conn) *ledgerlink.Link {
 	tb.Helper()
-	l, err := ledgerlink.New(ledgerlink.Config{Edge: "fra-1", Inc: 7, Timeout: 500 * time.Millisecond}, conn, testenv.Logger(tb))
+	l, err := ledgerlink.New(ledgerlink.Config{Edge: "fra-1", Inc: 7, Timeout: 500 * time.Millisecond}, conn, ledgerlink.Spools{}, testenv.Logger(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,8 +61,8 @@ var window = contract.Window{Account: 5, Gen: 2, Start: 1_800_000_000}
 func TestLease(t *testing.T) {
 	t.Parallel()
 	server := testenv.NATS(t)
-	conn, ledger := connect(t, server.URL()), connect(t, server.URL())
-	lines := []*eventv1.LeaseLine{{Window: window.ToProto(), GrantedSeen: 1, Returned: 2, Used: 3, Consumed: 4, Need: 5, Want: 6}}
+	conn, ledger := dial(t, server.URL()), dial(t, server.URL())
+	lines := []*eventv1.LeaseLine{{Window: window.ToProto(), GrantedSeen: 1, Returned: 2, Used: 3, Consumed: 4, Need: 5, Want: 6, Least: 5}}
 	grants := []*eventv1.GrantLine{{Window: window.ToProto(), GrantedTotal: 9, State: eventv1.LeaseState_LEASE_STATE_PENDING, Limit: 10, LimitVersion: 11, SpentElsewhere: 12, RetryAfterMs: 13}}
 	answer(t, ledger, 3, func(in *eventv1.LeaseRequest) *eventv1.LeaseReply {
 		if now := time.Now().UnixMilli(); in.GetEdgeUnixMs() > now || in.GetEdgeUnixMs() < now-10_000 {
@@ -109,7 +113,7 @@ func answer(t *testing.T, conn *bus.Conn, part uint32, reply func(*eventv1.Lease
 func TestLeaseFails(t *testing.T) {
 	t.Parallel()
 	server := testenv.NATS(t)
-	conn, ledger := connect(t, server.URL()), connect(t, server.URL())
+	conn, ledger := dial(t, server.URL()), dial(t, server.URL())
 	answer(t, ledger, 1, func(*eventv1.LeaseRequest) *eventv1.LeaseReply { return nil })
 	answer(t, ledger, 2, func(*eventv1.LeaseRequest) *eventv1.LeaseReply { return &eventv1.LeaseReply{Inc: 7, Error: "busy"} })
 	answer(t, ledger, 3, func(*eventv1.LeaseRequest) *eventv1.LeaseReply { return &eventv1.LeaseReply{Inc: 8} })
@@ -134,6 +138,7 @@ type heard struct {
 	recalls  []contract.Window
 	accounts []int64
 	marks    []int64
+	permits  []int64
 }
 
 func (h *heard) Apply(g []*eventv1.GrantLine) {
@@ -162,16 +167,29 @@ func (h *heard) mark(m *eventv1.Mark) {
 	h.marks = append(h.marks, m.GetInc())
 }
 
+// permits is the part of heard that is told of limits.
+type permits struct{ *heard }
+
+func (p permits) Recall(limits []int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.permits = append(p.permits, limits...)
+}
+
 // Guarantee: what the ledger pushes arrives, money only of this life of the process, marks also of
 // earlier ones; what cannot be read is passed over; after Run nothing more is called.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	server := testenv.NATS(t)
-	conn, ledger := connect(t, server.URL()), connect(t, server.URL())
-	link, h := newLink(t, conn), &heard{}
+	conn, ledger := dial(t, server.URL()), dial(t, server.URL())
+	h := &heard{}
+	link, err := ledgerlink.New(ledgerlink.Config{Edge: "fra-1", Inc: 7, Timeout: time.Second}, conn, ledgerlink.Spools{Mark: h.mark}, testenv.Logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- link.Run(ctx, h, h.mark) }()
+	go func() { done <- link.Run(ctx, h, permits{h}) }()
 	defer cancel()
 
 	send := func(subject string, m proto.Message) {
@@ -200,7 +218,7 @@ func TestControl(t *testing.T) {
 	full := func(inc int64) *eventv1.EdgeControl {
 		return &eventv1.EdgeControl{
 			Inc: inc, Marks: []*eventv1.Mark{{Inc: inc}}, Recalls: []*eventv1.AccountWindow{window.ToProto()},
-			Grants: []*eventv1.GrantLine{{Window: window.ToProto(), GrantedTotal: inc}},
+			Grants: []*eventv1.GrantLine{{Window: window.ToProto(), GrantedTotal: inc}}, PermitRecalls: []int64{10 * inc},
 		}
 	}
 	send(control, full(6))
@@ -213,7 +231,7 @@ func TestControl(t *testing.T) {
 		marks := slices.DeleteFunc(slices.Clone(h.marks), func(n int64) bool { return n == 0 })
 		accounts := slices.DeleteFunc(slices.Clone(h.accounts), func(n int64) bool { return n == 0 })
 		if !slices.Equal(marks, []int64{6, 7}) || !slices.Equal(accounts, []int64{5, 6}) ||
-			!slices.Equal(h.grants, []int64{7}) || !slices.Equal(h.recalls, []contract.Window{window}) {
+			!slices.Equal(h.grants, []int64{7}) || !slices.Equal(h.permits, []int64{70}) || !slices.Equal(h.recalls, []contract.Window{window}) {
 			return context.DeadlineExceeded
 		}
 		return nil
@@ -238,7 +256,7 @@ func TestConfigValidate(t *testing.T) {
 	if err := ledgerlink.DefaultConfig().Validate(); err == nil || !strings.Contains(err.Error(), "edge: ") {
 		t.Errorf("Validate = %v", err)
 	}
-	if _, err := ledgerlink.New(ledgerlink.Config{Edge: "a.b", Timeout: time.Second}, nil, nil); err == nil {
+	if _, err := ledgerlink.New(ledgerlink.Config{Edge: "a.b", Timeout: time.Second}, nil, ledgerlink.Spools{}, nil); err == nil {
 		t.Error("took an edge name that is no token")
 	}
 }

@@ -6,9 +6,7 @@ package metrics
 import (
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,18 +23,13 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	spend    *prometheus.CounterVec
+	overrun  *prometheus.CounterVec
+	cut      *prometheus.CounterVec
+	unpriced *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 
 	endpoints sync.Map // of name to *Endpoint
 	codes     sync.Map // of fault code to prometheus.Counter
-}
-
-// Endpoint is what the requests of one endpoint count.
-type Endpoint struct {
-	Spend prometheus.Counter // nano-dollars
-
-	classes  [6]prometheus.Counter // by first digit of the status; 0 for none
-	duration prometheus.Observer
 }
 
 // buckets reach from what the gateway itself takes to the longest streams.
@@ -61,57 +54,23 @@ func New() *Metrics {
 		spend: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_edge_spend_nanos_total", Help: "Charged, in billionths of a US dollar.",
 		}, []string{"endpoint"}),
+		overrun: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_overrun_nanos_total", Help: "Of what was charged, what was not held before, in billionths of a US dollar.",
+		}, []string{"endpoint"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_cut_total", Help: "Answers that were cut off because their cost reached what could be held.",
+		}, []string{"endpoint"}),
+		unpriced: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_unpriced_total", Help: "Requests whose target did not tell what their price counts.",
+		}, []string{"endpoint"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_edge_refused_total", Help: "Requests that the edge answered with an error of its own, by code.",
 		}, []string{"code"}),
 	}
-	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.refused,
+	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.Nowhere = m.Endpoint("")
 	return m
-}
-
-// Endpoint is what an endpoint's requests count. It costs a lookup by name.
-func (m *Metrics) Endpoint(name string) *Endpoint {
-	if e, ok := m.endpoints.Load(name); ok {
-		return e.(*Endpoint) //nolint:forcetypeassert // nothing else is stored
-	}
-	e := &Endpoint{Spend: m.spend.WithLabelValues(name), duration: m.duration.WithLabelValues(name)}
-	for i := range e.classes {
-		class := "none" // the caller was gone before there was an answer
-		if i > 0 {
-			class = strconv.Itoa(i) + "xx"
-		}
-		e.classes[i] = m.requests.WithLabelValues(name, class)
-	}
-	kept, _ := m.endpoints.LoadOrStore(name, e)
-	return kept.(*Endpoint) //nolint:forcetypeassert // nothing else is stored
-}
-
-// Forget drops the series of endpoints that keep refuses, when the configuration has changed.
-func (m *Metrics) Forget(keep func(name string) bool) {
-	m.endpoints.Range(func(k, _ any) bool {
-		name := k.(string) //nolint:forcetypeassert // nothing else is stored
-		if name == "" || keep(name) {
-			return true
-		}
-		m.endpoints.Delete(name)
-		labels := prometheus.Labels{"endpoint": name}
-		m.requests.DeletePartialMatch(labels)
-		m.duration.DeletePartialMatch(labels)
-		m.spend.DeletePartialMatch(labels)
-		return true
-	})
-}
-
-// Done counts a request that is over.
-func (e *Endpoint) Done(status int, took time.Duration) {
-	class := status / 100
-	if class < 0 || class >= len(e.classes) {
-		class = 0
-	}
-	e.classes[class].Inc()
-	e.duration.Observe(took.Seconds())
 }
 
 // Refused counts an error of the edge's own.

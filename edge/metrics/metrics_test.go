@@ -36,7 +36,7 @@ func TestCounting(t *testing.T) {
 			for range 100 {
 				e := m.Endpoint("bria")
 				e.Done(204, time.Millisecond)
-				e.Spend.Add(5)
+				e.Settled(5, 0)
 				m.Refused("key_unknown")
 			}
 			m.Nowhere.Done(404, time.Millisecond)

@@ -27,6 +27,12 @@ type errorText struct {
 	RequestID string     `json:"request_id"`
 }
 
+// errorText is what a caller gets to read, in one line.
+func (c *call) errorText(f *fault.Error) []byte {
+	text, _ := json.Marshal(errorBody{errorText{f.Code, f.Message, f.Hint, c.id.Text(id.Request)}}) // strings always can be
+	return text
+}
+
 // refuse answers with an error of the gateway.
 func (c *call) refuse(err error) {
 	if c.begun {
@@ -45,8 +51,7 @@ func (c *call) refuse(err error) {
 		c.x.Body.Drain()
 	}
 
-	body, _ := json.Marshal(errorBody{errorText{f.Code, f.Message, f.Hint, c.id.Text(id.Request)}}) // strings always can be
-	body = append(body, '\n')
+	body := append(c.errorText(f), '\n')
 	headers := append(c.ownHeaders(), Header{"Content-Type", "application/json"})
 	if f.RetryAfter > 0 {
 		headers = append(headers, Header{"Retry-After", strconv.FormatInt(int64(math.Ceil(f.RetryAfter.Seconds())), 10)})
@@ -84,12 +89,13 @@ func (c *call) begin(status int, headers []Header, length int64) {
 
 // ourHeaders are on every answer.
 func (c *call) ourHeaders() []Header {
-	cost := c.charged
-	if c.pending {
-		cost = c.end.cost
+	out := append(make([]Header, 0, 9), Header{HeaderRequestID, c.id.Text(id.Request)})
+	cost, known := c.cost()
+	if known {
+		out = append(out, Header{HeaderCost, c.costText(cost)})
+	} else {
+		cost = c.reserved() // until it is known, all of that counts as gone
 	}
-	out := make([]Header, 0, 9)
-	out = append(out, Header{HeaderRequestID, c.id.Text(id.Request)}, Header{HeaderCost, c.costText(cost)})
 	if c.endpoint != nil {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
 	}
@@ -98,7 +104,7 @@ func (c *call) ourHeaders() []Header {
 	}
 	total := time.Since(c.began)
 	timing := milliseconds(append(make([]byte, 0, 48), "gw;dur="...), total-c.upstream)
-	if c.attempt > 0 {
+	if c.spend.attempt > 0 {
 		timing = milliseconds(append(timing, ", up;dur="...), c.upstream)
 	}
 	return append(out, Header{headerTiming, string(timing)})
@@ -124,15 +130,15 @@ func (c *call) ownHeaders() []Header {
 
 // remaining is what the tightest budget has left when this request is charged.
 func (c *call) remaining(cost money.Nanos) (money.Nanos, bool) {
-	if c.held == nil {
+	if c.spend.held == nil {
 		return 0, false
 	}
-	left, ok := c.held.Remaining()
-	if !ok || c.settled {
+	left, ok := c.spend.held.Remaining()
+	if !ok || c.spend.settled {
 		return left, ok
 	}
 	// What is held for this request counts as gone, but only the cost will be.
-	left, err := left.Add(c.amount - cost)
+	left, err := left.Add(c.reserved() - cost)
 	return left, err == nil
 }
 
@@ -194,6 +200,6 @@ func (c *call) finish(ctx context.Context) {
 		endpoint = c.endpoint.Name
 	}
 	c.g.d.Log.Log(ctx, levelRequest, "request", "request_id", c.id.Text(id.Request), "endpoint", endpoint, "key", key,
-		"method", known(c.x.Method), "status", c.status, "code", string(c.code), "cost", c.charged.String(),
-		"attempts", c.attempt, "duration_ms", took.Milliseconds())
+		"method", known(c.x.Method), "status", c.status, "code", string(c.code), "cost", c.spend.charged.String(),
+		"attempts", c.spend.attempt, "duration_ms", took.Milliseconds())
 }

@@ -72,9 +72,11 @@ func (e *AttemptError) Unwrap() error { return e.Err }
 func (c *call) attempts(ctx context.Context) {
 	headers := forTarget(c.x.Headers, c.endpoint, &c.found, c.isOurs)
 	query := c.found.scrubQuery(c.query, c.isOurs)
-	var body *limited
 	if c.x.Body != nil {
-		body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
+		c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
+		if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted {
+			c.body.pay = func(n int) error { return c.spend.meter.pay(ctx, n) }
+		}
 	}
 
 	var last error
@@ -86,7 +88,7 @@ func (c *call) attempts(ctx context.Context) {
 			i, c.again = i+1, false
 			continue
 		}
-		err = c.try(ctx, target, headers, query, body, report)
+		err = c.try(ctx, target, headers, query, report)
 		if err == nil {
 			return
 		}
@@ -119,22 +121,22 @@ type unsentError struct {
 func (e *unsentError) Error() string { return e.err.Error() }
 
 // try makes one attempt and relays the answer. An error means that the caller has got nothing yet.
-func (c *call) try(ctx context.Context, target *routing.Target, headers []Header, query string, body *limited, report func(breaker.Outcome)) error {
+func (c *call) try(ctx context.Context, target *routing.Target, headers []Header, query string, report func(breaker.Outcome)) error {
 	// A report that is forgotten would keep a half-open breaker waiting; the first one counts.
 	defer report(breaker.Abandoned)
-	if err := c.intent(); err != nil {
+	if err := c.intend(); err != nil {
 		return err
 	}
 	defer c.settleAttempt()
 
 	ctx, headers, endSpan := c.startAttemptSpan(ctx, target, headers)
-	a := c.newAttempt(target, headers, query, body)
+	a := c.newAttempt(target, headers, query)
 	began := time.Now()
 	answer, err := c.g.d.Upstream.RoundTrip(ctx, a)
 	c.upstream += time.Since(began)
 	if err != nil {
 		endSpan(0, err)
-		return c.failed(ctx, target, err, body, report)
+		return c.failed(ctx, target, err, report)
 	}
 	endSpan(answer.Status, nil)
 	defer answer.Body.Close()
@@ -144,11 +146,11 @@ func (c *call) try(ctx context.Context, target *routing.Target, headers []Header
 	default:
 		report(breaker.Success)
 	}
-	c.relay(ctx, answer, body)
+	c.relay(ctx, answer)
 	return nil
 }
 
-func (c *call) newAttempt(target *routing.Target, headers []Header, query string, body *limited) *Attempt {
+func (c *call) newAttempt(target *routing.Target, headers []Header, query string) *Attempt {
 	uri := target.RequestURI(c.rest, query)
 	if c.bareQuery && target.BaseQuery == "" {
 		uri += "?"
@@ -160,8 +162,8 @@ func (c *call) newAttempt(target *routing.Target, headers []Header, query string
 		HeaderTimeout: c.endpoint.Timeout,
 		Interim:       c.interim,
 	}
-	if body != nil {
-		a.Body = body
+	if c.body != nil {
+		a.Body = c.body
 	}
 	if a.HeaderTimeout <= 0 {
 		a.HeaderTimeout = c.g.cfg.HeaderTimeout
@@ -176,12 +178,12 @@ func (c *call) interim(status int, headers []Header) {
 
 // failed decides what an attempt without an answer means: for the breaker, for what is charged, and
 // for the caller.
-func (c *call) failed(ctx context.Context, target *routing.Target, err error, body *limited, report func(breaker.Outcome)) error {
+func (c *call) failed(ctx context.Context, target *routing.Target, err error, report func(breaker.Outcome)) error {
 	e, ok := err.(*AttemptError) //nolint:errorlint // what RoundTrip promises
 	if !ok {
 		return err
 	}
-	host := target.Host
+	body, end, host := c.body, &c.spend.end, target.Host
 	wrap := func(f *fault.Error) error {
 		f = f.WithCause(e.Err)
 		if !e.Sent && (body == nil || !body.touched()) {
@@ -193,10 +195,13 @@ func (c *call) failed(ctx context.Context, target *routing.Target, err error, bo
 	case ctx.Err() != nil || e.Failure == FailCanceled:
 		return c.cutShort(ctx, e)
 	case body != nil && body.over():
-		c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
+		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
 		return tooLarge(body.seen(), c.limit)
+	case body.unpaid() != nil:
+		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
+		return c.tooDear("The request was broken off because its body cost more than what is left", body.unpaid())
 	case e.Failure == FailBody:
-		c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
 		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err)
 	case e.Failure == FailTLS:
 		report(breaker.Failure)
@@ -223,12 +228,12 @@ func (c *call) failed(ctx context.Context, target *routing.Target, err error, bo
 // request does the work whether or not anybody waits for it, so it is charged.
 func (c *call) cutShort(ctx context.Context, e *AttemptError) error {
 	cutOff := context.Cause(ctx) == ErrCutOff //nolint:errorlint // set as it is
-	c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+	c.spend.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
 	if cutOff {
-		c.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+		c.spend.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
 	}
 	if e.Whole {
-		c.end.cost = c.amount
+		c.chargeUnanswered()
 	}
 	if cutOff {
 		return shuttingDown()

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"tollgate/edge/admit"
@@ -14,6 +16,7 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/money"
 )
 
 // skipMessage reads one message with a body of a known length, without an allocation.
@@ -30,9 +33,40 @@ func skipMessage(r *bufio.Reader, length int) error {
 	}
 }
 
+// bank is a ledger that grants all it is asked for.
+type bank struct{}
+
+func (bank) Lease(_ context.Context, _ uint32, lines []*eventv1.LeaseLine) ([]*eventv1.GrantLine, error) {
+	var out []*eventv1.GrantLine
+	for _, l := range lines {
+		out = append(out, &eventv1.GrantLine{
+			Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: 1 << 62, LimitVersion: 1,
+			GrantedTotal: max(l.GetGrantedSeen(), l.GetUsed()+l.GetReturned()+max(l.GetNeed(), l.GetWant())),
+		})
+	}
+	return out, nil
+}
+
+// booked are the budgets of an edge.
+type booked struct{ *admit.Book }
+
+func (b booked) Hold(ctx context.Context, into *admit.Hold, accounts []*admit.Account, amount money.Nanos) (Hold, error) {
+	return into, b.Book.Hold(ctx, into, accounts, amount)
+}
+
 // BenchmarkExchange is one priced request through both sides of the engine. The vendor and the client
 // are in the same process, so the time is theirs as well; what is allocated is the edge's alone.
 func BenchmarkExchange(b *testing.B) {
+	b.Run("fixed", func(b *testing.B) { benchmarkExchange(b, &eventv1.RouteEndpoint{PriceNanos: 1}) })
+	b.Run("usage", func(b *testing.B) {
+		benchmarkExchange(b, &eventv1.RouteEndpoint{Usage: &eventv1.UsagePrice{HoldNanos: 2000, Rates: []*eventv1.UsageRate{
+			rate(requestBytes, 1_000_000), rate(responseBytes, 1_000_000), headerRate("Content-Length", 1_000_000),
+		}}})
+	})
+}
+
+func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
+	b.Helper()
 	vendor, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -57,9 +91,11 @@ func BenchmarkExchange(b *testing.B) {
 	}()
 
 	routes, keys, hash := &routing.Holder{}, &admit.Keys{}, contract.KeyHash([]byte(testKey))
-	table, err := routing.Compile(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{{
-		Id: "ep_x", Name: "x", Path: "/x", Targets: []string{"http://" + vendor.Addr().String()}, PriceNanos: 1,
-	}}}, contract.Version{}, routing.Lookups{})
+	endpoint.Id, endpoint.Name, endpoint.Path, endpoint.Targets = "ep_x", "x", "/x", []string{"http://" + vendor.Addr().String()}
+	table, err := routing.Compile(&eventv1.RouteSnapshot{
+		Endpoints: []*eventv1.RouteEndpoint{endpoint},
+		Accounts:  []*eventv1.Account{accountOf(1, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, ""), accountOf(2, eventv1.AccountScope_ACCOUNT_SCOPE_UNSPECIFIED, "")},
+	}, contract.Version{}, routing.Lookups{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -77,8 +113,14 @@ func BenchmarkExchange(b *testing.B) {
 	cfg.AllowPrivate = true
 	client := NewClient(cfg)
 	defer client.Close()
+	book := admit.NewBook(admit.Config{Wait: patience, Ahead: 1_000_000}, bank{}, log)
+	ctx, stop := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = book.Run(ctx) })
+	defer running.Wait()
+	defer stop()
 	g := New(Config{HeaderTimeout: patience}, Deps{
-		Routes: routes, Keys: keys, Budgets: &purse{left: 1 << 60}, Spool: disk, Breakers: breaker.New(log),
+		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Breakers: breaker.New(log),
 		Upstream: client, Metrics: metrics.New(), Log: log,
 	})
 	server := NewServer(DefaultServerConfig(), g, log)

@@ -12,12 +12,9 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/routing"
-	"tollgate/edge/spool"
-	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
-	"tollgate/internal/money"
 )
 
 // call is one exchange on its way through the stages.
@@ -31,24 +28,18 @@ type call struct {
 	path, query string
 	bareQuery   bool // the target of the request ended in "?"
 
+	table    *routing.Table
 	endpoint *routing.Endpoint
 	counters *metrics.Endpoint
 	rest     string
 	key      *admit.Key
 	found    credential
-	limit    int64 // of the body; 0 for none
-
-	held    Hold // nil if nothing was held
-	settled bool // it has ended
-	amount  money.Nanos
-	windows []contract.Window
-
-	attempt uint32
-	again   bool // the target at hand is tried a second time, on a new connection
-	ticket  spool.Ticket
-	pending bool       // ticket is to be settled
-	end     settlement // how the attempt would be recorded if the exchange ended now
-	charged money.Nanos
+	labels   labels
+	limit    int64    // of the body; 0 for none
+	body     *limited // nil without one
+	bound    bound
+	spend    spend
+	again    bool // the target at hand is tried a second time, on a new connection
 
 	upstream time.Duration // spent waiting for targets
 	begun    bool          // status and headers were sent
@@ -56,13 +47,6 @@ type call struct {
 	code     fault.Code    // of the refusal, if it was one
 	admitted bool          // it holds one of the places for requests
 	own      bool          // answered by the edge for itself: no endpoint, not counted
-}
-
-// settlement is the end of an attempt.
-type settlement struct {
-	status  int
-	outcome eventv1.SpendOutcome
-	cost    money.Nanos
 }
 
 func newCall(g *Gateway, x *Exchange) *call {
@@ -142,7 +126,7 @@ func (c *call) match(context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.endpoint, c.rest = endpoint, rest
+	c.table, c.endpoint, c.rest = table, endpoint, rest
 	c.counters = c.g.d.Metrics.Endpoint(endpoint.Name)
 	return nil
 }
@@ -169,6 +153,9 @@ func (c *call) authenticate(context.Context) error {
 	}
 	return nil
 }
+
+// label finds out whom the request is charged to.
+func (c *call) label(context.Context) error { return c.labels.read(c.x.Headers, c.key) }
 
 // isOurs says whether a secret is, or looks like, a key of this gateway.
 func (c *call) isOurs(secret string) bool {
@@ -231,72 +218,6 @@ func bytesText(n int64) string {
 	default:
 		return fmt.Sprintf("%.4g GiB", float64(n)/gib)
 	}
-}
-
-// hold sets the price aside in every budget of the key and the endpoint.
-func (c *call) hold(ctx context.Context) error {
-	e := c.endpoint
-	if e.Free {
-		return nil
-	}
-	c.amount = e.Price
-	accounts := e.Accounts
-	if len(c.key.Accounts) > 0 {
-		accounts = append(c.key.Accounts[:len(c.key.Accounts):len(c.key.Accounts)], e.Accounts...)
-	}
-	held, err := c.g.d.Budgets.Hold(ctx, accounts, c.amount)
-	if err != nil {
-		return err
-	}
-	c.held = held // first: whatever happens from here on, it is given back
-	c.windows = held.Windows()
-	return nil
-}
-
-// intent records that an attempt is about to be made.
-func (c *call) intent() error {
-	c.attempt++
-	ticket, err := c.g.d.Spool.Intent(spool.Intent{
-		Request: c.id, Attempt: c.attempt, At: time.Now(),
-		KeyID: c.key.ID, EndpointID: c.endpoint.ID, PriceVersion: c.endpoint.PriceVersion,
-		Amount: c.amount, Windows: c.windows,
-	})
-	if err != nil {
-		c.g.spoolFailed.Store(time.Now().UnixNano())
-		return err
-	}
-	c.g.spoolFailed.Store(0)
-	c.ticket, c.pending = ticket, true
-	c.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
-	return nil
-}
-
-// settleAttempt ends the intent that is open. It may be called again.
-func (c *call) settleAttempt() {
-	if !c.pending {
-		return
-	}
-	c.pending = false
-	c.charged = c.end.cost
-	c.g.d.Spool.Settle(c.ticket, spool.Settlement{
-		At: time.Now(), Status: c.end.status, Outcome: c.end.outcome,
-		Cost: c.end.cost, Duration: time.Since(c.began),
-	})
-	if c.counters != nil {
-		c.counters.Spend.Add(float64(c.end.cost))
-	}
-}
-
-// settle ends the intent and gives back what was held and not charged, also if one of the two fails by
-// a bug. It may be called again.
-func (c *call) settle() {
-	defer func() {
-		if c.held != nil && !c.settled {
-			c.settled = true
-			c.held.Settle(c.charged)
-		}
-	}()
-	c.settleAttempt()
 }
 
 // panicked answers for a bug of the gateway as well as still can be done.

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/breaker"
+	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
@@ -130,9 +131,10 @@ type mine struct {
 	mu    sync.Mutex // guards what follows
 	at    string
 	seen  map[string]bool
-	holds int // taken and not given back
-	open  int // intents without a settlement
 	wrong []string
+
+	holds, passes int // taken and not given back
+	open          int // intents without a settlement
 }
 
 func (m *mine) step(at string) {
@@ -153,7 +155,22 @@ func (m *mine) count(what *int, n int, name string) {
 	}
 }
 
-func (m *mine) Hold(context.Context, []*admit.Account, money.Nanos) (Hold, error) {
+func (m *mine) Acquire(context.Context, *limit.Pass, []*limit.Limit, int64) (Pass, error) {
+	m.step("Acquire")
+	m.count(&m.passes, 1, "pass")
+	return minedPass{m}, nil
+}
+
+type minedPass struct{ *mine }
+
+func (p minedPass) Settle(int64) { p.step("Pass.Settle") }
+
+func (p minedPass) Release() {
+	p.count(&p.passes, -1, "pass")
+	p.step("Release")
+}
+
+func (m *mine) Hold(context.Context, *admit.Hold, []*admit.Account, money.Nanos) (Hold, error) {
 	m.step("Hold")
 	m.count(&m.holds, 1, "hold")
 	return minedHold{m}, nil
@@ -161,7 +178,9 @@ func (m *mine) Hold(context.Context, []*admit.Account, money.Nanos) (Hold, error
 
 type minedHold struct{ *mine }
 
-func (h minedHold) Windows() []contract.Window { h.step("Windows"); return nil }
+func (h minedHold) Draws() []contract.Draw { h.step("Draws"); return nil }
+
+func (h minedHold) Extend(context.Context, money.Nanos) error { h.step("Extend"); return nil }
 
 func (h minedHold) Settle(money.Nanos) {
 	h.count(&h.holds, -1, "hold")
@@ -170,13 +189,15 @@ func (h minedHold) Settle(money.Nanos) {
 
 func (h minedHold) Remaining() (money.Nanos, bool) { h.step("Remaining"); return 1, true }
 
-func (m *mine) Intent(spool.Intent) (spool.Ticket, error) {
+func (m *mine) Intent(*spool.Intent) (spool.Ticket, error) {
 	m.step("Intent")
 	m.count(&m.open, 1, "intent")
 	return spool.Ticket{}, nil
 }
 
-func (m *mine) Settle(spool.Ticket, spool.Settlement) {
+func (m *mine) Partial(spool.Ticket, money.Nanos, money.Nanos) error { m.step("Partial"); return nil }
+
+func (m *mine) Settle(spool.Ticket, *spool.Settlement) {
 	m.count(&m.open, -1, "intent")
 	m.step("Settle")
 }
@@ -195,7 +216,10 @@ func (m *mine) RoundTrip(_ context.Context, a *Attempt) (*Answer, error) {
 		m.step("unsent")
 		return nil, &AttemptError{Failure: FailConnect, Err: io.EOF}
 	}
-	return &Answer{Status: 200, Length: -1, Body: minedBody{strings.NewReader("abc"), m}}, nil
+	if a.Body != nil {
+		_, _ = io.Copy(io.Discard, a.Body)
+	}
+	return &Answer{Status: 200, Length: -1, Headers: []Header{{"Content-Type", "text/event-stream"}}, Body: minedBody{strings.NewReader("abc"), m}}, nil
 }
 
 type minedBody struct {
@@ -215,7 +239,7 @@ func (o minedOut) Flush() error                { o.step("Flush"); return nil }
 func (o minedOut) Abort()                      { o.step("Abort") }
 func (o minedOut) Interrupt()                  { o.step("Interrupt") }
 func (o minedOut) Drain()                      { o.step("Drain") }
-func (o minedOut) Read(p []byte) (int, error)  { o.step("body"); return 0, io.EOF }
+func (o minedOut) Read(p []byte) (int, error)  { o.step("body"); return 1, io.EOF }
 
 // Guarantee (37): wherever a stage fails by a bug, also while it answers for another one, each intent
 // that was recorded is settled once, each hold is given back once, and no place stays taken.
@@ -227,11 +251,11 @@ func TestBugsAnywhere(t *testing.T) {
 		tried = 0
 		for at := range places {
 			tried++
-			for _, path := range []string{"/x", "/unsent", "/nowhere"} {
+			for _, path := range []string{"/x", "/unsent", "/nowhere", "/usage", "/ceiling"} {
 				m := &mine{at: at, seen: map[string]bool{}}
 				serveMined(t, m, path)
-				if m.holds != 0 || m.open != 0 || len(m.wrong) > 0 {
-					t.Errorf("%s fails at %s: %d holds and %d intents are left, %v", path, at, m.holds, m.open, m.wrong)
+				if m.holds != 0 || m.passes != 0 || m.open != 0 || len(m.wrong) > 0 {
+					t.Errorf("%s fails at %s: %d holds, %d passes and %d intents are left, %v", path, at, m.holds, m.passes, m.open, m.wrong)
 				}
 				for at := range m.seen {
 					places[at] = true
@@ -239,7 +263,7 @@ func TestBugsAnywhere(t *testing.T) {
 			}
 		}
 	}
-	if len(places) < 15 {
+	if len(places) < 23 {
 		t.Errorf("only %d places were tried: %v", len(places), places)
 	}
 }
@@ -247,12 +271,20 @@ func TestBugsAnywhere(t *testing.T) {
 func serveMined(t *testing.T, m *mine, path string) {
 	t.Helper()
 	b := &bench{t: t, routes: &routing.Holder{}}
-	b.serveRoutes([]*eventv1.RouteEndpoint{
-		{Id: "x", Name: "x", Path: "/x", Targets: []string{"http://a.example"}, PriceNanos: 1},
-		{Id: "u", Name: "u", Path: "/unsent", Targets: []string{"http://a.example/unsent", "http://b.example"}, PriceNanos: 1},
+	bytes := []*eventv1.UsageRate{
+		{Unit: eventv1.UsageUnit_USAGE_UNIT_REQUEST_BYTES, NanosPerMillion: 1e9}, {Unit: eventv1.UsageUnit_USAGE_UNIT_RESPONSE_BYTES, NanosPerMillion: 1e9},
+	}
+	b.serve(&eventv1.RouteSnapshot{
+		Endpoints: []*eventv1.RouteEndpoint{
+			{Id: "x", Name: "x", Path: "/x", Targets: []string{"http://a.example"}, PriceNanos: 1, Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_METERED},
+			{Id: "u", Name: "u", Path: "/unsent", Targets: []string{"http://a.example/unsent", "http://b.example"}, PriceNanos: 1},
+			{Id: "g", Name: "g", Path: "/usage", Targets: []string{"http://a.example"}, Usage: &eventv1.UsagePrice{Rates: bytes}},
+			{Id: "c", Name: "c", Path: "/ceiling", Targets: []string{"http://a.example"}, Usage: &eventv1.UsagePrice{Rates: bytes, HoldNanos: 2000, Ceiling: true}},
+		},
+		Limits: []*eventv1.Limit{{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_CONCURRENT, Amount: 1, Subject: "everything"}},
 	})
 	g := New(Config{MaxInFlight: 5}, Deps{
-		Routes: b.routes, Keys: newKeys(t), Budgets: m, Spool: m, Breakers: m, Upstream: m,
+		Routes: b.routes, Keys: newKeys(t), Budgets: m, Limits: m, Spool: m, Breakers: m, Upstream: m,
 		Metrics: metrics.New(), Log: slog.New(slog.DiscardHandler),
 	})
 	func() {

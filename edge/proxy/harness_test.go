@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/breaker"
+	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
@@ -41,6 +43,8 @@ type bench struct {
 	vendor  *rawVendor
 	spool   *watchedSpool
 	money   *purse
+	gate    *gate
+	metrics *metrics.Metrics
 	gateway *Gateway
 	server  *Server
 	routes  *routing.Holder
@@ -55,22 +59,25 @@ type options struct {
 	endpoints []*eventv1.RouteEndpoint
 	upstream  Upstream
 	breakers  Breakers
+	accounts  []*eventv1.Account
+	limits    []*eventv1.Limit
+	keys      []*eventv1.ShardKey // besides those that every bench has
 }
 
 func newBench(t *testing.T, change ...func(*options)) *bench {
 	t.Helper()
-	b := &bench{t: t, vendor: newRawVendor(t), money: &purse{left: 100 * money.Dollar}, routes: &routing.Holder{}, served: make(chan error, 1)}
+	b := &bench{t: t, vendor: newRawVendor(t), money: &purse{left: 100 * money.Dollar}, gate: &gate{}, metrics: metrics.New(), routes: &routing.Holder{}, served: make(chan error, 1)}
 	o := options{
 		proxy:  Config{MaxBody: 1 << 30, HeaderTimeout: patience, StreamIdle: patience},
 		server: DefaultServerConfig(), client: DefaultClientConfig(),
-		endpoints: b.endpoints(), breakers: breaker.New(slog.New(slog.DiscardHandler)),
+		endpoints: b.endpoints(), accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}, breakers: breaker.New(slog.New(slog.DiscardHandler)),
 	}
 	o.client.AllowPrivate = true
 	o.server.Linger = 200 * time.Millisecond
 	for _, f := range change {
 		f(&o)
 	}
-	b.serveRoutes(o.endpoints)
+	b.serve(&eventv1.RouteSnapshot{Endpoints: o.endpoints, Accounts: o.accounts, Limits: o.limits})
 	b.spool = newWatchedSpool(t)
 
 	client := NewClient(o.client)
@@ -80,8 +87,8 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(o.proxy, Deps{
-		Routes: b.routes, Keys: newKeys(t), Budgets: b.money, Spool: b.spool,
-		Breakers: o.breakers, Upstream: o.upstream, Metrics: metrics.New(), Log: log,
+		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
+		Breakers: o.breakers, Upstream: o.upstream, Metrics: b.metrics, Log: log,
 	})
 	b.server = NewServer(o.server, b.gateway, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -105,9 +112,9 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	return b
 }
 
-func (b *bench) serveRoutes(endpoints []*eventv1.RouteEndpoint) {
+func (b *bench) serve(s *eventv1.RouteSnapshot) {
 	b.t.Helper()
-	table, err := routing.Compile(&eventv1.RouteSnapshot{Endpoints: endpoints}, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
+	table, err := routing.Compile(s, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
 		Env: func(string) (string, bool) { return "", false },
 	})
 	if err != nil {
@@ -154,19 +161,30 @@ func (b *bench) endpoints() []*eventv1.RouteEndpoint {
 	return list
 }
 
-func newKeys(t *testing.T) *admit.Keys {
+// accountOf is an account that never starts anew.
+func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Account {
+	return &eventv1.Account{
+		Id: id, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", Scope: scope, ScopeName: name, Subject: "test", LimitNanos: 1,
+	}
+}
+
+func newKeys(t *testing.T, more ...*eventv1.ShardKey) *admit.Keys {
 	t.Helper()
 	keys := &admit.Keys{}
-	for _, k := range []string{testKey, otherKey} {
-		hash := contract.KeyHash([]byte(k))
-		err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{
-			{Sha256: hash[:], Id: "key_" + k[:3], Name: "ci-bot"},
-		}})
-		if err != nil {
+	all := append([]*eventv1.ShardKey{keyOf(testKey), keyOf(otherKey)}, more...)
+	for _, k := range all {
+		hash := [32]byte(k.GetSha256())
+		if err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{k}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return keys
+}
+
+// keyOf is the key with a secret.
+func keyOf(secret string) *eventv1.ShardKey {
+	hash := contract.KeyHash([]byte(secret))
+	return &eventv1.ShardKey{Sha256: hash[:], Id: "key_" + secret[:3], Name: "ci-bot"}
 }
 
 // deadAddress is one where nobody listens.
@@ -203,7 +221,15 @@ func (b *bench) checkMoney() {
 	if b.money.spent != cost {
 		b.t.Errorf("budgets were charged %s, the spool has %s", b.money.spent, cost)
 	}
+	b.gate.mu.Lock()
+	defer b.gate.mu.Unlock()
+	if b.gate.open != 0 || b.gate.twice != 0 {
+		b.t.Errorf("%d passes are open, %d ended twice", b.gate.open, b.gate.twice)
+	}
 }
+
+// partial is what was recorded while an attempt ran.
+type partial struct{ reserved, metered money.Nanos }
 
 // watchedSpool remembers what goes into a real spool.
 type watchedSpool struct {
@@ -211,15 +237,17 @@ type watchedSpool struct {
 
 	mu      sync.Mutex // guards what follows
 	intents map[spool.Ticket]spool.Intent
+	parts   map[spool.Ticket][]partial
 	ends    map[spool.Ticket][]spool.Settlement
 	order   []spool.Ticket
-	refuse  bool
+	refuse  bool // intents
+	full    bool // refuses partials
 	settled chan spool.Settlement
 }
 
 func newWatchedSpool(t *testing.T) *watchedSpool {
 	t.Helper()
-	s, err := spool.Open(spool.Options{Dir: t.TempDir(), Edge: "test", Log: slog.New(slog.DiscardHandler)})
+	s, err := spool.Open(spool.Options{Storage: spool.NewMemory(), SegmentBytes: 1 << 20, Edge: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,12 +257,12 @@ func newWatchedSpool(t *testing.T) *watchedSpool {
 		}
 	})
 	return &watchedSpool{
-		Spool: s, intents: map[spool.Ticket]spool.Intent{}, ends: map[spool.Ticket][]spool.Settlement{},
+		Spool: s, intents: map[spool.Ticket]spool.Intent{}, parts: map[spool.Ticket][]partial{}, ends: map[spool.Ticket][]spool.Settlement{},
 		settled: make(chan spool.Settlement, 1<<16),
 	}
 }
 
-func (s *watchedSpool) Intent(in spool.Intent) (spool.Ticket, error) {
+func (s *watchedSpool) Intent(in *spool.Intent) (spool.Ticket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse {
@@ -242,21 +270,31 @@ func (s *watchedSpool) Intent(in spool.Intent) (spool.Ticket, error) {
 	}
 	ticket, err := s.Spool.Intent(in)
 	if err == nil {
-		s.intents[ticket] = in
+		s.intents[ticket] = *in
 		s.order = append(s.order, ticket)
 	}
 	return ticket, err
 }
 
-func (s *watchedSpool) Settle(ticket spool.Ticket, end spool.Settlement) {
+func (s *watchedSpool) Partial(ticket spool.Ticket, reserved, metered money.Nanos) error {
 	s.mu.Lock()
-	s.ends[ticket] = append(s.ends[ticket], end)
-	s.mu.Unlock()
-	s.Spool.Settle(ticket, end)
-	s.settled <- end
+	defer s.mu.Unlock()
+	if s.full {
+		return fault.New(fault.SpoolUnavailable, "The disk is full.")
+	}
+	s.parts[ticket] = append(s.parts[ticket], partial{reserved, metered})
+	return s.Spool.Partial(ticket, reserved, metered)
 }
 
-// next waits for the next settlement.
+func (s *watchedSpool) Settle(ticket spool.Ticket, end *spool.Settlement) {
+	s.mu.Lock()
+	s.ends[ticket] = append(s.ends[ticket], *end)
+	s.mu.Unlock()
+	s.Spool.Settle(ticket, end)
+	s.settled <- *end
+}
+
+// settled waits for the next settlement.
 func (b *bench) settled() spool.Settlement {
 	b.t.Helper()
 	select {
@@ -284,9 +322,12 @@ type purse struct {
 	open  int
 	twice int
 	err   error
+
+	extended int         // how often a hold was to grow
+	fails    func() bool // whether it does not; nil for never
 }
 
-func (p *purse) Hold(_ context.Context, _ []*admit.Account, amount money.Nanos) (Hold, error) {
+func (p *purse) Hold(_ context.Context, _ *admit.Hold, accounts []*admit.Account, amount money.Nanos) (Hold, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -297,16 +338,41 @@ func (p *purse) Hold(_ context.Context, _ []*admit.Account, amount money.Nanos) 
 	}
 	p.left -= amount
 	p.open++
-	return &purseHold{p: p, amount: amount}, nil
+	h := &purseHold{p: p, amount: amount}
+	for _, a := range accounts {
+		h.draws = append(h.draws, contract.Draw{Window: contract.Window{Account: a.ID()}, Part: a.Part()})
+	}
+	return h, nil
 }
 
 type purseHold struct {
 	p      *purse
 	amount money.Nanos
+	draws  []contract.Draw
 	ended  bool
 }
 
-func (h *purseHold) Windows() []contract.Window { return []contract.Window{{Account: 7}} }
+func (h *purseHold) Draws() []contract.Draw { return h.draws }
+
+func (h *purseHold) Extend(_ context.Context, more money.Nanos) error {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	h.p.extended++
+	switch {
+	case h.ended:
+		h.p.twice++
+		return errors.New("it has ended")
+	case h.p.err != nil:
+		return h.p.err
+	case h.p.fails != nil && h.p.fails():
+		return fault.New(fault.BudgetUnavailable, "Not now.")
+	case h.p.left < more:
+		return fault.New(fault.BudgetExhausted, "Nothing left for more.")
+	}
+	h.p.left -= more
+	h.amount += more
+	return nil
+}
 
 func (h *purseHold) Settle(actual money.Nanos) {
 	h.p.mu.Lock()
@@ -325,6 +391,66 @@ func (h *purseHold) Remaining() (money.Nanos, bool) {
 	h.p.mu.Lock()
 	defer h.p.mu.Unlock()
 	return h.p.left, true
+}
+
+// gate is limits without a ledger.
+type gate struct {
+	mu    sync.Mutex // guards what follows
+	err   error
+	open  int
+	twice int
+	fails func() bool // whether a request is refused; nil for never
+	asked []asked     // of each request that was let through
+}
+
+// asked is what a request took of its limits and what became of it.
+type asked struct {
+	limits   []int64
+	units    int64
+	used     int64
+	settled  bool
+	released bool
+}
+
+func (g *gate) Acquire(_ context.Context, _ *limit.Pass, limits []*limit.Limit, units int64) (Pass, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return nil, g.err
+	}
+	if g.fails != nil && g.fails() {
+		return nil, fault.New(fault.RateLimited, "Too many.")
+	}
+	a := asked{units: units}
+	for _, l := range limits {
+		a.limits = append(a.limits, l.ID())
+	}
+	g.asked = append(g.asked, a)
+	g.open++
+	return &gatePass{g, len(g.asked) - 1}, nil
+}
+
+type gatePass struct {
+	g *gate
+	n int
+}
+
+func (p *gatePass) Settle(units int64) {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if a := &p.g.asked[p.n]; !a.settled {
+		a.settled, a.used = true, units
+	}
+}
+
+func (p *gatePass) Release() {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if p.g.asked[p.n].released {
+		p.g.twice++
+	}
+	p.g.asked[p.n].released = true
+	p.g.open--
 }
 
 // header is the value of the only header of a name, or what is wrong with it.

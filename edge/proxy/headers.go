@@ -101,7 +101,8 @@ func connectionNames(headers []Header) map[string]bool {
 }
 
 // forTarget makes the headers of a request to a target: what the mode lets through of the caller's,
-// without connection headers and without credentials of this gateway, then what is configured.
+// without connection headers, without credentials of this gateway and without what is addressed to it,
+// then what is configured.
 // Configured names replace the caller's.
 func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(secret string) bool) []Header {
 	named := connectionNames(in)
@@ -109,7 +110,7 @@ func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(
 	for _, h := range in {
 		name := lower(h.Name)
 		plain := dashed(name)
-		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || forwarded(plain) || !passes(name, e) {
+		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || forwarded(plain) || strings.HasPrefix(plain, ownHeader) || !passes(name, e) {
 			continue
 		}
 		if value, ok := found.scrub(name, h.Value, e.KeyHeader, isOurs); ok {
@@ -120,6 +121,11 @@ func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(
 		if !hopByHop[lower(h.Name)] {
 			out = append(out, Header{h.Name, h.Value})
 		}
+	}
+	if e.Usage != nil && e.Usage.ResponseEvents.Counted {
+		// Events that are compressed cannot be counted, and a caller could have them for nothing.
+		out = slices.DeleteFunc(out, func(h Header) bool { return strings.EqualFold(h.Name, "accept-encoding") })
+		out = append(out, Header{"Accept-Encoding", "identity"})
 	}
 	return out
 }
@@ -164,7 +170,7 @@ const (
 
 // reserved says whether a header of an answer, in lower case, is the gateway's to set.
 func reserved(name string) bool {
-	return strings.HasPrefix(name, "x-tollgate-") || name == "server-timing"
+	return strings.HasPrefix(name, ownHeader) || name == "server-timing"
 }
 
 // fromTarget makes the headers of an answer out of a target's.

@@ -1,7 +1,8 @@
 // Package proxy takes one request from its first byte to its settlement: which endpoint it is for,
 // whose key it carries, what it may cost, which target answers and what is charged. It promises that
-// nothing leaves for a target before the spool has recorded the intent, that each intent is settled
-// exactly once whatever happens to either side, and that a caller's key never leaves.
+// nothing leaves for a target before the spool has recorded the intent, that nothing costs more than is
+// held for it where that can be prevented, that each intent is settled exactly once whatever happens to
+// either side, and that a caller's key never leaves.
 //
 // The stages work on an Exchange of their own. What turns connections into exchanges and performs
 // attempts is an engine (engine_*.go), of which the one here is made of net/http. The package keeps
@@ -20,6 +21,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/breaker"
+	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
@@ -38,20 +40,36 @@ type Config struct {
 
 // Hold is money set aside for one request.
 type Hold interface {
-	Windows() []contract.Window
+	Draws() []contract.Draw
+	// Extend sets aside more, in all accounts or in none.
+	Extend(ctx context.Context, more money.Nanos) error
 	Settle(actual money.Nanos)
 	Remaining() (money.Nanos, bool)
 }
 
-// Budgets sets money aside: in all accounts or in none.
+// Budgets sets money aside: in all accounts or in none. The hold may be kept in into.
 type Budgets interface {
-	Hold(ctx context.Context, accounts []*admit.Account, amount money.Nanos) (Hold, error)
+	Hold(ctx context.Context, into *admit.Hold, accounts []*admit.Account, amount money.Nanos) (Hold, error)
 }
 
-// Recorder keeps intents and settlements.
+// Pass is what a request has taken of its limits. Without a Settle before Release it was not sent.
+type Pass interface {
+	Settle(units int64)
+	Release()
+}
+
+// Limits let requests pass: all of them or none. The pass may be kept in into.
+type Limits interface {
+	Acquire(ctx context.Context, into *limit.Pass, limits []*limit.Limit, units int64) (Pass, error)
+}
+
+// Recorder keeps intents and settlements. What it is given it does not keep.
 type Recorder interface {
-	Intent(spool.Intent) (spool.Ticket, error)
-	Settle(spool.Ticket, spool.Settlement)
+	Intent(i *spool.Intent) (spool.Ticket, error)
+	// Partial records what is held and what it has cost so far, before anything goes on that is only
+	// covered by it.
+	Partial(t spool.Ticket, reserved, metered money.Nanos) error
+	Settle(t spool.Ticket, end *spool.Settlement)
 	Err() error // why no intent can be recorded at present, or nil
 }
 
@@ -75,6 +93,7 @@ type Deps struct {
 	Whole    func() bool
 	Keys     *admit.Keys
 	Budgets  Budgets
+	Limits   Limits
 	Spool    Recorder
 	Breakers Breakers
 	Upstream Upstream
@@ -90,6 +109,7 @@ type Gateway struct {
 	stopping atomic.Bool
 	inFlight atomic.Int64
 	admitted atomic.Int64 // of those in flight, against the limit
+	learned  learned
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
 	// was recorded.
 	spoolFailed atomic.Int64
@@ -100,6 +120,9 @@ func New(cfg Config, d Deps) *Gateway { return &Gateway{cfg: cfg, d: d} }
 
 // Stop makes the gateway refuse new requests and report that it is not ready. Those that run go on.
 func (g *Gateway) Stop() { g.stopping.Store(true) }
+
+// Forget drops what was learned of endpoints that keep refuses.
+func (g *Gateway) Forget(keep func(endpointID string) bool) { g.learned.forget(keep) }
 
 // InFlight is how many requests are being served.
 func (g *Gateway) InFlight() int64 { return g.inFlight.Load() }
@@ -157,6 +180,7 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 	c := newCall(g, x)
 	g.inFlight.Add(1)
 	g.d.Metrics.InFlight.Inc()
+	defer c.release()
 	defer func() {
 		c.finish(ctx)
 		c.leave()
@@ -184,7 +208,7 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 
 // admit takes a request through everything that comes before the first attempt.
 func (g *Gateway) admit(ctx context.Context, c *call) error {
-	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.checkBody, c.hold} {
+	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.within, c.hold} {
 		if err := stage(ctx); err != nil {
 			return err
 		}

@@ -16,24 +16,35 @@ const firstBytes = 2 * time.Millisecond
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// relay passes a target's answer on. From here on it is known what the request costs.
-func (c *call) relay(ctx context.Context, a *Answer, body *limited) {
-	c.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
+// relay passes a target's answer on. From here on it is known whether the request costs anything.
+func (c *call) relay(ctx context.Context, a *Answer) {
+	end := &c.spend.end
+	*end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	if a.Status >= 200 && a.Status < 300 {
-		c.end.cost, c.end.outcome = c.amount, eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+		if err := c.charge(ctx, a); err != nil {
+			c.withhold(ctx, a, err)
+			return
+		}
 	}
 	c.begin(a.Status, fromTarget(a.Headers, c.ourHeaders()), a.Length)
 	outcome := c.copyBody(ctx, a)
+	if outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
+		// The answer came while the body was still on its way, and ended with it.
+		switch unpaid := c.body.unpaid(); {
+		case unpaid != nil && end.metered:
+			c.cut(a, unpaid)
+			outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CUT
+		case c.body.broken():
+			outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+		}
+	}
 	if outcome != eventv1.SpendOutcome_SPEND_OUTCOME_OK {
 		c.x.Out.Abort()
 	}
-	if outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED && body.broken() {
-		// The answer came while the body was still on its way, and ended with it.
-		outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
-	}
 	// An answer that is an error stays one, however its body ended.
-	if c.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
-		c.end.outcome = outcome
+	if end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
+		end.outcome = outcome
 	}
 }
 
@@ -72,10 +83,18 @@ func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 		if n > 0 {
 			sent += int64(n)
 			if silence != nil {
-				silence.Stop() // how slowly the caller takes it is not the target's silence
+				silence.Stop() // how slowly money comes and the caller takes it is not the target's silence
 			}
-			if out.write((*buf)[:n], sent != a.Length) != nil {
+			piece, unpaid := c.afford(ctx, (*buf)[:n])
+			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
 				return untaken(ctx)
+			}
+			if unpaid != nil {
+				if ctx.Err() != nil {
+					return untaken(ctx)
+				}
+				c.cut(a, unpaid)
+				return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 			}
 			if silence != nil {
 				silence.Reset(idle)

@@ -40,7 +40,7 @@ func TestFailover(t *testing.T) {
 	if first.Request != second.Request || first.Attempt != 1 || second.Attempt != 2 {
 		t.Errorf("attempts %d and %d of %x and %x", first.Attempt, second.Attempt, first.Request, second.Request)
 	}
-	if second.Amount != price || len(second.Windows) != 1 || second.KeyID == "" || second.EndpointID != "ep_failover" {
+	if second.Amount != price || len(second.Draws) != 1 || second.KeyID == "" || second.EndpointID != "ep_failover" {
 		t.Errorf("intent %+v", second)
 	}
 }
@@ -229,15 +229,25 @@ func TestBugs(t *testing.T) {
 	}
 }
 
-// Guarantee: whatever goes wrong on either side at whatever moment, each intent is settled once, each
-// hold ends once, and both have the same sum (checked by every bench at its end).
+// Guarantee: whatever goes wrong on either side and with limits and money at whatever moment, each intent
+// is settled once, each hold and each pass ends once, and holds and intents have the same sum (checked
+// by every bench at its end).
 func TestEveryIntentIsSettledOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(o *options) {
 		o.proxy.StreamIdle, o.proxy.HeaderTimeout = 300*time.Millisecond, 300*time.Millisecond
 		o.server.Linger = 20 * time.Millisecond
+		priced(o, o.endpoints[0].GetTargets()[0])
+		for _, e := range o.endpoints {
+			if e.GetUsage() != nil {
+				e.Usage.HoldNanos = 4
+			}
+		}
+		o.limits = everyUnit
 	})
 	b.money.left = 1e6 * money.Dollar
+	b.money.fails = func() bool { return rand.N(3) == 0 }
+	b.gate.fails = func() bool { return rand.N(10) == 0 }
 	b.vendor.play(func(c *conn) {
 		for {
 			m, err := readHead(c.r)
@@ -275,8 +285,12 @@ func TestEveryIntentIsSettledOnce(t *testing.T) {
 	wg.Wait()
 	b.spool.mu.Lock()
 	defer b.spool.mu.Unlock()
-	if len(b.spool.intents) < 50 {
-		t.Errorf("only %d intents: the test tests little", len(b.spool.intents))
+	outcomes := map[eventv1.SpendOutcome]int{}
+	for _, ends := range b.spool.ends {
+		outcomes[ends[0].Outcome]++
+	}
+	if len(b.spool.intents) < 50 || outcomes[outcomeCut] == 0 {
+		t.Errorf("only %d intents, %v: the test tests little", len(b.spool.intents), outcomes)
 	}
 }
 
@@ -299,7 +313,7 @@ func misbehave(c *conn) bool {
 func oneBadCaller(b *bench) {
 	c := b.dial()
 	defer c.Close()
-	path := [...]string{"/x", "/x", "/x", "/dead", "/failover", "/slow", "/small", "/free"}[rand.N(8)]
+	path := [...]string{"/x", "/x", "/x", "/dead", "/failover", "/slow", "/small", "/free", "/ceiling", "/estimate", "/estimate"}[rand.N(11)]
 	text := get1(path)
 	if rand.N(2) == 0 {
 		text = post(path, "{}")

@@ -67,8 +67,8 @@ func (c *call) endSpan() {
 			attribute.String("http.request.method", known(c.x.Method)),
 			attribute.Int("http.response.status_code", c.status),
 			attribute.String("tollgate.request_id", c.id.Text(id.Request)),
-			attribute.Int64("tollgate.cost_nanos", int64(c.charged)),
-			attribute.Int64("tollgate.attempts", int64(c.attempt)),
+			attribute.Int64("tollgate.cost_nanos", int64(c.spend.charged)),
+			attribute.Int64("tollgate.attempts", int64(c.spend.attempt)),
 		)
 		if c.endpoint != nil {
 			c.span.SetName(known(c.x.Method) + " " + c.endpoint.Path)
@@ -104,7 +104,7 @@ func (c *call) attemptSpan(ctx context.Context, target *routing.Target, headers 
 			span.SetAttributes(
 				attribute.String("http.request.method", known(c.x.Method)),
 				attribute.String("server.address", target.Host),
-				attribute.Int64("tollgate.attempt", int64(c.attempt)),
+				attribute.Int64("tollgate.attempt", int64(c.spend.attempt)),
 				attribute.String("tollgate.endpoint", c.endpoint.Name),
 			)
 			if status != 0 {

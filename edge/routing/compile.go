@@ -7,12 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"tollgate/edge/admit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/headervalue"
-	"tollgate/internal/money"
 )
 
 // Lookups resolve the references in header values.
@@ -25,16 +23,17 @@ type Lookups struct {
 // resolved here is no reason to refuse the snapshot: its endpoint answers secret_unresolved, and all
 // the others work.
 func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, error) {
-	c := compiler{lookups: l, missing: map[string]bool{}, own: map[string][]*admit.Account{}}
-	if err := c.accounts(s.GetAccounts()); err != nil {
+	bounds, err := newScopes(s)
+	if err != nil {
 		return nil, fmt.Errorf("routes %s: %w", v, err)
 	}
-	t := newTable(v)
+	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds}
+	t := newTable(v, bounds)
 	ids := map[string]bool{}
 	for _, from := range s.GetEndpoints() {
 		e, err := c.endpoint(from)
 		if err == nil && ids[e.ID] {
-			err = errors.New("its id appears twice")
+			err = errTwice
 		}
 		if err == nil {
 			err = t.add(e)
@@ -53,36 +52,16 @@ func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, e
 
 type compiler struct {
 	lookups Lookups
-	missing map[string]bool             // environment variables that are not set
-	all     []*admit.Account            // of everything
-	own     map[string][]*admit.Account // by endpoint
+	missing map[string]bool // environment variables that are not set
+	scopes  *scopes
 }
 
-func (c *compiler) accounts(in []*eventv1.Account) error {
-	seen := map[int64]bool{}
-	for _, from := range in {
-		a, err := admit.NewAccount(from)
-		if err != nil {
-			return err
-		}
-		if seen[a.ID()] {
-			return fmt.Errorf("account %d appears twice", a.ID())
-		}
-		seen[a.ID()] = true
-		if id := from.GetEndpointId(); id != "" {
-			c.own[id] = append(c.own[id], a)
-		} else {
-			c.all = append(c.all, a)
-		}
-	}
-	return nil
-}
+var errTwice = errors.New("its id appears twice")
 
 func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	e := &Endpoint{
 		ID: from.GetId(), Name: from.GetName(), Path: from.GetPath(), Exact: from.GetExact(),
 		Methods: from.GetMethods(), Forward: from.GetForward(), KeyHeader: from.GetKeyHeader(),
-		Price: money.Nanos(from.GetPriceNanos()), Free: from.GetFree(), PriceVersion: from.GetPriceVersion(),
 		Timeout: time.Duration(from.GetTimeoutMs()) * time.Millisecond,
 		MaxBody: from.GetMaxBodyBytes(), ForwardTrace: from.GetForwardTraceContext(),
 	}
@@ -93,14 +72,14 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 		return nil, fmt.Errorf("path %q does not begin with a slash", e.Path)
 	case !validPath(e.Path) || slices.ContainsFunc(strings.Split(e.Path, "/"), func(s string) bool { return kind(s) == parent }):
 		return nil, fmt.Errorf("path %q cannot be that of a request", e.Path)
-	case e.Price < 0:
-		return nil, fmt.Errorf("its price %s is negative", e.Price.Dollars())
 	case e.Timeout < 0 || e.MaxBody < 0:
 		return nil, errors.New("its timeout or largest body is negative")
 	case len(from.GetTargets()) == 0:
 		return nil, errors.New("it has no target")
 	}
-	e.PriceText = e.Price.String()
+	if err := e.price(from); err != nil {
+		return nil, err
+	}
 	if e.Forward == eventv1.ForwardMode_FORWARD_MODE_UNSPECIFIED {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
 	}
@@ -116,14 +95,10 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 			return nil, fmt.Errorf("header %q: %w", h.GetName(), err)
 		}
 	}
+	bounds := c.scopes.endpoint(e.ID)
+	e.Limits = bounds.Limits
 	if !e.Free {
-		e.Accounts = slices.Concat(c.own[e.ID], c.all)
-		slices.SortFunc(e.Accounts, func(a, b *admit.Account) int {
-			if a.ID() < b.ID() {
-				return -1
-			}
-			return 1
-		})
+		e.Accounts = bounds.Accounts
 	}
 	return e, nil
 }

@@ -2,7 +2,8 @@
 // a table whole or not at all, and requests match against the table that was current when they came.
 //
 // It works on the raw path and never cleans it: what the caller sent is what the target gets. It
-// opens no connection and knows nothing of keys or money beyond which accounts an endpoint draws on.
+// opens no connection and knows nothing of keys or money beyond which accounts an endpoint draws on and
+// what it costs, and of limits beyond which ones apply.
 package routing
 
 import (
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/edge/admit"
+	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/money"
 )
@@ -29,11 +31,14 @@ type Endpoint struct {
 	Price        money.Nanos
 	PriceText    string // in dollars, made once
 	Free         bool
+	Usage        *Usage // price by what a request uses, in place of Price; nil for none
 	PriceVersion int64
-	Timeout      time.Duration // until the target's response headers; 0 for the edge's default
-	MaxBody      int64         // bytes; 0 for the edge's own limit
+	Abandoned    eventv1.AbandonedPolicy // what is charged if the edge dies
+	Timeout      time.Duration           // until the target's response headers; 0 for the edge's default
+	MaxBody      int64                   // bytes; 0 for the edge's own limit
 	ForwardTrace bool
 	Accounts     []*admit.Account // of endpoint scope and of everything; empty when Free
+	Limits       []*limit.Limit   // of endpoint scope and of everything
 }
 
 // Header is a header set on requests to the target.

@@ -258,6 +258,7 @@ func TestCompileCarriesEverything(t *testing.T) {
 		Headers: []routing.Header{{"api_token", "s-bria"}, {"X-Region", "r-e-REGION"}},
 		Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, KeyHeader: "litellm_user_api_key", Price: 12, PriceText: "0.000000012", PriceVersion: 7,
 		Timeout: 1500 * time.Millisecond, MaxBody: 99, ForwardTrace: true,
+		Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

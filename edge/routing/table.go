@@ -17,14 +17,15 @@ type Table struct {
 	version    contract.Version
 	endpoints  []*Endpoint
 	missingEnv []string
+	scopes     *scopes
 
 	exact  map[string][]*Endpoint // by path
 	prefix map[string][]*Endpoint // by path without a slash at its end
 	depth  int                    // most slashes in a key of prefix
 }
 
-func newTable(v contract.Version) *Table {
-	return &Table{version: v, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
+func newTable(v contract.Version, s *scopes) *Table {
+	return &Table{version: v, scopes: s, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
 }
 
 // Version is the version of the snapshot.

@@ -14,7 +14,7 @@ const (
 	gapHold  = time.Second
 )
 
-// cursor is how far an incarnation is published and booked. The ledger's mark is the only truth; that
+// cursor is how far an incarnation is published to a partition and booked there. The ledger's mark is the only truth; that
 // the stream has taken a batch says nothing.
 type cursor struct {
 	hwm   uint64 // booked
@@ -37,24 +37,27 @@ type cursor struct {
 // work is a run of events to be published.
 type work struct {
 	in       *incarnation
+	p        *partition
 	from, to uint64
 	again    uint32
 	resend   bool
 }
 
 // added wakes the publisher when it may send: for the first event, and for a full batch.
-func (s *Spool) added(in *incarnation, size int) {
-	waiting := in.lastSeq + 1 - in.next
-	before := in.fresh
-	in.fresh += size
+func (s *Spool) added(in *incarnation, p *partition, size int) {
+	waiting := p.lastSeq + 1 - p.next
+	before := p.fresh
+	p.fresh += size
 	switch {
 	case waiting == 1:
-		in.since, in.fresh = time.Now(), size
-	case waiting == batchEvents, before < batchBytes && in.fresh >= batchBytes, in.closeSeq > 0:
+		p.since, p.fresh = s.Options.Now(), size
+	case waiting == batchEvents, before < batchBytes && p.fresh >= batchBytes, in.ended:
 	default:
 		return
 	}
-	signal(s.wakeLive)
+	if p.lane != nil {
+		signal(p.lane.wake)
+	}
 }
 
 func signal(c chan struct{}) {
@@ -64,22 +67,24 @@ func signal(c chan struct{}) {
 	}
 }
 
-// pick is the next thing to publish of the live incarnation or of the old ones, oldest first; or how
-// long there will be nothing unless something happens, and -1 for ever.
-func (s *Spool) pick(old bool) (work, time.Duration) {
+// pick is the next thing to publish in a lane, of its oldest incarnation first; or how long there will
+// be nothing unless something happens, and -1 for ever.
+func (s *Spool) pick(l *lane, now time.Time) (work, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return work{}, -1
 	}
-	set := s.old
-	if !old {
-		set = []*incarnation{s.live}
+	if !l.old {
+		return s.due(s.live, s.live.find(l.part), now)
 	}
 	wait := time.Duration(-1)
-	now := time.Now()
-	for _, in := range set {
-		w, d := s.due(in, now)
+	for _, in := range s.old {
+		p := in.find(l.part)
+		if p == nil {
+			continue
+		}
+		w, d := s.due(in, p, now)
 		if w.in != nil {
 			return w, 0
 		}
@@ -90,23 +95,23 @@ func (s *Spool) pick(old bool) (work, time.Duration) {
 	return work{}, wait
 }
 
-func (s *Spool) due(in *incarnation, now time.Time) (work, time.Duration) {
+func (s *Spool) due(in *incarnation, p *partition, now time.Time) (work, time.Duration) {
 	wait := time.Duration(-1)
-	if in.hwm < in.next-1 && !in.rtoAt.IsZero() {
-		if wait = in.rtoAt.Sub(now); wait <= 0 {
-			s.timeout(in, now)
-			wait = in.rtoAt.Sub(now)
+	if p.hwm < p.next-1 && !p.rtoAt.IsZero() {
+		if wait = p.rtoAt.Sub(now); wait <= 0 {
+			p.timeout(now)
+			wait = p.rtoAt.Sub(now)
 		}
 	}
-	if in.resend > 0 {
-		return work{in: in, from: in.resend, to: in.resendEnd, again: in.again, resend: true}, 0
+	if p.resend > 0 {
+		return work{in: in, p: p, from: p.resend, to: p.resendEnd, again: p.again, resend: true}, 0
 	}
-	if waiting := in.lastSeq + 1 - in.next; waiting > 0 {
-		age := in.since.Add(batchAge).Sub(now)
-		if in.closeSeq > 0 || waiting >= batchEvents || in.fresh >= batchBytes || age <= 0 {
-			w := work{in: in, from: in.next, to: in.lastSeq}
-			if in.next <= in.sent {
-				w.again = in.again
+	if waiting := p.lastSeq + 1 - p.next; waiting > 0 {
+		age := p.since.Add(batchAge).Sub(now)
+		if in.ended || waiting >= batchEvents || p.fresh >= batchBytes || age <= 0 {
+			w := work{in: in, p: p, from: p.next, to: p.lastSeq}
+			if p.next <= p.sent {
+				w.again = p.again
 			}
 			return w, 0
 		}
@@ -119,118 +124,111 @@ func (s *Spool) due(in *incarnation, now time.Time) (work, time.Duration) {
 
 // timeout sends a little of what is not booked once more. While the ledger is away that is all that
 // is sent twice; when exactly that little gets booked, the rest is lost as well and more is sent.
-func (s *Spool) timeout(in *incarnation, now time.Time) {
-	if in.resendEnd > 0 && in.hwm == in.resendEnd {
-		in.window *= 8
+func (p *partition) timeout(now time.Time) {
+	if p.resendEnd > 0 && p.hwm == p.resendEnd {
+		p.window *= 8
 	} else {
-		in.window = batchEvents
+		p.window = batchEvents
 	}
-	in.again++
-	in.resend = max(in.hwm, in.base) + 1
-	in.resendEnd = min(in.resend+in.window-1, in.next-1)
-	if in.resend > in.resendEnd {
-		in.resend, in.resendEnd = 0, 0
+	p.again++
+	p.resend = max(p.hwm, p.base) + 1
+	p.resendEnd = min(p.resend+p.window-1, p.next-1)
+	if p.resend > p.resendEnd {
+		p.resend, p.resendEnd = 0, 0
 	}
-	in.rto = min(2*in.rto, mostRTO)
-	in.rtoAt = now.Add(in.rto)
+	p.rto = min(2*p.rto, mostRTO)
+	p.rtoAt = now.Add(p.rto)
 }
 
 // published moves on behind a batch, unless a mark went back meanwhile.
-func (s *Spool) published(w work, last uint64) {
+func (s *Spool) published(w work, last uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in, now := w.in, time.Now()
-	in.sent = max(in.sent, last)
-	if !w.resend && (in.rtoAt.IsZero() || in.hwm+1 >= w.from) {
-		in.rto, in.rtoAt = leastRTO, now.Add(leastRTO) // nothing waited for a mark before
+	p := w.p
+	p.sent = max(p.sent, last)
+	if !w.resend && (p.rtoAt.IsZero() || p.hwm+1 >= w.from) {
+		p.rto, p.rtoAt = leastRTO, now.Add(leastRTO) // nothing waited for a mark before
 	}
 	switch {
 	case w.resend:
-		if in.resend == w.from {
-			if in.resend = last + 1; in.resend > in.resendEnd {
-				in.resend = 0
+		if p.resend == w.from {
+			if p.resend = last + 1; p.resend > p.resendEnd {
+				p.resend = 0
 			}
 		}
-	case in.next == w.from:
-		in.next, in.since = last+1, now
-		if in.fresh = max(in.fresh-batchBytes, 0); in.next > in.lastSeq {
-			in.fresh = 0
+	case p.next == w.from:
+		p.next, p.since = last+1, now
+		if p.fresh = max(p.fresh-batchBytes, 0); p.next > p.lastSeq {
+			p.fresh = 0
 		}
 	}
 }
 
 // mark takes a high-water mark into account.
 func (s *Spool) mark(m *eventv1.Mark) {
-	if m.GetPart() != 0 {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, in := range s.all() {
-		if in.inc == m.GetInc() {
-			s.markOne(in, m)
-			if in == s.live {
-				signal(s.wakeLive)
-			} else {
-				signal(s.wakeOld)
-			}
+		if p := in.find(m.GetPart()); p != nil && in.inc == m.GetInc() {
+			s.markOne(in, p, m)
+			signal(p.lane.wake)
 			return
 		}
 	}
 }
 
-func (s *Spool) markOne(in *incarnation, m *eventv1.Mark) {
-	hwm, now := m.GetHwm(), time.Now()
-	if hwm > in.lastSeq {
+func (s *Spool) markOne(in *incarnation, p *partition, m *eventv1.Mark) {
+	hwm, now := m.GetHwm(), s.Options.Now()
+	if hwm > p.lastSeq {
 		s.log.Error("the ledger has booked events that this spool does not have; its disk lost them",
-			"inc", in.inc, "booked", hwm, "last", in.lastSeq)
-		hwm = in.lastSeq
+			"inc", in.inc, "part", p.part, "booked", hwm, "last", p.lastSeq)
+		hwm = p.lastSeq
 	}
-	if m.GetEpoch() < in.epoch {
+	if m.GetEpoch() < p.epoch {
 		return
 	}
-	restored := m.GetEpoch() > in.epoch && hwm < in.hwm
-	in.epoch = m.GetEpoch()
-	if hwm > in.hwm || restored {
-		in.hwm = hwm
-		in.rto, in.rtoAt = leastRTO, now.Add(leastRTO)
+	restored := m.GetEpoch() > p.epoch && hwm < p.hwm
+	p.epoch = m.GetEpoch()
+	if hwm > p.hwm || restored {
+		p.hwm = hwm
+		p.rto, p.rtoAt = leastRTO, now.Add(leastRTO)
 	}
-	if in.resend > 0 && in.resend <= in.hwm {
-		if in.resend = in.hwm + 1; in.resend > in.resendEnd {
-			in.resend = 0
+	if p.resend > 0 && p.resend <= p.hwm {
+		if p.resend = p.hwm + 1; p.resend > p.resendEnd {
+			p.resend = 0
 		}
 	}
-	if in.next <= in.hwm {
-		in.next = in.hwm + 1
+	if p.next <= p.hwm {
+		p.next = p.hwm + 1
 	}
 	switch {
 	case !in.isBooked():
 		in.covered = time.Time{}
 	case in.covered.IsZero():
-		in.covered = s.Options.Now()
+		in.covered = now
 	}
 	if restored || m.GetGap() {
-		s.goBack(in, hwm+1, now)
+		s.goBack(in, p, hwm+1, now)
 	}
 }
 
 // goBack publishes again from seq on.
-func (s *Spool) goBack(in *incarnation, seq uint64, now time.Time) {
-	if seq <= in.base {
+func (s *Spool) goBack(in *incarnation, p *partition, seq uint64, now time.Time) {
+	if seq <= p.base {
 		s.log.Error("the ledger misses events that this spool has given back; they are only in the stream",
-			"inc", in.inc, "wanted", seq, "kept_from", in.base+1)
-		seq = in.base + 1
+			"inc", in.inc, "part", p.part, "wanted", seq, "kept_from", p.base+1)
+		seq = p.base + 1
 	}
-	if seq >= in.next || seq == in.backTo && now.Sub(in.backAt) < gapHold {
+	if seq >= p.next || seq == p.backTo && now.Sub(p.backAt) < gapHold {
 		return
 	}
-	s.log.Info("spool publishes again what the ledger does not have", "inc", in.inc, "from", seq, "to", in.next-1)
-	in.backTo, in.backAt = seq, now
-	in.again++
-	in.next, in.since = seq, now
-	in.fresh = batchBytes
-	in.resend, in.resendEnd = 0, 0
-	in.rto, in.rtoAt = leastRTO, now.Add(leastRTO)
+	s.log.Info("spool publishes again what the ledger does not have", "inc", in.inc, "part", p.part, "from", seq, "to", p.next-1)
+	p.backTo, p.backAt = seq, now
+	p.again++
+	p.next, p.since = seq, now
+	p.fresh = batchBytes
+	p.resend, p.resendEnd = 0, 0
+	p.rto, p.rtoAt = leastRTO, now.Add(leastRTO)
 }
 
 // drained says whether the ledger has all of the live incarnation.
@@ -241,8 +239,8 @@ func (s *Spool) drained() bool {
 }
 
 // isCovered says whether an event is booked, so that nothing needs to be sent up to it.
-func (s *Spool) isCovered(in *incarnation, seq uint64) bool {
+func (s *Spool) isCovered(p *partition, seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return in.hwm >= seq
+	return p.hwm >= seq
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -21,9 +23,14 @@ type Intent struct {
 	At           time.Time
 	KeyID        string
 	EndpointID   string
+	Team         string
+	Customer     string
+	Model        string // asked for; empty if unknown
+	Tags         []string
 	PriceVersion int64
-	Amount       money.Nanos       // held, and charged if the edge dies
-	Windows      []contract.Window // charged, as drawn at admission
+	Amount       money.Nanos             // held
+	Draws        []contract.Draw         // charged, as drawn at admission
+	Abandoned    eventv1.AbandonedPolicy // what is charged if the edge dies
 }
 
 // Ticket names an intent that is to be settled. The zero Ticket names none: settling it does nothing.
@@ -39,99 +46,152 @@ type Settlement struct {
 	Outcome  eventv1.SpendOutcome
 	Cost     money.Nanos
 	Duration time.Duration
+	Units    int64
+	Unpriced bool   // a fallback was charged for something that was not told
+	Model    string // that served it; default the one asked for
 }
 
-// slot is an unsettled intent. Slots are used again, and so is the memory of their windows.
+// slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags.
 type slot struct {
-	n      uint64 // 0 while it is free
-	intent Intent
-	record int64    // length of the record of the intent
-	settle int64    // length that its settlement may have
-	seg    *segment // where the newest record of the intent is
+	entry             // its n is 0 while the slot is free
+	record int64      // length of the record of the intent
+	settle int64      // length that its settlement may have
+	seg    *segment   // where the newest record of the intent is
+	parked bool       // it is settled, and that is not on disk
+	end    Settlement // if parked
 }
 
-// parked is a settlement that is not on disk.
-type parked struct {
-	n                   uint64
-	event               []byte
-	intentSeg           *segment
-	intentLen, settleTo int64
-}
-
-// Intent records i. When it returns without an error i survives the death of the process; with one
-// (fault spool_unavailable, or shutting_down after Drain) nothing was recorded.
-func (s *Spool) Intent(i Intent) (Ticket, error) {
-	if i.Amount < 0 || len(i.KeyID) > longestID || len(i.EndpointID) > longestID || len(i.Windows) > mostWindows {
-		return Ticket{}, fault.New(fault.SpoolUnavailable, "The request has a negative amount, too long an identifier or too many budgets to be recorded.")
+// Intent records i, which it does not keep. When it returns without an error i survives the death of
+// the process; with one (fault spool_unavailable, or shutting_down after Drain) nothing was recorded.
+func (s *Spool) Intent(i *Intent) (Ticket, error) {
+	if !recordable(i) {
+		return Ticket{}, fault.New(fault.SpoolUnavailable, "The request has a negative amount, too long a name, or too many tags or budgets to be recorded.")
 	}
-	length := intentLength + int64(len(i.KeyID)+len(i.EndpointID)+len(i.Windows)*windowBytes)
-	settle := longestSettle(&i)
+	length, settle := intentLength(i), longestSettle(i)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.admit(length, settle); err != nil {
+	if err := s.live.required(i, s.join); err != nil {
 		return Ticket{}, err
 	}
-	n := s.nextN + 1
-	s.record = intentRecord(s.record, n, &i)
-	if dropIntents {
-		s.record = s.record[:0]
+	if err := s.admit(length, settle, 0); err != nil {
+		return Ticket{}, err
 	}
-	if err := s.append(s.live, s.record); err != nil {
-		s.refuse(err)
-		return Ticket{}, fault.New(fault.SpoolUnavailable, "The disk of this edge refused the record of the request.").WithCause(err)
+	k := s.slot()
+	sl := &s.slots[k]
+	tags, draws := append(sl.intent.Tags[:0], i.Tags...), append(sl.intent.Draws[:0], i.Draws...)
+	sl.entry = entry{n: s.nextN + 1, intent: *i, reserved: i.Amount}
+	sl.intent.Tags, sl.intent.Draws = tags, draws
+	sl.intent.clean()
+	sl.record, sl.settle, sl.seg = length, settle, s.live.current()
+	if err := s.writeIntent(sl); err != nil {
+		s.release(k)
+		return Ticket{}, s.refuse(err, "The disk of this edge refused the record of the request.")
 	}
-	s.nextN, s.refusing = n, false
+	s.nextN, s.refusing = sl.n, false
 	s.reservedHere += settle
 	s.reservedAll += settle + length
-
-	var k uint32
-	if last := len(s.free) - 1; last >= 0 {
-		k, s.free = s.free[last], s.free[:last]
-	} else {
-		k = uint32(len(s.slots))
-		s.slots = append(s.slots, slot{})
-	}
-	sl := &s.slots[k]
-	windows := append(sl.intent.Windows[:0], i.Windows...)
-	*sl = slot{n: n, intent: i, record: length, settle: settle, seg: s.live.current()}
-	sl.intent.Windows = windows
 	sl.seg.intents++
-	return Ticket{n: n, slot: k}, nil
+	return Ticket{n: sl.n, slot: k}, nil
 }
 
-// admit makes sure that an intent, its settlement and a copy of it in a later segment fit.
-func (s *Spool) admit(length, settle int64) error {
+func recordable(i *Intent) bool {
+	ok := i.Amount >= 0 && len(i.Draws) <= mostDraws && len(i.Tags) <= mostTags
+	ok = ok && max(len(i.KeyID), len(i.EndpointID), len(i.Team), len(i.Customer), len(i.Model)) <= longestID
+	for _, tag := range i.Tags {
+		ok = ok && len(tag) <= longestID
+	}
+	for k := range i.Draws {
+		ok = ok && i.Draws[k].Part < mostParts
+	}
+	return ok
+}
+
+// clean makes texts such that the ledger can keep them. What a caller wrote must not make an event
+// that is refused for ever, and those behind it with it.
+func (i *Intent) clean() {
+	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model = clean(i.KeyID), clean(i.EndpointID), clean(i.Team), clean(i.Customer), clean(i.Model)
+	for k, tag := range i.Tags {
+		i.Tags[k] = clean(tag)
+	}
+}
+
+func clean(s string) string {
+	for k := range len(s) {
+		if s[k] == 0 || s[k] >= utf8.RuneSelf {
+			return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
+		}
+	}
+	return s
+}
+
+// slot takes a free one.
+func (s *Spool) slot() uint32 {
+	if last := len(s.free) - 1; last >= 0 {
+		k := s.free[last]
+		s.free = s.free[:last]
+		return k
+	}
+	s.slots = append(s.slots, slot{})
+	return uint32(len(s.slots) - 1)
+}
+
+// release frees a slot and lets go of the texts in it.
+func (s *Spool) release(k uint32) {
+	sl := &s.slots[k]
+	clear(sl.intent.Tags)
+	*sl = slot{entry: entry{intent: Intent{Tags: sl.intent.Tags[:0], Draws: sl.intent.Draws[:0]}}}
+	s.free = append(s.free, k)
+}
+
+// writeIntent puts the record of an intent behind the last one.
+func (s *Spool) writeIntent(sl *slot) error {
+	if dropIntents {
+		return nil
+	}
+	return s.commit(s.live, appendIntent(s.live.start(typeIntent, sl.record), &sl.entry))
+}
+
+// admit makes sure that there is a segment into which a record of so many bytes fits beside all that
+// was promised a place: what settles its intent, with a copy of the record in a later segment, and the
+// ends of what is joined, with so many more partitions.
+func (s *Spool) admit(length, settle int64, parts int) error {
+	parts += len(s.live.parts)
+	closing := longestClose(parts)
+	promised := s.reservedAll + settle
+	if settle > 0 {
+		promised += length
+	}
 	switch {
 	case s.ended || s.closed:
 		return fault.New(fault.ShuttingDown, "This edge is stopping and records no further request.")
 	case len(s.parked) > 0:
 		return fault.New(fault.SpoolUnavailable, "The disk of this edge refuses to record what %d requests cost.", len(s.parked)).WithCause(s.failure)
-	case segmentHead+s.reservedAll+length+settle+longestClose > s.Options.SegmentBytes:
+	case segmentHead(parts)+promised+max(length, joinLength)+closing > s.Options.SegmentBytes:
 		return fault.New(fault.SpoolUnavailable, "This edge has more requests in flight than one segment of its spool (%d bytes) can settle.", s.Options.SegmentBytes)
 	}
-	if cur := s.live.current(); cur != nil && cur.size+length+s.reservedHere+settle+longestClose <= s.Options.SegmentBytes {
+	if cur := s.live.current(); cur != nil && cur.size+length+s.reservedHere+settle+closing <= s.Options.SegmentBytes {
 		return nil
 	}
-	if !s.room() {
-		s.refuse(errFull)
-		return fault.New(fault.SpoolUnavailable, "The spool of this edge is full: %d of %d bytes wait for the ledger to book them.", s.used, s.Options.MaxBytes)
+	if s.spare == nil && !s.room() {
+		return s.refuse(errFull, "The spool of this edge is full: %d of %d bytes wait for the ledger to book them.", s.used, s.Options.MaxBytes)
 	}
 	if err := s.rotate(); err != nil {
-		s.refuse(err)
-		return fault.New(fault.SpoolUnavailable, "The disk of this edge has no space for another segment of its spool.").WithCause(err)
+		return s.refuse(err, "The disk of this edge has no space for another segment of its spool.")
 	}
 	return nil
 }
 
 var errFull = errors.New("max_bytes is used up by events that are not booked")
 
-// refuse logs why intents are refused: once, because requests go on coming.
-func (s *Spool) refuse(err error) {
+// refuse is the fault of a request that is refused for want of a disk. It is logged once, because
+// requests go on coming.
+func (s *Spool) refuse(cause error, message string, args ...any) error {
 	if !s.refusing {
-		s.log.Error("spool records no more intents", "error", err)
+		s.log.Error("spool records no more intents", "error", cause)
 	}
 	s.refusing = true
+	return fault.New(fault.SpoolUnavailable, message, args...).WithCause(cause)
 }
 
 // rotate begins a new current segment.
@@ -143,58 +203,101 @@ func (s *Spool) rotate() error {
 	return nil
 }
 
-// Settle ends the intent of t. Only the first call for a ticket does something, and it cannot fail.
-func (s *Spool) Settle(t Ticket, end Settlement) {
+// find is the slot of an intent that is not settled, or nil.
+func (s *Spool) find(t Ticket) *slot {
+	if t.n == 0 || int(t.slot) >= len(s.slots) || s.slots[t.slot].n != t.n || s.slots[t.slot].parked || s.closed {
+		return nil
+	}
+	return &s.slots[t.slot]
+}
+
+// Partial records how much is held for the intent of t by now and what it has cost so far. It is on
+// disk when it returns without an error; with one the edge has no record of what goes beyond the last.
+func (s *Spool) Partial(t Ticket, reserved, metered money.Nanos) error {
+	if t.n == 0 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.n == 0 || int(t.slot) >= len(s.slots) || s.slots[t.slot].n != t.n || s.closed {
-		return
+	sl := s.find(t)
+	if sl == nil {
+		return fault.New(fault.ShuttingDown, "This edge is stopping and has settled the request.")
 	}
-	s.settle(t.slot, end)
+	if err := s.admit(partialLength, 0, 0); err != nil {
+		return err
+	}
+	reserved, metered = max(reserved, 0), max(metered, 0)
+	if !dropIntents {
+		if err := s.commit(s.live, appendPartial(s.live.start(typePartial, partialLength), t.n, reserved, metered)); err != nil {
+			return s.refuse(err, "The disk of this edge refused the record of what the request has cost so far.")
+		}
+	}
+	s.refusing = false
+	sl.reserved, sl.metered = reserved, metered
+	return nil
+}
+
+// Settle ends the intent of t. Only the first call for a ticket does something, and it cannot fail.
+func (s *Spool) Settle(t Ticket, end *Settlement) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(t) != nil {
+		s.settle(t.slot, *end)
+	}
 }
 
 func (s *Spool) settle(k uint32, end Settlement) {
 	if end.At.IsZero() {
 		end.At = s.Options.Now()
 	}
-	end.Cost = max(end.Cost, 0)
-	end.Duration = max(end.Duration, 0)
-	sl := &s.slots[k]
-	s.event = appendEvent(s.event[:0], &sl.intent, &end)
-	p := parked{n: sl.n, event: s.event, intentSeg: sl.seg, intentLen: sl.record, settleTo: sl.settle}
-	if end.At.After(s.live.newest) {
-		s.live.newest = end.At
+	end.Cost, end.Duration, end.Units = max(end.Cost, 0), max(end.Duration, 0), max(end.Units, 0)
+	if len(end.Model) > longestModel {
+		end.Model = end.Model[:longestModel]
 	}
-	if len(s.parked) > 0 {
-		s.park(p)
-	} else if err := s.write(p); err != nil {
+	end.Model = clean(end.Model)
+	s.live.passed(end.At)
+	sl := &s.slots[k]
+	if len(s.parked) == 0 {
+		err := s.write(sl, &end)
+		if err == nil {
+			s.release(k)
+			return
+		}
 		s.failure = err
 		s.log.Error("spool keeps settlements in memory, because the disk refuses them", "error", err)
-		s.park(p)
 	}
-	sl.n, sl.seg = 0, nil
-	sl.intent.KeyID, sl.intent.EndpointID = "", ""
-	s.free = append(s.free, k)
-}
-
-func (s *Spool) park(p parked) {
-	p.event = slices.Clone(p.event)
-	s.parked = append(s.parked, p)
+	sl.parked, sl.end = true, end
+	s.parked = append(s.parked, k)
 }
 
 // write puts a settlement on disk and gives back what its intent reserved.
-func (s *Spool) write(p parked) error {
-	if err := s.appendEvent(s.live, typeSettle, p.n, p.event); err != nil {
+func (s *Spool) write(sl *slot, end *Settlement) error {
+	if err := s.writeEvents(s.live, &sl.entry, end, sl.settle); err != nil {
 		return err
 	}
-	here := p.settleTo
-	if p.intentSeg != s.live.current() {
-		here += p.intentLen
+	here := sl.settle
+	if sl.seg != s.live.current() {
+		here += sl.record
 	}
 	s.reservedHere -= here
-	s.reservedAll -= p.settleTo + p.intentLen
-	p.intentSeg.intents--
-	s.added(s.live, len(p.event))
+	s.reservedAll -= sl.settle + sl.record
+	sl.seg.intents--
+	return nil
+}
+
+// writeEvents records how an intent ended, in at most so many bytes, with the next sequence number of
+// each partition that it draws on.
+func (s *Spool) writeEvents(in *incarnation, e *entry, end *Settlement, longest int64) error {
+	seg := in.current()
+	off, shares := seg.size, in.divide(&e.intent)
+	if err := s.commit(in, in.appendEvents(in.start(typeSettle, longest), e, end, shares)); err != nil {
+		return err
+	}
+	size := int(seg.size-off) / len(shares)
+	for _, pi := range shares {
+		in.note(seg, pi, in.parts[pi].lastSeq+1, off)
+		s.added(in, in.parts[pi], size)
+	}
 	return nil
 }
 
@@ -206,8 +309,9 @@ func (s *Spool) unpark() error {
 	}
 	fresh := false
 	for len(s.parked) > 0 {
-		err := s.write(s.parked[0])
-		if cur := s.live.current(); err != nil && !fresh && cur.size > segmentHead {
+		k := s.parked[0]
+		err := s.write(&s.slots[k], &s.slots[k].end)
+		if cur := s.live.current(); err != nil && !fresh && cur.size > cur.start {
 			fresh = true
 			if err = s.rotate(); err == nil {
 				continue
@@ -217,6 +321,7 @@ func (s *Spool) unpark() error {
 			s.failure = err
 			return fmt.Errorf("%d settlements are not on disk: %w", len(s.parked), err)
 		}
+		s.release(k)
 		s.parked = slices.Delete(s.parked, 0, 1)
 	}
 	s.parked, s.failure = nil, nil
@@ -229,15 +334,15 @@ func (s *Spool) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	if s.live.closeSeq > 0 {
+	if s.live.ended {
 		return nil
 	}
 	if s.closed {
-		return fmt.Errorf("spool %s is closed", s.Options.Dir)
+		return errors.New("spool is closed")
 	}
 	var open []uint32
 	for k := range s.slots {
-		if s.slots[k].n > 0 {
+		if s.slots[k].n > 0 && !s.slots[k].parked {
 			open = append(open, uint32(k))
 		}
 	}
@@ -246,30 +351,49 @@ func (s *Spool) end() error {
 		s.log.Warn("spool is drained with requests in flight; they are charged as abandoned", "requests", len(open))
 	}
 	for _, k := range open {
-		s.settle(k, abandoned(&s.slots[k].intent))
+		s.settle(k, abandoned(&s.slots[k].entry))
 	}
 	if err := s.unpark(); err != nil {
 		return err
 	}
 	if s.live.current() == nil {
+		if len(s.live.parts) == 0 { // nobody waits for its end
+			s.live.ended = true
+			return nil
+		}
 		if err := s.rotate(); err != nil {
 			return err
 		}
 	}
-	if err := s.writeClose(s.live); err != nil {
+	return s.writeClose(s.live)
+}
+
+// abandoned is how an intent ends that nothing more is known of. It depends on the records alone, so
+// that a recovery that was cut short and one more come to the same event.
+func abandoned(e *entry) Settlement {
+	end := Settlement{At: e.intent.At, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED}
+	switch e.intent.Abandoned {
+	case eventv1.AbandonedPolicy_ABANDONED_POLICY_METERED:
+		end.Cost = e.metered
+	case eventv1.AbandonedPolicy_ABANDONED_POLICY_NOTHING:
+	default: // also a policy that this release does not know
+		end.Cost = e.reserved
+	}
+	return end
+}
+
+// writeClose records the end of an incarnation, for every partition that it has joined.
+func (s *Spool) writeClose(in *incarnation) error {
+	seg := in.current()
+	off := seg.size
+	if err := s.commit(in, in.appendClose(in.start(typeClose, longestClose(len(in.parts))))); err != nil {
 		return err
 	}
-	s.added(s.live, longestClose)
+	in.ended = true
+	for pi, p := range in.parts {
+		p.closeSeq = p.lastSeq + 1
+		in.note(seg, int32(pi), p.closeSeq, off)
+		s.added(in, p, 0)
+	}
 	return nil
-}
-
-// abandoned is how an intent ends that nothing is known of. It depends on the intent alone, so that
-// a recovery that was cut short and one more come to the same event.
-func abandoned(i *Intent) Settlement {
-	return Settlement{At: i.At, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, Cost: i.Amount}
-}
-
-func (s *Spool) writeClose(in *incarnation) error {
-	s.event = closeEvent(s.event[:0], in.newest)
-	return s.appendEvent(in, typeClose, 0, s.event)
 }

@@ -3,6 +3,7 @@ package spool_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -13,17 +14,19 @@ import (
 
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/lifecycle"
+	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 )
 
 const (
-	helperEnv = "TOLLGATE_SPOOL_HELPER" // the directory; this process is then the one to be killed
-	bufferEnv = "TOLLGATE_SPOOL_BUFFER"
+	helperEnv  = "TOLLGATE_SPOOL_HELPER"  // the directory; this process is then the one to be killed
+	storageEnv = "TOLLGATE_SPOOL_STORAGE" // mapped, written, or buffered, which is wrong
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperEnv); dir != "" {
-		helper(dir, os.Getenv(bufferEnv) != "")
+		helper(dir, os.Getenv(storageEnv))
 		os.Exit(1)
 	}
 	os.Exit(testenv.Main(m))
@@ -31,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // bufferedFile keeps writes in memory until there are many: what a spool must not do.
 type bufferedFile struct {
-	spool.File
+	spool.OSFile
 	mu   sync.Mutex
 	buf  []byte
 	from int64
@@ -44,7 +47,7 @@ func (f *bufferedFile) WriteAt(b []byte, off int64) (int, error) {
 		f.from = off
 	}
 	if f.buf = append(f.buf, b...); len(f.buf) > 16<<10 {
-		if _, err := f.File.WriteAt(f.buf, f.from); err != nil {
+		if _, err := f.OSFile.WriteAt(f.buf, f.from); err != nil {
 			return 0, err
 		}
 		f.buf = nil
@@ -52,40 +55,69 @@ func (f *bufferedFile) WriteAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// helper records intents and settlements from several goroutines for ever and says on its output what
-// was acknowledged: the number of a request, doubled, plus one once it is settled.
-func helper(dir string, buffered bool) {
-	o := spool.Options{Dir: dir, Edge: "e1", SegmentBytes: 256 << 10}
-	if buffered {
+// killIntent draws on two partitions.
+func killIntent(n int) *spool.Intent {
+	i := anIntent(n)
+	i.Draws[1].Part = 1
+	return i
+}
+
+// more is what an intent of killIntent holds after it was extended.
+func more(n int) money.Nanos { return money.Nanos(5_000_000 + n) }
+
+// What the helper says was acknowledged, below the number of a request.
+const (
+	saidIntent = iota
+	saidPartial
+	saidSettle
+	says
+)
+
+// helper records intents, extensions and settlements from several goroutines for ever, while segments
+// are made ahead, and says on its output what was acknowledged.
+func helper(dir, storage string) {
+	o := spool.Options{Edge: "e1", SegmentBytes: 256 << 10, Storage: spool.Mapped(dir)}
+	switch storage {
+	case "written":
+		o.Storage = spool.Written(dir)
+	case "buffered":
 		o.SegmentBytes = 0 // a segment does not end, so that a tail is all that can be lost
+		o.Storage = spool.WrittenWith(dir, func(f spool.OSFile) spool.OSFile { return &bufferedFile{OSFile: f} })
 	}
-	s, err := spool.OpenWith(o, func(f spool.File) spool.File {
-		if buffered {
-			return &bufferedFile{File: f}
-		}
-		return f
-	})
+	s, err := spool.Open(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	say := func(v int) {
-		_, _ = os.Stdout.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
+	var g lifecycle.Group
+	g.Go("publisher", func(ctx context.Context) {
+		_ = spool.NewPublisher(s, func(context.Context, string, string, []byte) error { return nil }, nil).Run(ctx)
+	})
+	defer g.Stop()
+	say := func(n, what int) {
+		_, _ = os.Stdout.Write(binary.LittleEndian.AppendUint32(nil, uint32(n*says+what)))
 	}
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
 			var before spool.Ticket
 			for n := 4 + g; ; n += 4 {
-				ticket, err := s.Intent(anIntent(n))
+				ticket, err := s.Intent(killIntent(n))
 				if err != nil {
 					fmt.Fprintln(os.Stderr, err)
 					return
 				}
-				say(2 * n)
+				say(n, saidIntent)
+				if n%3 == 0 {
+					if err := s.Partial(ticket, more(n), 0); err != nil {
+						fmt.Fprintln(os.Stderr, err)
+						return
+					}
+					say(n, saidPartial)
+				}
 				if n > 8 { // one is always open
 					s.Settle(before, ok(n-4))
-					say(2*(n-4) + 1)
+					say(n-4, saidSettle)
 				}
 				before = ticket
 			}
@@ -96,14 +128,11 @@ func helper(dir string, buffered bool) {
 
 // killRound kills a process under load and says how many acknowledged intents and settlements are
 // not in its spool. It fails when one is there twice or with another amount.
-func killRound(t *testing.T, buffered bool, acks int) (lost int) {
+func killRound(t *testing.T, storage string, acks int) (lost int) {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), helperEnv+"="+dir)
-	if buffered {
-		cmd.Env = append(cmd.Env, bufferEnv+"=1")
-	}
+	cmd.Env = append(os.Environ(), helperEnv+"="+dir, storageEnv+"="+storage)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -113,7 +142,7 @@ func killRound(t *testing.T, buffered bool, acks int) (lost int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	intents, settles := map[int]bool{}, map[int]bool{}
+	said := [says]map[int]bool{{}, {}, {}}
 	r := bufio.NewReader(out)
 	for k := 0; ; k++ {
 		if k == acks {
@@ -125,14 +154,11 @@ func killRound(t *testing.T, buffered bool, acks int) (lost int) {
 		if _, err := io.ReadFull(r, word[:]); err != nil {
 			break
 		}
-		if v := int(binary.LittleEndian.Uint32(word[:])); v%2 == 0 {
-			intents[v/2] = true
-		} else {
-			settles[v/2] = true
-		}
+		v := int(binary.LittleEndian.Uint32(word[:]))
+		said[v%says][v/says] = true
 	}
 	_ = cmd.Wait()
-	if len(intents)+len(settles) < acks {
+	if len(said[saidIntent])+len(said[saidPartial])+len(said[saidSettle]) < acks {
 		t.Fatalf("the helper ended by itself: %s", stderr.String())
 	}
 
@@ -143,7 +169,7 @@ func killRound(t *testing.T, buffered bool, acks int) (lost int) {
 		t.Fatalf("old incarnations = %v", old)
 	}
 	seen := map[int]*eventv1.SpendEvent{}
-	for _, e := range events(t, s, old[0], 1) {
+	for _, e := range eventsOf(t, s, old[0], 0, 1) {
 		if e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
 			continue
 		}
@@ -151,17 +177,35 @@ func killRound(t *testing.T, buffered bool, acks int) (lost int) {
 		if seen[n] != nil {
 			t.Errorf("request %d has two events", n)
 		}
-		if e.GetCostNanos() != int64(1000+n) {
-			t.Errorf("request %d costs %d", n, e.GetCostNanos())
+		cost := money.Nanos(e.GetCostNanos())
+		extended := e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED && n%3 == 0 && cost == more(n)
+		if cost != money.Nanos(1000+n) && !extended {
+			t.Errorf("request %d costs %d", n, cost)
+		}
+		if said[saidPartial][n] && e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED && !extended {
+			lost++
 		}
 		seen[n] = e
 	}
-	for n := range intents {
+	shares := 0
+	for _, e := range eventsOf(t, s, old[0], 1, 1) {
+		if !e.GetDrawsOnly() { // CLOSE
+			continue
+		}
+		n := int(binary.BigEndian.Uint32(e.GetRequestId()[12:]))
+		if len(e.GetDraws()) == 1 && e.GetDraws()[0].GetNanos() == seen[n].GetCostNanos() {
+			shares++
+		}
+	}
+	if shares != len(seen) {
+		t.Errorf("%d requests, and %d of them in the other partition", len(seen), shares)
+	}
+	for n := range said[saidIntent] {
 		if seen[n] == nil {
 			lost++
 		}
 	}
-	for n := range settles {
+	for n := range said[saidSettle] {
 		if seen[n] != nil && seen[n].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_OK {
 			lost++
 		}
@@ -170,12 +214,13 @@ func killRound(t *testing.T, buffered bool, acks int) (lost int) {
 }
 
 // Guarantee: what was acknowledged before a kill -9 is there after it: every intent ends in exactly
-// one event, and every settlement is the one that was made.
+// one event, and every settlement is the one that was made. It holds however segments are written.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	for round := range 12 {
-		if lost := killRound(t, false, 200+777*round); lost > 0 {
-			t.Errorf("round %d: %d acknowledged records are lost", round, lost)
+	for round := range 16 {
+		storage := []string{"mapped", "written"}[round%2]
+		if lost := killRound(t, storage, 200+577*round); lost > 0 {
+			t.Errorf("%s, round %d: %d acknowledged records are lost", storage, round, lost)
 		}
 	}
 }
@@ -185,7 +230,7 @@ func TestKillNoticesBuffering(t *testing.T) {
 	t.Parallel()
 	lost := 0
 	for round := range 6 {
-		lost += killRound(t, true, 300+777*round)
+		lost += killRound(t, "buffered", 300+777*round)
 	}
 	if lost == 0 {
 		t.Error("a buffering spool lost nothing: the kill test proves nothing")

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/contract"
 	"tollgate/internal/lifecycle"
 )
 
@@ -22,9 +20,7 @@ const (
 	tidyEvery      = time.Second
 )
 
-// Publisher sends the events of a spool: those of the live incarnation, and beside them those of the
-// old ones, oldest first. Of each incarnation one batch is under way at a time, so that a failure
-// cannot leave a hole.
+// Publisher sends the events of a spool, each partition's in their order.
 type Publisher struct {
 	spool   *Spool
 	publish PublishFunc
@@ -32,7 +28,7 @@ type Publisher struct {
 	marked  chan struct{}
 }
 
-// NewPublisher makes the publisher of s. Run does the work.
+// NewPublisher makes the publisher of s. Run does the work, or whoever calls Next and Tidy.
 func NewPublisher(s *Spool, publish PublishFunc, log *slog.Logger) *Publisher {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -40,24 +36,31 @@ func NewPublisher(s *Spool, publish PublishFunc, log *slog.Logger) *Publisher {
 	return &Publisher{spool: s, publish: publish, log: log, marked: make(chan struct{}, 1)}
 }
 
-// Run publishes until ctx ends, and meanwhile gives back what is booked and tries again what the
-// disk refused.
+// Run publishes until ctx ends. Meanwhile it gives back what is booked, tries again what the disk
+// refused, and makes segments before they are needed.
 func (p *Publisher) Run(ctx context.Context) error {
 	var g lifecycle.Group
 	defer g.Stop()
-	g.Go("spool live", func(ctx context.Context) { p.loop(ctx, false, p.spool.wakeLive) })
-	g.Go("spool old", func(ctx context.Context) { p.loop(ctx, true, p.spool.wakeOld) })
+	g.Go("spool ahead", p.spool.prepare)
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; {
+		for _, l := range p.spool.lanesFrom(n) {
+			g.Go("spool lane", func(ctx context.Context) { p.loop(ctx, l) })
+			n++
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			p.spool.tidy()
+			p.Tidy()
+		case <-p.spool.wakeLanes:
 		}
 	}
 }
+
+// Tidy is what Run does every second.
+func (p *Publisher) Tidy() { p.spool.tidy() }
 
 // Mark tells how far the ledger has booked. It does not block.
 func (p *Publisher) Mark(m *eventv1.Mark) {
@@ -66,10 +69,10 @@ func (p *Publisher) Mark(m *eventv1.Mark) {
 }
 
 // Drain ends this incarnation: it settles as abandoned what is still in flight, appends CLOSE, and
-// waits for the mark that covers it. No intent can be recorded afterwards. Run must be running.
+// waits for the marks that cover it. No intent can be recorded afterwards. Run must be running.
 func (p *Publisher) Drain(ctx context.Context) error {
 	for {
-		err := p.spool.end()
+		err := p.End()
 		if err == nil {
 			break
 		}
@@ -77,7 +80,7 @@ func (p *Publisher) Drain(ctx context.Context) error {
 			return errors.Join(err, ctx.Err())
 		}
 	}
-	for !p.spool.drained() {
+	for !p.Drained() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -87,14 +90,28 @@ func (p *Publisher) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (p *Publisher) loop(ctx context.Context, old bool, wake <-chan struct{}) {
-	var b batch
+// End is the first half of Drain, up to CLOSE. It may be called again after an error.
+func (p *Publisher) End() error { return p.spool.end() }
+
+// Drained says whether the ledger has booked all of this incarnation, which has ended.
+func (p *Publisher) Drained() bool { return p.spool.drained() }
+
+// loop publishes what a lane has. It does not give up on a batch, except when that turns out to be
+// booked.
+func (p *Publisher) loop(ctx context.Context, l *lane) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		w, wait := p.spool.pick(old)
-		if w.in != nil {
-			p.send(ctx, w, &b)
+		x, wait := p.next(l, p.spool.Options.Now())
+		if x != nil {
+			switch err := p.try(ctx, x); {
+			case err == nil:
+				x.Published()
+			case ctx.Err() != nil:
+				x.fail(nil)
+			default:
+				x.fail(err)
+			}
 			continue
 		}
 		var due <-chan time.Time
@@ -104,50 +121,16 @@ func (p *Publisher) loop(ctx context.Context, old bool, wake <-chan struct{}) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-wake:
+		case <-l.wake:
 		case <-due:
 		}
 	}
 }
 
-// send publishes one batch and does not give up on it, except when it turns out to be booked: its
-// acknowledgement was lost.
-func (p *Publisher) send(ctx context.Context, w work, b *batch) {
-	if err := p.spool.read(w.in, w.from, w.to, b); err != nil {
-		if !errors.Is(err, os.ErrClosed) { // else it was removed, because it is booked
-			p.log.Error("spool cannot be read", "inc", w.in.inc, "event", w.from, "error", err)
-			pause(ctx, mostBackoff)
-		}
-		return
-	}
-	subject, msgID := contract.Spend(0, p.spool.Options.Edge), b.msgID(w.again)
-	backoff := leastBackoff
-	for failed := 0; ; failed++ {
-		err := p.try(ctx, subject, msgID, b.data)
-		if err == nil {
-			if failed > 0 {
-				p.log.Info("spend events are published again", "inc", b.inc, "failed", failed)
-			}
-			break
-		}
-		if ctx.Err() != nil || p.spool.isCovered(w.in, b.last) {
-			return
-		}
-		if failed == 0 {
-			p.log.Warn("spend events cannot be published; they wait in the spool", "inc", b.inc, "last", b.last, "error", err)
-		}
-		if !pause(ctx, backoff) {
-			return
-		}
-		backoff = min(2*backoff, mostBackoff)
-	}
-	p.spool.published(w, b.last)
-}
-
-func (p *Publisher) try(ctx context.Context, subject, msgID string, data []byte) error {
+func (p *Publisher) try(ctx context.Context, x *Sending) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	return p.publish(ctx, subject, msgID, data)
+	return p.publish(ctx, x.Subject, x.MsgID, x.Data)
 }
 
 // pause waits, and says whether ctx goes on.

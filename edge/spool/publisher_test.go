@@ -411,6 +411,7 @@ func TestDrainIsBounded(t *testing.T) {
 		l.fate = func(*eventv1.SpendBatch) fate { return refused }
 		r := start(t, dir, l)
 		defer r.stop()
+		r.add(t, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		if err := r.p.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {

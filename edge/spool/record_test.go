@@ -2,6 +2,7 @@ package spool_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
@@ -21,33 +23,41 @@ import (
 	"tollgate/internal/money"
 )
 
-var anyIntent = rapid.Custom(func(t *rapid.T) spool.Intent {
-	i := spool.Intent{
-		Request: id.Bytes(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "request")), Attempt: rapid.Uint32().Draw(t, "attempt"),
-		At: time.UnixMilli(rapid.Int64().Draw(t, "at")), KeyID: rapid.StringN(0, 40, 1024).Draw(t, "key"),
-		EndpointID: rapid.StringN(0, 40, 1024).Draw(t, "endpoint"), PriceVersion: rapid.Int64().Draw(t, "price"),
-		Amount: money.Nanos(rapid.Int64Min(0).Draw(t, "amount")),
-	}
-	for range rapid.IntRange(0, 8).Draw(t, "windows") {
-		i.Windows = append(i.Windows, contract.Window{
-			Account: rapid.Int64().Draw(t, "account"), Gen: rapid.Uint32().Draw(t, "gen"), Start: rapid.Int64().Draw(t, "start"),
-		})
-	}
-	return i
-})
+var (
+	aText = rapid.StringMatching(`[^\x00]{0,40}`)
+	aDraw = rapid.Custom(func(t *rapid.T) contract.Draw {
+		return contract.Draw{
+			Window: contract.Window{Account: rapid.Int64().Draw(t, "account"), Gen: rapid.Uint32().Draw(t, "gen"), Start: rapid.Int64().Draw(t, "start")},
+			Part:   rapid.Uint32Range(0, 4095).Draw(t, "part"),
+		}
+	})
+	anyIntent = rapid.Custom(func(t *rapid.T) *spool.Intent {
+		return &spool.Intent{
+			Request: id.Bytes(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "request")), Attempt: rapid.Uint32().Draw(t, "attempt"),
+			At: time.UnixMilli(rapid.Int64().Draw(t, "at")), KeyID: aText.Draw(t, "key"), EndpointID: aText.Draw(t, "endpoint"),
+			Team: aText.Draw(t, "team"), Customer: aText.Draw(t, "customer"), Model: aText.Draw(t, "model"),
+			Tags: rapid.SliceOfN(aText, 0, 8).Draw(t, "tags"), PriceVersion: rapid.Int64().Draw(t, "price"),
+			Amount: money.Nanos(rapid.Int64Min(0).Draw(t, "amount")), Draws: rapid.SliceOfN(aDraw, 0, 8).Draw(t, "draws"),
+			Abandoned: eventv1.AbandonedPolicy(rapid.IntRange(0, 3).Draw(t, "abandoned")),
+		}
+	})
+	anyEnd = rapid.Custom(func(t *rapid.T) *spool.Settlement {
+		return &spool.Settlement{
+			At: time.UnixMilli(rapid.Int64().Draw(t, "at")), Status: rapid.IntRange(0, math.MaxInt32).Draw(t, "status"),
+			Outcome: eventv1.SpendOutcome(rapid.IntRange(0, 9).Draw(t, "outcome")), Units: rapid.Int64Min(0).Draw(t, "units"),
+			Cost: money.Nanos(rapid.Int64Min(0).Draw(t, "cost")), Duration: time.Duration(rapid.Int64Min(0).Draw(t, "duration")),
+			Unpriced: rapid.Bool().Draw(t, "unpriced"), Model: aText.Draw(t, "model"),
+		}
+	})
+)
 
-// Guarantee: events are what proto.Marshal would make of them, and never longer than what their
-// intent reserved.
+// Guarantee: events are what proto.Marshal would make of them, and their record is never longer than
+// what their intent reserved.
 func TestEventEncoding(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		i := anyIntent.Draw(t, "intent")
-		end := spool.Settlement{
-			At: time.UnixMilli(rapid.Int64().Draw(t, "at")), Status: rapid.IntRange(0, math.MaxInt32).Draw(t, "status"),
-			Outcome: eventv1.SpendOutcome(rapid.IntRange(0, 7).Draw(t, "outcome")),
-			Cost:    money.Nanos(rapid.Int64Min(0).Draw(t, "cost")), Duration: time.Duration(rapid.Int64Min(0).Draw(t, "duration")),
-		}
-		got := spool.AppendEvent(nil, &i, &end)
+		i, end := anyIntent.Draw(t, "intent"), anyEnd.Draw(t, "end")
+		got := spool.AppendEvent(i, end)
 		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(settled(i, end))
 		if err != nil {
 			t.Fatal(err)
@@ -55,37 +65,51 @@ func TestEventEncoding(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Fatalf("event\n got %x\nwant %x", got, want)
 		}
-		if n := int64(len(spool.EventRecord(nil, spool.TypeSettle, math.MaxUint64, math.MaxUint64, got))); n > spool.LongestSettle(&i) {
-			t.Fatalf("record of %d bytes, %d reserved", n, spool.LongestSettle(&i))
+		seqs := map[uint32]uint64{0: math.MaxUint64}
+		for _, d := range i.Draws {
+			seqs[d.Part] = math.MaxUint64
+		}
+		if n := int64(len(spool.SettleRecord(1, math.MaxUint64, i, end, seqs))); n > spool.LongestSettle(i) {
+			t.Fatalf("record of %d bytes, %d reserved", n, spool.LongestSettle(i))
+		}
+		if n := int64(len(spool.CloseRecord(1, seqs))); n > spool.LongestClose(len(seqs)) {
+			t.Fatalf("CLOSE of %d bytes, %d reserved", n, spool.LongestClose(len(seqs)))
+		}
+		if n := int64(len(spool.IntentRecord(1, 42, i))); n != spool.IntentLength(i) {
+			t.Fatalf("intent of %d bytes, %d foreseen", n, spool.IntentLength(i))
 		}
 	})
 }
+
+// body is that of a record with its padding.
+func body(rec []byte) []byte { return rec[spool.RecordHead : binary.LittleEndian.Uint32(rec)+8] }
 
 // Guarantee: an intent is read as it was written.
 func TestIntentEncoding(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		i := anyIntent.Draw(t, "intent")
-		n, got, err := spool.ParseIntent(spool.IntentRecord(nil, 42, &i)[spool.RecordHead:])
+		n, got, err := spool.ParseIntent(body(spool.IntentRecord(1, 42, i)))
 		if err != nil || n != 42 {
 			t.Fatal(n, err)
 		}
-		if d := cmp.Diff(i, got); d != "" {
+		if d := cmp.Diff(i, &got, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
 		}
 	})
 }
 
 func FuzzParseIntent(f *testing.F) {
-	i := anIntent(1)
-	f.Add(spool.IntentRecord(nil, 42, &i)[spool.RecordHead:])
-	f.Fuzz(func(t *testing.T, body []byte) {
-		n, i, err := spool.ParseIntent(body)
+	f.Add(body(spool.IntentRecord(1, 42, anIntent(1))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n, i, err := spool.ParseIntent(data)
 		if err != nil {
 			return
 		}
-		if back := spool.IntentRecord(nil, n, &i)[spool.RecordHead:]; !bytes.Equal(back, body) {
-			t.Errorf("%x became %x", body, back)
+		back := body(spool.IntentRecord(1, n, &i))
+		copy(back[52:60], data[52:60]) // what it had cost so far is no part of an intent that begins
+		if !bytes.Equal(back, data) {
+			t.Errorf("%x became %x", data, back)
 		}
 	})
 }
@@ -94,16 +118,18 @@ func FuzzParseIntent(f *testing.F) {
 // start; it comes to an end with CLOSE, and doing it again changes nothing.
 func FuzzRecovery(f *testing.F) {
 	const inc = int64(1_700_000_000_000 << 20)
-	i := anIntent(1)
-	whole := append(spool.SegmentHeader(inc, 0), spool.IntentRecord(nil, 1, &i)...)
-	end := ok(1)
-	one := spool.EventRecord(nil, spool.TypeSettle, 1, 1, spool.AppendEvent(nil, &i, &end))
-	far := spool.EventRecord(nil, spool.TypeSettle, 7, 1, spool.AppendEvent(nil, &i, &end))
+	at := func(seq uint64) map[uint32]uint64 { return map[uint32]uint64{0: seq, 1: seq + 1} }
+	settle := func(seq uint64) []byte { return spool.SettleRecord(inc, 1, anIntent(1), ok(1), at(seq)) }
+	whole := append(spool.SegmentHeader(inc, at(0)), spool.IntentRecord(inc, 1, anIntent(1))...)
+	one := settle(1)
 	f.Add(whole, []byte(nil))
 	f.Add(append(bytes.Clone(whole), one...), []byte{})
-	f.Add(append(bytes.Clone(whole), far...), append(spool.SegmentHeader(inc, 9), one...))
-	f.Add(append(bytes.Clone(whole), one[:len(one)-3]...), spool.SegmentHeader(inc, 1))
-	f.Add(append(bytes.Clone(whole), spool.EventRecord(nil, spool.TypeClose, 1, 0, nil)...), make([]byte, 100))
+	f.Add(append(bytes.Clone(whole), settle(7)...), append(spool.SegmentHeader(inc, at(9)), one...))
+	f.Add(append(bytes.Clone(whole), one[:len(one)-3]...), spool.SegmentHeader(inc, at(1)))
+	f.Add(append(bytes.Clone(whole), spool.CloseRecord(inc, at(1))...), make([]byte, 100))
+	for _, name := range []string{"open", "closed"} {
+		f.Add(format1(f, name), []byte(nil))
+	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		o := spool.Options{Dir: t.TempDir()}
 		dir := filepath.Join(o.Dir, strconv.FormatInt(inc, 10))
@@ -112,25 +138,29 @@ func FuzzRecovery(f *testing.F) {
 			os.WriteFile(filepath.Join(dir, "0000000000000002.seg"), second, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		read := func() []byte {
+		read := func() map[uint32][]byte {
 			s := mustOpen(t, o)
 			defer s.Crash()
-			last, there := s.Incarnations()[inc]
+			parts, there := s.Parts()[inc]
 			if !there {
 				t.Fatal("not recovered")
 			}
-			data, err := s.Batch(inc, max(last, 30)-29)
-			if err != nil {
-				// Only what was given back, or is not there at all, cannot be read.
-				data, err = s.Batch(inc, last)
+			all := map[uint32][]byte{}
+			for part, last := range parts {
+				data, err := s.BatchOf(inc, part, max(last, 30)-29)
+				if err != nil {
+					// Only what was given back, or is not there at all, cannot be read.
+					data, err = s.BatchOf(inc, part, last)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				all[part] = bytes.Clone(data)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return bytes.Clone(data)
+			return all
 		}
-		if one, two := read(), read(); !bytes.Equal(one, two) {
-			t.Errorf("recovered once:\n%x\ntwice:\n%x", one, two)
+		if d := cmp.Diff(read(), read()); d != "" {
+			t.Errorf("recovered once and twice:\n%s", d)
 		}
 	})
 }

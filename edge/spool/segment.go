@@ -6,54 +6,46 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"sort"
 	"time"
 )
 
-// file is what a segment is written to. Each WriteAt must survive the death of the process when it
-// returns.
-type file interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	Truncate(size int64) error
-	Stat() (os.FileInfo, error)
-	Fd() uintptr
-}
-
-// openFunc opens or, exclusively, creates a segment's file.
-type openFunc func(path string, create bool) (file, error)
-
-func openFile(path string, create bool) (file, error) {
-	flags := os.O_RDWR
-	if create {
-		flags |= os.O_CREATE | os.O_EXCL
-	}
-	return os.OpenFile(path, flags, 0o600)
-}
-
-// A segment begins with a magic, the incarnation, the last sequence number before it and a checksum
-// of these.
+// A segment begins with
+//
+//	magic | u32 CRC-32C of all the rest | u32 count | u64 incarnation | count times: u32 partition, u64 last sequence number before it
+//
+// and zeros up to a multiple of 8. The first four bytes are written last.
 const (
-	segmentHead   = 32
-	segmentMagic  = "TGSPOOL1"
+	segmentMagic  = "TGSPOOL2"
+	segmentFixed  = 24
+	segmentEntry  = 12
 	segmentSuffix = ".seg"
 	indexEvery    = 64 << 10
 )
 
+// segmentHead is the length of the header of a segment that begins when so many partitions are joined.
+func segmentHead(parts int) int64 { return align(int64(segmentFixed + parts*segmentEntry)) }
+
 type segment struct {
-	path        string
-	f           file
-	size        int64     // of the header and valid records
-	charged     int64     // what it counts against MaxBytes
-	base        uint64    // last sequence number before it
-	first, last uint64    // sequence numbers inside; 0 for none
-	index       []point   // some events, in order, the first among them
-	intents     int       // unsettled ones whose newest record is here
-	booked      time.Time // since when all its events are; zero if not
+	path    string
+	f       File
+	format  format
+	start   int64     // where records begin
+	size    int64     // of the header and valid records
+	charged int64     // what it counts against MaxBytes
+	runs    []run     // of the partitions of the incarnation, which may have more by now
+	intents int       // unsettled ones whose newest record is here
+	booked  time.Time // since when all its events are; zero if not
+	ahead   int64     // size at which memory is prepared again
+}
+
+// run is the events of one partition in a segment.
+type run struct {
+	base        uint64  // last sequence number before the segment
+	first, last uint64  // sequence numbers inside; 0 for none
+	index       []point // some events, in order, the first among them
 }
 
 // point is where an event lies.
@@ -62,52 +54,47 @@ type point struct {
 	off int64
 }
 
-// incarnation is the log of one process life.
-type incarnation struct {
-	inc      int64
-	dir      string
-	segs     []*segment // oldest first; records are appended to the last
-	lastNo   uint64     // of the newest file
-	base     uint64     // last sequence number that is not on disk any more
-	lastSeq  uint64
-	closeSeq uint64    // of CLOSE; 0 while it is open
-	newest   time.Time // the latest time in its records
-	covered  time.Time // since when CLOSE is booked; zero if not
-	beheaded bool      // its first segment is damaged
-	cursor
-
-	oldestSeq uint64 // of the event that oldestAt belongs to
-	oldestAt  time.Time
+func (seg *segment) run(pi int32) *run {
+	for int(pi) >= len(seg.runs) {
+		seg.runs = append(seg.runs, run{})
+	}
+	return &seg.runs[pi]
 }
 
-func (in *incarnation) current() *segment {
-	if len(in.segs) == 0 {
-		return nil
+// base is the last sequence number of a partition before the segment.
+func (seg *segment) base(pi int32) uint64 {
+	if int(pi) >= len(seg.runs) {
+		return 0
 	}
-	return in.segs[len(in.segs)-1]
+	return seg.runs[pi].base
 }
 
 // createSegment begins the next segment, with room for prealloc bytes.
 func (s *Spool) createSegment(in *incarnation, prealloc int64) error {
 	no := in.lastNo + 1
-	path := filepath.Join(in.dir, fmt.Sprintf("%016x%s", no, segmentSuffix))
-	f, err := s.openFile(path, true)
-	if err != nil {
-		return fmt.Errorf("create segment: %w", err)
-	}
-	head := segmentHeader(in.inc, in.lastSeq)
-	err = preallocate(f, prealloc)
-	if err == nil {
-		_, err = f.WriteAt(head, 0)
+	name := path.Join(in.dir, fmt.Sprintf("%016x%s", no, segmentSuffix))
+	f, err := s.takeSpare(in, name, prealloc)
+	if err == nil && f == nil {
+		if f, err = s.storage.Create(name, prealloc); err == nil {
+			s.used += max(prealloc, segmentHead(len(in.parts)))
+		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("create segment %s: %w", path, err), f.Close(), os.Remove(path))
+		return fmt.Errorf("create segment %s: %w", name, err)
 	}
-	if cur := in.current(); cur != nil {
+	head, word := in.header()
+	if err := f.Commit(append(f.Room(0, len(head)), head...), 0, word); err != nil {
+		s.used -= max(prealloc, segmentHead(len(in.parts)))
+		return errors.Join(fmt.Errorf("create segment %s: %w", name, err), f.Close(), s.storage.Remove(name))
+	}
+	if cur := in.current(); cur != nil && in == s.live {
 		s.seal(cur)
 	}
-	seg := &segment{path: path, f: f, size: segmentHead, charged: max(prealloc, segmentHead), base: in.lastSeq}
-	s.used += seg.charged
+	size := int64(len(head))
+	seg := &segment{path: name, f: f, format: format{seed: in.seed}, start: size, size: size, charged: max(prealloc, size)}
+	for pi, p := range in.parts {
+		seg.run(int32(pi)).base = p.lastSeq
+	}
 	in.segs = append(in.segs, seg)
 	in.lastNo = no
 	return nil
@@ -115,7 +102,7 @@ func (s *Spool) createSegment(in *incarnation, prealloc int64) error {
 
 // seal gives back what was allocated for a segment and not used.
 func (s *Spool) seal(seg *segment) {
-	if err := seg.f.Truncate(seg.size); err != nil {
+	if err := seg.f.Cut(seg.size); err != nil {
 		s.log.Warn("spool segment keeps its unused space", "segment", seg.path, "error", err)
 		return
 	}
@@ -123,80 +110,102 @@ func (s *Spool) seal(seg *segment) {
 	seg.charged = seg.size
 }
 
-// append writes a record behind the last one.
-func (s *Spool) append(in *incarnation, rec []byte) error {
+// aheadEvery is how much is written before more memory is prepared.
+const aheadEvery = 1 << 20
+
+// start begins a record of up to n bytes behind the last one. It is encoded where it is to lie.
+func (in *incarnation) start(typ byte, n int64) []byte {
 	seg := in.current()
-	if _, err := seg.f.WriteAt(rec, seg.size); err != nil {
-		// A record that was refused must not be found by a recovery, not even if all of it arrived.
-		err = errors.Join(fmt.Errorf("write to %s: %w", seg.path, err), seg.f.Truncate(seg.size))
-		return errors.Join(err, preallocate(seg.f, seg.charged))
+	room := seg.f.Room(seg.size, int(n))
+	if cap(room) < int(n) { // so near the end of the segment that it may not fit
+		room = make([]byte, 0, n)
+	}
+	return begin(room, typ)
+}
+
+// commit ends what start began. When it returns without an error the record outlives the process.
+func (s *Spool) commit(in *incarnation, rec []byte) error {
+	seg := in.current()
+	rec, length := finish(rec, in.seed)
+	if err := seg.f.Commit(rec, seg.size, length); err != nil {
+		return err
 	}
 	seg.size += int64(len(rec))
 	if seg.size > seg.charged {
 		s.used += seg.size - seg.charged
 		seg.charged = seg.size
 	}
-	return nil
-}
-
-// appendEvent writes an event with the next sequence number.
-func (s *Spool) appendEvent(in *incarnation, typ byte, n uint64, event []byte) error {
-	seq := in.lastSeq + 1
-	off := int64(0)
-	if cur := in.current(); cur != nil {
-		off = cur.size
-	}
-	s.record = eventRecord(s.record, typ, seq, n, event)
-	if err := s.append(in, s.record); err != nil {
-		return err
-	}
-	in.note(in.current(), seq, off)
-	if typ == typeClose {
-		in.closeSeq = seq
+	if seg.size >= seg.ahead {
+		seg.ahead = seg.size + aheadEvery
+		signal(s.wakeAhead)
 	}
 	return nil
-}
-
-// note accounts for an event of a segment.
-func (in *incarnation) note(seg *segment, seq uint64, off int64) {
-	in.lastSeq = seq
-	if seg.first == 0 {
-		seg.first = seq
-	}
-	seg.last = seq
-	if n := len(seg.index); n == 0 || off-seg.index[n-1].off >= indexEvery {
-		seg.index = append(seg.index, point{seq, off})
-	}
 }
 
 // locate is where to look for an event: a segment and an offset at or before it.
-func (in *incarnation) locate(seq uint64) (*segment, int64) {
-	i := slices.IndexFunc(in.segs, func(s *segment) bool { return s.last >= seq })
-	if i < 0 {
+func (in *incarnation) locate(pi int32, seq uint64) (*segment, int64) {
+	k := slices.IndexFunc(in.segs, func(seg *segment) bool { return int(pi) < len(seg.runs) && seg.runs[pi].last >= seq })
+	if k < 0 {
 		return nil, 0
 	}
-	seg := in.segs[i]
-	k := sort.Search(len(seg.index), func(k int) bool { return seg.index[k].seq > seq })
-	return seg, seg.index[max(k-1, 0)].off
+	seg, r := in.segs[k], &in.segs[k].runs[pi]
+	i := sort.Search(len(r.index), func(i int) bool { return r.index[i].seq > seq })
+	return seg, r.index[max(i-1, 0)].off
 }
 
-func segmentHeader(inc int64, base uint64) []byte {
-	b := append(make([]byte, 0, segmentHead), segmentMagic...)
-	b = binary.LittleEndian.AppendUint64(b, uint64(inc))
-	b = binary.LittleEndian.AppendUint64(b, base)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return b[:segmentHead]
-}
-
-// readHeader is the base of a segment, or false if it is not one of inc.
-func readHeader(f file, inc int64) (base uint64, ok bool, err error) {
-	head := make([]byte, segmentHead)
-	if _, err := f.ReadAt(head, 0); err != nil {
-		if errors.Is(err, io.EOF) {
-			return 0, false, nil
-		}
-		return 0, false, err
+// header is that of a segment that begins now, and the word that is written last.
+func (in *incarnation) header() (head []byte, word uint32) {
+	le := binary.LittleEndian
+	head = make([]byte, 12, segmentHead(len(in.parts)))
+	copy(head[4:], segmentMagic[4:])
+	head = le.AppendUint32(head, uint32(len(in.parts)))
+	head = le.AppendUint64(head, uint64(in.inc))
+	for _, p := range in.parts {
+		head = le.AppendUint32(head, p.part)
+		head = le.AppendUint64(head, p.lastSeq)
 	}
-	base = binary.LittleEndian.Uint64(head[16:])
-	return base, string(head) == string(segmentHeader(inc, base)), nil
+	head = head[:cap(head)]
+	le.PutUint32(head[8:], crc32.Checksum(head[12:], castagnoli))
+	return head, le.Uint32([]byte(segmentMagic))
+}
+
+// base is the last sequence number of a partition before a segment.
+type base struct {
+	part uint32
+	seq  uint64
+}
+
+// readHeader reads the header of a segment of an incarnation. A segment without a valid one has a
+// length of 0.
+func readHeader(f File, inc int64) (length int64, how format, bases []base, err error) {
+	le := binary.LittleEndian
+	head := make([]byte, segmentHead(mostParts))
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, how, nil, err
+	}
+	head = head[:n]
+	if seq, ok := legacyBase(head, inc); ok {
+		return legacyHead, format{legacy: true}, []base{{seq: seq}}, nil
+	}
+	if n < segmentFixed || string(head[:8]) != segmentMagic || int64(le.Uint64(head[16:])) != inc {
+		return 0, how, nil, nil
+	}
+	count := le.Uint32(head[12:])
+	if count > mostParts || int64(n) < segmentHead(int(count)) {
+		return 0, how, nil, nil
+	}
+	head = head[:segmentHead(int(count))]
+	if le.Uint32(head[8:]) != crc32.Checksum(head[12:], castagnoli) {
+		return 0, how, nil, nil
+	}
+	for k := range int(count) {
+		at := head[segmentFixed+k*segmentEntry:]
+		b := base{part: le.Uint32(at), seq: le.Uint64(at[4:])}
+		if b.part >= mostParts {
+			return 0, how, nil, nil
+		}
+		bases = append(bases, b)
+	}
+	return int64(len(head)), format{seed: seedOf(inc)}, bases, nil
 }

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,18 +22,20 @@ import (
 // Options are what a spool needs to know. Zero values take the defaults.
 type Options struct {
 	Dir          string        // holds one directory per incarnation; made if missing
+	Storage      Storage       // default Mapped(Dir)
 	Edge         string        // name of the edge
 	SegmentBytes int64         // size at which a new segment begins; default 64 MiB
 	MaxBytes     int64         // of all incarnations together; default 4 GiB
 	Linger       time.Duration // how long booked events are kept; default 10 min
 	Log          *slog.Logger
 	Now          func() time.Time // default time.Now
+	Random       func() int64     // default math/rand; for the number of the incarnation
 }
 
 const (
 	defaultSegmentBytes = 64 << 20
 	defaultMaxBytes     = 4 << 30
-	leastSegmentBytes   = 4 << 10
+	leastSegmentBytes   = 16 << 10
 	// DefaultLinger is long enough for a database to fail over and to ask again for what it lost.
 	DefaultLinger = 10 * time.Minute
 )
@@ -44,8 +44,11 @@ func (o *Options) complete() error {
 	if !contract.ValidEdgeName(o.Edge) {
 		return fmt.Errorf("spool: %q cannot be the name of an edge", o.Edge)
 	}
-	if o.Dir == "" {
-		return errors.New("spool: no directory")
+	if o.Storage == nil {
+		if o.Dir == "" {
+			return errors.New("spool: no directory")
+		}
+		o.Storage = Mapped(o.Dir)
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
@@ -54,7 +57,7 @@ func (o *Options) complete() error {
 		o.SegmentBytes = defaultSegmentBytes
 	}
 	// With fewer than four segments a full one could hardly ever be given back.
-	o.SegmentBytes = max(min(o.SegmentBytes, o.MaxBytes/4), leastSegmentBytes)
+	o.SegmentBytes = align(max(min(o.SegmentBytes, o.MaxBytes/4), leastSegmentBytes))
 	if o.Linger <= 0 {
 		o.Linger = DefaultLinger
 	}
@@ -64,18 +67,21 @@ func (o *Options) complete() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Random == nil {
+		o.Random = rand.Int64
+	}
 	return nil
 }
 
 // Spool is the log of one incarnation, and of older ones that are not booked yet.
 type Spool struct {
-	Options  Options
-	log      *slog.Logger
-	lock     *os.File
-	openFile openFunc
+	Options Options
+	log     *slog.Logger
+	storage Storage
+	unlock  func() error
 
-	// wakeLive and wakeOld tell the publisher that there may be something to do.
-	wakeLive, wakeOld chan struct{}
+	wakeAhead chan struct{} // memory or a segment is to be prepared
+	wakeLanes chan struct{} // there is another lane
 
 	// mu guards all below: the order of records on disk, the sequence numbers, what they reserve,
 	// and how far each incarnation is published and booked. Files are read without it.
@@ -83,42 +89,38 @@ type Spool struct {
 	live   *incarnation
 	old    []*incarnation // oldest first
 	broken []int64        // incarnations that could not be recovered so far
+	lanes  []*lane        // none is ever removed
 	used   int64          // of MaxBytes
 	ended  bool           // no more intents: CLOSE is written or about to be
 	closed bool
 
-	refusing bool // the last intent was refused by the disk
-	slots    []slot
-	free     []uint32
-	nextN    uint64
+	refusing  bool // the last intent was refused by the disk
+	preparing bool // the next segment is being made
+	spare     File // the next segment, if it is made
+	slots     []slot
+	free      []uint32
+	nextN     uint64
 	// What unsettled intents may still write: here to the current segment, all to a new one.
 	reservedHere, reservedAll int64
-	parked                    []parked // settlements that the disk refused, in order
+	parked                    []uint32 // slots of settlements that the disk refused, in order
 	failure                   error    // of the newest of these attempts
-
-	record, event []byte // scratch
 }
 
-// Open begins a new incarnation in o.Dir and recovers those that ended without being booked.
-func Open(o Options) (*Spool, error) { return open(o, openFile) }
-
-func open(o Options, openFile openFunc) (*Spool, error) {
+// Open begins a new incarnation and recovers those that ended without being booked.
+func Open(o Options) (*Spool, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	unlock, err := o.Storage.Lock()
+	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
-	if err != nil {
-		return nil, err
-	}
 	s := &Spool{
-		Options: o, log: o.Log, lock: lock, openFile: openFile,
-		wakeLive: make(chan struct{}, 1), wakeOld: make(chan struct{}, 1),
+		Options: o, log: o.Log, storage: o.Storage, unlock: unlock,
+		wakeAhead: make(chan struct{}, 1), wakeLanes: make(chan struct{}, 1),
 	}
 	if err := s.begin(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -137,19 +139,19 @@ func (s *Spool) begin() error {
 
 // incarnations lists those on disk, oldest first, and clears away what was about to be removed.
 func (s *Spool) incarnations() ([]int64, error) {
-	entries, err := os.ReadDir(s.Options.Dir)
+	names, err := s.storage.List("")
 	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, err
 	}
 	var found []int64
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), goneSuffix) {
-			if err := os.RemoveAll(filepath.Join(s.Options.Dir, e.Name())); err != nil {
-				s.log.Warn("spool directory is not removed", "dir", e.Name(), "error", err)
+	for _, name := range names {
+		if strings.HasSuffix(name, goneSuffix) {
+			if err := s.storage.Remove(name); err != nil {
+				s.log.Warn("spool directory is not removed", "dir", name, "error", err)
 			}
 			continue
 		}
-		if inc, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && e.IsDir() && inc > 0 {
+		if inc, err := strconv.ParseInt(name, 10, 64); err == nil && inc > 0 && strconv.FormatInt(inc, 10) == name {
 			found = append(found, inc)
 		}
 	}
@@ -164,28 +166,17 @@ const incRandomBits = 20
 // first record, so that an edge with a full disk can start and drain what fills it.
 func (s *Spool) incarnate(newest int64) (*incarnation, error) {
 	for {
-		inc := max(s.Options.Now().UnixMilli()<<incRandomBits|rand.Int64N(1<<incRandomBits), newest+1)
-		dir := s.incDir(inc)
-		err := os.Mkdir(dir, 0o700)
-		if errors.Is(err, fs.ErrExist) {
-			newest = inc
-			continue
+		inc := max(s.Options.Now().UnixMilli()<<incRandomBits|s.Options.Random()&(1<<incRandomBits-1), newest+1)
+		in := newIncarnation(inc)
+		err := s.storage.Mkdir(in.dir)
+		if err == nil {
+			return in, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("spool: %w", err)
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
 		}
-		return newIncarnation(inc, dir), nil
+		newest = inc
 	}
-}
-
-func newIncarnation(inc int64, dir string) *incarnation {
-	in := &incarnation{inc: inc, dir: dir, newest: time.UnixMilli(inc >> incRandomBits)}
-	in.cursor.next = 1
-	return in
-}
-
-func (s *Spool) incDir(inc int64) string {
-	return filepath.Join(s.Options.Dir, strconv.FormatInt(inc, 10))
 }
 
 // Close ends the use of the files. What was not settled is settled at the next Open.
@@ -196,19 +187,14 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
-	var errs []error
+	errs := []error{s.dropSpare()}
 	for _, in := range s.all() {
 		errs = append(errs, in.closeFiles())
 	}
-	return errors.Join(append(errs, unlockDir(s.lock))...)
-}
-
-func (in *incarnation) closeFiles() error {
-	var errs []error
-	for _, seg := range in.segs {
-		errs = append(errs, seg.f.Close())
+	if s.live != nil && len(s.live.segs) == 0 { // nothing was recorded, so that nobody waits for its end
+		errs = append(errs, s.storage.Remove(s.live.dir))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.unlock())...)
 }
 
 // Inc is the number of this incarnation.
@@ -232,24 +218,21 @@ func (s *Spool) Err() error {
 	return nil
 }
 
-// Depth is how many events are settled and not booked, of all incarnations, and the age of the
-// oldest.
+// Depth is how many events are settled and not booked, of all incarnations and partitions, and the age
+// of the oldest.
 func (s *Spool) Depth() (events int64, oldest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events = int64(len(s.parked))
 	for _, in := range s.all() {
-		events += int64(in.lastSeq - in.hwm)
-	}
-	if events == 0 || s.closed {
-		return events, 0
-	}
-	for _, in := range s.all() {
-		if in.lastSeq == in.hwm {
-			continue
-		}
-		if at := s.settledAt(in, max(in.hwm, in.base)+1); !at.IsZero() {
-			oldest = max(oldest, s.Options.Now().Sub(at))
+		for pi, p := range in.parts {
+			n := int64(p.lastSeq - p.hwm)
+			if events += n; n == 0 || s.closed {
+				continue
+			}
+			if at := s.settledAt(in, int32(pi), max(p.hwm, p.base)+1); !at.IsZero() {
+				oldest = max(oldest, s.Options.Now().Sub(at))
+			}
 		}
 	}
 	return events, oldest

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -42,53 +43,75 @@ func mustOpen(t tester, o spool.Options) *spool.Spool {
 	return s
 }
 
-func anIntent(n int) spool.Intent {
-	return spool.Intent{
+func anIntent(n int) *spool.Intent {
+	return &spool.Intent{
 		Request: id.Bytes{15: byte(n), 14: byte(n >> 8), 13: byte(n >> 16), 12: byte(n >> 24)}, Attempt: 1,
 		At: time.UnixMilli(1_700_000_000_000 + int64(n)), KeyID: "key_01", EndpointID: "ep_01", PriceVersion: 7,
-		Amount: money.Nanos(1000 + n), Windows: []contract.Window{{Account: 5, Gen: 1, Start: 1_700_000_000}, {Account: 6}},
+		Team: "red", Customer: "acme", Tags: []string{"a", "b"}, Model: "small", Amount: money.Nanos(1000 + n),
+		Draws: []contract.Draw{{Window: contract.Window{Account: 5, Gen: 1, Start: 1_700_000_000}}, {Window: contract.Window{Account: 6}}},
 	}
 }
 
-func settled(i spool.Intent, end spool.Settlement) *eventv1.SpendEvent {
+// settled is the event that settles i, for the partition that keeps the record.
+func settled(i *spool.Intent, end *spool.Settlement) *eventv1.SpendEvent {
 	e := &eventv1.SpendEvent{
 		RequestId: i.Request[:], Attempt: i.Attempt, UnixMs: end.At.UnixMilli(), KeyId: i.KeyID, EndpointId: i.EndpointID,
 		Status: uint32(end.Status), Outcome: end.Outcome, PriceVersion: i.PriceVersion, CostNanos: int64(end.Cost),
-		DurationUs: end.Duration.Microseconds(),
+		DurationUs: end.Duration.Microseconds(), Team: i.Team, Customer: i.Customer, Tags: i.Tags, Model: cmp.Or(end.Model, i.Model),
+		ReservedNanos: int64(i.Amount), Units: end.Units, Unpriced: end.Unpriced,
 	}
-	for _, w := range i.Windows {
-		e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: w.ToProto(), Nanos: int64(end.Cost)})
+	for _, d := range i.Draws {
+		e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: d.Window.ToProto(), Nanos: int64(end.Cost), Part: d.Part})
 	}
 	return e
 }
 
-func abandoned(i spool.Intent) *eventv1.SpendEvent {
-	return settled(i, spool.Settlement{At: i.At, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, Cost: i.Amount})
+// shared is what another partition gets of it.
+func shared(i *spool.Intent, end *spool.Settlement, part uint32) *eventv1.SpendEvent {
+	e := &eventv1.SpendEvent{RequestId: i.Request[:], Attempt: i.Attempt, UnixMs: end.At.UnixMilli(), Outcome: end.Outcome, DrawsOnly: true}
+	for _, d := range settled(i, end).GetDraws() {
+		if d.GetPart() == part {
+			e.Draws = append(e.Draws, d)
+		}
+	}
+	return e
 }
 
-func ok(n int) spool.Settlement {
-	return spool.Settlement{
+func abandoned(i *spool.Intent) *eventv1.SpendEvent { return settled(i, abandonment(i)) }
+
+func abandonment(i *spool.Intent) *spool.Settlement {
+	return &spool.Settlement{At: i.At, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, Cost: i.Amount}
+}
+
+func ok(n int) *spool.Settlement {
+	return &spool.Settlement{
 		At: time.UnixMilli(1_700_000_100_000 + int64(n)), Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK,
-		Cost: money.Nanos(1000 + n), Duration: 1500 * time.Microsecond,
+		Cost: money.Nanos(1000 + n), Duration: 1500 * time.Microsecond, Units: int64(n), Unpriced: n%2 > 0, Model: "large",
 	}
 }
 
-// events reads all events of an incarnation and checks that batches join without a hole.
+// events reads all events of an incarnation for partition 0.
 func events(t tester, s *spool.Spool, inc int64, from uint64) []*eventv1.SpendEvent {
 	t.Helper()
+	return eventsOf(t, s, inc, 0, from)
+}
+
+// eventsOf reads all events of an incarnation for a partition and checks that batches join without a hole.
+func eventsOf(t tester, s *spool.Spool, inc int64, part uint32, from uint64) []*eventv1.SpendEvent {
+	t.Helper()
 	var all []*eventv1.SpendEvent
-	for last := s.Incarnations()[inc]; from <= last; {
-		data, err := s.Batch(inc, from)
+	for last := s.Parts()[inc][part]; from <= last; {
+		data, err := s.BatchOf(inc, part, from)
 		if err != nil {
-			t.Fatalf("event %d of %d: %v", from, last, err)
+			t.Fatalf("partition %d, event %d of %d: %v", part, from, last, err)
 		}
 		var b eventv1.SpendBatch
 		if err := proto.Unmarshal(data, &b); err != nil {
 			t.Fatal(err)
 		}
 		n := len(b.GetEvents())
-		if b.GetInc() != inc || b.GetFirstSeq() != from || n == 0 || n > 500 || n > 1 && len(data) > 64<<10 {
-			t.Fatalf("batch of %d at %d has %d events in %d bytes, wanted from %d", b.GetInc(), b.GetFirstSeq(), n, len(data), from)
+		if b.GetInc() != inc || b.GetPart() != part || b.GetFirstSeq() != from || n == 0 || n > 500 || n > 1 && len(data) > 64<<10 {
+			t.Fatalf("batch of %d/%d at %d has %d events in %d bytes, wanted from %d", b.GetInc(), b.GetPart(), b.GetFirstSeq(), n, len(data), from)
 		}
 		all = append(all, b.GetEvents()...)
 		from += uint64(n)
@@ -96,7 +119,7 @@ func events(t tester, s *spool.Spool, inc int64, from uint64) []*eventv1.SpendEv
 	return all
 }
 
-func mustIntent(t tester, s *spool.Spool, i spool.Intent) spool.Ticket {
+func mustIntent(t tester, s *spool.Spool, i *spool.Intent) spool.Ticket {
 	t.Helper()
 	ticket, err := s.Intent(i)
 	if err != nil {
@@ -107,7 +130,7 @@ func mustIntent(t tester, s *spool.Spool, i spool.Intent) spool.Ticket {
 
 func diffEvents(t tester, got, want []*eventv1.SpendEvent) {
 	t.Helper()
-	if d := cmp.Diff(want, got, protocmp.Transform()); d != "" {
+	if d := diff.Diff(want, got, protocmp.Transform()); d != "" {
 		t.Fatalf("events (-want +got):\n%s", d)
 	}
 }
@@ -207,18 +230,42 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// Guarantee: an incarnation that recorded nothing is closed too, because the ledger may have lent it
-// money.
+// Guarantee: an incarnation that joined a partition is closed there, whatever else it recorded, because
+// the ledger may have lent it money. One that has recorded nothing is closed if it may be of a release
+// that joined nothing, and leaves nothing behind if it was stopped.
 func TestRecoveryOfNothing(t *testing.T) {
 	t.Parallel()
 	o := spool.Options{Dir: t.TempDir()}
 	s := mustOpen(t, o)
-	inc := s.Inc()
+	stopped := s.Inc()
 	s.Crash()
 	s = mustOpen(t, o)
+	joined := s.Inc()
+	for range 2 {
+		if err := errors.Join(s.Join(3), s.Join(0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Crash()
+	if err := os.Mkdir(filepath.Join(o.Dir, "12345"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, o)
 	defer s.Crash()
-	if got := events(t, s, inc, 1); len(got) != 1 || got[0].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
-		t.Errorf("events = %v", got)
+	parts := s.Parts()
+	if _, there := parts[stopped]; there || len(parts) != 3 {
+		t.Errorf("incarnations = %v", parts)
+	}
+	for _, at := range []struct {
+		inc  int64
+		part uint32
+	}{{joined, 0}, {joined, 3}, {12345, 0}} {
+		if got := eventsOf(t, s, at.inc, at.part, 1); len(got) != 1 || got[0].GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+			t.Errorf("events of %d for %d = %v", at.inc, at.part, got)
+		}
+	}
+	if got := s.States(3); len(got) != 1 || got[0].GetInc() != joined || got[0].GetLastSeq() != 1 || got[0].GetHwm() != 0 {
+		t.Errorf("States = %v", got)
 	}
 }
 
@@ -244,11 +291,11 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 	s = mustOpen(t, o)
 	want := events(t, s, inc, 1)
 	s.Crash()
-	ends, err := spool.Boundaries(path)
+	after, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := os.ReadFile(path)
+	ends, err := spool.Boundaries(after, inc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +319,7 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 func TestCarry(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, Now: func() time.Time { return now }}
+	o := spool.Options{Dir: t.TempDir(), SegmentBytes: 16 << 10, Now: func() time.Time { return now }}
 	s := mustOpen(t, o)
 	inc := s.Inc()
 	p := spool.NewPublisher(s, nil, nil)
@@ -301,7 +348,7 @@ func TestCarry(t *testing.T) {
 // Guarantee: an intent that was copied gives back what it reserved for that.
 func TestCarryGivesBack(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, spool.Options{Dir: t.TempDir(), SegmentBytes: 4 << 10})
+	s := mustOpen(t, spool.Options{Dir: t.TempDir(), SegmentBytes: 16 << 10})
 	defer s.Crash()
 	long := mustIntent(t, s, anIntent(0))
 	for n := 1; s.Segments() < 2; n++ {
@@ -366,7 +413,7 @@ func TestDepth(t *testing.T) {
 	s := mustOpen(t, o)
 	inc := s.Inc()
 	for n := range 3 {
-		s.Settle(mustIntent(t, s, anIntent(n)), spool.Settlement{})
+		s.Settle(mustIntent(t, s, anIntent(n)), &spool.Settlement{})
 		now = now.Add(time.Minute)
 	}
 	want := func(events int64, oldest time.Duration) {
@@ -394,11 +441,11 @@ func ExampleSpool() {
 		return
 	}
 	defer func() { _ = s.Close() }()
-	ticket, err := s.Intent(spool.Intent{Request: id.NewBytes(), Attempt: 1, At: time.Now(), Amount: money.Dollar})
+	ticket, err := s.Intent(&spool.Intent{Request: id.NewBytes(), Attempt: 1, At: time.Now(), Amount: money.Dollar})
 	if err != nil {
 		return // answer with err, forward nothing
 	}
-	s.Settle(ticket, spool.Settlement{Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, Cost: money.Dollar})
+	s.Settle(ticket, &spool.Settlement{Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, Cost: money.Dollar})
 	events, _ := s.Depth()
 	fmt.Println(events)
 	// Output: 1

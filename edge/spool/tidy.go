@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 )
@@ -24,13 +23,13 @@ func (s *Spool) tidy() {
 	s.broken = nil
 	for _, inc := range again {
 		s.recoverOne(inc)
-		signal(s.wakeOld)
 	}
 	s.carry()
 	for _, in := range s.all() {
-		s.release(in, false)
+		s.giveBack(in, false)
 	}
 	s.old = slices.DeleteFunc(s.old, s.removeIfBooked)
+	signal(s.wakeAhead)
 }
 
 // carry copies unsettled intents out of segments that hold nothing else of use, so that a stream of
@@ -42,11 +41,10 @@ func (s *Spool) carry() {
 	cur := s.live.current()
 	for k := range s.slots {
 		sl := &s.slots[k]
-		if sl.n == 0 || sl.seg == cur || sl.seg.last > s.live.hwm {
+		if sl.n == 0 || sl.seg == cur || !s.live.bookedIn(sl.seg) {
 			continue
 		}
-		s.record = intentRecord(s.record, sl.n, &sl.intent)
-		if err := s.append(s.live, s.record); err != nil {
+		if err := s.writeIntent(sl); err != nil {
 			s.log.Error("spool cannot copy an intent to a newer segment", "error", err)
 			return
 		}
@@ -57,12 +55,32 @@ func (s *Spool) carry() {
 	}
 }
 
-// release removes segments from the oldest on that are booked and settled: those that have been so
+// bookedIn says whether all events in a segment are booked.
+func (in *incarnation) bookedIn(seg *segment) bool {
+	for pi, r := range seg.runs {
+		if r.last > in.parts[pi].hwm {
+			return false
+		}
+	}
+	return true
+}
+
+// bookedBefore says whether all events before a segment are booked.
+func (in *incarnation) bookedBefore(seg *segment) bool {
+	for pi, r := range seg.runs {
+		if r.base > in.parts[pi].hwm {
+			return false
+		}
+	}
+	return true
+}
+
+// giveBack removes segments from the oldest on that are booked and settled: those that have been so
 // for the linger, or at once if now is set.
-func (s *Spool) release(in *incarnation, now bool) {
+func (s *Spool) giveBack(in *incarnation, now bool) {
 	at := s.Options.Now()
 	for k, seg := range in.segs[:max(len(in.segs)-1, 0)] {
-		switch done := seg.intents == 0 && in.segs[k+1].base <= in.hwm; {
+		switch done := seg.intents == 0 && in.bookedBefore(in.segs[k+1]); {
 		case !done:
 			seg.booked = time.Time{}
 		case seg.booked.IsZero():
@@ -74,12 +92,14 @@ func (s *Spool) release(in *incarnation, now bool) {
 		if seg.booked.IsZero() || !now && at.Sub(seg.booked) < s.Options.Linger {
 			return
 		}
-		if err := errors.Join(seg.f.Close(), os.Remove(seg.path)); err != nil {
+		if err := errors.Join(seg.f.Close(), s.storage.Remove(seg.path)); err != nil {
 			s.log.Warn("spool segment is not removed", "segment", seg.path, "error", err)
 		}
 		s.used -= seg.charged
 		in.segs = slices.Delete(in.segs, 0, 1)
-		in.base = in.segs[0].base
+		for pi, p := range in.parts {
+			p.base = in.segs[0].base(int32(pi))
+		}
 	}
 }
 
@@ -101,16 +121,13 @@ func (s *Spool) room() bool {
 		return in.isBooked() && s.remove(in)
 	})
 	for _, in := range s.all() {
-		s.release(in, true)
+		s.giveBack(in, true)
 		if fits() {
 			return true
 		}
 	}
 	return fits()
 }
-
-// isBooked says whether the ledger has all of an incarnation that ended.
-func (in *incarnation) isBooked() bool { return in.closeSeq > 0 && in.hwm >= in.closeSeq }
 
 func (s *Spool) removeIfBooked(in *incarnation) bool {
 	return in.isBooked() && s.Options.Now().Sub(in.covered) >= s.Options.Linger && s.remove(in)
@@ -119,22 +136,22 @@ func (s *Spool) removeIfBooked(in *incarnation) bool {
 // remove takes an incarnation off the disk.
 func (s *Spool) remove(in *incarnation) bool {
 	gone := in.dir + goneSuffix
-	if err := os.Rename(in.dir, gone); err != nil {
+	if err := s.storage.Rename(in.dir, gone); err != nil {
 		s.log.Warn("spool directory is not removed", "dir", in.dir, "error", err)
 		return false
 	}
 	for _, seg := range in.segs {
 		s.used -= seg.charged
 	}
-	if err := errors.Join(in.closeFiles(), os.RemoveAll(gone)); err != nil {
+	if err := errors.Join(in.closeFiles(), s.storage.Remove(gone)); err != nil {
 		s.log.Warn("spool directory is not removed", "dir", gone, "error", err)
 	}
-	s.log.Info("spool of an old incarnation is booked and removed", "inc", in.inc, "events", in.closeSeq)
+	s.log.Info("spool of an old incarnation is booked and removed", "inc", in.inc)
 	return true
 }
 
 var errNotFound = errors.New("event is not on disk")
 
-func notFound(in *incarnation, seq uint64) error {
-	return fmt.Errorf("incarnation %d, event %d: %w", in.inc, seq, errNotFound)
+func notFound(in *incarnation, part uint32, seq uint64) error {
+	return fmt.Errorf("incarnation %d, partition %d, event %d: %w", in.inc, part, seq, errNotFound)
 }

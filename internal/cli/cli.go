@@ -158,8 +158,8 @@ func New(o Options) *Root {
 		}
 	}
 	add(groupUse, a.tryCommand())
-	add(groupResources, a.endpointCommand(), a.keyCommand(), a.budgetCommand(), a.secretCommand())
-	add(groupOperate, a.usageCommand(), a.nodesCommand(), a.versionCommand())
+	add(groupResources, a.endpointCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand())
+	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.nodesCommand(), a.versionCommand())
 	cmd.SetHelpCommand(a.helpCommand())
 	cmd.SetHelpCommandGroupID(groupOperate)
 	cmd.SetCompletionCommandGroupID(groupOperate)

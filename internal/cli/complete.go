@@ -61,6 +61,16 @@ func budgetNames(ctx context.Context, c clients) ([]string, error) {
 	return namesOf(page.GetBudgets(), err)
 }
 
+func teamNames(ctx context.Context, c clients) ([]string, error) {
+	page, err := c.teams.ListTeams(ctx, &controlv1.ListTeamsRequest{PageSize: pageSize})
+	return namesOf(page.GetTeams(), err)
+}
+
+func limitNames(ctx context.Context, c clients) ([]string, error) {
+	page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: pageSize})
+	return namesOf(page.GetLimits(), err)
+}
+
 func secretNames(ctx context.Context, c clients) ([]string, error) {
 	page, err := c.Secrets.ListSecrets(ctx, &controlv1.ListSecretsRequest{PageSize: pageSize})
 	return namesOf(page.GetSecrets(), err)

@@ -110,8 +110,8 @@ func (a *app) endpointCreate() *cobra.Command {
 					return usage(cmd, "--%s is missing.", name)
 				}
 			}
-			if !cmd.Flags().Changed("price") && !f.free {
-				return usage(cmd, "Say what a request costs with --price, or that it costs nothing with --free.")
+			if !cmd.Flags().Changed("price") && !cmd.Flags().Changed("rate") && !f.free {
+				return usage(cmd, "Say what a request costs with --price or --rate, or that it costs nothing with --free.")
 			}
 			e := &controlv1.Endpoint{Name: args[0], Match: controlv1.MatchKind_MATCH_KIND_PREFIX}
 			if err := f.change(cmd, e); err != nil {
@@ -205,6 +205,9 @@ func targets(e *controlv1.Endpoint) string {
 func price(e *controlv1.Endpoint) string {
 	if fixed := e.GetPrice().GetFixed(); fixed != nil {
 		return dollars(fixed.GetPerRequest())
+	}
+	if use := e.GetPrice().GetUsage(); use != nil {
+		return usageText(use)
 	}
 	if e.GetPrice().GetFree() != nil {
 		return "free"

@@ -20,6 +20,8 @@ type endpointFlags struct {
 	path, price, forward, keyHeader         string
 	targets, headers, removeHeaders, method []string
 	free, exact, prefix, trace              bool
+	usage                                   usageFlags
+	abandoned                               string
 	maxBody                                 int64
 	timeout                                 time.Duration
 }
@@ -38,12 +40,14 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.keyHeader, "key-header", "", "one more header in which callers may present their key")
 	flags.DurationVar(&f.timeout, "timeout", 0, "how long the target may take until it begins to answer (10m0s if not given)")
 	flags.Int64Var(&f.maxBody, "max-body-bytes", 0, "largest request body; 0 for the edge's own limit")
+	f.usage.register(cmd)
+	flags.StringVar(&f.abandoned, "abandoned", "", "what a request costs that was in flight when its edge died: reserved (the default, and the only one that keeps budgets exact), metered or nothing")
 	flags.BoolVar(&f.trace, "forward-trace-context", false, "send the caller's traceparent, tracestate and baggage along")
 }
 
 // change puts what was given into e and leaves the rest alone.
 func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
-	if err := errors.Join(exclusive(cmd, "price", "free"), exclusive(cmd, "exact", "prefix")); err != nil {
+	if err := errors.Join(exclusive(cmd, "price", "free", "rate"), exclusive(cmd, "exact", "prefix")); err != nil {
 		return err
 	}
 	given := cmd.Flags().Changed
@@ -91,6 +95,13 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 		}
 		e.MaxBodyBytes = f.maxBody
 	}
+	if given("abandoned") {
+		policy, ok := abandonedPolicies[f.abandoned]
+		if !ok {
+			return usage(cmd, "--abandoned is reserved, metered or nothing, not %q.", f.abandoned)
+		}
+		e.Abandoned = policy
+	}
 	if given("forward-trace-context") {
 		e.ForwardTraceContext = f.trace
 	}
@@ -103,6 +114,11 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 func (f *endpointFlags) changePrice(cmd *cobra.Command, e *controlv1.Endpoint) error {
 	if f.free {
 		e.Price = &controlv1.Price{Kind: &controlv1.Price_Free_{Free: &controlv1.Price_Free{}}}
+	}
+	if price, err := f.usage.price(cmd); err != nil {
+		return err
+	} else if price != nil {
+		e.Price = price
 	}
 	if cmd.Flags().Changed("price") {
 		amount, err := dollarsFlag(cmd, "price", f.price)

@@ -12,6 +12,7 @@ const (
 	ExitConflict    = 5
 	ExitUnreachable = 6
 	ExitRefused     = 7
+	ExitDifferent   = 10
 	ExitInterrupted = 130
 )
 
@@ -44,5 +45,6 @@ const exitCodes = `Exit codes:
   5    conflict: it exists, changed meanwhile, or something else stands in the way
   6    server, gateway or target unreachable, or too slow
   7    refused by a budget or limit
+  10   compared, and it differs
   130  interrupted
 `

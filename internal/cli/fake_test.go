@@ -37,6 +37,8 @@ type fake struct {
 	keys      map[string]*controlv1.Key
 	hashes    map[string][]byte
 	budgets   map[string]*controlv1.Budget
+	teams     map[string]*controlv1.Team
+	limits    map[string]*controlv1.Limit
 	secrets   map[string]*controlv1.Secret
 	values    map[string]string
 	noLedger  bool
@@ -46,7 +48,7 @@ type fake struct {
 func newFake() *fake {
 	return &fake{
 		revision: 100, endpoints: map[string]*controlv1.Endpoint{}, keys: map[string]*controlv1.Key{}, hashes: map[string][]byte{},
-		budgets: map[string]*controlv1.Budget{}, secrets: map[string]*controlv1.Secret{}, values: map[string]string{},
+		budgets: map[string]*controlv1.Budget{}, teams: map[string]*controlv1.Team{}, limits: map[string]*controlv1.Limit{}, secrets: map[string]*controlv1.Secret{}, values: map[string]string{},
 	}
 }
 
@@ -54,29 +56,56 @@ func newFake() *fake {
 func (f *fake) serve(t *testing.T) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
-	check := connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			switch req.Header().Get("Authorization") {
-			case "Bearer " + adminToken:
-			case "Bearer tga_reader":
-				return nil, refuse(fault.New(fault.PermissionDenied, "This token may read only."))
-			default:
-				return nil, refuse(fault.New(fault.UnauthenticatedErr, "No admin token."))
-			}
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return next(ctx, req)
-		}
-	}))
+	check := connect.WithInterceptors(guard{f})
 	mux.Handle(controlv1connect.NewEndpointServiceHandler(endpointService{f}, check))
 	mux.Handle(controlv1connect.NewKeyServiceHandler(keyService{f}, check))
 	mux.Handle(controlv1connect.NewBudgetServiceHandler(budgetService{f}, check))
+	mux.Handle(controlv1connect.NewTeamServiceHandler(teamService{f}, check))
+	mux.Handle(controlv1connect.NewLimitServiceHandler(limitService{f}, check))
 	mux.Handle(controlv1connect.NewSecretServiceHandler(secretService{f}, check))
 	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
 	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server
+}
+
+// guard checks the token of every call, and lets one call in at a time.
+type guard struct{ *fake }
+
+func (g guard) check(h http.Header) error {
+	switch h.Get("Authorization") {
+	case "Bearer " + adminToken:
+		return nil
+	case "Bearer tga_reader":
+		return refuse(fault.New(fault.PermissionDenied, "This token may read only."))
+	default:
+		return refuse(fault.New(fault.UnauthenticatedErr, "No admin token."))
+	}
+}
+
+func (g guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		if err := g.check(req.Header()); err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return next(ctx, req)
+	}
+}
+
+func (g guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		if err := g.check(conn.RequestHeader()); err != nil {
+			return err
+		}
+		return next(ctx, conn)
+	}
+}
+
+func (guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
 }
 
 // refuse makes what the real control plane makes of a fault.
@@ -216,6 +245,7 @@ func (s keyService) CreateKey(_ context.Context, req *controlv1.CreateKeyRequest
 	}
 	k := &controlv1.Key{
 		Id: "id_" + req.GetName(), Name: req.GetName(), Endpoints: req.GetEndpoints(), ExpireTime: req.GetExpireTime(),
+		Team: req.GetTeam(), Customer: req.GetCustomer(), Tags: req.GetTags(),
 		CreateTime: timestamppb.New(clock), Revision: s.next(),
 	}
 	s.keys[k.GetName()] = k
@@ -240,6 +270,17 @@ func (s keyService) GetKey(_ context.Context, req *controlv1.GetKeyRequest) (*co
 func (s keyService) ListKeys(_ context.Context, req *controlv1.ListKeysRequest) (*controlv1.ListKeysResponse, error) {
 	items, next := page(s.keys, req.GetPageToken())
 	return &controlv1.ListKeysResponse{Keys: items, NextPageToken: next}, nil
+}
+
+func (s keyService) UpdateKey(_ context.Context, req *controlv1.UpdateKeyRequest) (*controlv1.UpdateKeyResponse, error) {
+	k, err := find(s.keys, "key", req.GetKey())
+	if err != nil {
+		return nil, err
+	}
+	k = proto.CloneOf(k)
+	k.Team, k.Customer, k.Tags, k.Revision = req.GetTeam(), req.GetCustomer(), req.GetTags(), s.next()
+	s.keys[k.GetName()] = k
+	return &controlv1.UpdateKeyResponse{Key: k}, nil
 }
 
 func (s keyService) RevokeKey(_ context.Context, req *controlv1.RevokeKeyRequest) (*controlv1.RevokeKeyResponse, error) {
@@ -283,14 +324,52 @@ func (s budgetService) ListBudgets(_ context.Context, req *controlv1.ListBudgets
 	return &controlv1.ListBudgetsResponse{Budgets: items, NextPageToken: next}, nil
 }
 
-func (s budgetService) UpdateBudget(_ context.Context, req *controlv1.UpdateBudgetRequest) (*controlv1.UpdateBudgetResponse, error) {
-	b, err := find(s.budgets, "budget", req.GetBudget())
+// change stores a changed copy of a budget.
+func (s budgetService) change(name string, f func(*controlv1.Budget)) (*controlv1.Budget, error) {
+	b, err := find(s.budgets, "budget", name)
 	if err != nil {
 		return nil, err
 	}
 	b = proto.CloneOf(b)
-	b.Amount = req.GetAmount()
-	return &controlv1.UpdateBudgetResponse{Budget: s.store(b)}, nil
+	f(b)
+	return s.store(b), nil
+}
+
+func (s budgetService) UpdateBudget(_ context.Context, req *controlv1.UpdateBudgetRequest) (*controlv1.UpdateBudgetResponse, error) {
+	b, err := s.change(req.GetBudget(), func(b *controlv1.Budget) {
+		if req.GetAmount() != nil {
+			b.Amount = req.GetAmount()
+		}
+		if req.GetEnforcement() != 0 {
+			b.Enforcement = req.GetEnforcement()
+		}
+		if req.GetOverdraft() != nil {
+			b.Overdraft = req.GetOverdraft().GetAmount()
+		}
+		if req.GetWarnPercents() != nil {
+			b.WarnPercents = req.GetWarnPercents().GetPercents()
+		}
+	})
+	return &controlv1.UpdateBudgetResponse{Budget: b}, err
+}
+
+func (s budgetService) RaiseBudget(_ context.Context, req *controlv1.RaiseBudgetRequest) (*controlv1.RaiseBudgetResponse, error) {
+	b, err := s.change(req.GetBudget(), func(b *controlv1.Budget) {
+		until := req.GetUntil()
+		if req.GetUntilReset() {
+			until = timestamppb.New(clock.AddDate(0, 0, 8))
+		}
+		b.Raise = &controlv1.BudgetRaise{By: req.GetBy(), Until: until}
+		if until == nil {
+			b.Raise = nil
+		}
+	})
+	return &controlv1.RaiseBudgetResponse{Budget: b}, err
+}
+
+func (s budgetService) ResetBudget(_ context.Context, req *controlv1.ResetBudgetRequest) (*controlv1.ResetBudgetResponse, error) {
+	b, err := s.change(req.GetBudget(), func(*controlv1.Budget) {})
+	return &controlv1.ResetBudgetResponse{Budget: b}, err
 }
 
 func (s budgetService) DeleteBudget(_ context.Context, req *controlv1.DeleteBudgetRequest) (*controlv1.DeleteBudgetResponse, error) {
@@ -359,26 +438,6 @@ func (s secretService) DeleteSecret(_ context.Context, req *controlv1.DeleteSecr
 	}
 	delete(s.secrets, req.GetSecret())
 	return &controlv1.DeleteSecretResponse{}, nil
-}
-
-type usageService struct{}
-
-func (usageService) QueryUsage(_ context.Context, req *controlv1.QueryUsageRequest) (*controlv1.QueryUsageResponse, error) {
-	total := &controlv1.UsageRow{Requests: 3, Failed: 1, Cost: usd(24, 1500)}
-	row := proto.CloneOf(total)
-	for _, d := range req.GetGroupBy() {
-		switch d {
-		case controlv1.UsageDimension_USAGE_DIMENSION_KEY:
-			row.KeyId, row.KeyName = "id_ci", "ci"
-		case controlv1.UsageDimension_USAGE_DIMENSION_ENDPOINT:
-			row.EndpointId = "id_gone"
-		case controlv1.UsageDimension_USAGE_DIMENSION_DAY:
-			row.Day = req.GetFromDay()
-		default:
-			return nil, refuse(fault.New(fault.InvalidArgument, "No such dimension."))
-		}
-	}
-	return &controlv1.QueryUsageResponse{Rows: []*controlv1.UsageRow{row}, Total: total, AsOf: timestamppb.New(clock)}, nil
 }
 
 type systemService struct{}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (a *app) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "key", Aliases: []string{"keys"}, Short: "What callers present", Args: cobra.ArbitraryArgs, RunE: group,
 	}
-	cmd.AddCommand(a.keyList(), a.keyGet(), a.keyCreate(), a.keyRevoke())
+	cmd.AddCommand(a.keyList(), a.keyGet(), a.keyCreate(), a.keySet(), a.keyRevoke())
 	a.completeNames(cmd, keyNames)
 	return cmd
 }
@@ -51,11 +52,12 @@ func (a *app) keyList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r := result{table: table{head: []string{"NAME", "PREFIX", "STATUS", "ENDPOINTS", "EXPIRES", "CREATED"}}}
+				r := result{table: table{head: []string{"NAME", "PREFIX", "STATUS", "TEAM", "ENDPOINTS", "EXPIRES", "CREATED"}}}
 				data := []any{}
 				for _, k := range all {
 					data, r.names = append(data, view(k)), append(r.names, k.GetName())
-					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), callable(k, "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
+					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), first(k.GetTeam(), "-"),
+						callable(k, "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
 				}
 				r.data = data
 				return a.print(r)
@@ -80,6 +82,9 @@ func (a *app) keyGet() *cobra.Command {
 				r.table.add("prefix", first(k.GetPrefix(), "-"))
 				r.table.add("status", a.keyStatus(k))
 				r.table.add("endpoints", callable(k, "all"))
+				r.table.add("team", first(k.GetTeam(), "-"))
+				r.table.add("customer", first(k.GetCustomer(), "as requests say"))
+				r.table.add("tags", list(k.GetTags(), "-"))
 				r.table.add("expires", a.when(k.GetExpireTime()))
 				r.table.add("revoked", a.when(k.GetRevokeTime()))
 				r.table.add("created", a.when(k.GetCreateTime()))
@@ -92,11 +97,12 @@ func (a *app) keyGet() *cobra.Command {
 func (a *app) keyCreate() *cobra.Command {
 	var endpoints []string
 	var expires, hash string
+	var charged keyLabels
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a key; its secret is printed once, alone, on stdout", Args: exactly("NAME"),
 		Example: `  KEY=$(tollgate key create ci-bot --endpoint bria --expires 90d)`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &controlv1.CreateKeyRequest{Name: args[0], Endpoints: endpoints}
+			req := &controlv1.CreateKeyRequest{Name: args[0], Endpoints: endpoints, Team: charged.team, Customer: charged.customer, Tags: charged.tags}
 			if expires != "" {
 				at, ok := moment(expires, a.Now())
 				if !ok {
@@ -123,6 +129,62 @@ func (a *app) keyCreate() *cobra.Command {
 	cmd.Flags().StringArrayVar(&endpoints, "endpoint", nil, "endpoint that it may call; may be repeated; all, present and future, if none is given")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 90d, 12h or 2027-01-31")
 	cmd.Flags().StringVar(&hash, "sha256", "", "take over an existing secret by its SHA-256, in hexadecimal")
+	charged.register(cmd)
+	return cmd
+}
+
+// keyLabels are what a key's requests are charged to, as flags.
+type keyLabels struct {
+	team, customer string
+	tags           []string
+}
+
+func (f *keyLabels) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.team, "team", "", "team that its requests are charged to")
+	flags.StringVar(&f.customer, "customer", "", "customer that its requests are charged to; without, each request may name one")
+	flags.StringArrayVar(&f.tags, "tag", nil, "tag of its requests; may be repeated")
+}
+
+func (a *app) keySet() *cobra.Command {
+	var charged keyLabels
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change whom a key's requests are charged to", Args: exactly("NAME"),
+		Long: "Change what is given and leave the rest. An empty text takes the team or the customer away, and an empty tag all tags.",
+		Example: `  tollgate key set ci-bot --team search --tag nightly
+  tollgate key set ci-bot --customer ''`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			given := cmd.Flags().Changed
+			if !given("team") && !given("customer") && !given("tag") {
+				return usage(cmd, "Say what to change with --team, --customer or --tag.")
+			}
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				got, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: args[0]})
+				if err != nil {
+					return err
+				}
+				k := got.GetKey()
+				req := &controlv1.UpdateKeyRequest{Key: k.GetId(), Team: k.GetTeam(), Customer: k.GetCustomer(), Tags: k.GetTags()}
+				if given("team") {
+					req.Team = charged.team
+				}
+				if given("customer") {
+					req.Customer = charged.customer
+				}
+				if given("tag") {
+					req.Tags = slices.DeleteFunc(charged.tags, func(t string) bool { return t == "" })
+				}
+				res, err := c.Keys.UpdateKey(ctx, req)
+				if err != nil {
+					return err
+				}
+				k = res.GetKey()
+				return a.done(keyResult(k), "", "key %s: team %s, customer %s, tags %s (rev %d)", k.GetName(), first(k.GetTeam(), "-"),
+					first(k.GetCustomer(), "as requests say"), list(k.GetTags(), "-"), k.GetRevision())
+			})
+		},
+	}
+	charged.register(cmd)
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,8 @@ type clients struct {
 	apply.Clients
 
 	budgets controlv1connect.BudgetServiceClient
+	teams   controlv1connect.TeamServiceClient
+	limits  controlv1connect.LimitServiceClient
 	usage   controlv1connect.UsageServiceClient
 	system  controlv1connect.SystemServiceClient
 }
@@ -106,19 +109,16 @@ func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, 
 	if err != nil {
 		return nil, nil, clients{}, err
 	}
-	options := connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			if token != "" {
-				req.Header().Set("Authorization", "Bearer "+token)
-			}
-			req.Header().Set("User-Agent", userAgent())
-			return next(ctx, req)
-		}
-	}))
-	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+	options := connect.WithInterceptors(introduction{token})
+	ctx, cancel := context.WithCancel(cmd.Context())
+	if a.timeout > 0 {
+		ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
+	}
 	return ctx, cancel, clients{
 		Clients: apply.NewClients(a.HTTPClient, server, options),
 		budgets: controlv1connect.NewBudgetServiceClient(a.HTTPClient, server, options),
+		teams:   controlv1connect.NewTeamServiceClient(a.HTTPClient, server, options),
+		limits:  controlv1connect.NewLimitServiceClient(a.HTTPClient, server, options),
 		usage:   controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
 		system:  controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
 	}, nil
@@ -140,6 +140,38 @@ func (a *app) with(cmd *cobra.Command, fn func(context.Context, clients) error) 
 		}
 	}
 	return err
+}
+
+// introduction says who calls, on every call.
+type introduction struct{ token string }
+
+func (i introduction) set(h http.Header) {
+	if i.token != "" {
+		h.Set("Authorization", "Bearer "+i.token)
+	}
+	h.Set("User-Agent", userAgent())
+}
+
+// WrapUnary implements connect.Interceptor.
+func (i introduction) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		i.set(req.Header())
+		return next(ctx, req)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (i introduction) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		i.set(conn.RequestHeader())
+		return conn
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor; there is no handler here.
+func (introduction) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 func userAgent() string { return "tollgate/" + telemetry.Version() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,10 +16,19 @@ var dimensions = map[string]controlv1.UsageDimension{
 	"key":      controlv1.UsageDimension_USAGE_DIMENSION_KEY,
 	"endpoint": controlv1.UsageDimension_USAGE_DIMENSION_ENDPOINT,
 	"day":      controlv1.UsageDimension_USAGE_DIMENSION_DAY,
+	"team":     controlv1.UsageDimension_USAGE_DIMENSION_TEAM,
+	"customer": controlv1.UsageDimension_USAGE_DIMENSION_CUSTOMER,
+	"tag":      controlv1.UsageDimension_USAGE_DIMENSION_TAG,
+	"model":    controlv1.UsageDimension_USAGE_DIMENSION_MODEL,
+	"status":   controlv1.UsageDimension_USAGE_DIMENSION_STATUS,
+	"hour":     controlv1.UsageDimension_USAGE_DIMENSION_HOUR,
 }
 
+// dimensionWords names them in messages.
+const dimensionWords = "key, team, customer, tag, endpoint, model, status, day or hour"
+
 func (a *app) usageCommand() *cobra.Command {
-	var since, from, to, key, endpoint string
+	var since, from, to, key, endpoint, team, customer, tag, model string
 	var by []string
 	cmd := &cobra.Command{
 		Use: "usage", Aliases: []string{"spend"}, Short: "What was spent, from the ledger's books", Args: exactly(),
@@ -29,7 +39,9 @@ func (a *app) usageCommand() *cobra.Command {
 			if err := errors.Join(exclusive(cmd, "since", "from"), exclusive(cmd, "since", "to")); err != nil {
 				return err
 			}
-			req := &controlv1.QueryUsageRequest{FromDay: from, ToDay: to, Key: key, Endpoint: endpoint}
+			req := &controlv1.QueryUsageRequest{
+				FromDay: from, ToDay: to, Key: key, Endpoint: endpoint, Team: team, Customer: customer, Tag: tag, Model: model,
+			}
 			if since != "" {
 				d, ok := span(since)
 				if !ok {
@@ -48,7 +60,7 @@ func (a *app) usageCommand() *cobra.Command {
 			for _, name := range by {
 				d, ok := dimensions[name]
 				if !ok {
-					return usage(cmd, "Usage is grouped by key, endpoint or day, not by %q.", name)
+					return usage(cmd, "Usage is grouped by %s, not by %q.", dimensionWords, name)
 				}
 				req.GroupBy = append(req.GroupBy, d)
 			}
@@ -65,17 +77,20 @@ func (a *app) usageCommand() *cobra.Command {
 	flags.StringVar(&since, "since", "", "how far back, such as 7d (30d if nothing is given)")
 	flags.StringVar(&from, "from", "", "first UTC day, such as 2026-11-01")
 	flags.StringVar(&to, "to", "", "last UTC day, included")
-	flags.StringSliceVar(&by, "group-by", []string{"endpoint"}, "key, endpoint, day, or several of them; empty for the total")
+	flags.StringSliceVar(&by, "group-by", []string{"endpoint"}, "one or several of "+dimensionWords+"; empty for the total")
 	flags.StringVar(&key, "key", "", "this key only")
 	flags.StringVar(&endpoint, "endpoint", "", "this endpoint only")
+	flags.StringVar(&team, "team", "", "this team only")
+	flags.StringVar(&customer, "customer", "", "this customer only")
+	flags.StringVar(&tag, "tag", "", "this tag only")
+	flags.StringVar(&model, "model", "", "this model only")
 	return cmd
 }
 
 func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 	r := result{data: view(res), table: table{right: []string{"REQUESTS", "FAILED", "ABANDONED", "COST"}}}
-	heads := map[string]string{"key": "KEY", "endpoint": "ENDPOINT", "day": "DAY"}
 	for _, name := range by {
-		r.table.head = append(r.table.head, heads[name])
+		r.table.head = append(r.table.head, strings.ToUpper(name))
 	}
 	r.table.head = append(r.table.head, "REQUESTS", "FAILED", "ABANDONED", "COST")
 	for _, row := range res.GetRows() {
@@ -85,6 +100,12 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 				"key":      first(row.GetKeyName(), row.GetKeyId(), "-"),
 				"endpoint": first(row.GetEndpointName(), row.GetEndpointId(), "-"),
 				"day":      first(row.GetDay(), "-"),
+				"team":     first(row.GetTeam(), "-"),
+				"customer": first(row.GetCustomer(), "-"),
+				"tag":      first(row.GetTag(), "-"),
+				"model":    first(row.GetModel(), "-"),
+				"status":   strconv.FormatUint(uint64(row.GetStatus()), 10),
+				"hour":     first(row.GetHour(), "-"),
 			}[name]
 			cells = append(cells, cell)
 		}
@@ -98,6 +119,9 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 	}
 	total := res.GetTotal()
 	a.say("total: %s, %s, as of %s", several(int(total.GetRequests()), "request"), dollars(total.GetCost()), a.when(res.GetAsOf()))
+	if total.GetUnpriced() > 0 {
+		a.say("! unpriced: %s; see `%s requests list --unpriced`", several(int(total.GetUnpriced()), "request"), a.Program)
+	}
 	if total.GetRequests() == 0 {
 		a.say("Nothing is booked for these days yet: what a request cost is in the books within a second.")
 	}

@@ -1,5 +1,5 @@
 // Package money counts US dollars as whole billionths, so that prices far below a cent stay exact.
-// It adds, compares, parses and prints, and reports overflow; it never rounds except in Cost, once
+// It adds, compares, parses and prints, and reports overflow; it never rounds except a Rated, once
 // and upward, and it knows nothing of accounts or budgets. No float enters or leaves it.
 package money
 
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -32,27 +31,6 @@ func (a Nanos) Add(b Nanos) (Nanos, error) {
 		return 0, ErrOverflow
 	}
 	return sum, nil
-}
-
-// Cost prices n units at perMillion a million, rounded up to a whole nano-dollar: one rounding,
-// never in the caller's favour.
-func Cost(n uint64, perMillion Nanos) (Nanos, error) {
-	const million = 1_000_000
-	if perMillion < 0 {
-		return 0, errors.New("money: negative price")
-	}
-	hi, lo := bits.Mul64(n, uint64(perMillion))
-	if hi >= million {
-		return 0, ErrOverflow
-	}
-	q, r := bits.Div64(hi, lo, million)
-	if r > 0 {
-		q++
-	}
-	if q > math.MaxInt64 {
-		return 0, ErrOverflow
-	}
-	return Nanos(q), nil
 }
 
 // FromParts joins whole units and billionths of the same sign, as google.type.Money has them.

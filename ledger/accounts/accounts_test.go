@@ -2,9 +2,11 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +28,8 @@ func TestGrantable(t *testing.T) {
 		{ID: 1, Gen: 2, Period: int32(eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY), TimeZone: "Europe/Berlin"},
 		{ID: 2, Gen: 1, Period: int32(eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL), TimeZone: "UTC"},
 		{ID: 3, Gen: 1, Period: int32(eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL), TimeZone: "UTC", Closed: true},
-	}, nil)
+		{ID: 5, Gen: 1, Period: int32(eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING), TimeZone: "Europe/Berlin", Days: 30},
+	}, nil, nil)
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +43,10 @@ func TestGrantable(t *testing.T) {
 		want bool
 	}{
 		{"in it", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(24*time.Hour + 30*time.Minute), true},
-		{"just before", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(-4 * time.Second), true},
-		{"too early", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(-6 * time.Second), false},
+		{"just before", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(-64 * time.Second), true},
+		{"too early", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(-66 * time.Second), false},
+		{"just before a rolling day", contract.Window{Account: 5, Gen: 1, Start: day.Unix()}, day.Add(-4 * time.Second), true},
+		{"too early for a rolling day", contract.Window{Account: 5, Gen: 1, Start: day.Unix()}, day.Add(-6 * time.Second), false},
 		{"just over", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(25*time.Hour + 59*time.Second), true},
 		{"over", contract.Window{Account: 1, Gen: 2, Start: day.Unix()}, day.Add(25*time.Hour + 61*time.Second), false},
 		{"no boundary", contract.Window{Account: 1, Gen: 2, Start: day.Unix() + 3600}, day.Add(2 * time.Hour), false},
@@ -58,26 +63,63 @@ func TestGrantable(t *testing.T) {
 			}
 		}
 	}
-	if table.Len() != 2 {
+	if table.Len() != 3 {
 		t.Errorf("Len = %d", table.Len())
 	}
 }
 
 // fake is a leader and what edges were told.
 type fake struct {
+	sync.Mutex
 	applied []string
 	refuse  bool
 	changed []int64
 	held    []int64
+	limits  []string
+	lowered []string
+	fail    int // so many of the next writes
+	there   []store.Account
 }
 
 func (f *fake) Part() uint32 { return 0 }
 
 func (f *fake) Accounts(context.Context) ([]store.Account, map[uint32]contract.Version, error) {
-	return nil, map[uint32]contract.Version{}, nil
+	return f.there, map[uint32]contract.Version{}, nil
 }
 
-func (f *fake) ApplyShard(_ context.Context, _ uint32, v contract.Version, changes []store.AccountChange) (bool, error) {
+func (f *fake) Limits(context.Context) ([]*eventv1.Limit, error) {
+	return []*eventv1.Limit{{Id: 2, Amount: 9}}, nil
+}
+
+func (f *fake) ApplyLimits(_ context.Context, changes []store.AccountChange) error {
+	f.Lock()
+	defer f.Unlock()
+	if f.fail > 0 {
+		f.fail--
+		return errors.New("away for a moment")
+	}
+	for _, c := range changes {
+		f.lowered = append(f.lowered, fmt.Sprintf("%s %d from %d: %d", time.Now().UTC().Format(time.TimeOnly), c.Account.ID, c.From, int64(c.Account.LimitAt(time.Now()))))
+	}
+	return nil
+}
+
+func (f *fake) Set(limits []*eventv1.Limit) {
+	f.Lock()
+	defer f.Unlock()
+	f.limits = nil
+	for _, l := range limits {
+		f.limits = append(f.limits, fmt.Sprintf("%d: %d", l.GetId(), l.GetAmount()))
+	}
+	slices.Sort(f.limits)
+}
+
+func (f *fake) ApplyShard(_ context.Context, _ uint32, v contract.Version, changes []store.AccountChange, limits []*eventv1.Limit) (bool, error) {
+	f.Lock()
+	defer f.Unlock()
+	for _, l := range limits {
+		f.applied = append(f.applied, fmt.Sprintf("%s limit %d of %d", v, l.GetId(), l.GetAmount()))
+	}
 	for _, c := range changes {
 		f.applied = append(f.applied, fmt.Sprintf("%s %d limit %d gen %d closed %v", v, c.Account.ID, int64(c.Account.Limit), c.Account.Gen, c.Account.Closed))
 	}
@@ -85,11 +127,17 @@ func (f *fake) ApplyShard(_ context.Context, _ uint32, v contract.Version, chang
 }
 
 func (f *fake) Holders(_ context.Context, accounts []int64) ([]escrow.Recall, error) {
+	f.Lock()
+	defer f.Unlock()
 	f.held = append(f.held, accounts...)
 	return nil, nil
 }
 
-func (f *fake) Changed(accounts []int64) { f.changed = append(f.changed, accounts...) }
+func (f *fake) Changed(accounts []int64) {
+	f.Lock()
+	defer f.Unlock()
+	f.changed = append(f.changed, accounts...)
+}
 
 func (f *fake) Recall([]escrow.Recall) []escrow.Recall { return nil }
 
@@ -102,7 +150,7 @@ func total(id, limit int64, gen uint32) *eventv1.Account {
 func TestShards(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
-	s, err := Load(t.Context(), f, nil, f, testenv.Logger(t))
+	s, err := Load(t.Context(), f, nil, f, f, testenv.Logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,7 +23,10 @@ import (
 type Leader interface {
 	Part() uint32
 	Accounts(ctx context.Context) ([]store.Account, map[uint32]contract.Version, error)
-	ApplyShard(ctx context.Context, shard uint32, v contract.Version, changes []store.AccountChange) (bool, error)
+	Limits(ctx context.Context) ([]*eventv1.Limit, error)
+	ApplyShard(ctx context.Context, shard uint32, v contract.Version, changes []store.AccountChange, limits []*eventv1.Limit) (bool, error)
+	// ApplyLimits makes what accounts may cost now the limit of their current and later windows.
+	ApplyLimits(ctx context.Context, changes []store.AccountChange) error
 	Holders(ctx context.Context, accounts []int64) ([]escrow.Recall, error)
 }
 
@@ -31,22 +36,38 @@ type Teller interface {
 	Recall(recalls []escrow.Recall) (sent []escrow.Recall)
 }
 
+// Limiter is told the limits of rates and of concurrency.
+type Limiter interface {
+	Set(limits []*eventv1.Limit)
+}
+
 // Sync follows the configuration stream.
 type Sync struct {
 	leader Leader
 	js     jetstream.JetStream
 	tell   Teller
+	limits Limiter
 	log    *slog.Logger
 	table  *Table
+	wake   chan struct{} // accounts changed, and with them the time of the next end of a raise
+	write  sync.Mutex    // one change at a time: the end of a raise must not undo what came since
 }
 
 // Load reads the accounts that the database has and makes a Sync that keeps them current.
-func Load(ctx context.Context, leader Leader, js jetstream.JetStream, tell Teller, log *slog.Logger) (*Sync, error) {
+func Load(ctx context.Context, leader Leader, js jetstream.JetStream, tell Teller, to Limiter, log *slog.Logger) (*Sync, error) {
 	accounts, versions, err := leader.Accounts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Sync{leader, js, tell, log, newTable(accounts, versions)}, nil
+	limits, err := leader.Limits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	to.Set(limits)
+	return &Sync{
+		leader: leader, js: js, tell: tell, limits: to, log: log,
+		table: newTable(accounts, versions, limits), wake: make(chan struct{}, 1),
+	}, nil
 }
 
 // Table is the accounts.
@@ -106,17 +127,27 @@ func check(subject string, value *eventv1.AccountShard) error {
 		if contract.AccountShardOf(a.GetId()) != value.GetShard() {
 			return fmt.Errorf("account %d is not of shard %d", a.GetId(), value.GetShard())
 		}
-		if a.GetLimitNanos() < 0 {
-			return fmt.Errorf("account %d has a negative limit", a.GetId())
+		if a.GetLimitNanos() < 0 || a.GetRaiseNanos() < 0 || a.GetLimitNanos()+a.GetRaiseNanos() < 0 {
+			return fmt.Errorf("account %d has a limit that is out of range", a.GetId())
 		}
 		if _, _, err := contract.WindowAt(a, time.Now()); err != nil {
 			return err
+		}
+	}
+	for _, l := range value.GetLimits() {
+		if contract.AccountShardOf(l.GetId()) != value.GetShard() {
+			return fmt.Errorf("limit %d is not of shard %d", l.GetId(), value.GetShard())
+		}
+		if l.GetAmount() < 0 || l.GetBurst() < 0 {
+			return fmt.Errorf("limit %d is negative", l.GetId())
 		}
 	}
 	return nil
 }
 
 func (s *Sync) apply(ctx context.Context, v contract.Version, value *eventv1.AccountShard) error {
+	s.write.Lock()
+	defer s.write.Unlock()
 	shard := value.GetShard()
 	s.table.mu.RLock()
 	old := !v.Newer(s.table.versions[shard])
@@ -128,7 +159,8 @@ func (s *Sync) apply(ctx context.Context, v contract.Version, value *eventv1.Acc
 	if err != nil {
 		return err
 	}
-	applied, err := s.leader.ApplyShard(ctx, shard, v, changes)
+	limits := slices.DeleteFunc(slices.Clone(value.GetLimits()), func(l *eventv1.Limit) bool { return l.GetPart() != s.leader.Part() })
+	applied, err := s.leader.ApplyShard(ctx, shard, v, changes, limits)
 	if err != nil {
 		return err
 	}
@@ -140,7 +172,10 @@ func (s *Sync) apply(ctx context.Context, v contract.Version, value *eventv1.Acc
 	for _, c := range changes {
 		s.table.accounts[c.Account.ID] = entryOf(c.Account)
 	}
+	s.table.limits[shard] = limits
 	s.table.mu.Unlock()
+	s.limits.Set(s.table.Limits())
+	s.raised()
 	if len(changes) == 0 {
 		return nil
 	}
@@ -181,9 +216,10 @@ func (s *Sync) diff(value *eventv1.AccountShard) (changes []store.AccountChange,
 		a := store.Account{
 			ID: p.GetId(), Shard: value.GetShard(), Gen: p.GetGen(), Period: int32(p.GetPeriod()), TimeZone: p.GetTimeZone(),
 			Limit: money.Nanos(p.GetLimitNanos()), Version: p.GetVersion(), BudgetID: p.GetBudgetId(),
+			Days: p.GetDays(), Warn: p.GetWarnPercents(), Raise: money.Nanos(p.GetRaiseNanos()), RaiseUntil: p.GetRaiseUntilUnix(),
 		}
 		e := s.table.accounts[a.ID]
-		if e != nil && e.account == a {
+		if e != nil && e.account.Same(a) {
 			continue
 		}
 		w, _, err := contract.WindowAt(p, now)
@@ -191,7 +227,7 @@ func (s *Sync) diff(value *eventv1.AccountShard) (changes []store.AccountChange,
 			return nil, nil, err
 		}
 		changes = append(changes, store.AccountChange{Account: a, From: w.Start})
-		if e != nil && a.Limit < e.account.Limit {
+		if e != nil && a.LimitAt(now) < e.account.LimitAt(now) {
 			lowered = append(lowered, a.ID)
 		}
 	}

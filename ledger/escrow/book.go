@@ -55,6 +55,14 @@ func (b *Book) Open(w contract.Window, limit money.Nanos, version int64) {
 	}
 }
 
+// OpenDay makes a window of a rolling period exist, of which so many days count together. Number is that
+// of its day, as DayOf has it.
+func (b *Book) OpenDay(w contract.Window, limit money.Nanos, version int64, days uint32, number int64) {
+	if _, ok := b.Accounts[w]; !ok {
+		b.Accounts[w] = Account{Limit: limit, Version: version, Days: days, Day: number}
+	}
+}
+
 // SetLimit changes what an account-window may cost, or ends it. What edges already hold stays with
 // them: only they can give it back.
 func (b *Book) SetLimit(w contract.Window, limit money.Nanos, version int64, closed bool) {
@@ -80,11 +88,12 @@ type Recall struct {
 	Edge   string
 }
 
-// holders are the incarnations that might give something back, in the order of their numbers.
+// holders are the incarnations that might give something back, in the order of their numbers. One that
+// is lost does not hear.
 func (b *Book) holders(w contract.Window, but int64) []int64 {
 	var out []int64
 	for inc, l := range b.Leases[w] {
-		if inc != but && l.Unspent() > 0 && !b.Incs[inc].Closed {
+		if inc != but && l.Unspent() > 0 && b.Incs[inc].State == Live {
 			out = append(out, inc)
 		}
 	}
@@ -99,28 +108,4 @@ func (b *Book) Holders(w contract.Window) []Recall {
 		out = append(out, Recall{w, inc, b.Incs[inc].Edge})
 	}
 	return out
-}
-
-// tight are the account-windows on which nothing is free. Somebody may have been told that they are
-// exhausted.
-func (b *Book) tight() []contract.Window {
-	var out []contract.Window
-	for w, a := range b.Accounts {
-		if a.Free() <= 0 {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-// freed are the accounts of those windows on which something is free now.
-func (b *Book) freed(tight []contract.Window) []int64 {
-	var out []int64
-	for _, w := range tight {
-		if a := b.Accounts[w]; a.Free() > 0 && !a.Closed {
-			out = append(out, w.Account)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -35,15 +35,30 @@ type Account struct {
 	Version int64
 	// Closed means that nothing is granted any more. Returns and settlements still count.
 	Closed bool
+	// Days is how many days count together in a rolling period, and Day the number of this window's
+	// day, as DayOf has it. Both are 0 in other periods.
+	Days uint32
+	Day  int64
+	// Prior is what the other windows of a rolling period have taken of the limit: the largest sum over
+	// those days that this window shares a span with. The book keeps it, see Prior.
+	Prior money.Nanos
 }
 
-// Free is what can still be granted. It is negative after the limit was lowered below Alloc.
-func (a Account) Free() money.Nanos { return a.Limit - a.Alloc }
+// Free is what can still be granted. It is negative after the limit was lowered below what is taken.
+func (a Account) Free() money.Nanos { return a.Limit - a.Prior - a.Alloc }
+
+// Here is how much of the limit this window may take.
+func (a Account) Here() money.Nanos { return max(0, a.Limit-a.Prior) }
 
 // Lease is what one incarnation was given of one account-window. All three are totals over its life.
+// The lease of Corrections alone may go down and below zero.
 type Lease struct {
 	Granted, Returned, Consumed money.Nanos
 }
+
+// Corrections is the incarnation of the ledger's own lease, on which it books what settlements should
+// have cost more or less. Its Granted is its Consumed.
+const Corrections int64 = 0
 
 // Alloc is what the lease takes of the limit: what was spent, or could still be.
 func (l Lease) Alloc() money.Nanos { return max(l.Granted-l.Returned, l.Consumed) }
@@ -71,14 +86,34 @@ func add(a, b money.Nanos) money.Nanos {
 	return sum
 }
 
+// IncState is what is known of an incarnation. The numbers are stored.
+type IncState uint8
+
+// The states of an incarnation.
+const (
+	// Live: it may spend what it holds, and ask for more.
+	Live IncState = 0
+	// Closed: its last event was booked. It spends and gets nothing any more.
+	Closed IncState = 1
+	// Lost: its machine is believed to be gone. What it holds stays allocated, because it may have been
+	// spent; nobody waits for it to give back. It is live again when it is heard.
+	Lost IncState = 2
+	// Released: what it held was given free without knowing what was spent of it. It gets nothing any
+	// more; what it turns out to have spent is booked as an overrun.
+	Released IncState = 3
+)
+
+// Ended says whether it gets no more money, whatever it says.
+func (s IncState) Ended() bool { return s == Closed || s == Released }
+
 // Incarnation is one life of an edge process.
 type Incarnation struct {
 	// Edge is the name of the edge.
 	Edge string
 	// HWM is the sequence number of the last event that was booked.
 	HWM uint64
-	// Closed means that its last event was booked: it spends and gets nothing any more.
-	Closed bool
+	// State is what is known of it.
+	State IncState
 }
 
 // Ask is a lease line: what an incarnation says about one lease, and what it would like.
@@ -89,12 +124,13 @@ type Ask struct {
 	Consumed money.Nanos // consumed total
 	Need     money.Nanos // what waiting requests need beyond what it has unspent
 	Want     money.Nanos // what it would like to have unspent
+	Least    money.Nanos // the least of Need that helps any waiting request; 0: anything does
 }
 
 // Validate refuses amounts that no correct edge sends. Believing them could not overspend a budget,
 // but it could lock one up.
 func (q Ask) Validate() error {
-	for _, v := range []money.Nanos{q.Seen, q.Returned, q.Used, q.Consumed, q.Need, q.Want} {
+	for _, v := range []money.Nanos{q.Seen, q.Returned, q.Used, q.Consumed, q.Need, q.Want, q.Least} {
 		if v < 0 || v > MaxTotal {
 			return fmt.Errorf("amount %d is out of range", v)
 		}

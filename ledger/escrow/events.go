@@ -1,10 +1,8 @@
 package escrow
 
 import (
-	"maps"
-	"slices"
-
 	"tollgate/internal/contract"
+	"tollgate/internal/money"
 )
 
 // Booked is what booking a batch led to.
@@ -14,7 +12,11 @@ type Booked struct {
 	From int
 	// Late says that events followed the one that closed the incarnation.
 	Late bool
-	// Freed is as in Outcome.
+	// Released says that events came of an incarnation whose money had been released.
+	Released bool
+	// Forced is what was spent beyond what had been granted.
+	Forced money.Nanos
+	// Freed are accounts of which something became free.
 	Freed []int64
 }
 
@@ -30,34 +32,22 @@ func (b *Book) Apply(batch Batch) Booked {
 		b.Incs[batch.Inc] = inc
 		return out
 	}
-	var tight []contract.Window
 	for _, e := range batch.Events[from:] {
-		out.Late = out.Late || inc.Closed
+		out.Late = out.Late || inc.State == Closed
+		out.Released = out.Released || inc.State == Released
 		for _, d := range e.Draws {
-			a, l := settle(b.Accounts[d.Window], b.Leases[d.Window][batch.Inc], d.Nanos)
+			a, l, forced := settle(b.Accounts[d.Window], b.Leases[d.Window][batch.Inc], d.Nanos)
 			b.put(d.Window, batch.Inc, a, l)
+			out.Forced = add(out.Forced, forced)
 		}
 		if e.Close {
-			inc.Closed = true
-			tight = b.tight()
-			b.releaseAll(batch.Inc)
+			inc.State = Closed
+			_, out.Freed = b.releaseAll(batch.Inc)
 		}
 	}
 	inc.HWM = batch.Last()
 	b.Incs[batch.Inc] = inc
-	out.Freed = b.freed(tight)
 	return out
-}
-
-// releaseAll gives back what an incarnation that has ended did not spend. All of its leases have to
-// be in the book.
-func (b *Book) releaseAll(inc int64) {
-	for _, w := range slices.SortedFunc(maps.Keys(b.Leases), Compare) {
-		if l, ok := b.Leases[w][inc]; ok {
-			a, l := release(b.Accounts[w], l)
-			b.put(w, inc, a, l)
-		}
-	}
 }
 
 // Compare orders account-windows as they are locked: by account, then in time.

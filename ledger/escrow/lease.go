@@ -2,23 +2,32 @@ package escrow
 
 import "tollgate/internal/money"
 
-// observe takes in what an incarnation says it has seen and returned. A granted total that is larger
-// than ours was granted and then lost by the database: believing it is the only safe answer.
-func observe(a Account, l Lease, q Ask) (_ Account, _ Lease, healed money.Nanos) {
+// observe takes in what an incarnation says it has seen, returned and spent. A granted total that is
+// larger than ours was granted and then lost by the database: believing it is the only safe answer. What
+// it has spent beyond what it was given becomes a grant at once and not only when its events arrive, so
+// that nobody else is given that money meanwhile. Where nothing was overrun, that changes nothing: an
+// edge spends and returns no more together than it has seen granted, at any time.
+func observe(a Account, l Lease, q Ask) (_ Account, _ Lease, healed, forced money.Nanos) {
 	before := l.Alloc()
 	if q.Seen > l.Granted {
 		healed = q.Seen - l.Granted
 		l.Granted = q.Seen
 	}
 	l.Returned = max(l.Returned, q.Returned)
+	granted := l.Granted
 	l = l.normal()
+	l.Granted = max(l.Granted, add(q.Consumed, l.Returned))
+	forced = l.Granted - granted
+	a.Overrun = add(a.Overrun, forced)
 	a.Alloc = add(a.Alloc, l.Alloc()-before)
-	return a, l, healed
+	return a, l, healed, forced
 }
 
 // grant sets money aside: what is needed if there is that much, and beyond that at most the active
 // incarnations' share of half of what is free. So early grants are large and few, and near the limit
-// each is what one request needs, which leaves as little as possible lying around.
+// each is what one request needs, which leaves as little as possible lying around. Where there is less
+// than the need, all of it is granted if that helps anybody, and else nothing: an edge could only give
+// it back.
 //
 // The need is counted from the total that the edge has seen, and nothing is granted on top before it
 // has seen all that there is, so the same line grants nothing twice.
@@ -28,6 +37,9 @@ func grant(a Account, l Lease, q Ask, active int) (Account, Lease, money.Nanos) 
 		return a, l, 0
 	}
 	need := q.Seen + q.Need - l.Granted
+	if need > free && lacking(l, q) > free {
+		return a, l, 0
+	}
 	want := q.Want - (l.Granted - l.Returned - q.Used)
 	if l.Granted > q.Seen { // what it would like may be on its way
 		want = 0
@@ -44,15 +56,19 @@ func grant(a Account, l Lease, q Ask, active int) (Account, Lease, money.Nanos) 
 // covered says whether the incarnation will have what it needs once it has seen the granted total.
 func covered(l Lease, q Ask) bool { return l.Granted >= q.Seen+q.Need }
 
+// lacking is the least amount that would help an incarnation whose need is not covered.
+func lacking(l Lease, q Ask) money.Nanos { return max(1, q.Seen+min(q.Least, q.Need)-l.Granted) }
+
 // settle books what was spent.
-func settle(a Account, l Lease, nanos money.Nanos) (Account, Lease) {
+func settle(a Account, l Lease, nanos money.Nanos) (_ Account, _ Lease, forced money.Nanos) {
 	before := l.Alloc()
 	l.Consumed = add(l.Consumed, nanos)
 	granted := l.Granted
 	l = l.normal()
-	a.Overrun = add(a.Overrun, l.Granted-granted)
+	forced = l.Granted - granted
+	a.Overrun = add(a.Overrun, forced)
 	a.Alloc = add(a.Alloc, l.Alloc()-before)
-	return a, l
+	return a, l, forced
 }
 
 // release gives back what an incarnation that has ended did not spend. It is exact because all that

@@ -9,13 +9,20 @@ import (
 // bounds how long others wait for one that was killed.
 const maxRecalls = 5
 
-// Memory is what a leader remembers of lines and recalls to tell money that lies idle from money that
-// requests in flight hold. It decides only between waiting and refusing, never what is granted, so
-// that losing it costs a few recalls. A nil Memory remembers nothing.
+// Memory is what a leader remembers of lines, recalls and refusals: it tells money that lies idle from
+// money that requests in flight hold, and what has to become free before edges that were refused should
+// hear of it. It never decides what is granted, so that losing it costs a few messages. A nil Memory
+// remembers nothing.
 type Memory struct {
 	seen map[contract.Window]map[int64]hint
 	size int
+	// refused is the smallest amount that would have helped whoever was refused since edges last heard
+	// that something is free; nobody for none. Of a window that is not in it nothing is known.
+	refused map[contract.Window]money.Nanos
 }
+
+// nobody waits for so much.
+const nobody = money.Max
 
 type hint struct {
 	used    money.Nanos
@@ -24,7 +31,7 @@ type hint struct {
 
 // NewMemory makes an empty memory.
 func NewMemory() *Memory {
-	return &Memory{seen: map[contract.Window]map[int64]hint{}}
+	return &Memory{seen: map[contract.Window]map[int64]hint{}, refused: map[contract.Window]money.Nanos{}}
 }
 
 // maxHints keeps the memory from growing with every window there ever was. Forgetting all at once is
@@ -68,4 +75,37 @@ func (m *Memory) returnable(w contract.Window, inc int64, l Lease) bool {
 	}
 	h := m.seen[w][inc]
 	return h.recalls < maxRecalls && l.Granted-l.Returned-max(l.Consumed, h.used) > 0
+}
+
+// refuse notes that somebody was refused for whom so much would have done. While it is not known who else
+// was refused, before this memory began, anything that becomes free is told.
+func (m *Memory) refuse(w contract.Window, lacking money.Nanos) {
+	if m == nil {
+		return
+	}
+	if before, known := m.refused[w]; known {
+		m.refused[w] = min(before, lacking)
+	}
+}
+
+// helps says whether so much that is free now helps whoever was refused. When that is not known it may.
+func (m *Memory) helps(w contract.Window, free money.Nanos) bool {
+	if free <= 0 || m == nil {
+		return free > 0
+	}
+	lacking, known := m.refused[w]
+	return !known || lacking != nobody && free >= lacking
+}
+
+// Told notes that edges hear of what an outcome freed.
+func (m *Memory) Told(out Outcome) {
+	if m == nil {
+		return
+	}
+	for _, w := range out.freed {
+		if len(m.refused) >= maxHints {
+			clear(m.refused)
+		}
+		m.refused[w] = nobody
+	}
 }

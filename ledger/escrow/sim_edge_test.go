@@ -16,12 +16,24 @@ type edge struct {
 	leases map[contract.Window]*held
 	flight []request
 	need   map[contract.Window]money.Nanos // of the request that waits
-	denied map[contract.Window]int64       // told exhausted, at this version of the limit
+	denied map[contract.Window]refusal
 	log    *spool
 	old    []*spool
 }
 
-type held struct{ g, r, c, h money.Nanos }
+// refusal is what an edge remembers of being told exhausted: requests that lack as much need not ask.
+type refusal struct {
+	version int64
+	need    money.Nanos
+}
+
+func (e *edge) refused(w contract.Window) bool {
+	no, ok := e.denied[w]
+	return ok && e.need[w] >= no.need
+}
+
+// held is what an edge has of an account-window; ov is what it spent beyond what requests had held.
+type held struct{ g, r, c, h, ov money.Nanos }
 
 func (l *held) avail() money.Nanos { return l.g - l.r - l.c - l.h }
 
@@ -52,7 +64,7 @@ func (e *edge) lease(w contract.Window) *held {
 func (e *edge) boot(inc int64) {
 	e.inc = inc
 	e.leases, e.flight = map[contract.Window]*held{}, nil
-	e.need, e.denied = map[contract.Window]money.Nanos{}, map[contract.Window]int64{}
+	e.need, e.denied = map[contract.Window]money.Nanos{}, map[contract.Window]refusal{}
 	e.log = &spool{inc: inc, edge: e.name}
 }
 
@@ -70,7 +82,7 @@ func (s *sim) admit(e *edge, r request) bool {
 	}
 	for _, w := range r.windows {
 		e.lease(w).h += r.price
-		s.spent[w] += r.price
+		s.spend(w, e.inc, r.price)
 		delete(e.need, w)
 	}
 	e.flight = append(e.flight, r)
@@ -83,14 +95,22 @@ func (s *sim) settle(e *edge, i int, charged bool) {
 	r := e.flight[i]
 	e.flight = slices.Delete(e.flight, i, i+1)
 	var ev escrow.Event
+	cost := r.price
+	if s.overruns && s.faults && s.rng.IntN(4) == 0 { // it cost more than was held for it
+		cost += money.Nanos(1 + s.rng.IntN(int(r.price)))
+		s.count["overrun"]++
+	}
 	for _, w := range r.windows {
 		l := e.lease(w)
 		l.h -= r.price
 		if charged {
-			l.c += r.price
-			ev.Draws = append(ev.Draws, escrow.Draw{Window: w, Nanos: r.price})
+			l.c += cost
+			l.ov += cost - r.price
+			s.spend(w, e.inc, cost-r.price)
+			s.exceed(w, e.inc, cost-r.price)
+			ev.Draws = append(ev.Draws, escrow.Draw{Window: w, Nanos: cost})
 		} else {
-			s.spent[w] -= r.price
+			s.spend(w, e.inc, -r.price)
 		}
 	}
 	e.log.events = append(e.log.events, ev)
@@ -123,12 +143,15 @@ func (s *sim) ask(e *edge, w contract.Window, need money.Nanos) {
 	if need > 0 && s.rng.IntN(2) == 0 {
 		ask.Want = 16 * need
 	}
+	if s.least {
+		ask.Least = need // one request waits, and part of it helps nobody
+	}
 	s.send(packet{kind: toLedger, line: escrow.Line{
 		Window: w, Inc: e.inc, Edge: e.name, Ask: ask, Grantable: true, Active: 1 + s.rng.IntN(len(s.edges)),
 	}})
 }
 
-func (s *sim) onAnswer(e *edge, a escrow.Answer, base money.Nanos) {
+func (s *sim) onAnswer(e *edge, a escrow.Answer, base, need money.Nanos) {
 	if a.Inc != e.inc {
 		return
 	}
@@ -139,8 +162,8 @@ func (s *sim) onAnswer(e *edge, a escrow.Answer, base money.Nanos) {
 		l.g = max(l.g, a.Granted)
 	}
 	if a.State == escrow.Exhausted {
-		e.denied[a.Window] = a.Version
-	} else if v, ok := e.denied[a.Window]; ok && a.Version > v {
+		e.denied[a.Window] = refusal{a.Version, max(1, base+need-a.Granted)}
+	} else if no, ok := e.denied[a.Window]; ok && a.Version > no.version {
 		delete(e.denied, a.Window)
 	}
 }
@@ -165,7 +188,11 @@ func (s *sim) kill(e *edge) {
 	}
 	e.log.events = append(e.log.events, escrow.Event{Close: true})
 	e.log.sent = e.log.marked
-	e.old = append(e.old, e.log)
+	if s.losses && s.rng.IntN(3) == 0 { // and its machine is gone, perhaps for ever
+		s.away = append(s.away, away{e, e.log})
+	} else {
+		e.old = append(e.old, e.log)
+	}
 	if s.is(closedBeforeDrained) {
 		s.seize(e.inc)
 	}

@@ -15,22 +15,43 @@ import (
 // sim is a world of edges and one ledger in which one seed decides everything that happens: which
 // message arrives, twice, late or never, who is killed, which commit fails.
 type sim struct {
-	rng     *rand.Rand
-	bug     bug
-	faults  bool
-	edits   bool
-	edges   []*edge
-	windows []contract.Window
-	net     []packet
-	stream  []escrow.Batch
-	at      int // position in the stream
-	incs    int64
-	book    *escrow.Book
-	mem     *escrow.Memory
-	spent   map[contract.Window]money.Nanos // truly: settled, or could be
-	bound   map[contract.Window]money.Nanos // what that may reach
-	count   map[string]int
-	err     error
+	rng      *rand.Rand
+	bug      bug
+	faults   bool
+	edits    bool
+	overruns bool // requests may cost more than was held for them
+	losses   bool // machines may vanish with their logs
+	least    bool // a part of what is needed helps nobody
+	edges    []*edge
+	away     []away
+	accounts []*account
+	windows  []contract.Window // all that there ever were
+	net      []packet
+	stream   []escrow.Batch
+	at       int // position in the stream
+	incs     int64
+	book     *escrow.Book
+	mem      *escrow.Memory
+	spent    map[contract.Window]money.Nanos           // truly: settled, or could be
+	by       map[contract.Window]map[int64]money.Nanos // by which incarnation
+	over     map[contract.Window]map[int64]money.Nanos // of that, what no grant covered when it was spent
+	spans    []*span
+	count    map[string]int
+	err      error
+}
+
+// account is one budget. Of a rolling one days count together, and it has a window for each.
+type account struct {
+	number int64
+	days   uint32
+	day    int64
+	now    contract.Window
+}
+
+// away is a log on a machine that is gone.
+type away struct {
+	edge *edge
+	log  *spool
 }
 
 type packetKind uint8
@@ -49,6 +70,7 @@ type packet struct {
 	line escrow.Line
 	ans  escrow.Answer
 	base money.Nanos
+	need money.Nanos
 	win  contract.Window
 	inc  int64
 	hwm  uint64
@@ -60,15 +82,17 @@ func newSim(seed uint64, b bug) *sim {
 	s := &sim{
 		rng: rand.New(rand.NewPCG(seed, 7)), bug: b, faults: true,
 		book: escrow.NewBook(), mem: escrow.NewMemory(),
-		spent: map[contract.Window]money.Nanos{}, bound: map[contract.Window]money.Nanos{}, count: map[string]int{},
+		spent: map[contract.Window]money.Nanos{}, by: map[contract.Window]map[int64]money.Nanos{},
+		over: map[contract.Window]map[int64]money.Nanos{}, count: map[string]int{},
 	}
-	s.edits = s.rng.IntN(2) == 0
+	s.edits, s.overruns, s.losses, s.least = s.rng.IntN(2) == 0, s.rng.IntN(3) == 0, s.rng.IntN(3) == 0, s.rng.IntN(2) == 0
 	for i := range 1 + s.rng.IntN(3) {
-		w := contract.Window{Account: int64(i + 1), Gen: 1}
-		limit := money.Nanos(30 + s.rng.IntN(300)*(1+9*s.rng.IntN(2)))
-		s.book.Open(w, limit, 1)
-		s.windows = append(s.windows, w)
-		s.bound[w] = limit
+		p := &account{number: int64(i + 1), day: 20_000}
+		if s.rng.IntN(3) == 0 {
+			p.days = uint32(2 + s.rng.IntN(2))
+		}
+		s.open(p, money.Nanos(30+s.rng.IntN(300)*(1+9*s.rng.IntN(2))))
+		s.accounts = append(s.accounts, p)
 	}
 	for i := range 2 + s.rng.IntN(4) {
 		s.incs++
@@ -91,8 +115,8 @@ func (s *sim) send(p packet) { s.net = append(s.net, p) }
 
 func (s *sim) request() request {
 	r := request{price: money.Nanos(1 + s.rng.IntN(12))}
-	for _, i := range s.rng.Perm(len(s.windows))[:1+s.rng.IntN(len(s.windows))] {
-		r.windows = append(r.windows, s.windows[i])
+	for _, i := range s.rng.Perm(len(s.accounts))[:1+s.rng.IntN(len(s.accounts))] {
+		r.windows = append(r.windows, s.accounts[i].now)
 	}
 	return r
 }
@@ -124,7 +148,7 @@ func (s *sim) deliver(i int) {
 		}
 		s.decide(lines)
 	case answer:
-		s.onAnswer(p.edge, p.ans, p.base)
+		s.onAnswer(p.edge, p.ans, p.base, p.need)
 	case recall:
 		if p.inc == p.edge.inc {
 			s.giveBack(p.edge, p.win)
@@ -132,7 +156,7 @@ func (s *sim) deliver(i int) {
 	case mark:
 		s.onMark(p.edge, p.inc, p.hwm, p.gap)
 	case changed:
-		maps.DeleteFunc(p.edge.denied, func(w contract.Window, _ int64) bool { return w.Account == p.acc })
+		maps.DeleteFunc(p.edge.denied, func(w contract.Window, _ refusal) bool { return w.Account == p.acc })
 	}
 }
 
@@ -165,9 +189,10 @@ func (s *sim) decide(lines []escrow.Line) {
 			s.fail("grant: %w", err)
 		}
 	}
+	s.mem.Told(out)
 	for i, a := range out.Answers {
 		if e := s.edgeOf(a.Inc); e != nil && (lines[i].Ask.Need > 0 || !s.is(neverToldAgain)) {
-			s.send(packet{kind: answer, edge: e, ans: a, base: lines[i].Ask.Seen})
+			s.send(packet{kind: answer, edge: e, ans: a, base: lines[i].Ask.Seen, need: lines[i].Ask.Need})
 		}
 	}
 	for _, r := range out.Recalls {
@@ -202,6 +227,11 @@ func (s *sim) consume() {
 		s.book = before
 		return
 	}
+	if s.bug == none {
+		if err := s.book.CheckBooked(before, b, out); err != nil {
+			s.fail("booked: %w", err)
+		}
+	}
 	s.at++
 	if e := s.edgeOf(b.Inc); e != nil {
 		s.send(packet{kind: mark, edge: e, inc: b.Inc, hwm: s.book.Incs[b.Inc].HWM, gap: out.Verdict == escrow.Gap})
@@ -228,26 +258,29 @@ func (s *sim) checkPrefix(inc int64) {
 		}
 		for _, w := range s.windows {
 			if got := s.book.Leases[w][inc].Consumed; got != sums[w] {
-				s.fail("%v: %d booked of incarnation %d, and its first %d events add up to %d", w, got, inc, s.book.Incs[inc].HWM, sums[w])
+				s.fail("I4: %v: %d booked of incarnation %d, and its first %d events add up to %d", w, got, inc, s.book.Incs[inc].HWM, sums[w])
 			}
 		}
 	}
 }
 
 func (s *sim) edit() {
-	w := s.windows[s.rng.IntN(len(s.windows))]
+	p := s.accounts[s.rng.IntN(len(s.accounts))]
+	w := p.now
 	a := s.book.Accounts[w]
 	limit := money.Nanos(20 + s.rng.IntN(500))
-	if limit < a.Limit {
-		s.bound[w] = max(limit, a.Alloc)
-		if s.is(editTakesBack) {
-			for _, e := range s.edges {
-				s.seize(e.inc)
-			}
-			s.bound[w] = max(limit, s.book.Accounts[w].Alloc)
+	if s.is(editTakesBack) && limit < a.Limit {
+		for _, e := range s.edges {
+			s.seize(e.inc)
 		}
-	} else {
-		s.bound[w] = max(s.bound[w], limit)
+	}
+	for _, n := range s.spansOf(w) {
+		switch {
+		case limit >= a.Limit:
+			n.bound = max(n.bound, limit)
+		case p.days == 0:
+			n.bound = max(limit, s.book.Accounts[w].Alloc)
+		}
 	}
 	s.book.SetLimit(w, limit, a.Version+1, false)
 	s.tell([]int64{w.Account})
@@ -259,22 +292,18 @@ func (s *sim) check() {
 	if err := s.book.Check(); err != nil {
 		s.fail("book: %w", err)
 	}
-	for _, w := range s.windows {
-		if s.spent[w] > s.bound[w] {
-			s.fail("overspent %v: %d of %d", w, s.spent[w], s.bound[w])
-		}
-	}
+	s.checkSpans()
 	for _, e := range s.edges {
 		for w, l := range e.leases {
 			row := s.book.Leases[w][e.inc]
 			if l.g > row.Granted {
-				s.fail("%v: %s has seen %d granted of %d", w, e.name, l.g, row.Granted)
+				s.fail("I2: %v: %s has seen %d granted of %d", w, e.name, l.g, row.Granted)
 			}
 			if l.r < row.Returned {
-				s.fail("%v: %s has returned %d, and the ledger has %d", w, e.name, l.r, row.Returned)
+				s.fail("I3: %v: %s has returned %d, and the ledger has %d", w, e.name, l.r, row.Returned)
 			}
-			if l.avail() < 0 {
-				s.fail("%v: %s has spent more than it holds: %+v", w, e.name, *l)
+			if l.avail()+l.ov < 0 {
+				s.fail("I1: %v: %s has spent more than it holds: %+v", w, e.name, *l)
 			}
 		}
 	}
@@ -292,7 +321,7 @@ func (s *sim) step() {
 	case x < 57:
 		for _, w := range s.windows {
 			if need := e.need[w]; need > 0 {
-				if _, denied := e.denied[w]; !denied {
+				if !e.refused(w) {
 					s.ask(e, w, need)
 				}
 			}
@@ -313,7 +342,9 @@ func (s *sim) step() {
 	case x < 97:
 		s.giveBack(e, s.windows[s.rng.IntN(len(s.windows))])
 	case x < 98:
-		if s.rng.IntN(2) == 0 {
+		if n := len(s.away); n > 0 && s.rng.IntN(2) == 0 {
+			s.miss(s.rng.IntN(n))
+		} else if s.rng.IntN(2) == 0 {
 			s.kill(e)
 		} else if s.is(reclaimedOnTimeout) {
 			s.seize(e.inc)
@@ -321,6 +352,12 @@ func (s *sim) step() {
 	case x < 99:
 		if s.edits && s.rng.IntN(3) == 0 {
 			s.edit()
+		}
+		if s.rng.IntN(3) == 0 {
+			s.midnight()
+		}
+		if s.overruns && s.rng.IntN(4) == 0 {
+			s.correct(s.windows[s.rng.IntN(len(s.windows))])
 		}
 		if s.rng.IntN(4) == 0 { // another ledger takes over and remembers nothing
 			s.mem = escrow.NewMemory()
@@ -366,7 +403,10 @@ func TestProtocol(t *testing.T) {
 		}
 	}
 	t.Logf("happened: %v", total)
-	for _, k := range []string{"admitted", "returned", "killed", "lost", "edited", "pending", "exhausted", "spent at the end", "freed at the end"} {
+	for _, k := range []string{
+		"admitted", "returned", "killed", "lost", "edited", "pending", "exhausted", "spent at the end", "freed at the end",
+		"overrun", "midnight", "corrected", "marked lost", "released", "found",
+	} {
 		if total[k] == 0 {
 			t.Errorf("%q never happened, so nothing is known about it", k)
 		}

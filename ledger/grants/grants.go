@@ -1,6 +1,7 @@
-// Package grants answers edges that ask for money. Requests that arrive together share a transaction,
-// and nobody is answered before it is committed: a grant that was told is durable. It also speaks to
-// edges unasked: recalls of unspent money, marks of booked events, changes of limits.
+// Package grants answers edges that ask for money, tokens and permits. Requests for money that arrive
+// together share a transaction, and nobody is answered before it is committed: a grant that was told is
+// durable. Tokens and permits need no transaction. It also speaks to edges unasked: recalls of unspent
+// money and permits, marks of booked events, changes of limits.
 //
 // What is lost on the way only delays: edges ask again, and every amount is a total.
 package grants
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,25 +19,27 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/store"
 )
 
 const (
-	// maxLines is how many lines share a transaction, and gather how long the first of them waits
-	// for others at most. Under load they gather by themselves while the one before commits.
+	// maxLines is how many lines share a transaction. They gather by themselves while the one before
+	// commits; a request that comes alone waits for nobody.
 	maxLines = 500
-	gather   = 500 * time.Microsecond
 	// maxWaiting is how many requests may wait. An edge whose request is dropped asks again.
 	maxWaiting = 4096
-	// maxRequest is how many lines a request may have.
-	maxRequest = 20_000
 )
 
 // Leader decides lines durably. store.Leader is one.
 type Leader interface {
 	Part() uint32
+	Epoch() int64
+	History() int64
 	Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memory) (escrow.Outcome, error)
+	// Marks says how far the incarnations are booked, and whether an edge knew of more than the database.
+	Marks(ctx context.Context, edge string, states []*eventv1.SpoolState) (marks []store.Mark, restored bool, err error)
 }
 
 // Accounts says of which windows money may be granted.
@@ -43,39 +47,76 @@ type Accounts interface {
 	Grantable(w contract.Window, now time.Time) bool
 }
 
-// Server answers lease requests of one partition.
+// Counter counts what became of requests. A nil one is not allowed; Uncounted counts nothing.
+type Counter interface {
+	Leased(lines int, out escrow.Outcome)
+}
+
+// Uncounted counts nothing.
+type Uncounted struct{}
+
+// Leased is part of Counter.
+func (Uncounted) Leased(int, escrow.Outcome) {}
+
+// ErrRestored ends the term of a leader whose database turned out to have gone back.
+var ErrRestored = errors.New("the database is older than what edges have seen of it")
+
+// Deps are what a Server works with.
+type Deps struct {
+	Leader   Leader
+	Accounts Accounts
+	Limits   *Limiter // nil for none
+	Push     *Push
+	NATS     *nats.Conn
+	// Hold keeps new money back for a while after the database was restored; nil for never.
+	Hold  *Hold
+	Count Counter
+	Log   *slog.Logger
+}
+
+// Server answers the requests of one partition during one term of its leader.
 type Server struct {
-	leader   Leader
-	accounts Accounts
-	push     *Push
-	nc       *nats.Conn
-	log      *slog.Logger
-	memory   *escrow.Memory
-	askers   askers
-	ready    chan struct{} // closed once requests are taken
+	Deps
+	memory *escrow.Memory
+	askers askers
+	queue  chan request
+	ready  chan struct{} // closed once requests are taken
+	ended  chan struct{} // closed once none is answered any more
 }
 
 // New makes a server for a leader.
-func New(leader Leader, accounts Accounts, push *Push, nc *nats.Conn, log *slog.Logger) *Server {
-	return &Server{leader, accounts, push, nc, log, escrow.NewMemory(), askers{}, make(chan struct{})}
+func New(d Deps) *Server {
+	if d.Count == nil {
+		d.Count = Uncounted{}
+	}
+	return &Server{
+		Deps: d, memory: escrow.NewMemory(), askers: askers{}, queue: make(chan request, maxWaiting),
+		ready: make(chan struct{}), ended: make(chan struct{}),
+	}
 }
 
 // Run answers, once, until ctx ends or the leadership is lost. A transaction that has begun is finished and
 // answered first.
 func (s *Server) Run(ctx context.Context) error {
+	defer close(s.ended)
 	msgs := make(chan *nats.Msg, maxWaiting)
-	sub, err := s.nc.ChanSubscribe(contract.Lease(s.leader.Part()), msgs)
+	sub, err := s.NATS.ChanSubscribe(contract.Lease(s.Leader.Part()), msgs)
 	if err != nil {
 		return fmt.Errorf("answer lease requests: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only on a connection that is closed
+	ctx, cancel := context.WithCancel(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() { s.read(ctx, msgs) })
+	defer reader.Wait()
+	defer cancel()
 	close(s.ready)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case first := <-msgs:
-			if err := s.decide(ctx, s.collect(first, msgs)); err != nil {
+		case first := <-s.queue:
+			if err := s.decide(ctx, s.collect(first)); err != nil {
 				return err
 			}
 		}
@@ -92,161 +133,186 @@ func (s *Server) Ready(ctx context.Context) error {
 	}
 }
 
-// request is a message with its lines.
-type request struct {
-	msg   *nats.Msg
-	inc   int64
-	lines []escrow.Line
+// read takes what comes over NATS.
+func (s *Server) read(ctx context.Context, msgs <-chan *nats.Msg) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-msgs:
+			answer := func(p *eventv1.LeaseReply) {
+				data, err := proto.Marshal(p)
+				if err == nil {
+					err = m.Respond(data)
+				}
+				if err != nil {
+					s.Log.Debug("lease reply not sent", "err", err) // the edge asks again
+				}
+			}
+			var p eventv1.LeaseRequest
+			if err := proto.Unmarshal(m.Data, &p); err != nil {
+				s.refuse(0, fmt.Errorf("decode lease request: %w", err), answer)
+				continue
+			}
+			s.accept(&p, answer)
+		}
+	}
 }
 
-// collect takes what has arrived, and what does within a moment.
-func (s *Server) collect(first *nats.Msg, msgs <-chan *nats.Msg) []request {
-	var all []request
-	lines := 0
-	add := func(m *nats.Msg) {
-		r, err := s.read(m)
-		if err != nil {
-			s.log.Error("lease request refused", "err", err)
-			s.respond(m, &eventv1.LeaseReply{Error: err.Error()})
-			return
-		}
-		all = append(all, r)
-		lines += len(r.lines)
+// Lease answers a request that came by another way than NATS.
+func (s *Server) Lease(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.LeaseReply, error) {
+	got := make(chan *eventv1.LeaseReply, 1)
+	s.accept(p, func(r *eventv1.LeaseReply) { got <- r })
+	select {
+	case r := <-got:
+		return r, nil
+	case <-s.ended:
+		return nil, fault.New(fault.UnavailableErr, "This ledger does not lead the partition any more.")
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	add(first)
-	timer := time.NewTimer(gather)
-	defer timer.Stop()
-	for lines < maxLines {
+}
+
+func (s *Server) refuse(inc int64, err error, answer func(*eventv1.LeaseReply)) {
+	s.Log.Error("lease request refused", "inc", inc, "err", err)
+	answer(&eventv1.LeaseReply{Inc: inc, Error: err.Error()})
+}
+
+// accept answers what needs no transaction and queues the rest. Answer is called once or not at all.
+func (s *Server) accept(p *eventv1.LeaseRequest, answer func(*eventv1.LeaseReply)) {
+	lines, err := Lines(p, s.Leader.Part())
+	if err != nil {
+		s.refuse(p.GetInc(), err, answer)
+		return
+	}
+	now := time.Now()
+	reply := &eventv1.LeaseReply{Inc: p.GetInc(), LeaderEpoch: s.Leader.Epoch(), LedgerUnixMs: now.UnixMilli()}
+	recalls, err := s.Limits.answer(now, p, reply)
+	s.Push.RecallPermits(recalls)
+	if len(lines)+len(p.GetSpools()) > 0 {
 		select {
-		case m := <-msgs:
-			add(m)
-		case <-timer.C:
+		case s.queue <- request{p.GetInc(), p.GetEdge(), lines, p.GetSpools(), reply, answer}:
+		default: // it asks again
+		}
+		return
+	}
+	if err != nil {
+		s.Log.Warn("no tokens and permits are given", "part", s.Leader.Part(), "err", err)
+		reply.Error = err.Error()
+	}
+	answer(reply)
+}
+
+// collect takes what has arrived.
+func (s *Server) collect(first request) []request {
+	all := []request{first}
+	for lines := len(first.lines); lines < maxLines; {
+		select {
+		case r := <-s.queue:
+			all = append(all, r)
+			lines += len(r.lines)
+		default:
 			return all
 		}
 	}
 	return all
 }
 
-var errNone = errors.New("a request needs between one and 20000 lines")
-
-// read decodes a request. It never trusts it: the bytes come from another process.
-func (s *Server) read(m *nats.Msg) (request, error) {
-	var p eventv1.LeaseRequest
-	if err := proto.Unmarshal(m.Data, &p); err != nil {
-		return request{}, fmt.Errorf("decode lease request: %w", err)
-	}
-	r, err := Lines(&p, s.leader.Part())
-	if err != nil {
-		return request{}, err
-	}
-	now := time.Now()
-	for i := range r {
-		q := &r[i]
-		q.Grantable = s.accounts.Grantable(q.Window, now)
-		q.Active = s.askers.count(q.Window, q.Inc, now)
-	}
-	return request{m, p.GetInc(), r}, nil
-}
-
-// Lines checks a request and takes it apart. Amounts are checked line by line when they are decided.
-func Lines(p *eventv1.LeaseRequest, part uint32) ([]escrow.Line, error) {
-	switch {
-	case p.GetInc() <= 0:
-		return nil, fmt.Errorf("incarnation %d is not positive", p.GetInc())
-	case !contract.ValidEdgeName(p.GetEdge()):
-		return nil, fmt.Errorf("edge name %q is malformed", p.GetEdge())
-	case p.GetPart() != part:
-		return nil, fmt.Errorf("lines of partition %d were sent to partition %d", p.GetPart(), part)
-	case len(p.GetLines()) == 0 || len(p.GetLines()) > maxRequest:
-		return nil, errNone
-	}
-	lines := make([]escrow.Line, len(p.GetLines()))
-	for i, l := range p.GetLines() {
-		w := contract.WindowOf(l.GetWindow())
-		if w.Start < 0 {
-			return nil, fmt.Errorf("window of account %d starts at %d", w.Account, w.Start)
-		}
-		lines[i] = escrow.Line{Window: w, Inc: p.GetInc(), Edge: p.GetEdge(), Ask: ask(l)}
-	}
-	return lines, nil
-}
-
 // decide runs one transaction and answers. A leader that was replaced stays silent, because another
 // one answers.
 func (s *Server) decide(ctx context.Context, all []request) error {
-	if len(all) == 0 {
-		return nil
-	}
-	var lines []escrow.Line
+	// First, because money that a restored database seems to have may have been granted before.
 	for _, r := range all {
-		lines = append(lines, r.lines...)
+		if err := s.mark(ctx, r); err != nil {
+			return err
+		}
 	}
-	out, err := s.leader.Lease(ctx, lines, s.memory)
+	lines, hold := s.prepare(all)
+	var out escrow.Outcome
+	var err error
+	if len(lines) > 0 {
+		out, err = s.Leader.Lease(ctx, lines, s.memory)
+	}
 	switch {
 	case errors.Is(err, store.ErrLost) || ctx.Err() != nil && err != nil:
 		return err
 	case err != nil && len(all) > 1:
 		// One of them may be what the database does not take. The others must not suffer.
 		for _, r := range all {
+			r.spools = nil // told
 			if err := s.decide(ctx, []request{r}); err != nil {
 				return err
 			}
 		}
 		return nil
 	case err != nil:
-		s.log.ErrorContext(ctx, "lease request failed", "edge", all[0].lines[0].Edge, "inc", all[0].inc, "err", err)
-		s.respond(all[0].msg, &eventv1.LeaseReply{Inc: all[0].inc, Error: "nothing was done: see the ledger's log"})
+		s.Log.ErrorContext(ctx, "lease request failed", "edge", all[0].edge, "inc", all[0].inc, "err", err)
+		all[0].answer(&eventv1.LeaseReply{Inc: all[0].inc, Error: "nothing was done: see the ledger's log"})
 		return nil
 	}
-	now := time.Now()
+	answers := out.Answers
 	for _, r := range all {
-		s.respond(r.msg, reply(r, out.Answers[:len(r.lines)], now))
-		out.Answers = out.Answers[len(r.lines):]
+		finish(r, answers[:len(r.lines)], hold)
+		r.answer(r.reply)
+		answers = answers[len(r.lines):]
 	}
-	for _, h := range out.Healed {
-		s.log.WarnContext(ctx, "an edge knew of a grant that the database had lost", "account", h.Window.Account, "inc", h.Inc, "nanos", int64(h.Nanos))
-	}
-	for _, r := range s.push.Recall(out.Recalls) {
-		s.memory.Recalled(r)
-	}
-	s.push.Changed(out.Freed)
+	s.follow(ctx, len(lines), out)
 	return nil
 }
 
-func (s *Server) respond(m *nats.Msg, p *eventv1.LeaseReply) {
-	data, err := proto.Marshal(p)
-	if err == nil {
-		err = m.Respond(data)
+// prepare gathers the lines and what deciding them takes.
+func (s *Server) prepare(all []request) (lines []escrow.Line, hold bool) {
+	now := time.Now()
+	for _, r := range all {
+		s.Hold.heard(now, r)
 	}
-	if err != nil {
-		s.log.Debug("lease reply not sent", "err", err) // the edge asks again
+	hold = s.Hold.holds(now)
+	for _, r := range all {
+		for i := range r.lines {
+			q := &r.lines[i]
+			q.Grantable = s.Accounts.Grantable(q.Window, now)
+			q.Hold = hold
+			q.Active = s.askers.count(q.Window, q.Inc, now)
+		}
+		lines = append(lines, r.lines...)
 	}
+	return lines, hold
 }
 
-// askers are who asked for which window in the last minute: that many share what is free.
-type askers map[contract.Window]map[int64]time.Time
-
-const active = time.Minute
-
-// maxAskers bounds the memory. Forgetting makes grants larger for a while, and nothing else.
-const maxAskers = 200_000
-
-func (a askers) count(w contract.Window, inc int64, now time.Time) int {
-	if len(a) > maxAskers {
-		clear(a)
+// mark tells an edge how far its spools are booked. One that has seen more than is booked has seen a
+// database that was ahead of this one.
+func (s *Server) mark(ctx context.Context, r request) error {
+	if len(r.spools) == 0 {
+		return nil
 	}
-	of := a[w]
-	if of == nil {
-		of = map[int64]time.Time{}
-		a[w] = of
+	marks, restored, err := s.Leader.Marks(ctx, r.edge, r.spools)
+	switch {
+	case errors.Is(err, store.ErrLost):
+		return err
+	case err != nil:
+		s.Log.WarnContext(ctx, "marks were not read", "edge", r.edge, "err", err) // the edge asks again
+		return nil
+	case restored:
+		return fmt.Errorf("%w: edge %s", ErrRestored, r.edge)
 	}
-	of[inc] = now
-	if len(of) > 1 {
-		for i, at := range of {
-			if now.Sub(at) > active {
-				delete(of, i)
-			}
-		}
+	for _, m := range marks {
+		r.reply.Marks = append(r.reply.Marks, s.Push.mark(m))
 	}
-	return len(of)
+	return nil
+}
+
+// follow tells whom an outcome concerns.
+func (s *Server) follow(ctx context.Context, lines int, out escrow.Outcome) {
+	if lines == 0 {
+		return
+	}
+	s.Count.Leased(lines, out)
+	for _, h := range out.Healed {
+		s.Log.WarnContext(ctx, "an edge knew of a grant that the database had lost", "account", h.Window.Account, "inc", h.Inc, "nanos", int64(h.Nanos))
+	}
+	for _, r := range s.Push.Recall(out.Recalls) {
+		s.memory.Recalled(r)
+	}
+	s.memory.Told(out)
+	s.Push.Changed(out.Freed)
 }

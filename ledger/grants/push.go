@@ -1,10 +1,8 @@
 package grants
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +12,7 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/ledger/escrow"
+	"tollgate/ledger/limits"
 	"tollgate/ledger/store"
 )
 
@@ -21,9 +20,6 @@ import (
 type Publisher interface {
 	Publish(subject string, data []byte) error
 }
-
-// pace is how often edges hear of one account at most.
-const pace = 50 * time.Millisecond
 
 // maxPush bounds a message to an edge.
 const maxPush = 1000
@@ -38,15 +34,16 @@ type Push struct {
 	wake    chan struct{}
 
 	mu      sync.Mutex // guards the pacers
-	recalls pacer[escrow.Recall]
-	changes pacer[int64]
+	recalls *escrow.Pacer[escrow.Recall]
+	changes *escrow.Pacer[int64]
+	permits *escrow.Pacer[limits.Recall] // by limit
 }
 
 // NewPush makes a Push for a partition and the history of its database.
 func NewPush(nc Publisher, part uint32, history int64, log *slog.Logger) *Push {
 	return &Push{
 		nc: nc, log: log, part: part, history: history, wake: make(chan struct{}, 1),
-		recalls: newPacer[escrow.Recall](), changes: newPacer[int64](),
+		recalls: escrow.NewPacer[escrow.Recall](), changes: escrow.NewPacer[int64](), permits: escrow.NewPacer[limits.Recall](),
 	}
 }
 
@@ -63,13 +60,14 @@ func (p *Push) Run(ctx context.Context) error {
 		}
 		now := time.Now()
 		p.mu.Lock()
-		recalls, changed := p.recalls.due(now), p.changes.due(now)
-		waiting := p.recalls.waits() || p.changes.waits()
+		recalls, changed, permits := p.recalls.Due(now), p.changes.Due(now), p.permits.Due(now)
+		waiting := p.recalls.Waits() || p.changes.Waits() || p.permits.Waits()
 		p.mu.Unlock()
 		p.sendRecalls(recalls)
 		p.sendChanged(changed)
+		p.sendPermitRecalls(permits)
 		if waiting {
-			timer.Reset(pace / 5)
+			timer.Reset(escrow.Pace / 5)
 		}
 	}
 }
@@ -77,11 +75,14 @@ func (p *Push) Run(ctx context.Context) error {
 // Recall asks edges to give back, each account at most once in a while: the rest follows. It returns
 // what was sent at once.
 func (p *Push) Recall(recalls []escrow.Recall) []escrow.Recall {
+	if len(recalls) == 0 {
+		return nil
+	}
 	now := time.Now()
 	p.mu.Lock()
 	var out []escrow.Recall
 	for account, list := range byAccount(recalls, func(r escrow.Recall) int64 { return r.Window.Account }) {
-		out = append(out, p.recalls.offer(now, account, list)...)
+		out = append(out, p.recalls.Offer(now, account, list)...)
 	}
 	p.mu.Unlock()
 	p.sendRecalls(out)
@@ -98,10 +99,26 @@ func (p *Push) Changed(accounts []int64) {
 	p.mu.Lock()
 	var out []int64
 	for _, a := range accounts {
-		out = append(out, p.changes.offer(now, a, []int64{a})...)
+		out = append(out, p.changes.Offer(now, a, []int64{a})...)
 	}
 	p.mu.Unlock()
 	p.sendChanged(out)
+	p.signal()
+}
+
+// RecallPermits asks edges to give back permits that they do not use, each limit at most once in a while.
+func (p *Push) RecallPermits(recalls []limits.Recall) {
+	if len(recalls) == 0 {
+		return
+	}
+	now := time.Now()
+	p.mu.Lock()
+	var out []limits.Recall
+	for limit, list := range byAccount(recalls, func(r limits.Recall) int64 { return r.Limit }) {
+		out = append(out, p.permits.Offer(now, limit, list)...)
+	}
+	p.mu.Unlock()
+	p.sendPermitRecalls(out)
 	p.signal()
 }
 
@@ -114,11 +131,15 @@ func (p *Push) Marks(marks []store.Mark) {
 			c = &eventv1.EdgeControl{Inc: m.Inc}
 			edges[m.Edge] = c
 		}
-		c.Marks = append(c.Marks, &eventv1.Mark{Inc: m.Inc, Part: p.part, Hwm: m.HWM, Gap: m.Gap, Epoch: p.history})
+		c.Marks = append(c.Marks, p.mark(m))
 	}
 	for edge, c := range edges {
 		p.control(edge, c)
 	}
+}
+
+func (p *Push) mark(m store.Mark) *eventv1.Mark {
+	return &eventv1.Mark{Inc: m.Inc, Part: p.part, Hwm: m.HWM, Gap: m.Gap, Epoch: p.history}
 }
 
 // Progress tells incarnations what others have spent.
@@ -147,6 +168,18 @@ func (p *Push) sendRecalls(recalls []escrow.Recall) {
 			c := &eventv1.EdgeControl{Inc: to.inc}
 			for _, r := range some {
 				c.Recalls = append(c.Recalls, r.Window.ToProto())
+			}
+			p.control(to.edge, c)
+		}
+	}
+}
+
+func (p *Push) sendPermitRecalls(recalls []limits.Recall) {
+	for to, part := range byEdge(recalls, func(r limits.Recall) target { return target{r.Edge, r.Inc} }) {
+		for some := range slices.Chunk(part, maxPush) {
+			c := &eventv1.EdgeControl{Inc: to.inc}
+			for _, r := range some {
+				c.PermitRecalls = append(c.PermitRecalls, r.Limit)
 			}
 			p.control(to.edge, c)
 		}
@@ -196,51 +229,3 @@ func byAccount[T any](list []T, of func(T) int64) map[int64][]T {
 	}
 	return out
 }
-
-// pacer lets something about each account through once in a while and keeps the rest, without
-// repetitions, until then.
-type pacer[T comparable] struct {
-	last    map[int64]time.Time
-	waiting map[int64]map[T]bool
-}
-
-func newPacer[T comparable]() pacer[T] {
-	return pacer[T]{map[int64]time.Time{}, map[int64]map[T]bool{}}
-}
-
-// offer returns the values if it is the account's turn, and else keeps them.
-func (p *pacer[T]) offer(now time.Time, account int64, values []T) []T {
-	if last, ok := p.last[account]; !ok || now.Sub(last) >= pace {
-		for v := range p.waiting[account] {
-			if !slices.Contains(values, v) {
-				values = append(values, v)
-			}
-		}
-		delete(p.waiting, account)
-		p.last[account] = now
-		return values
-	}
-	if p.waiting[account] == nil {
-		p.waiting[account] = map[T]bool{}
-	}
-	for _, v := range values {
-		p.waiting[account][v] = true
-	}
-	return nil
-}
-
-// due returns what has waited long enough.
-func (p *pacer[T]) due(now time.Time) []T {
-	var out []T
-	for _, account := range slices.SortedFunc(maps.Keys(p.waiting), cmp.Compare[int64]) {
-		if now.Sub(p.last[account]) >= pace {
-			out = append(out, p.offer(now, account, nil)...)
-		}
-	}
-	maps.DeleteFunc(p.last, func(account int64, last time.Time) bool {
-		return p.waiting[account] == nil && now.Sub(last) >= pace
-	})
-	return out
-}
-
-func (p *pacer[T]) waits() bool { return len(p.waiting) > 0 || len(p.last) > 0 }

@@ -16,18 +16,26 @@ func ask(l *eventv1.LeaseLine) escrow.Ask {
 		Consumed: money.Nanos(l.GetConsumed()),
 		Need:     money.Nanos(l.GetNeed()),
 		Want:     money.Nanos(l.GetWant()),
+		Least:    money.Nanos(l.GetLeast()),
 	}
 }
 
-func reply(r request, answers []escrow.Answer, now time.Time) *eventv1.LeaseReply {
-	p := &eventv1.LeaseReply{Inc: r.inc, LedgerUnixMs: now.UnixMilli()}
+// holdRetry is when edges ask again while new money is kept back.
+const holdRetry = 200 * time.Millisecond
+
+// finish adds what was decided to a reply.
+func finish(r request, answers []escrow.Answer, hold bool) {
 	for _, a := range answers {
 		if a.State == escrow.Dropped {
-			return &eventv1.LeaseReply{Inc: r.inc, LedgerUnixMs: now.UnixMilli(), Error: "this incarnation has ended"}
+			r.reply.Lines, r.reply.Error = nil, "this incarnation has ended"
+			return
 		}
-		p.Lines = append(p.Lines, grantLine(a, states[a.State]))
+		line := grantLine(a, states[a.State])
+		if hold && a.State == escrow.Pending {
+			line.RetryAfterMs = uint32(holdRetry.Milliseconds())
+		}
+		r.reply.Lines = append(r.reply.Lines, line)
 	}
-	return p
 }
 
 var states = map[escrow.State]eventv1.LeaseState{

@@ -35,7 +35,7 @@ func encode(tb testing.TB, b *eventv1.SpendBatch) []byte {
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	b, err := ingest.Decode(subject, encode(t, good()), 0)
-	if err != nil || b.Inc != 7 || b.Edge != "edge-1" || b.Last() != 2 || !b.Events[1].Close || b.Facts[0].Counts.Cost != 5 ||
+	if err != nil || b.Inc != 7 || b.Edge != "edge-1" || b.Last() != 2 || !b.Events[1].Close || b.Records[0].GetCostNanos() != 5 || b.Records[1] != nil ||
 		b.Events[0].Draws[0] != (escrow.Draw{Window: contract.Window{Account: 1, Gen: 2, Start: 3}, Nanos: 5}) {
 		t.Fatalf("Decode = %+v, %v", b, err)
 	}
@@ -68,7 +68,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := b.Validate(); err != nil || len(b.Facts) != len(b.Events) {
+		if err := b.Validate(); err != nil || len(b.Records) != len(b.Events) {
 			t.Fatalf("accepted %+v: %v", b, err)
 		}
 		book := escrow.NewBook()

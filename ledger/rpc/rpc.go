@@ -1,6 +1,7 @@
-// Package rpc answers the control plane's questions: the state of accounts and sums of usage. Any
-// ledger may be asked, leading or not, because answers come from the database. It changes nothing,
-// and it lets nobody in without the token.
+// Package rpc answers the control plane's questions: the state of accounts, sums of usage and records of
+// requests. Any ledger may be asked, leading or not, because answers come from the database; the one
+// thing that it changes, the price of what was unpriced, it changes under the locks of the partitions.
+// It lets nobody in without the token.
 package rpc
 
 import (
@@ -17,9 +18,7 @@ import (
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/validate"
 
-	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
-	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/rpccode"
 	"tollgate/ledger/store"
@@ -29,8 +28,9 @@ import (
 // Source is what the answers come from. store.Store is one.
 type Source interface {
 	usage.Source
-	FindAccounts(ctx context.Context, ids []int64) ([]store.Account, error)
-	WindowStates(ctx context.Context, windows []contract.Window) ([]store.WindowState, error)
+	usage.Records
+	Reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (usage.Repriced, error)
+	AccountStates(ctx context.Context, ids []int64, now time.Time) ([]store.AccountState, error)
 }
 
 // maxMessage bounds a request.
@@ -48,7 +48,7 @@ func NewHandler(src Source, token string, healthy func(context.Context) error, l
 	}
 	services := http.NewServeMux()
 	services.Handle(ledgerv1connect.NewAccountServiceHandler(&accountService{src}, options...))
-	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src: src}, options...))
+	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src}, options...))
 
 	mux := http.NewServeMux()
 	mux.Handle(grpchealth.NewHandler(checker(healthy)))
@@ -122,71 +122,4 @@ func (c checker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpc
 		status = grpchealth.StatusNotServing
 	}
 	return &grpchealth.CheckResponse{Status: status}, nil
-}
-
-type accountService struct{ src Source }
-
-// ListAccountStates reads the current window of each account. One that nobody has drawn on yet has
-// spent nothing.
-func (s *accountService) ListAccountStates(ctx context.Context, req *ledgerv1.ListAccountStatesRequest) (*ledgerv1.ListAccountStatesResponse, error) {
-	now := time.Now()
-	accounts, err := s.src.FindAccounts(ctx, req.GetAccounts())
-	if err != nil {
-		return nil, err
-	}
-	res := &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: now.UnixMilli()}
-	byWindow := map[contract.Window]*ledgerv1.AccountState{}
-	var windows []contract.Window
-	for _, a := range accounts {
-		w, end, err := a.WindowAt(now)
-		if err != nil {
-			return nil, err
-		}
-		st := &ledgerv1.AccountState{Account: a.ID, Gen: a.Gen, Start: w.Start, End: end, LimitNanos: int64(a.Limit)}
-		res.States = append(res.States, st)
-		byWindow[w] = st
-		windows = append(windows, w)
-	}
-	states, err := s.src.WindowStates(ctx, windows)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range states {
-		if st := byWindow[w.Window]; st != nil {
-			st.LimitNanos, st.SpentNanos, st.HeldNanos = int64(w.Limit), int64(w.Spent), int64(w.Held)
-		}
-	}
-	return res, nil
-}
-
-type usageService struct {
-	ledgerv1connect.UnimplementedUsageServiceHandler
-	src Source
-}
-
-var dimensions = map[ledgerv1.UsageDimension]usage.Dimension{
-	ledgerv1.UsageDimension_USAGE_DIMENSION_KEY:      usage.ByKey,
-	ledgerv1.UsageDimension_USAGE_DIMENSION_ENDPOINT: usage.ByEndpoint,
-	ledgerv1.UsageDimension_USAGE_DIMENSION_DAY:      usage.ByDay,
-}
-
-// QueryUsage adds up what was booked.
-func (s *usageService) QueryUsage(ctx context.Context, req *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
-	now := time.Now()
-	q := usage.Query{From: req.GetFromDay(), To: req.GetToDay(), KeyID: req.GetKeyId(), EndpointID: req.GetEndpointId()}
-	for _, d := range req.GetGroupBy() {
-		q.GroupBy = append(q.GroupBy, dimensions[d])
-	}
-	rows, err := usage.Ask(ctx, s.src, q)
-	if err != nil {
-		return nil, err
-	}
-	res := &ledgerv1.QueryUsageResponse{AsOfUnixMs: now.UnixMilli()}
-	for _, r := range rows {
-		res.Rows = append(res.Rows, &ledgerv1.UsageRow{
-			KeyId: r.Bucket.KeyID, EndpointId: r.Bucket.EndpointID, Day: r.Bucket.Day,
-			Requests: r.Counts.Requests, Failed: r.Counts.Failed, Abandoned: r.Counts.Abandoned, CostNanos: int64(r.Counts.Cost),
-		})
-	}
-	return res, nil
 }

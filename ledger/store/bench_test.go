@@ -1,13 +1,16 @@
 package store_test
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
+	"time"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/store"
-	"tollgate/ledger/usage"
 )
 
 // benchAccounts makes n accounts that nobody can exhaust.
@@ -44,32 +47,108 @@ func BenchmarkLease(b *testing.B) {
 	}
 }
 
-// One operation is one flush of 20,000 events of four edges on so many accounts.
+// traffic makes flushes as they come from four edges: events that draw on four accounts each, of which
+// one belongs to a key of many, as keys are used (Zipf), and the others to its team, its endpoint and
+// everything. A key calls one endpoint, and now and then another, and every other key has a tag.
+type traffic struct {
+	keys    *rand.Zipf
+	next    map[int64]uint64
+	at      int64
+	tags    [][]string
+	request [16]byte
+}
+
+const (
+	benchKeys  = 100_000
+	benchEdges = 4
+	benchBatch = 500
+)
+
+func newTraffic() *traffic {
+	r := rand.New(rand.NewPCG(1, 2))
+	t := &traffic{keys: rand.NewZipf(r, 1.1, 1, benchKeys-1), next: map[int64]uint64{}, at: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).UnixMilli()}
+	for i := range 20 {
+		t.tags = append(t.tags, nil, []string{fmt.Sprint("job-", i)})
+	}
+	return t
+}
+
+func (t *traffic) flush(events int) []store.Batch {
+	var batches []store.Batch
+	for i := range events / benchBatch {
+		inc := int64(1 + i%benchEdges)
+		b := store.Batch{Batch: escrow.Batch{Inc: inc, Edge: fmt.Sprint("edge-", inc), First: t.next[inc] + 1}}
+		t.next[inc] += benchBatch
+		for j := range benchBatch {
+			key := int64(t.keys.Uint64())
+			team, endpoint := key%200, (key+int64(j%16)/15)%10
+			const cost = 12_000
+			e := &eventv1.SpendEvent{
+				RequestId: bytes.Clone(t.request[:]), Attempt: 1, UnixMs: t.at, KeyId: fmt.Sprintf("key_%026d", key), EndpointId: fmt.Sprintf("ep_%026d", endpoint),
+				Status: 200, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, PriceVersion: 3, CostNanos: cost, DurationUs: 1234,
+				Team: fmt.Sprint("team-", team), Model: "model-1", ReservedNanos: cost, Units: 321, Tags: t.tags[key%int64(len(t.tags))],
+			}
+			var draws []escrow.Draw
+			for _, account := range [4]int64{1_000 + key, 100 + team, 10 + endpoint, 1} {
+				draws = append(draws, escrow.Draw{Window: win(account), Nanos: cost})
+				e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: win(account).ToProto(), Nanos: cost})
+			}
+			b.Events = append(b.Events, escrow.Event{Draws: draws})
+			b.Records = append(b.Records, e)
+			if j%50 == 0 {
+				t.at += 7
+			}
+		}
+		batches = append(batches, b)
+	}
+	return batches
+}
+
+// benchLeases gives every edge money of every account, as it has when it spends.
+func benchLeases(b *testing.B, s *bench) {
+	b.Helper()
+	for _, sql := range []string{
+		`INSERT INTO ledger.account_window (account_id, gen, start, part, lim, alloc, version)
+			SELECT a, 1, 0, 0, 1::bigint << 60, 4 * (1::bigint << 50), 1 FROM generate_series(1, 1000 + $1::bigint) a`,
+		`INSERT INTO ledger.lease (account_id, gen, start, inc, granted)
+			SELECT a, 1, 0, inc, 1::bigint << 50 FROM generate_series(1, 4) inc, generate_series(1, 1000 + $1::bigint) a`,
+	} {
+		if _, err := s.pool.Exec(b.Context(), sql, benchKeys); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := s.pool.Exec(b.Context(), `VACUUM ANALYZE ledger.lease, ledger.account_window`); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// One operation is one flush of 20,000 events.
 func BenchmarkBook(b *testing.B) {
-	const events, edges, perBatch = 20_000, 4, 500
-	for _, accounts := range []int64{10, 1000} {
-		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
+	const events = 20_000
+	for name, options := range map[string][]store.Option{"records": nil, "sums": {store.WithoutRecords()}} {
+		b.Run(name, func(b *testing.B) {
 			s := setup(b)
-			benchAccounts(b, s, accounts)
-			first := uint64(1)
-			for b.Loop() {
-				var batches []store.Batch
-				for i := range events / perBatch {
-					batch := store.Batch{Batch: escrow.Batch{Inc: int64(1 + i%edges), Edge: "edge", First: first + uint64(i/edges*perBatch)}}
-					for j := range int64(perBatch) {
-						batch.Events = append(batch.Events, escrow.Event{Draws: []escrow.Draw{{Window: win(1 + (j*7+int64(i))%accounts), Nanos: 3}}})
-						batch.Facts = append(batch.Facts, usage.Fact{
-							Bucket: usage.Bucket{Day: "2026-11-01", KeyID: fmt.Sprint((j*7 + int64(i)) % accounts), EndpointID: "e"},
-							Counts: usage.Counts{Requests: 1, Cost: 3},
-						})
-					}
-					batches = append(batches, batch)
+			s.leader.Close()
+			s.db = store.New(s.pool, options...)
+			s.leader = s.lead(b)
+			benchLeases(b, s)
+			t := newTraffic()
+			var seq uint64
+			for range 20 { // until most of what there is has been seen
+				seq++
+				if _, err := s.leader.Book(b.Context(), store.Position{Stream: "s", Seq: seq}, t.flush(events), nil); err != nil {
+					b.Fatal(err)
 				}
-				out, err := s.leader.Book(b.Context(), store.Position{Stream: "s", Seq: first}, batches, nil)
+			}
+			for b.Loop() {
+				b.StopTimer()
+				batches := t.flush(events)
+				b.StartTimer()
+				seq++
+				out, err := s.leader.Book(b.Context(), store.Position{Stream: "s", Seq: seq}, batches, nil)
 				if err != nil || out.Events != events {
 					b.Fatal(out.Events, err)
 				}
-				first += events / edges
 			}
 			b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 		})

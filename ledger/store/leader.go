@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,12 +34,19 @@ const txTimeout = 15 * time.Second
 // lock, so a leader whose connection is gone cannot write. The lock decides who tries; the epoch in
 // the partition's row decides whose transactions count.
 type Leader struct {
-	part    uint32
-	epoch   int64
-	history int64
+	part        uint32
+	epoch       int64
+	history     int64
+	newHistory  bool
+	keepRecords bool
 
-	mu   sync.Mutex // guards conn: one transaction at a time
-	conn *pgx.Conn
+	alive atomic.Pointer[time.Time] // see AliveAt
+	ahead atomic.Int64              // newest history that an edge knows, if it is newer than ours
+
+	mu     sync.Mutex // guards what follows: one transaction at a time
+	conn   *pgx.Conn
+	rows   []byte // room for what is copied
+	series *seriesMemory
 }
 
 // Lead makes this process the leader of a partition, or returns ErrTaken.
@@ -45,15 +54,18 @@ func (s *Store) Lead(ctx context.Context, part uint32, owner string) (*Leader, e
 	cfg := s.pool.Config().ConnConfig.Copy()
 	params := cfg.RuntimeParams
 	params["application_name"] = "tollgate-ledger-leader"
-	// The lock of a machine that vanished is freed once the server notices.
+	// The lock of a machine that vanished, or of a process that stands still, is freed once the server notices.
+	// The leader is never silent for so long: it checks each second whether it still leads.
 	maps.Copy(params, map[string]string{
 		"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5000",
+		"idle_session_timeout": "5000", "idle_in_transaction_session_timeout": "5000",
+		"statement_timeout": strconv.FormatInt((txTimeout + 5*time.Second).Milliseconds(), 10),
 	})
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to lead: %w", err)
 	}
-	l := &Leader{part: part, conn: conn}
+	l := &Leader{part: part, conn: conn, keepRecords: s.keepRecords, series: newSeriesMemory()}
 	if err := l.take(ctx, owner); err != nil {
 		l.Close()
 		return nil, err
@@ -61,32 +73,11 @@ func (s *Store) Lead(ctx context.Context, part uint32, owner string) (*Leader, e
 	return l, nil
 }
 
-func (l *Leader) take(ctx context.Context, owner string) error {
-	var locked bool
-	if err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, $2)`, int32(lockClass), int32(l.part)).Scan(&locked); err != nil {
-		return fmt.Errorf("lock partition %d: %w", l.part, err)
-	}
-	if !locked {
-		return ErrTaken
-	}
-	err := l.conn.QueryRow(ctx, `
-		INSERT INTO ledger.ledger_part AS p (part, epoch, owner) VALUES ($1, 1, $2)
-		ON CONFLICT (part) DO UPDATE SET epoch = p.epoch + 1, owner = excluded.owner
-		RETURNING p.epoch, p.history`, int32(l.part), owner).Scan(&l.epoch, &l.history)
-	if err != nil {
-		return fmt.Errorf("take partition %d: %w", l.part, err)
-	}
-	return nil
-}
-
 // Part is the partition.
 func (l *Leader) Part() uint32 { return l.part }
 
 // Epoch grows with each leader of the partition.
 func (l *Leader) Epoch() int64 { return l.epoch }
-
-// History is the number of the database's history. It grows when the database was restored.
-func (l *Leader) History() int64 { return l.history }
 
 // Close ends the leadership.
 func (l *Leader) Close() {
@@ -118,6 +109,7 @@ func (l *Leader) tx(ctx context.Context, within time.Duration, f func(context.Co
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	err := pg.InTx(ctx, l.conn, func(tx pgx.Tx) error {
+		now := time.Now()
 		var epoch int64
 		err := tx.QueryRow(ctx, lockPart, int32(l.part)).Scan(&epoch)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && epoch != l.epoch {
@@ -126,10 +118,30 @@ func (l *Leader) tx(ctx context.Context, within time.Duration, f func(context.Co
 		if err != nil {
 			return err
 		}
+		l.alive.Store(&now)
 		return f(ctx, tx)
 	})
 	if err != nil && (l.conn.IsClosed() || pg.IsUnavailable(err)) {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	return err
+}
+
+// send runs the statements of a batch. An answer shows that the lock was held when they were sent.
+func (l *Leader) send(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
+	now := time.Now()
+	if err := send(ctx, tx, b); err != nil {
+		return err
+	}
+	l.alive.Store(&now)
+	return nil
+}
+
+// AliveAt is when the connection was last known to hold the lock of the partition. No other ledger leads
+// for a while after that: the lock is not given up sooner than the connection is.
+func (l *Leader) AliveAt() time.Time {
+	if at := l.alive.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 	"tollgate/ledger/escrow"
@@ -24,7 +25,7 @@ func spend(inc int64, first uint64, account int64, nanos ...money.Nanos) store.B
 	for _, n := range nanos {
 		b.Events = append(b.Events, escrow.Event{Draws: []escrow.Draw{{Window: win(account), Nanos: n}}})
 	}
-	b.Facts = make([]factOf, len(b.Events))
+	b.Records = make([]*eventv1.SpendEvent, len(b.Events))
 	return b
 }
 
@@ -79,7 +80,7 @@ func TestReplacedLeaderChangesNothing(t *testing.T) {
 	}
 	_, leaseErr := stale.Lease(t.Context(), []escrow.Line{line(1, 7, 50), line(1, 8, 50)}, nil)
 	_, bookErr := stale.Book(t.Context(), store.Position{Stream: "s", Seq: 9}, []store.Batch{spend(7, 1, 1, 5)}, nil)
-	_, shardErr := stale.ApplyShard(t.Context(), 3, version(99), []store.AccountChange{{Account: budget(1, 1)}})
+	_, shardErr := stale.ApplyShard(t.Context(), 3, version(99), []store.AccountChange{{Account: budget(1, 1)}}, nil)
 	for what, err := range map[string]error{"lease": leaseErr, "book": bookErr, "shard": shardErr, "check": stale.Check(t.Context())} {
 		if !errors.Is(err, store.ErrLost) {
 			t.Errorf("%s by a replaced leader: %v", what, err)

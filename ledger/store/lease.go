@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,9 +13,9 @@ import (
 
 // A window starts with the limit that its account has at that moment. Reading it here, and not from
 // memory, leaves no time in which a change of the limit could miss the new row.
-const openWindows = `
+var openWindows = `
 	INSERT INTO ledger.account_window (account_id, gen, start, part, lim, version)
-	SELECT n.account_id, n.gen, n.start, $1, a.lim, a.version
+	SELECT n.account_id, n.gen, n.start, $1, ` + effectiveLimit("$5") + `, a.version
 	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (account_id, gen, start)
 	JOIN ledger.account a ON a.account_id = n.account_id AND a.gen = n.gen AND NOT a.closed
 	ORDER BY n.account_id, n.gen, n.start
@@ -23,15 +24,15 @@ const openWindows = `
 // Of the leases only those are loaded that the lines are about or that may hold unspent money; what
 // the others have spent is one number.
 const selectWindows = `
-	SELECT a.account_id, a.gen, a.start, a.lim, a.alloc, a.overrun, a.version, a.closed,
+	SELECT ` + windowColumns + `,
 		coalesce((SELECT sum(l.consumed) FROM ledger.lease l
 			WHERE l.account_id = a.account_id AND l.gen = a.gen AND l.start = a.start
-				AND l.consumed = l.granted - l.returned AND NOT l.inc = ANY($4::bigint[])), 0)::bigint
+				AND l.consumed = l.granted - l.returned AND NOT l.inc = ANY($4::bigint[])), 0)::bigint` + rollingColumns + `
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
-	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start`
+	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start AND a.part = $5` + rollingJoin
 
 const selectLeases = `
-	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed, i.edge, i.closed, i.hwm
+	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed, i.edge, i.state, i.hwm
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
 	JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
 	JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $5
@@ -59,12 +60,18 @@ func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memor
 		s := newState(l.part)
 		load := &pgx.Batch{}
 		s.queueIncs(load, edges)
-		load.Queue(openWindows, int32(l.part), opening.accounts, opening.gens, opening.starts)
-		windows := []any{wanted.accounts, wanted.gens, wanted.starts, incs}
+		load.Queue(openWindows, int32(l.part), opening.accounts, opening.gens, opening.starts, time.Now().Unix())
+		windows := []any{wanted.accounts, wanted.gens, wanted.starts, incs, int32(l.part)}
 		queue(load, selectWindows, windows, s.scanAccount)
-		queue(load, selectLeases, append(windows, int32(l.part)), s.scanHolder)
-		if err := send(ctx, tx, load); err != nil {
+		queue(load, selectLeases, windows, s.scanHolder)
+		if err := l.send(ctx, tx, load); err != nil {
 			return err
+		}
+		spans := &pgx.Batch{}
+		if s.queueSpans(spans); spans.Len() > 0 {
+			if err := l.send(ctx, tx, spans); err != nil {
+				return err
+			}
 		}
 		s.loaded()
 
@@ -73,7 +80,7 @@ func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memor
 		change := &pgx.Batch{}
 		s.queueChanges(change, out.Grants)
 		queueAnomalies(change, l.part, healed(out, s.book))
-		return send(ctx, tx, change)
+		return l.send(ctx, tx, change)
 	})
 	if err != nil {
 		return escrow.Outcome{}, fmt.Errorf("lease %d lines: %w", len(lines), err)
@@ -99,7 +106,7 @@ func (l *Leader) Holders(ctx context.Context, accounts []int64) ([]escrow.Recall
 		rows, err := tx.Query(ctx, `
 			SELECT l.account_id, l.gen, l.start, l.inc, i.edge
 			FROM ledger.lease l
-			JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $2 AND NOT i.closed
+			JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $2 AND i.state = 0
 			WHERE l.account_id = ANY($1::bigint[]) AND l.consumed < l.granted - l.returned
 			ORDER BY l.account_id, l.gen, l.start, l.inc`, accounts, int32(l.part))
 		if err != nil {

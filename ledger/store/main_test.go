@@ -24,6 +24,7 @@ type bench struct {
 	leader *store.Leader
 	part   uint32
 	shards int64
+	next   map[int64]uint64 // the last event of each incarnation that settle booked
 }
 
 func setup(tb testing.TB) *bench {
@@ -52,17 +53,19 @@ func (b *bench) partition(tb testing.TB, part uint32) *bench {
 	return p
 }
 
-// account makes accounts what they should be, as total budgets.
+// account makes accounts what they should be, as total budgets unless they say otherwise.
 func (b *bench) account(tb testing.TB, accounts ...store.Account) {
 	tb.Helper()
 	b.shards++
 	var changes []store.AccountChange
 	for _, a := range accounts {
-		a.Period, a.TimeZone = 1, "UTC"
+		if a.Period == 0 {
+			a.Period, a.TimeZone = 1, "UTC"
+		}
 		a.Shard = contract.AccountShardOf(a.ID)
 		changes = append(changes, store.AccountChange{Account: a})
 	}
-	ok, err := b.leader.ApplyShard(context.Background(), 0, contract.Version{Epoch: 1, Revision: b.shards}, changes)
+	ok, err := b.leader.ApplyShard(context.Background(), 0, contract.Version{Epoch: 1, Revision: b.shards}, changes, nil)
 	if err != nil || !ok {
 		tb.Fatal(ok, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
-	"tollgate/ledger/usage"
 )
 
 // FindAccounts reads accounts that are not closed, of any partition.
@@ -57,67 +56,54 @@ type Progress struct {
 	Answer escrow.Answer
 }
 
-// Progress reads account-windows as the incarnations that hold money of them should see them.
-func (s *Store) Progress(ctx context.Context, windows []contract.Window) ([]Progress, error) {
-	set := windowSetOf(windows)
-	rows, err := s.pool.Query(ctx, `
+// What the ledger itself has booked, and what was spent by incarnations that are forgotten, is in the sum too.
+const selectProgress = `
+	SELECT p.* FROM (
 		SELECT a.account_id, a.gen, a.start, l.inc, i.edge, l.granted, a.lim, a.version,
-			(sum(l.consumed) OVER (PARTITION BY a.account_id, a.gen, a.start) - l.consumed)::bigint, i.closed
+			(sum(l.consumed) OVER (PARTITION BY a.account_id, a.gen, a.start) - l.consumed)::bigint, i.state
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
 		JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start
 		JOIN ledger.lease l ON l.account_id = a.account_id AND l.gen = a.gen AND l.start = a.start
-		JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = a.part
-		ORDER BY l.inc, a.account_id, a.gen, a.start`, set.accounts, set.gens, set.starts)
+		LEFT JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = a.part
+	) AS p WHERE p.state = 0
+	ORDER BY p.inc, p.account_id, p.gen, p.start`
+
+// Progress reads account-windows as the incarnations that hold money of them should see them.
+func (s *Store) Progress(ctx context.Context, windows []contract.Window) ([]Progress, error) {
+	set := windowSetOf(windows)
+	var out []Progress
+	b := &pgx.Batch{}
+	queue(b, selectProgress, []any{set.accounts, set.gens, set.starts}, func(row pgx.CollectableRow) error {
+		var p Progress
+		var gen int64
+		var state int16
+		a := &p.Answer
+		err := row.Scan(&a.Window.Account, &gen, &a.Window.Start, &a.Inc, &p.Edge, &a.Granted, &a.Limit, &a.Version, &a.SpentElsewhere, &state)
+		a.Window.Gen = uint32(gen)
+		out = append(out, p)
+		return err
+	})
+	st := newState(0)
+	queue(b, selectAccounts+` WHERE r.days > 0`, []any{set.accounts, set.gens, set.starts}, st.scanAccount)
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if err := send(ctx, tx, b); err != nil {
+			return err
+		}
+		spans := &pgx.Batch{}
+		st.queueSpans(spans)
+		return send(ctx, tx, spans)
+	})
 	if err != nil {
 		return nil, translate(err)
 	}
-	defer rows.Close()
-	var out []Progress
-	for rows.Next() {
-		var p Progress
-		var gen int64
-		var closed bool
-		a := &p.Answer
-		if err := rows.Scan(&a.Window.Account, &gen, &a.Window.Start, &a.Inc, &p.Edge, &a.Granted, &a.Limit, &a.Version, &a.SpentElsewhere, &closed); err != nil {
-			return nil, translate(err)
-		}
-		a.Window.Gen = uint32(gen)
-		if !closed {
-			out = append(out, p)
+	for i := range out {
+		a := &out[i].Answer
+		if _, ok := st.book.Accounts[a.Window]; ok {
+			st.book.Free(a.Window) // takes account of the other windows
+			a.Limit = st.book.Accounts[a.Window].Here()
 		}
 	}
-	return out, translate(rows.Err())
-}
-
-const selectUsage = `
-	SELECT CASE WHEN $1 THEN u.key_id ELSE '' END, CASE WHEN $2 THEN u.endpoint_id ELSE '' END,
-		CASE WHEN $3 THEN to_char(u.day, 'YYYY-MM-DD') ELSE '' END,
-		sum(u.requests)::bigint, sum(u.failed)::bigint, sum(u.abandoned)::bigint,
-		least(sum(u.cost_nanos), 9223372036854775807)::bigint
-	FROM ledger.usage_day u
-	WHERE u.day BETWEEN $4::text::date AND $5::text::date
-		AND ($6 = '' OR u.key_id = $6) AND ($7 = '' OR u.endpoint_id = $7)
-	GROUP BY 1, 2, 3
-	ORDER BY 7 DESC, 3, 1, 2
-	LIMIT $8`
-
-// maxRows bounds an answer. Groups beyond it are the cheapest ones.
-const maxRows = 100_000
-
-// Usage adds up what was booked: groups by cost, largest first.
-func (s *Store) Usage(ctx context.Context, q usage.Query) ([]usage.Row, error) {
-	rows, err := s.pool.Query(ctx, selectUsage, q.By(usage.ByKey), q.By(usage.ByEndpoint), q.By(usage.ByDay),
-		q.From, q.To, q.KeyID, q.EndpointID, maxRows)
-	if err != nil {
-		return nil, translate(fmt.Errorf("query usage: %w", err))
-	}
-	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (usage.Row, error) {
-		var r usage.Row
-		err := row.Scan(&r.Bucket.KeyID, &r.Bucket.EndpointID, &r.Bucket.Day,
-			&r.Counts.Requests, &r.Counts.Failed, &r.Counts.Abandoned, &r.Counts.Cost)
-		return r, err
-	})
-	return out, translate(err)
+	return out, nil
 }
 
 // Load reads the whole book of a partition, for audits.
@@ -125,12 +111,12 @@ func (s *Store) Load(ctx context.Context, part uint32) (*escrow.Book, error) {
 	st := newState(part)
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
-		queue(b, `SELECT a.account_id, a.gen, a.start, a.lim, a.alloc, a.overrun, a.version, a.closed, 0::bigint
-			FROM ledger.account_window a WHERE a.part = $1`, []any{int32(part)}, st.scanAccount)
+		queue(b, `SELECT `+windowColumns+`, 0::bigint`+rollingColumns+`
+			FROM ledger.account_window a`+rollingJoin+` WHERE a.part = $1`, []any{int32(part)}, st.scanAccount)
 		queue(b, `SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed FROM ledger.lease l
 			JOIN ledger.account_window a ON a.account_id = l.account_id AND a.gen = l.gen AND a.start = l.start
 			WHERE a.part = $1`, []any{int32(part)}, st.scanLease)
-		queue(b, `SELECT i.inc, i.edge, i.closed, i.hwm FROM ledger.incarnation i WHERE i.part = $1`, []any{int32(part)}, st.scanInc)
+		queue(b, `SELECT i.inc, i.edge, i.state, i.hwm FROM ledger.incarnation i WHERE i.part = $1`, []any{int32(part)}, st.scanInc)
 		return send(ctx, tx, b)
 	})
 	if err != nil {

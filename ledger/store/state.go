@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,8 +33,13 @@ const addIncs = `
 	ORDER BY n.inc
 	ON CONFLICT (inc, part) DO NOTHING`
 
+// That an incarnation was heard is worth a write once in a while.
+const hearIncs = `
+	UPDATE ledger.incarnation SET heard = now()
+	WHERE part = $1 AND inc = ANY($2::bigint[]) AND heard < now() - interval '5 s'`
+
 const selectIncs = `
-	SELECT i.inc, i.edge, i.closed, i.hwm FROM ledger.incarnation i
+	SELECT i.inc, i.edge, i.state, i.hwm FROM ledger.incarnation i
 	WHERE i.part = $1 AND i.inc = ANY($2::bigint[])`
 
 // queueIncs registers incarnations that speak for the first time, and reads them all.
@@ -43,24 +50,47 @@ func (s *state) queueIncs(b *pgx.Batch, edges map[int64]string) {
 		names[i] = edges[inc]
 	}
 	b.Queue(addIncs, int32(s.part), incs, names)
+	b.Queue(hearIncs, int32(s.part), incs)
 	queue(b, selectIncs, []any{int32(s.part), incs}, s.scanInc)
 }
 
 func (s *state) scanInc(row pgx.CollectableRow) error {
 	var inc, hwm int64
 	var i escrow.Incarnation
-	err := row.Scan(&inc, &i.Edge, &i.Closed, &hwm)
+	err := row.Scan(&inc, &i.Edge, &i.State, &hwm)
 	i.HWM = uint64(hwm)
 	s.book.Incs[inc] = i
 	return err
 }
 
-func (s *state) scanAccount(row pgx.CollectableRow) error {
-	var w contract.Window
+const (
+	windowColumns = `a.account_id, a.gen, a.start, a.lim, a.alloc, a.overrun, a.version, a.closed`
+	// What edges have spent in leases that are not loaded comes in between.
+	rollingColumns = `, coalesce(r.days, 0), coalesce(r.time_zone, '')`
+	rollingJoin    = `
+	LEFT JOIN ledger.account r ON r.account_id = a.account_id AND r.days > 0`
+)
+
+func readWindow(row pgx.CollectableRow) (w contract.Window, a escrow.Account, err error) {
 	var gen int64
-	var a escrow.Account
-	err := row.Scan(&w.Account, &gen, &w.Start, &a.Limit, &a.Alloc, &a.Overrun, &a.Version, &a.Closed, &a.Elsewhere)
+	var days int32
+	var zone string
+	if err := row.Scan(&w.Account, &gen, &w.Start, &a.Limit, &a.Alloc, &a.Overrun, &a.Version, &a.Closed, &a.Elsewhere, &days, &zone); err != nil {
+		return w, a, err
+	}
 	w.Gen = uint32(gen)
+	if days > 0 {
+		at, err := zoneOf(zone)
+		if err != nil {
+			return w, a, fmt.Errorf("account %d: %w", w.Account, err)
+		}
+		a.Days, a.Day = uint32(days), escrow.DayOf(w.Start, at)
+	}
+	return w, a, nil
+}
+
+func (s *state) scanAccount(row pgx.CollectableRow) error {
+	w, a, err := readWindow(row)
 	s.book.Accounts[w] = a
 	return err
 }
@@ -81,7 +111,7 @@ func (s *state) scanHolder(row pgx.CollectableRow) error {
 	var gen, inc, hwm int64
 	var l escrow.Lease
 	var i escrow.Incarnation
-	err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed, &i.Edge, &i.Closed, &hwm)
+	err := row.Scan(&w.Account, &gen, &w.Start, &inc, &l.Granted, &l.Returned, &l.Consumed, &i.Edge, &i.State, &hwm)
 	w.Gen, i.HWM = uint32(gen), uint64(hwm)
 	s.putLease(w, inc, l)
 	s.book.Incs[inc] = i
@@ -102,15 +132,15 @@ func (s *state) putLease(w contract.Window, inc int64, l escrow.Lease) {
 const updateAccounts = `
 	UPDATE ledger.account_window a
 	SET alloc = a.alloc + n.alloc, overrun = a.overrun + n.overrun
-	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
-		AS n (account_id, gen, start, alloc, overrun, granted)
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[])
+		AS n (account_id, gen, start, alloc, overrun, granted, prior)
 	WHERE a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start
-		AND (NOT n.granted OR (NOT a.closed AND a.alloc + n.alloc <= a.lim))`
+		AND (NOT n.granted OR (NOT a.closed AND a.alloc + n.alloc <= a.lim - n.prior))`
 
 // An account-window that only a settlement knows takes its limit from its account, if that is known.
-const insertAccounts = `
+var insertAccounts = `
 	INSERT INTO ledger.account_window (account_id, gen, start, part, lim, alloc, overrun, version)
-	SELECT n.account_id, n.gen, n.start, $1, coalesce(a.lim, 0), n.alloc, n.overrun, coalesce(a.version, 0)
+	SELECT n.account_id, n.gen, n.start, $1, coalesce(` + effectiveLimit("$7") + `, 0), n.alloc, n.overrun, coalesce(a.version, 0)
 	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
 		AS n (account_id, gen, start, alloc, overrun)
 	LEFT JOIN ledger.account a ON a.account_id = n.account_id AND a.gen = n.gen AND NOT a.closed`
@@ -130,25 +160,26 @@ const insertLeases = `
 
 const updateIncs = `
 	UPDATE ledger.incarnation i
-	SET hwm = n.hwm, closed = n.closed
-	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) AS n (inc, old, hwm, closed)
+	SET hwm = n.hwm, closed = n.state = 1, fate = CASE WHEN n.state = 1 THEN i.fate ELSE n.state END, heard = now(),
+		ended = CASE WHEN n.state = 1 AND NOT i.closed THEN now() ELSE i.ended END
+	FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[]) AS n (inc, old, hwm, state)
 	WHERE i.part = $1 AND i.inc = n.inc AND i.hwm = n.old`
 
 // queueChanges adds the statements that make the database what the book has become: accounts, then
 // leases, then incarnations.
 func (s *state) queueChanges(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
-	s.queueAccounts(b, grants)
+	s.queueWindows(b, grants)
 	s.queueLeases(b)
 
 	var incs, old, hwm []int64
-	var closed []bool
+	var states []int16
 	for _, inc := range slices.Sorted(maps.Keys(s.book.Incs)) {
 		if now, was := s.book.Incs[inc], s.before.Incs[inc]; now != was {
-			incs, old, hwm, closed = append(incs, inc), append(old, int64(was.HWM)), append(hwm, int64(now.HWM)), append(closed, now.Closed)
+			incs, old, hwm, states = append(incs, inc), append(old, int64(was.HWM)), append(hwm, int64(now.HWM)), append(states, int16(now.State))
 		}
 	}
 	if len(incs) > 0 {
-		queueExactly(b, len(incs), "advance marks", updateIncs, int32(s.part), incs, old, hwm, closed)
+		queueExactly(b, len(incs), "advance marks", updateIncs, int32(s.part), incs, old, hwm, states)
 	}
 }
 
@@ -178,9 +209,10 @@ func (c columns) rows() int {
 	return len(c[0])
 }
 
-func (s *state) queueAccounts(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
+func (s *state) queueWindows(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
 	var changed, added columns
 	var granted []bool
+	var prior []int64
 	for _, w := range slices.SortedFunc(maps.Keys(s.book.Accounts), escrow.Compare) {
 		now, was := s.book.Accounts[w], s.before.Accounts[w]
 		alloc, overrun := int64(now.Alloc-was.Alloc), int64(now.Overrun-was.Overrun)
@@ -189,14 +221,14 @@ func (s *state) queueAccounts(b *pgx.Batch, grants map[contract.Window]money.Nan
 			added.add(w, alloc, overrun)
 		case alloc != 0 || overrun != 0 || grants[w] > 0:
 			changed.add(w, alloc, overrun)
-			granted = append(granted, grants[w] > 0)
+			granted, prior = append(granted, grants[w] > 0), append(prior, int64(now.Prior))
 		}
 	}
 	if n := added.rows(); n > 0 {
-		queueExactly(b, n, "add account-windows", insertAccounts, added.args(int32(s.part))...)
+		queueExactly(b, n, "add account-windows", insertAccounts, append(added.args(int32(s.part)), time.Now().Unix())...)
 	}
 	if n := changed.rows(); n > 0 {
-		queueExactly(b, n, "change account-windows", updateAccounts, append(changed.args(), granted)...)
+		queueExactly(b, n, "change account-windows", updateAccounts, append(changed.args(), granted, prior)...)
 	}
 }
 

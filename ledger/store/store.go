@@ -45,10 +45,26 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 }
 
 // Store reads the ledger and makes leaders. It is safe for concurrent use.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool        *pgxpool.Pool
+	keepRecords bool
+}
+
+// Option changes what a store does.
+type Option func(*Store)
+
+// WithoutRecords keeps sums of settled attempts and no record of each, for a deployment that has those
+// elsewhere.
+func WithoutRecords() Option { return func(s *Store) { s.keepRecords = false } }
 
 // New makes a store on a pool that stays its caller's.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool} }
+func New(pool *pgxpool.Pool, options ...Option) *Store {
+	s := &Store{pool: pool, keepRecords: true}
+	for _, o := range options {
+		o(s)
+	}
+	return s
+}
 
 // CheckSchema fails if migrations are pending.
 func (s *Store) CheckSchema(ctx context.Context) error {

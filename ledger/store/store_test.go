@@ -3,10 +3,12 @@ package store_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
@@ -14,7 +16,13 @@ import (
 	"tollgate/ledger/usage"
 )
 
-type factOf = usage.Fact
+// attempt is the record of a settled attempt on a day of November 2026.
+func attempt(day int, key, endpoint string, cost money.Nanos) *eventv1.SpendEvent {
+	return &eventv1.SpendEvent{
+		UnixMs: time.Date(2026, 11, day, 12, 30, 0, 0, time.UTC).UnixMilli(), KeyId: key, EndpointId: endpoint,
+		Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, Status: 200, CostNanos: int64(cost), Units: 1,
+	}
+}
 
 func version(n int64) contract.Version { return contract.Version{Epoch: 1, Revision: n} }
 
@@ -77,7 +85,7 @@ func TestCloseFrees(t *testing.T) {
 		t.Fatalf("second, while the first holds all: %+v", a)
 	}
 	last := spend(7, 1, 1, 70)
-	last.Events, last.Facts = append(last.Events, escrow.Event{Close: true}), append(last.Facts, factOf{})
+	last.Events, last.Records = append(last.Events, escrow.Event{Close: true}), append(last.Records, nil)
 	got, err := b.leader.Book(t.Context(), store.Position{Stream: "s", Seq: 1}, []store.Batch{last}, nil)
 	if err != nil || len(got.Freed) != 1 || got.Freed[0] != 1 {
 		t.Fatalf("Book = %+v, %v", got, err)
@@ -139,7 +147,7 @@ func TestShardOrder(t *testing.T) {
 		t.Helper()
 		a := budget(1, limit)
 		a.Period, a.TimeZone = 1, "UTC"
-		ok, err := b.leader.ApplyShard(t.Context(), 1, v, []store.AccountChange{{Account: a}})
+		ok, err := b.leader.ApplyShard(t.Context(), 1, v, []store.AccountChange{{Account: a}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,24 +169,25 @@ func TestUsage(t *testing.T) {
 	batch := store.Batch{Batch: escrow.Batch{Inc: 7, Edge: "edge", First: 1}}
 	for i := range 12 {
 		batch.Events = append(batch.Events, escrow.Event{})
-		batch.Facts = append(batch.Facts, usage.Fact{
-			Bucket: usage.Bucket{Day: fmt.Sprintf("2026-11-%02d", 1+i%3), KeyID: fmt.Sprint("k", i%2), EndpointID: "e"},
-			Counts: usage.Counts{Requests: 1, Failed: int64(i % 2), Cost: money.Nanos(i * i)},
-		})
+		a := attempt(1+i%3, fmt.Sprint("k", i%2), "e", money.Nanos(i*i))
+		if i == 7 {
+			a.Outcome, a.CostNanos = eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE, 0
+		}
+		batch.Records = append(batch.Records, a)
 	}
 	if _, err := b.leader.Book(t.Context(), store.Position{Stream: "s", Seq: 1}, []store.Batch{batch}, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := b.db.Usage(t.Context(), usage.Query{From: "2026-11-01", To: "2026-11-02", GroupBy: []usage.Dimension{usage.ByKey}})
 	want := []usage.Row{
-		{Bucket: usage.Bucket{KeyID: "k0"}, Counts: usage.Counts{Requests: 4, Cost: 0 + 16 + 36 + 100}},
-		{Bucket: usage.Bucket{KeyID: "k1"}, Counts: usage.Counts{Requests: 4, Failed: 4, Cost: 1 + 9 + 49 + 81}},
+		{Bucket: usage.Bucket{Series: usage.Series{KeyID: "k0"}}, Counts: usage.Counts{Requests: 4, Units: 4, Cost: 0 + 16 + 36 + 100}},
+		{Bucket: usage.Bucket{Series: usage.Series{KeyID: "k1"}}, Counts: usage.Counts{Requests: 4, Failed: 1, Units: 4, Cost: 1 + 9 + 81}},
 	}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("Usage: %v\n%s", err, d)
 	}
 	got, err = b.db.Usage(t.Context(), usage.Query{From: "2026-11-01", To: "2026-11-30", KeyID: "k1", GroupBy: []usage.Dimension{usage.ByDay, usage.ByEndpoint}})
-	if err != nil || len(got) != 3 || got[0].Bucket != (usage.Bucket{Day: "2026-11-03", EndpointID: "e"}) || got[0].Counts.Cost != 25+121 {
+	if err != nil || len(got) != 3 || got[0].Bucket != (usage.Bucket{Day: "2026-11-03", Series: usage.Series{EndpointID: "e"}}) || got[0].Counts.Cost != 25+121 {
 		t.Errorf("Usage = %+v, %v", got, err)
 	}
 }
@@ -191,11 +200,9 @@ func TestSumsStopAtTheLargestAmount(t *testing.T) {
 	b.account(t, budget(1, 100))
 	for i := range uint64(2) {
 		batch := spend(7, 2*i+1, 1, money.Max-1, money.Max-2)
-		for k := range batch.Facts {
-			batch.Facts[k] = usage.Fact{
-				Bucket: usage.Bucket{Day: fmt.Sprintf("2026-11-%02d", 1+k), KeyID: "k", EndpointID: "e"},
-				Counts: usage.Counts{Requests: 1, Cost: money.Max - 1},
-			}
+		for k := range batch.Records {
+			batch.Records[k] = attempt(1+k, "k", "e", money.Max-1)
+			batch.Records[k].Units = int64(money.Max)
 		}
 		out, err := b.leader.Book(t.Context(), store.Position{Stream: "s", Seq: i + 1}, []store.Batch{batch}, nil)
 		if err != nil || out.Events != 2 {
@@ -203,7 +210,7 @@ func TestSumsStopAtTheLargestAmount(t *testing.T) {
 		}
 	}
 	got, err := b.db.Usage(t.Context(), usage.Query{From: "2026-11-01", To: "2026-11-30"})
-	if err != nil || len(got) != 1 || got[0].Counts != (usage.Counts{Requests: 4, Cost: money.Max}) {
+	if err != nil || len(got) != 1 || got[0].Counts != (usage.Counts{Requests: 4, Units: int64(money.Max), Cost: money.Max}) {
 		t.Errorf("Usage = %+v, %v", got, err)
 	}
 	states, err := b.db.WindowStates(t.Context(), []contract.Window{win(1)})

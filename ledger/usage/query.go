@@ -16,21 +16,36 @@ const (
 	ByKey Dimension = iota + 1
 	ByEndpoint
 	ByDay
+	ByTeam
+	ByCustomer
+	ByTag
+	ByModel
+	ByStatus
+	ByHour
 )
 
 // maxDays bounds one question to what can be answered at once.
 const maxDays = 3 * 366
 
-// Query asks for sums over whole UTC days, both ends included.
+// Query asks for sums over whole UTC days, both ends included. Of the filters, those that are empty
+// let everything through.
 type Query struct {
 	From, To   string
 	GroupBy    []Dimension
-	KeyID      string // only this key; empty means all
-	EndpointID string // only this endpoint; empty means all
+	KeyID      string
+	EndpointID string
+	Team       string
+	Customer   string
+	Tag        string
+	Model      string
 }
 
 // By says whether q groups by d.
 func (q Query) By(d Dimension) bool { return slices.Contains(q.GroupBy, d) }
+
+// ByTags says whether q is about tags. A request counts in the group of each of its tags then, and in
+// none if it has none; without tags in question it counts once.
+func (q Query) ByTags() bool { return q.Tag != "" || q.By(ByTag) }
 
 // Row is one group. What was not grouped by is empty.
 type Row struct {

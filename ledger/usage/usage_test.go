@@ -3,8 +3,11 @@ package usage_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
@@ -12,55 +15,110 @@ import (
 	"tollgate/ledger/usage"
 )
 
-// Guarantee: an attempt is counted on the UTC day of its end, as failed only if it cost nothing.
-func TestFactOf(t *testing.T) {
+// Guarantee: an attempt counts as failed only if it cost nothing.
+func TestCountsOf(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2026, 11, 1, 23, 59, 59, 0, time.UTC).UnixMilli()
 	for _, c := range []struct {
 		name    string
 		outcome eventv1.SpendOutcome
 		cost    int64
 		want    usage.Counts
 	}{
-		{"ok", eventv1.SpendOutcome_SPEND_OUTCOME_OK, 5, usage.Counts{Requests: 1, Cost: 5}},
-		{"free", eventv1.SpendOutcome_SPEND_OUTCOME_OK, 0, usage.Counts{Requests: 1}},
-		{"target error", eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR, 0, usage.Counts{Requests: 1, Failed: 1}},
-		{"unreachable", eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE, 0, usage.Counts{Requests: 1, Failed: 1}},
-		{"broken off after 2xx", eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED, 5, usage.Counts{Requests: 1, Cost: 5}},
-		{"caller gone", eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE, 5, usage.Counts{Requests: 1, Cost: 5}},
-		{"abandoned", eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, 5, usage.Counts{Requests: 1, Abandoned: 1, Cost: 5}},
+		{"ok", eventv1.SpendOutcome_SPEND_OUTCOME_OK, 5, usage.Counts{Requests: 1, Units: 3, Cost: 5}},
+		{"free", eventv1.SpendOutcome_SPEND_OUTCOME_OK, 0, usage.Counts{Requests: 1, Units: 3}},
+		{"target error", eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR, 0, usage.Counts{Requests: 1, Failed: 1, Units: 3}},
+		{"unreachable", eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE, 0, usage.Counts{Requests: 1, Failed: 1, Units: 3}},
+		{"refused", eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED, 0, usage.Counts{Requests: 1, Failed: 1, Units: 3}},
+		{"broken off after 2xx", eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED, 5, usage.Counts{Requests: 1, Units: 3, Cost: 5}},
+		{"caller gone", eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE, 5, usage.Counts{Requests: 1, Units: 3, Cost: 5}},
+		{"cut", eventv1.SpendOutcome_SPEND_OUTCOME_CUT, 5, usage.Counts{Requests: 1, Units: 3, Cost: 5}},
+		{"abandoned", eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED, 5, usage.Counts{Requests: 1, Abandoned: 1, Units: 3, Cost: 5}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f, err := usage.FactOf(&eventv1.SpendEvent{UnixMs: at, KeyId: "k", EndpointId: "e", Outcome: c.outcome, CostNanos: c.cost})
-			if err != nil || f.Counts != c.want || f.Bucket != (usage.Bucket{Day: "2026-11-01", KeyID: "k", EndpointID: "e"}) {
-				t.Errorf("FactOf = %+v, %v", f, err)
+			if got := usage.CountsOf(&eventv1.SpendEvent{Outcome: c.outcome, CostNanos: c.cost, Units: 3}); got != c.want {
+				t.Errorf("CountsOf = %+v", got)
 			}
 		})
 	}
+	if got := usage.CountsOf(&eventv1.SpendEvent{Unpriced: true}); got != (usage.Counts{Requests: 1, Unpriced: 1}) {
+		t.Errorf("CountsOf one without a price = %+v", got)
+	}
+}
+
+// Guarantee: an attempt counts once in the hour of its end, and once more for each of its tags.
+func TestSums(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 1, 23, 59, 59, 0, time.UTC)
+	sums := usage.Sums{}
+	for range 2 {
+		e := &eventv1.SpendEvent{UnixMs: at.UnixMilli(), KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Model: "m", Status: 200, CostNanos: 5, Tags: []string{"b", "a", "b"}}
+		if err := usage.Check(e); err != nil {
+			t.Fatal(err)
+		}
+		sums.Add(e)
+	}
+	want := usage.Sums{}
+	for _, tag := range []string{"", "a", "b"} {
+		s := usage.Series{KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Model: "m", Status: 200, Tag: tag}
+		want[usage.Slot{Hour: at.Unix() / 3600, Series: s}] = usage.Counts{Requests: 2, Cost: 10}
+	}
+	if !maps.Equal(sums, want) {
+		t.Errorf("sums = %+v, want %+v", sums, want)
+	}
+}
+
+func plain() *eventv1.SpendEvent {
+	return &eventv1.SpendEvent{UnixMs: time.Now().UnixMilli(), KeyId: "k", EndpointId: "e", RequestId: make([]byte, 16), Tags: []string{"a", "b"}}
 }
 
 // Guarantee: what the database could not hold is refused before it gets there.
-func TestFactOfRefuses(t *testing.T) {
+func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
-	good := func() *eventv1.SpendEvent {
-		return &eventv1.SpendEvent{UnixMs: time.Now().UnixMilli(), KeyId: "k", EndpointId: "e"}
-	}
+	long := strings.Repeat("x", 257)
 	for name, spoil := range map[string]func(*eventv1.SpendEvent){
-		"negative":   func(e *eventv1.SpendEvent) { e.CostNanos = -1 },
-		"no time":    func(e *eventv1.SpendEvent) { e.UnixMs = 0 },
-		"far future": func(e *eventv1.SpendEvent) { e.UnixMs = 1 << 60 },
-		"zero byte":  func(e *eventv1.SpendEvent) { e.KeyId = "a\x00b" },
-		"endless":    func(e *eventv1.SpendEvent) { e.EndpointId = string(make([]byte, 1000)) },
+		"negative cost":    func(e *eventv1.SpendEvent) { e.CostNanos = -1 },
+		"negative reserve": func(e *eventv1.SpendEvent) { e.ReservedNanos = -1 },
+		"negative units":   func(e *eventv1.SpendEvent) { e.Units = -1 },
+		"zero byte":        func(e *eventv1.SpendEvent) { e.KeyId = "a\x00b" },
+		"endless":          func(e *eventv1.SpendEvent) { e.EndpointId = long },
+		"endless team":     func(e *eventv1.SpendEvent) { e.Team = long },
+		"line in customer": func(e *eventv1.SpendEvent) { e.Customer = "a\nb" },
+		"endless tag":      func(e *eventv1.SpendEvent) { e.Tags = []string{long} },
+		"empty tag":        func(e *eventv1.SpendEvent) { e.Tags = []string{""} },
+		"endless tags":     func(e *eventv1.SpendEvent) { e.Tags = make([]string, 65) },
+		"half an id":       func(e *eventv1.SpendEvent) { e.RequestId = make([]byte, 8) },
+		"huge status":      func(e *eventv1.SpendEvent) { e.Status = 1 << 31 },
+		"huge attempt":     func(e *eventv1.SpendEvent) { e.Attempt = 1 << 31 },
+		"negative outcome": func(e *eventv1.SpendEvent) { e.Outcome = -1 },
 	} {
-		e := good()
+		e := plain()
 		spoil(e)
-		if f, err := usage.FactOf(e); err == nil {
-			t.Errorf("%s: %+v", name, f)
+		if err := usage.Check(e); err == nil {
+			t.Errorf("%s: %v", name, e)
 		}
 	}
-	if _, err := usage.FactOf(good()); err != nil {
+	if err := usage.Check(plain()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Guarantee: neither a clock that is off nor what a vendor calls its model keeps an attempt from being
+// booked.
+func TestCheckBends(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int64{-1 << 62, 0, 1 << 62} {
+		e := plain()
+		e.UnixMs, e.DurationUs, e.Model = at, -1, "m\x00\xff"+strings.Repeat("\u00e4", 200)
+		if err := usage.Check(e); err != nil {
+			t.Fatal(err)
+		}
+		if y := time.UnixMilli(e.GetUnixMs()).UTC().Year(); y != 2000 && y != 9999 {
+			t.Errorf("%d became the year %d", at, y)
+		}
+		if m := e.GetModel(); e.GetDurationUs() != 0 || len(m) > 256 || !strings.HasPrefix(m, "m??") || !utf8.ValidString(m) {
+			t.Errorf("model %q, duration %d", m, e.GetDurationUs())
+		}
 	}
 }
 
@@ -91,7 +149,7 @@ func TestAsk(t *testing.T) {
 // Guarantee: sums stop at the largest amount and never turn negative.
 func TestAddSaturates(t *testing.T) {
 	t.Parallel()
-	if got := (usage.Counts{Cost: money.Max}).Add(usage.Counts{Requests: 1, Cost: 1}); got != (usage.Counts{Requests: 1, Cost: money.Max}) {
+	if got := (usage.Counts{Units: 5, Cost: money.Max}).Add(usage.Counts{Requests: 1, Units: int64(money.Max), Cost: 1}); got != (usage.Counts{Requests: 1, Units: int64(money.Max), Cost: money.Max}) {
 		t.Errorf("Add = %+v", got)
 	}
 }

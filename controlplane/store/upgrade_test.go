@@ -1,0 +1,86 @@
+package store_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/controlplane/registry"
+	"tollgate/controlplane/store"
+	"tollgate/internal/money"
+	"tollgate/internal/period"
+	"tollgate/internal/pg"
+	"tollgate/internal/testenv"
+)
+
+// migrateFirst leaves a database as the first version had it.
+func migrateFirst(ctx context.Context, url string) error {
+	first, err := os.ReadFile("migrations/00001_base.sql")
+	if err != nil {
+		return err
+	}
+	return pg.Migrate(ctx, url, fstest.MapFS{"00001_base.sql": {Data: first}}, store.Schema, nil)
+}
+
+// Guarantee: a configuration of the first version comes through the migrations as it was: budgets are
+// hard and have no raise, keys belong to nobody, prices stay, and what two budgets of a scope may not
+// share they still may not.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	pool, ctx := testenv.Postgres(t, migrateFirst), t.Context()
+	for _, sql := range []string{
+		`UPDATE control.revision SET n = 4`,
+		`INSERT INTO control.endpoint VALUES ('ep_1', 'bria', '/bria', false, '{POST}', '{https://x.example.com}', '[]', 1, '', false, 12, 1, 1000, 0, false, 1, now(), now())`,
+		`INSERT INTO control.key VALUES ('key_1', 'ci-bot', 'tgk_', sha256('x'), 7, false, NULL, NULL, 2, now())`,
+		`INSERT INTO control.budget (id, name, key_id, amount_nanos, period, time_zone, gen, revision, create_time, update_time)
+			VALUES ('bud_1', 'ci', 'key_1', 5, 5, 'UTC', 0, 3, now(), now()), ('bud_2', 'all', NULL, 6, 1, 'UTC', 0, 4, now(), now())`,
+	} {
+		if _, err := pool.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Migrate(ctx, pool.Config().ConnString(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s := store.New(pool)
+	if err := s.CheckSchema(ctx); err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Endpoint(ctx, "bria")
+	if err != nil || e.Abandoned != registry.AbandonedReserved || !e.Price.Equal(&registry.Price{PerRequest: 12}) {
+		t.Errorf("endpoint %+v, %v", e, err)
+	}
+	k, err := s.Key(ctx, "ci-bot")
+	if err != nil || k.Team != "" || k.Customer != "" || len(k.Tags) != 0 {
+		t.Errorf("key %+v, %v", k, err)
+	}
+	b, err := s.Budget(ctx, "ci")
+	want := registry.Budget{
+		ID: "bud_1", Name: "ci", Scoped: registry.Scoped{Scope: registry.ScopeKey, ScopeID: "key_1", ScopeName: "ci-bot"}, Amount: 5,
+		Period: period.Month, Zone: "UTC", Warn: []uint32{}, AccountID: 1, Revision: 3, Created: b.Created, Updated: b.Updated,
+	}
+	if diff := cmp.Diff(want, b); diff != "" || err != nil {
+		t.Errorf("budget, %v (-want +got):\n%s", err, diff)
+	}
+	for _, sql := range []string{
+		`INSERT INTO control.budget (id, name, key_id, amount_nanos, period, time_zone, gen, revision, create_time, update_time)
+			VALUES ('bud_3', 'b3', 'key_1', 5, 5, 'UTC', 0, 3, now(), now())`,
+		`UPDATE control.budget SET team_id = NULL, customer = 'a' WHERE id = 'bud_1'`,
+		`UPDATE control.budget SET days = 7 WHERE id = 'bud_1'`,
+		`UPDATE control.budget SET overdraft_nanos = 1`,
+		`UPDATE control.budget SET raise_nanos = 1`,
+		`UPDATE control.endpoint SET usage = '{}'`,
+	} {
+		if _, err := pool.Exec(ctx, sql); err == nil {
+			t.Errorf("the schema allows %s", sql)
+		}
+	}
+	if _, err := s.CreateBudget(ctx, "test", registry.Budget{
+		Name: "c", Scoped: registry.Scoped{Scope: registry.ScopeCustomer, ScopeName: "acme"}, Amount: money.Dollar, Period: period.Month,
+	}, nil); err != nil {
+		t.Errorf("a budget of a new kind: %v", err)
+	}
+}

@@ -1,0 +1,335 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"tollgate/edge/routing"
+	"tollgate/edge/spool"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/fault"
+	"tollgate/internal/money"
+)
+
+// errCeiling means that a request may cost no more than what was held for it.
+var errCeiling = errors.New("it would cost more than was held")
+
+// meter counts what an attempt uses and sees to it that what it comes to is held before it goes on. It
+// is told of the request's body by the engine and of the answer by the call, each in its goroutine.
+type meter struct {
+	usage *routing.Usage // nil: the price is not by usage
+	hold  Hold
+	spool Recorder
+	keep  bool // what it has cost is recorded as it grows, because that is charged if the edge dies
+
+	mu       sync.Mutex // guards what follows
+	ticket   spool.Ticket
+	over     bool
+	amount   money.Nanos // held
+	safe     money.Nanos // of that, what is on disk
+	recorded money.Nanos // cost that is on disk
+	promised int64       // bytes of the request's body that amount covers
+	fixed    money.Rated // what does not depend on bodies, as far as it is known
+	named    int64       // units that headers name
+	unpriced bool        // a header that counts was missing
+	silent   bool        // the answer has no body
+	stream   bool        // it is a readable stream of events
+	used     used
+}
+
+// used is what has been counted of the bodies.
+type used struct {
+	sent, received, events int64
+	counter                eventCounter
+}
+
+// reserve is what is held before a request leaves, whose body has as many bytes if that is known. It is
+// at least the smallest amount, so that a budget with nothing left admits nothing.
+func (m *meter) reserve(length int64) money.Nanos {
+	m.promised = max(length, 0)
+	sum, err := money.Rated{}.PlusNanos(m.usage.Base).Plus(m.promised, m.usage.RequestBytes.PerMillion).Nanos()
+	if err == nil {
+		sum, err = sum.Add(m.usage.Hold)
+	}
+	if err != nil {
+		return money.Max // which no budget has
+	}
+	return max(sum, 1)
+}
+
+// begin starts an attempt.
+func (m *meter) begin(ticket spool.Ticket) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ticket, m.over, m.safe = ticket, false, m.amount
+	m.used, m.named, m.unpriced = used{}, 0, false
+	m.fixed, m.recorded = money.Rated{}, 0
+	if m.usage != nil {
+		m.fixed = m.fixed.PlusNanos(m.usage.Base)
+	}
+}
+
+// held is how much is held by now.
+func (m *meter) held() money.Nanos {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.amount
+}
+
+// sum is what it comes to, of which n bytes of the request's body are.
+func (m *meter) sum(u *used, sent int64) money.Rated {
+	return m.fixed.Plus(sent, m.usage.RequestBytes.PerMillion).
+		Plus(u.received, m.usage.ResponseBytes.PerMillion).
+		Plus(u.events, m.usage.ResponseEvents.PerMillion)
+}
+
+// due is what must be held: a body whose length was told is covered to its end.
+func (m *meter) due(u *used) money.Rated { return m.sum(u, max(u.sent, m.promised)) }
+
+// cost is what is charged if it ends here.
+func (m *meter) cost() money.Nanos {
+	cost, _ := m.sum(&m.used, m.used.sent).Nanos() // beyond all amounts it is the largest
+	if m.usage.Ceiling {
+		cost = min(cost, m.amount)
+	}
+	return cost
+}
+
+// cover holds more until next is paid for. Whatever goes on after it is covered, on disk as well.
+func (m *meter) cover(ctx context.Context, next *used) error {
+	due := m.due(next)
+	if due.Within(m.safe) {
+		return nil
+	}
+	if m.usage.Ceiling {
+		return errCeiling
+	}
+	sum, err := due.Nanos()
+	if err != nil {
+		return fault.New(fault.BudgetExhausted, "No budget has as much as that costs.").WithCause(err)
+	}
+	if short := sum - m.amount; short > 0 {
+		err = m.extend(ctx, short)
+	}
+	if m.amount > m.safe {
+		cost, _ := m.sum(next, next.sent).Nanos() // no more than what is due
+		err = errors.Join(err, m.record(cost))
+	}
+	return err
+}
+
+// extend holds what is short and somewhat more, so that it need not be asked for with each piece; where
+// there is not as much, what is short, or else all that is left.
+func (m *meter) extend(ctx context.Context, short money.Nanos) error {
+	more := max(short, m.usage.Hold, m.amount/8)
+	if more > money.Max-m.amount {
+		more = short
+	}
+	err := m.hold.Extend(ctx, more)
+	if err != nil && more > short && isExhausted(err) {
+		more = short
+		err = m.hold.Extend(ctx, more)
+	}
+	if err == nil {
+		m.amount += more
+		return nil
+	}
+	if left, ok := m.hold.Remaining(); ok && 0 < left && left < short && isExhausted(err) && m.hold.Extend(ctx, left) == nil {
+		m.amount += left
+	}
+	return err
+}
+
+func isExhausted(err error) bool { return errors.Is(err, fault.New(fault.BudgetExhausted, "")) }
+
+// record writes down what is held and what it costs.
+func (m *meter) record(cost money.Nanos) error {
+	cost = min(cost, m.amount)
+	if err := m.spool.Partial(m.ticket, m.amount, cost); err != nil {
+		return err
+	}
+	m.recorded, m.safe = cost, m.amount
+	return nil
+}
+
+// note records what it has cost where that matters: first, and each time it has grown by an eighth of
+// what is held. If the spool cannot, what it recorded before holds.
+func (m *meter) note() {
+	if !m.keep {
+		return
+	}
+	if cost := m.cost(); cost-m.recorded > m.amount/8 || m.recorded == 0 && cost > 0 {
+		_ = m.record(cost)
+	}
+}
+
+// pay is asked before n bytes of the request's body go on.
+func (m *meter) pay(ctx context.Context, n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return errInterrupted
+	}
+	next := m.used
+	next.sent += int64(n)
+	if err := m.cover(ctx, &next); err != nil {
+		return err
+	}
+	m.used = next
+	return nil
+}
+
+// answered takes in the headers of an answer that is charged. With an error nothing of it may go on.
+func (m *meter) answered(ctx context.Context, method string, a *Answer) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, rate := range m.usage.Headers {
+		n, ok := count(get(a.Headers, rate.Name))
+		if !ok {
+			m.missing()
+			continue
+		}
+		m.named += min(n, maxUnits-m.named)
+		m.fixed = m.fixed.Plus(n, rate.PerMillion)
+	}
+	m.silent = bodyless(method, a.Status) || a.Length == 0
+	encoding := get(a.Headers, "Content-Encoding")
+	readable := encoding == "" || strings.EqualFold(encoding, "identity")
+	events := isEventStream(get(a.Headers, "Content-Type"))
+	m.stream = events && readable
+	if m.usage.ResponseEvents.Counted && events && !readable && !m.silent {
+		m.missing()
+	}
+	next := m.used
+	if err := m.cover(ctx, &next); err != nil {
+		return err
+	}
+	m.note()
+	return nil
+}
+
+// missing charges for something that the target did not tell.
+func (m *meter) missing() {
+	m.unpriced = true
+	m.fixed = m.fixed.PlusNanos(m.usage.Fallback)
+}
+
+// received says how much of a piece of the answer may go on. An error says why that is not all of it.
+func (m *meter) received(ctx context.Context, p []byte) (fits int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := m.used
+	next.received += int64(len(p))
+	if m.stream {
+		next.events += next.counter.count(p)
+	}
+	if err := m.cover(ctx, &next); err != nil {
+		if ctx.Err() != nil {
+			return 0, err
+		}
+		return m.fit(p), err
+	}
+	m.used = next
+	m.note()
+	return len(p), nil
+}
+
+// fit counts as much of p as is covered by what is held, and says how much that is. A stream of events
+// is cut between two events if there is such a place in p.
+func (m *meter) fit(p []byte) (n int) {
+	whole, wholeAt := m.used, 0
+	found := m.stream && !m.used.counter.begun
+	for n < len(p) {
+		room := m.due(&m.used).Fits(m.safe, m.usage.ResponseBytes.PerMillion)
+		size := int(min(room, int64(len(p)-n)))
+		if !m.stream {
+			m.used.received += int64(size)
+			return n + size
+		}
+		next := m.used
+		k, event := next.counter.next(p[n : n+size])
+		next.received += int64(k)
+		if event {
+			next.events++
+		}
+		if k == 0 || !m.due(&next).Within(m.safe) {
+			break
+		}
+		m.used, n = next, n+k
+		if !next.counter.begun {
+			whole, wholeAt, found = next, n, true
+		}
+	}
+	if found {
+		m.used, n = whole, wholeAt
+	}
+	return n
+}
+
+// where says whether the answer is a stream of events and whether what went on of it ends in a line.
+func (m *meter) where() (stream, inLine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stream, m.used.counter.inLine()
+}
+
+// known is what it will cost, if that is known now that the answer begins.
+func (m *meter) known(complete bool) (money.Nanos, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	depends := m.usage.ResponseBytes.PerMillion > 0 || m.usage.ResponseEvents.PerMillion > 0
+	if depends && !m.silent || !complete && m.usage.RequestBytes.PerMillion > 0 {
+		return 0, false
+	}
+	return m.cost(), true
+}
+
+// maxUnits is more than anything uses; sums of units stay below it.
+const maxUnits = 1 << 60
+
+// end stops the meter: nothing goes on any more. It may be called again.
+func (m *meter) end() (cost money.Nanos, units int64, unpriced bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.over = true
+	units = m.named
+	if m.usage.RequestBytes.Counted {
+		units += m.used.sent
+	}
+	if m.usage.ResponseBytes.Counted {
+		units += m.used.received
+	}
+	if m.usage.ResponseEvents.Counted {
+		units += m.used.events
+	}
+	return m.cost(), units, m.unpriced
+}
+
+// count reads a whole number as a header has it: digits, and nothing else.
+func count(value string) (n int64, ok bool) {
+	value = strings.Trim(value, " \t")
+	if value == "" {
+		return 0, false
+	}
+	for i := range len(value) {
+		c := value[i]
+		if c < '0' || c > '9' || n > maxUnits/10 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+// isEventStream says whether an answer of a content type is a stream of server-sent events.
+func isEventStream(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")
+}
+
+// keepsCost says whether the policy charges what was last recorded.
+func keepsCost(p eventv1.AbandonedPolicy) bool {
+	return p == eventv1.AbandonedPolicy_ABANDONED_POLICY_METERED
+}

@@ -1,0 +1,217 @@
+package spool_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"tollgate/edge/spool"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+)
+
+// lane names what a ledger books in order: the events of one incarnation for one partition.
+type lane struct {
+	inc  int64
+	part uint32
+}
+
+// books is a ledger that books batches by one number for each incarnation and partition.
+type books struct {
+	log   map[lane][]*eventv1.SpendEvent
+	epoch int64
+}
+
+func (l *books) apply(t *rapid.T, x *spool.Sending) *eventv1.Mark {
+	var b eventv1.SpendBatch
+	if err := proto.Unmarshal(x.Data, &b); err != nil {
+		t.Fatal(err)
+	}
+	if x.Subject != fmt.Sprintf("tollgate.v1.spend.%d.e1", b.GetPart()) {
+		t.Fatalf("batch of partition %d on %s", b.GetPart(), x.Subject)
+	}
+	at := lane{b.GetInc(), b.GetPart()}
+	hwm := uint64(len(l.log[at]))
+	if b.GetFirstSeq() > hwm+1 {
+		return l.mark(at, true)
+	}
+	if have := hwm + 1 - b.GetFirstSeq(); have < uint64(len(b.GetEvents())) {
+		l.log[at] = append(l.log[at], b.GetEvents()[have:]...)
+	}
+	return l.mark(at, false)
+}
+
+func (l *books) mark(at lane, gap bool) *eventv1.Mark {
+	return &eventv1.Mark{Inc: at.inc, Part: at.part, Hwm: uint64(len(l.log[at])), Gap: gap, Epoch: l.epoch}
+}
+
+// Guarantee: whatever is refused, lost, acknowledged and not told, told late, restored or killed, in the
+// end each partition has booked each event of its own exactly once and in order, each request has exactly
+// one record, and nothing of it is left on the edge.
+func TestBookingModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{
+			memory: spool.NewMemory(), now: time.UnixMilli(1_700_000_000_000), linger: 1000 * time.Hour,
+			books: map[int64]book{}, booked: map[int64]map[uint32]uint64{},
+		}
+		l := &books{log: map[lane][]*eventv1.SpendEvent{}}
+		var away []*spool.Sending // not answered yet
+		var late []*eventv1.Mark  // under way
+		w.reopen(t)
+		step := func(t *rapid.T, x *spool.Sending) {
+			switch rapid.IntRange(0, 5).Draw(t, "fate") {
+			case 0:
+				x.Failed()
+			case 1:
+				l.apply(t, x) // its acknowledgement is lost
+				x.Failed()
+			case 2:
+				x.Published() // and the stream loses it
+			case 3:
+				late = append(late, l.apply(t, x))
+				x.Published()
+			default:
+				w.p.Mark(l.apply(t, x))
+				x.Published()
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"requests": func(t *rapid.T) {
+				for range rapid.IntRange(1, 20).Draw(t, "n") {
+					if w.intent(t); len(w.open) > 4 {
+						w.settle(rapid.IntRange(0, len(w.open)-1).Draw(t, "which"))
+					}
+				}
+			},
+			"partial": w.partial,
+			"publish": func(t *rapid.T) {
+				for range rapid.IntRange(1, 5).Draw(t, "n") {
+					x := w.p.Next(w.now)
+					if x == nil {
+						return
+					}
+					if slices.ContainsFunc(away, func(y *spool.Sending) bool { return laneOf(x) == laneOf(y) }) {
+						t.Fatalf("%s is sent while another of its lane is", x.MsgID)
+					}
+					away = append(away, x)
+				}
+			},
+			"answer": func(t *rapid.T) {
+				if len(away) > 0 {
+					k := rapid.IntRange(0, len(away)-1).Draw(t, "which")
+					step(t, away[k])
+					away = slices.Delete(away, k, k+1)
+				}
+			},
+			"mark": func(t *rapid.T) {
+				if len(late) > 0 {
+					k := rapid.IntRange(0, len(late)-1).Draw(t, "which")
+					w.p.Mark(late[k])
+					late = slices.Delete(late, k, k+1)
+				}
+			},
+			"restore": func(t *rapid.T) {
+				l.epoch++
+				for _, at := range sortedLanes(l.log) {
+					l.log[at] = l.log[at][:rapid.IntRange(0, len(l.log[at])).Draw(t, "to")]
+				}
+			},
+			"ask": func(t *rapid.T) { ask(w, l) },
+			"crash": func(t *rapid.T) {
+				away = nil
+				w.crash(t, 0)
+			},
+			"pass": func(t *rapid.T) { w.pass(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond) },
+		})
+		settle(t, w, l, away)
+	})
+}
+
+func laneOf(x *spool.Sending) string {
+	return x.Subject + x.MsgID[:strings.IndexByte(x.MsgID, ':')]
+}
+
+func sortedLanes(log map[lane][]*eventv1.SpendEvent) []lane {
+	return slices.SortedFunc(maps.Keys(log), func(a, b lane) int {
+		return strings.Compare(strconv.FormatInt(a.inc, 10)+strconv.Itoa(int(a.part)), strconv.FormatInt(b.inc, 10)+strconv.Itoa(int(b.part)))
+	})
+}
+
+// ask is what a lease request does: it names spools, and the ledger answers with their marks. A ledger
+// whose database went back also tells what it has of those that nobody names any more.
+func ask(w *world, l *books) {
+	for part := range uint32(parts) {
+		for _, state := range w.s.States(part) {
+			w.p.Mark(l.mark(lane{state.GetInc(), part}, false))
+		}
+	}
+	if l.epoch > 0 {
+		for _, at := range sortedLanes(l.log) {
+			w.p.Mark(l.mark(at, false))
+		}
+	}
+}
+
+// settle lets everything come to its end and compares.
+func settle(t *rapid.T, w *world, l *books, away []*spool.Sending) {
+	for _, x := range away {
+		x.Failed()
+	}
+	if err := w.p.End(); err != nil {
+		t.Fatal(err)
+	}
+	w.abandon()
+	for round := 0; ; round++ {
+		ask(w, l)
+		for x := w.p.Next(w.now); x != nil; x = w.p.Next(w.now) {
+			w.p.Mark(l.apply(t, x))
+			x.Published()
+		}
+		if events, _ := w.s.Depth(); events == 0 {
+			break
+		}
+		if round > 1000 {
+			t.Fatal("the ledger never gets everything")
+		}
+		w.pass(time.Second)
+	}
+	records := map[string]int{}
+	for inc, book := range w.books {
+		for part, want := range book {
+			got := l.log[lane{inc, part}]
+			if len(got) != len(want) {
+				t.Fatalf("incarnation %d, partition %d: %d events are booked, want %d", inc, part, len(got), len(want))
+			}
+			for k := range want {
+				if !same(got[k], want[k]) {
+					t.Fatalf("incarnation %d, partition %d, event %d:\n got %v\nwant %v", inc, part, k+1, got[k], want[k])
+				}
+				if want[k] != nil && !got[k].GetDrawsOnly() {
+					records[string(got[k].GetRequestId())]++
+				}
+			}
+		}
+	}
+	for request, n := range records {
+		if n != 1 {
+			t.Fatalf("request %x has %d records", request, n)
+		}
+	}
+	if len(records) != w.next {
+		t.Fatalf("%d requests have a record, want %d", len(records), w.next)
+	}
+	if !w.p.Drained() {
+		t.Fatal("all is booked, and the spool is not drained")
+	}
+	w.pass(w.linger + time.Second)
+	if left := w.s.Old(); len(left) > 0 {
+		t.Fatalf("incarnations %v are left", left)
+	}
+}

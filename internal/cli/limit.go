@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+)
+
+func (a *app) limitCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "limit", Aliases: []string{"limits"}, Short: "Requests or units per minute, and requests at a time", Args: cobra.ArbitraryArgs, RunE: group,
+	}
+	cmd.AddCommand(a.limitList(), a.limitGet(), a.limitCreate(), a.limitSet(), a.limitDelete())
+	a.completeNames(cmd, limitNames)
+	return cmd
+}
+
+func limitResult(l *controlv1.Limit) result {
+	return result{data: view(l), names: []string{l.GetName()}}
+}
+
+var limitKinds = map[string]controlv1.LimitKind{
+	"requests":   controlv1.LimitKind_LIMIT_KIND_REQUESTS,
+	"units":      controlv1.LimitKind_LIMIT_KIND_UNITS,
+	"concurrent": controlv1.LimitKind_LIMIT_KIND_CONCURRENT,
+}
+
+var limitFallbacks = map[string]controlv1.LimitFallback{
+	"share":  controlv1.LimitFallback_LIMIT_FALLBACK_SHARE,
+	"open":   controlv1.LimitFallback_LIMIT_FALLBACK_OPEN,
+	"closed": controlv1.LimitFallback_LIMIT_FALLBACK_CLOSED,
+}
+
+// limitText is what a limit allows, in words.
+func limitText(l *controlv1.Limit) string {
+	amount := count(l.GetAmount())
+	switch l.GetKind() {
+	case controlv1.LimitKind_LIMIT_KIND_REQUESTS:
+		return amount + " requests/min"
+	case controlv1.LimitKind_LIMIT_KIND_UNITS:
+		return amount + " units/min"
+	case controlv1.LimitKind_LIMIT_KIND_CONCURRENT:
+		return amount + " at a time"
+	default:
+		return amount + " of a kind that this version does not know"
+	}
+}
+
+func burstText(l *controlv1.Limit) string {
+	if l.GetKind() == controlv1.LimitKind_LIMIT_KIND_CONCURRENT {
+		return "-"
+	}
+	return count(l.GetBurst())
+}
+
+func fallbackText(l *controlv1.Limit) string {
+	return strings.ToLower(strings.TrimPrefix(l.GetFallback().String(), "LIMIT_FALLBACK_"))
+}
+
+func (a *app) limitList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List limits", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				all, err := pages(func(token string) ([]*controlv1.Limit, string, error) {
+					page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: pageSize, PageToken: token})
+					return page.GetLimits(), page.GetNextPageToken(), err
+				})
+				if err != nil {
+					return err
+				}
+				r := result{table: table{head: []string{"NAME", "SCOPE", "LIMIT", "BURST", "WITHOUT LEDGER"}, right: []string{"BURST"}}}
+				data := []any{}
+				for _, l := range all {
+					data, r.names = append(data, view(l)), append(r.names, l.GetName())
+					r.table.add(l.GetName(), scope(l), limitText(l), burstText(l), fallbackText(l))
+				}
+				r.data = data
+				return a.print(r)
+			})
+		},
+	}
+}
+
+func (a *app) limitGet() *cobra.Command {
+	return &cobra.Command{
+		Use: "get NAME", Short: "Show a limit", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				res, err := c.limits.GetLimit(ctx, &controlv1.GetLimitRequest{Limit: args[0]})
+				if err != nil {
+					return err
+				}
+				l := res.GetLimit()
+				r := limitResult(l)
+				r.table.add("name", l.GetName())
+				r.table.add("id", l.GetId())
+				r.table.add("scope", scope(l))
+				r.table.add("limit", limitText(l))
+				r.table.add("burst", burstText(l))
+				r.table.add("without ledger", fallbackText(l))
+				return a.print(r)
+			})
+		},
+	}
+}
+
+func (a *app) limitCreate() *cobra.Command {
+	var on scopeFlags
+	var kind, fallback string
+	var amount, burst int64
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Make a limit on a key, a team, a customer, a tag, an endpoint or everything", Args: exactly("NAME"),
+		Example: `  tollgate limit create ci-rpm --key ci-bot --kind requests --amount 600
+  tollgate limit create search-parallel --team search --kind concurrent --amount 20 --without-ledger closed`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := on.check(cmd, "limit"); err != nil {
+				return err
+			}
+			l := &controlv1.Limit{Name: args[0], Amount: amount, Burst: burst}
+			on.onLimit(l)
+			var ok bool
+			if l.Kind, ok = limitKinds[kind]; !ok {
+				return usage(cmd, "--kind is requests, units or concurrent, not %q.", kind)
+			}
+			if l.Fallback, ok = limitFallbacks[fallback]; !ok {
+				return usage(cmd, "--without-ledger is share, open or closed, not %q.", fallback)
+			}
+			if !cmd.Flags().Changed("amount") {
+				return usage(cmd, "--amount is missing.")
+			}
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				res, err := c.limits.CreateLimit(ctx, &controlv1.CreateLimitRequest{Limit: l})
+				if err != nil {
+					return err
+				}
+				made := res.GetLimit()
+				return a.done(limitResult(made), a.Program+" limit get "+made.GetName(), "limit %s created (rev %d): %s on %s",
+					made.GetName(), made.GetRevision(), limitText(made), scope(made))
+			})
+		},
+	}
+	on.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&kind, "kind", "", "requests or units (per minute), or concurrent (requests at a time)")
+	flags.Int64Var(&amount, "amount", 0, "how many")
+	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause; a sixtieth of the amount if not given")
+	flags.StringVar(&fallback, "without-ledger", "share", "what an edge does when it cannot reach the ledger: admit its share, all (open) or none (closed)")
+	return cmd
+}
+
+func (a *app) limitSet() *cobra.Command {
+	var amount, burst int64
+	var fallback string
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change a limit", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			given := cmd.Flags().Changed
+			req := &controlv1.UpdateLimitRequest{}
+			if given("amount") {
+				req.Amount = new(amount)
+			}
+			if given("burst") {
+				req.Burst = new(burst)
+			}
+			if given("without-ledger") {
+				var ok bool
+				if req.Fallback, ok = limitFallbacks[fallback]; !ok {
+					return usage(cmd, "--without-ledger is share, open or closed, not %q.", fallback)
+				}
+			}
+			if proto.Size(req) == 0 {
+				return usage(cmd, "Say what to change with --amount, --burst or --without-ledger.")
+			}
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				got, err := c.limits.GetLimit(ctx, &controlv1.GetLimitRequest{Limit: args[0]})
+				if err != nil {
+					return err
+				}
+				req.Limit, req.Etag = got.GetLimit().GetId(), got.GetLimit().GetEtag()
+				res, err := c.limits.UpdateLimit(ctx, req)
+				if err != nil {
+					return err
+				}
+				l := res.GetLimit()
+				return a.done(limitResult(l), "", "limit %s: %s → %s, burst %s (rev %d)",
+					l.GetName(), limitText(got.GetLimit()), limitText(l), burstText(l), l.GetRevision())
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.Int64Var(&amount, "amount", 0, "how many")
+	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause")
+	flags.StringVar(&fallback, "without-ledger", "", "what an edge does when it cannot reach the ledger: share, open or closed")
+	return cmd
+}
+
+func (a *app) limitDelete() *cobra.Command {
+	return &cobra.Command{
+		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove a limit", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c clients) error {
+				if _, err := c.limits.DeleteLimit(ctx, &controlv1.DeleteLimitRequest{Limit: args[0]}); err != nil {
+					return err
+				}
+				return a.done(deleted(args[0]), "", "limit %s deleted", args[0])
+			})
+		},
+	}
+}

@@ -1,0 +1,71 @@
+package simulation_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+)
+
+// steps is how long each world lives.
+const steps = 4000
+
+// seeds is how many worlds there are: SEEDS of them, or enough for every run of the tests.
+func seeds(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("SEEDS")
+	if text == "" {
+		if raceEnabled {
+			return 20 // the detector has nothing to find in one goroutine, and takes ten times as long
+		}
+		return 300
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("SEEDS: %v", err)
+	}
+	return n
+}
+
+// Guarantee: whatever the network, the streams, the databases, the clocks and kill -9 do, no budget is
+// overspent beyond its stated bound, what is booked is what was spent, and when all is quiet one edge
+// can spend what is left of each budget to its last request.
+func TestProtocol(t *testing.T) {
+	t.Parallel()
+	total := map[string]int{}
+	n := seeds(t)
+	for seed := range n {
+		w, err := run(seed, none, steps)
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%+v\n%v", seed, err, w.shape, w.count)
+		}
+		for what, n := range w.count {
+			total[what] += n
+		}
+	}
+	t.Logf("%d worlds of %d steps: %v", n, steps, total)
+	for _, what := range []string{
+		"admitted", "budgets spent whole", "commit failed", "commits lost", "edited", "extended", "killed", "ledger failed over", "lost", "machines lost",
+		"recalled", "refused", "repeated", "reset", "settled", "spent at the end", "stream lost its end", "stream wiped", "time has jumped",
+	} {
+		if total[what] == 0 {
+			t.Errorf("%q never happened, so nothing is known about it", what)
+		}
+	}
+}
+
+// Guarantee: the simulation can fail. Each known way to get the protocol wrong is found.
+func TestPlantsAreFound(t *testing.T) {
+	t.Parallel()
+	for p := none + 1; p < plants; p++ {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(400) {
+				if _, err := run(seed, p, steps); err != nil {
+					t.Logf("seed %d: %v", seed, err)
+					return
+				}
+			}
+			t.Error("survived")
+		})
+	}
+}

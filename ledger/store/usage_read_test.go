@@ -1,0 +1,207 @@
+package store_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/money"
+	"tollgate/ledger/escrow"
+	"tollgate/ledger/store"
+	"tollgate/ledger/usage"
+)
+
+// first is a time in the past from which tests count.
+var first = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// ended makes records of attempts that end one after another.
+func ended(at time.Time, change ...func(*eventv1.SpendEvent)) *eventv1.SpendEvent {
+	e := &eventv1.SpendEvent{
+		RequestId: []byte("0123456789abcdef"), Attempt: 1, UnixMs: at.UnixMilli(), KeyId: "key_a", EndpointId: "ep_a", Status: 200,
+		Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_OK, PriceVersion: 3, CostNanos: 10, DurationUs: 1500, ReservedNanos: 12, Units: 2,
+	}
+	for _, c := range change {
+		c(e)
+	}
+	return e
+}
+
+// drawing has an attempt draw its cost from accounts of one partition.
+func drawing(part uint32, accounts ...int64) func(*eventv1.SpendEvent) {
+	return func(e *eventv1.SpendEvent) {
+		for _, a := range accounts {
+			e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: win(a).ToProto(), Part: part, Nanos: e.GetCostNanos()})
+		}
+	}
+}
+
+// settle books attempts of an incarnation as its next events in the partition.
+func (b *bench) settle(tb testing.TB, inc int64, events ...*eventv1.SpendEvent) {
+	tb.Helper()
+	if b.next == nil {
+		b.next = map[int64]uint64{}
+	}
+	batch := store.Batch{Batch: escrow.Batch{Inc: inc, Edge: "edge", First: b.next[inc] + 1}}
+	for _, e := range events {
+		var own escrow.Event
+		for _, d := range e.GetDraws() {
+			if d.GetPart() == b.part {
+				own.Draws = append(own.Draws, escrow.Draw{Window: contract.WindowOf(d.GetWindow()), Nanos: money.Nanos(d.GetNanos())})
+			}
+		}
+		batch.Events = append(batch.Events, own)
+		if e.GetDrawsOnly() {
+			e = nil
+		}
+		batch.Records = append(batch.Records, e)
+	}
+	b.next[inc] += uint64(len(events))
+	out, err := b.leader.Book(context.Background(), store.Position{Stream: "s", Seq: b.next[inc]}, []store.Batch{batch}, nil)
+	if err != nil || out.Events != len(events) {
+		tb.Fatalf("Book = %+v, %v", out, err)
+	}
+}
+
+// Guarantee: a question in any dimensions, with any filters, by day or by hour, is answered as if the
+// records themselves were added up.
+func TestUsageInEveryDimension(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
+	var all []*eventv1.SpendEvent
+	for part := range uint32(2) {
+		of := b
+		if part > 0 {
+			of = b.partition(t, part)
+		}
+		var some []*eventv1.SpendEvent
+		for range 300 {
+			some = append(some, ended(first.Add(time.Duration(rng.IntN(72*60))*time.Minute), func(e *eventv1.SpendEvent) {
+				e.KeyId, e.EndpointId, e.Team, e.Customer, e.Model = pick("k1", "k2", "k3"), pick("e1", "e2"), pick("", "ops", "dev"), pick("", "acme"), pick("", "m1", "m2")
+				e.Status = uint32(rng.IntN(3)) * 200
+				e.CostNanos, e.Units, e.Unpriced = rng.Int64N(100), rng.Int64N(9), rng.IntN(5) == 0
+				for _, tag := range []string{"a", "b", "c"} {
+					if rng.IntN(2) == 0 {
+						e.Tags = append(e.Tags, tag)
+					}
+				}
+				if rng.IntN(4) == 0 {
+					e.Outcome, e.CostNanos = eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE, 0
+				}
+			}))
+		}
+		of.settle(t, 7, some...)
+		all = append(all, some...)
+	}
+	dimensions := []usage.Dimension{
+		usage.ByKey, usage.ByEndpoint, usage.ByDay, usage.ByTeam, usage.ByCustomer, usage.ByTag, usage.ByModel, usage.ByStatus, usage.ByHour,
+	}
+	for i := range 200 {
+		q := usage.Query{From: "2026-11-01", To: pick("2026-11-01", "2026-11-02", "2026-11-30")}
+		for _, d := range dimensions {
+			if i < len(dimensions) && d == dimensions[i] || i >= len(dimensions) && rng.IntN(4) == 0 {
+				q.GroupBy = append(q.GroupBy, d)
+			}
+		}
+		if rng.IntN(3) == 0 {
+			q.KeyID, q.Team, q.Tag = pick("", "k1"), pick("", "ops"), pick("", "a")
+		}
+		if rng.IntN(3) == 0 {
+			q.EndpointID, q.Customer, q.Model = pick("", "e1", "e9"), pick("", "acme"), pick("", "m1")
+		}
+		got, err := b.db.Usage(t.Context(), q)
+		if err != nil {
+			t.Fatalf("%+v: %v", q, err)
+		}
+		for k := 1; k < len(got); k++ {
+			if got[k].Counts.Cost > got[k-1].Counts.Cost {
+				t.Errorf("%+v: row %d costs more than the one before", q, k)
+			}
+		}
+		sums := map[usage.Bucket]usage.Counts{}
+		for _, r := range got {
+			sums[r.Bucket] = r.Counts
+		}
+		if d := cmp.Diff(addUp(q, all), sums); d != "" || len(sums) != len(got) {
+			t.Fatalf("%+v: %s", q, d)
+		}
+	}
+}
+
+// addUp answers a question from records.
+func addUp(q usage.Query, all []*eventv1.SpendEvent) map[usage.Bucket]usage.Counts {
+	sums := map[usage.Bucket]usage.Counts{}
+	for _, e := range all {
+		at := time.UnixMilli(e.GetUnixMs()).UTC()
+		day := at.Format(time.DateOnly)
+		for _, f := range [][2]string{
+			{q.KeyID, e.GetKeyId()}, {q.EndpointID, e.GetEndpointId()}, {q.Team, e.GetTeam()}, {q.Customer, e.GetCustomer()}, {q.Model, e.GetModel()},
+		} {
+			if f[0] != "" && f[0] != f[1] {
+				day = "" // out
+			}
+		}
+		if day < q.From || day > q.To {
+			continue
+		}
+		tags := []string{""}
+		if q.ByTags() {
+			tags = slices.DeleteFunc(slices.Clone(e.GetTags()), func(tag string) bool { return q.Tag != "" && tag != q.Tag })
+		}
+		for _, tag := range tags {
+			var b usage.Bucket
+			for _, d := range q.GroupBy {
+				switch d {
+				case usage.ByKey:
+					b.KeyID = e.GetKeyId()
+				case usage.ByEndpoint:
+					b.EndpointID = e.GetEndpointId()
+				case usage.ByDay:
+					b.Day = day
+				case usage.ByTeam:
+					b.Team = e.GetTeam()
+				case usage.ByCustomer:
+					b.Customer = e.GetCustomer()
+				case usage.ByTag:
+					b.Tag = tag
+				case usage.ByModel:
+					b.Model = e.GetModel()
+				case usage.ByStatus:
+					b.Status = e.GetStatus()
+				case usage.ByHour:
+					b.Hour = at.Format("2006-01-02T15")
+				}
+			}
+			sums[b] = sums[b].Add(usage.CountsOf(e))
+		}
+	}
+	return sums
+}
+
+// Guarantee: an answer is bounded, and what it leaves out are the cheapest groups.
+func TestUsageIsBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.settle(t, 7, ended(first), ended(first, func(e *eventv1.SpendEvent) { e.KeyId, e.CostNanos = "key_b", 20 }))
+	if _, err := b.pool.Exec(t.Context(), `
+		INSERT INTO ledger.usage_series (part, key_id, endpoint_id, status, team, customer, model, tag)
+		SELECT 0, 'many ' || n, 'e', 200, '', '', '', '' FROM generate_series(1, 100010) n`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.pool.Exec(t.Context(), `
+		INSERT INTO ledger.usage_day_sums (day, series, requests, failed, abandoned, unpriced, units, cost_nanos)
+		SELECT '2026-11-01', s.series, 1, 0, 0, 0, 1, 1 FROM ledger.usage_series s WHERE s.key_id LIKE 'many %'`); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.db.Usage(t.Context(), usage.Query{From: "2026-11-01", To: "2026-11-01", GroupBy: []usage.Dimension{usage.ByKey}})
+	if err != nil || len(got) != 100_000 || got[0].Bucket.KeyID != "key_b" || got[1].Bucket.KeyID != "key_a" {
+		t.Errorf("%d rows, %v", len(got), err)
+	}
+}
