@@ -38,7 +38,7 @@ const token = "the-token"
 
 // world is a database, a NATS server and a client in the place of edges and the control plane.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	pool     *pgxpool.Pool
 	nats     *natsd.Server
@@ -47,16 +47,16 @@ type world struct {
 	revision int64
 }
 
-func setup(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, url: testenv.PostgresURL(t, migrate), nats: testenv.NATS(t)}
+func setup(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb, url: testenv.PostgresURL(tb, migrate), nats: testenv.NATS(tb)}
 	w.open()
-	t.Cleanup(func() { w.pool.Close() })
+	tb.Cleanup(func() { w.pool.Close() })
 	w.connect()
-	if _, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{
+	if _, err := w.js.CreateStream(tb.Context(), jetstream.StreamConfig{
 		Name: contract.StreamConfig, Subjects: []string{contract.ConfigSubjects}, MaxMsgsPerSubject: 1, AllowDirect: true,
 	}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }

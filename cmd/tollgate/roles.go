@@ -155,7 +155,7 @@ func edgeCommand() *cobra.Command {
 }
 
 func ledgerCommand() *cobra.Command {
-	return roleCommand("ledger", "Run a ledger", ledger.DefaultConfig,
+	cmd := roleCommand("ledger", "Run a ledger", ledger.DefaultConfig,
 		func(ctx context.Context, cfg ledger.Config, log *slog.Logger, _ trace.TracerProvider) error {
 			s, err := ledger.New(ctx, cfg, ledger.Deps{Log: log})
 			if err != nil {
@@ -163,6 +163,8 @@ func ledgerCommand() *cobra.Command {
 			}
 			return s.Run(ctx)
 		})
+	cmd.AddCommand(bookCommands()...)
+	return cmd
 }
 
 // migrateCommand is the only thing outside dev that changes a schema.
@@ -179,13 +181,9 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			url := os.Getenv(envPrefix + "DATABASE_URL")
-			if url == "" {
-				url = os.Getenv("DATABASE_URL")
-			}
-			if url == "" {
-				return fault.New(fault.InvalidArgument, "No database is named.").
-					WithHint("Set %sDATABASE_URL to the one to migrate, as postgres://user:password@host:5432/name.", envPrefix)
+			url, err := databaseURL()
+			if err != nil {
+				return err
 			}
 			err = controlplane.Migrate(cmd.Context(), url, log)
 			if err == nil {
@@ -194,7 +192,7 @@ func migrateCommand() *cobra.Command {
 			if err == nil {
 				log.InfoContext(cmd.Context(), "the schemas are up to date")
 			}
-			return databaseFailure(err, "Check "+envPrefix+"DATABASE_URL, and that the server runs.")
+			return databaseFailure(err, checkDatabase)
 		},
 	}
 	logs.flags(cmd, "text", "info")

@@ -22,8 +22,7 @@ func (l *line) early() bool { return l.window.Start > l.book.latest.Load() }
 
 // prepare asks for the next window of a line that is spent and will soon be over.
 func (b *Book) prepare(l *line) {
-	switch l.calendar.period {
-	case period.Total, period.Rolling:
+	if p := l.calendar.period; p == period.Total || p == period.Rolling {
 		return
 	}
 	left := l.end - b.latest.Load()

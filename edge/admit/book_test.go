@@ -12,6 +12,7 @@ import (
 	"time"
 	_ "time/tzdata" // the zones of accounts, wherever the test runs
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/money"
@@ -369,10 +370,10 @@ func TestForgetsWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(map[int64]int64{1: int64(1000 * money.Dollar)})
 		b := start(t, l, 1)
-		account := accountOf(1)
+		account := accountOf(1, func(a *eventv1.Account) { a.Period = eventv1.AccountPeriod_ACCOUNT_PERIOD_HOUR })
 		h := mustHold(t, b, price, account)
 		w := windows(h)[0]
-		time.Sleep(32 * 24 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		if b.lookup(w) == nil {
 			t.Fatal("forgot a window with a request in flight")
 		}

@@ -237,8 +237,7 @@ func TestSoftBudgets(t *testing.T) {
 				}
 				b.link.down.Store(false)
 				time.Sleep(2 * time.Minute)
-				if ln := b.lookup(windowOf(1)); true { t.Logf("%+v avail %d floor %d low %d short %v active %v queued %v", ln.granted, ln.avail.Load(), ln.floor.Load(), ln.low.Load(), ln.short.Load(), ln.active, ln.queued); t.Log(l.describe(windowOf(1)), ln.tell, ln.fails) }
- if got := money.Nanos(l.taken(windowOf(1))); got != max(passed, got*btoi(bound > 0)) || got < passed {
+				if got := money.Nanos(l.taken(windowOf(1))); got != passed {
 					t.Errorf("%s are allocated, %s were spent", got, passed)
 				}
 				if asked := l.asked; asked > 60 {
@@ -247,13 +246,6 @@ func TestSoftBudgets(t *testing.T) {
 			})
 		}
 	}
-}
-
-func btoi(b bool) money.Nanos {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Guarantee: an edge joins a partition before it leases or spends anything of it, once; while that

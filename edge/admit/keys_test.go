@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -168,7 +169,7 @@ func TestShardsAreTheWholeTruth(t *testing.T) {
 // spoil breaks a shard in one way.
 func spoil(t *rapid.T, in *eventv1.KeyShard) {
 	k := in.GetKeys()[rapid.IntRange(0, len(in.GetKeys())-1).Draw(t, "which")]
-	switch rapid.IntRange(0, 7).Draw(t, "how") {
+	switch rapid.IntRange(0, 10).Draw(t, "how") {
 	case 0:
 		in.Shard = contract.KeyShards
 	case 1:
@@ -185,6 +186,12 @@ func spoil(t *rapid.T, in *eventv1.KeyShard) {
 		k.Accounts = append(k.Accounts, &eventv1.Account{Id: 1, TimeZone: "UTC"})
 	case 7:
 		k.Accounts = append(k.Accounts, &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY, TimeZone: "Nowhere"})
+	case 8:
+		k.Tags = []string{"a\nb"}
+	case 9:
+		k.Limits = []*eventv1.Limit{{Id: 0}}
+	case 10:
+		k.Accounts = append(k.Accounts, &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, TimeZone: "UTC"})
 	}
 }
 
@@ -310,5 +317,50 @@ func BenchmarkMillionKeys(b *testing.B) {
 				b.Errorf("%.0f bytes a key", perKey)
 			}
 		})
+	}
+}
+
+// Guarantee: a key comes with its team, its customer, its tags and its limits, whatever other keys of
+// its shard share with it.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	want := func(k *eventv1.ShardKey, n uint64) {
+		if n%3 > 0 {
+			k.Team, k.Tags = fmt.Sprintf("team%d", n%3), []string{"batch", fmt.Sprintf("t%d", n%3)}
+		}
+		if n%2 > 0 {
+			k.Customer = "acme"
+		}
+		if n%5 == 0 {
+			k.Limits = []*eventv1.Limit{{Id: int64(n + 1), Kind: eventv1.LimitKind_LIMIT_KIND_REQUESTS, Amount: 60, Name: "l"}}
+		}
+		if n%7 == 0 {
+			k.ExpireUnixMs = 1
+		}
+	}
+	var keys Keys
+	byShard := map[uint32]*eventv1.KeyShard{}
+	for n := range uint64(3000) {
+		k := keyOf(n, func(k *eventv1.ShardKey) { want(k, n) })
+		s := contract.KeyShardOf([32]byte(k.GetSha256()))
+		if byShard[s] == nil {
+			byShard[s] = &eventv1.KeyShard{Shard: s}
+		}
+		byShard[s].Keys = append(byShard[s].Keys, k)
+	}
+	for _, in := range byShard {
+		if err := keys.SetShard(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range uint64(3000) {
+		in := keyOf(n, func(k *eventv1.ShardKey) { want(k, n) })
+		k, ok := keys.Lookup([32]byte(in.GetSha256()))
+		if !ok || k.Team != in.GetTeam() || k.Customer != in.GetCustomer() || !slices.Equal(k.Tags, in.GetTags()) || len(k.Limits) != len(in.GetLimits()) || k.expire != in.GetExpireUnixMs() {
+			t.Fatalf("key %d = %+v with %+v", n, k, k.Labels)
+		}
+		if len(k.Limits) > 0 && k.Limits[0].ID() != int64(n+1) {
+			t.Fatalf("key %d has limit %d", n, k.Limits[0].ID())
+		}
 	}
 }

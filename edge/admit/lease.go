@@ -203,5 +203,8 @@ func (l *line) settled(ended bool) bool {
 	defer l.mu.Unlock()
 	avail := l.avail.Load()
 	held := l.granted - l.returned - l.consumed.Load() - avail
+	if l.terms.soft && l.low.Load() == off && !ended {
+		return false // spending it would not be noticed
+	}
 	return (avail == 0 || avail < 0 && ended) && held <= 0 && l.returned == l.told && !l.owed && !l.tell && len(l.waiters) == 0
 }

@@ -105,13 +105,11 @@ func (l *ledger) answer(inc int64, in *eventv1.LeaseLine) *eventv1.GrantLine {
 	le.granted = max(le.granted, le.consumed+le.returned)
 	unspent := le.granted - le.returned - in.GetUsed()
 	free := max(0, limit-l.alloc(w))
-	grant := int64(0)
 	if x := max(in.GetWant()-unspent, 0); in.GetNeed() > 0 || x > 0 {
 		guided := min(x, free/int64(2*len(l.leases[w])))
-		if grant = min(free, max(in.GetNeed(), guided)); grant < in.GetLeast() {
-			grant = 0
+		if grant := min(free, max(in.GetNeed(), guided)); grant >= in.GetLeast() {
+			le.granted += grant
 		}
-		le.granted += grant
 	}
 	out := &eventv1.GrantLine{
 		Window: in.GetWindow(), GrantedTotal: le.granted, State: eventv1.LeaseState_LEASE_STATE_GRANTED,

@@ -191,8 +191,8 @@ func (l *line) giveBack(keep int64, tell bool) {
 	// The ledger has so much more to give: ours.
 	l.refused = sum(l.refused, n)
 	ask := n > 0 || tell
-	if n > 0 && keep == 0 {
-		l.low.Store(off)
+	if n > 0 {
+		l.setLow()
 	}
 	l.mu.Unlock()
 	if ask {

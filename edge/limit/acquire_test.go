@@ -82,22 +82,21 @@ func (l *ledger) Limits(ctx context.Context, _ uint32, rates []*eventv1.RateLine
 	return reply, nil
 }
 
-// serve runs a set in a bubble, and f with it.
-func serve(t *testing.T, amount, burst int64, f func(t *testing.T, s *limit.Set, l *ledger)) {
+// serve runs a set until the test ends.
+func serve(t *testing.T, amount, burst int64) (*limit.Set, *ledger) {
 	t.Helper()
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(amount, burst)
-		s := limit.New(limit.DefaultConfig(), l, slog.New(slog.DiscardHandler))
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.Run(ctx) }()
-		f(t, s, l)
+	l := newLedger(amount, burst)
+	s := limit.New(limit.DefaultConfig(), l, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	return s, l
 }
 
 func acquire(t *testing.T, s *limit.Set, n int64, limits ...*limit.Limit) (*limit.Pass, *fault.Error) {
@@ -112,7 +111,9 @@ func acquire(t *testing.T, s *limit.Set, n int64, limits ...*limit.Limit) (*limi
 // Guarantee: the refusal of a rate says when the next may pass, a caller who waits exactly that long
 // passes, and refusing costs no round trips meanwhile.
 func TestRetryAfterIsTrue(t *testing.T) {
-	serve(t, 90, 3, func(t *testing.T, s *limit.Set, l *ledger) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, l := serve(t, 90, 3)
 		of := newLimit(t, 1, requests, 90, 3)
 		for range 3 {
 			if _, err := acquire(t, s, 1, of); err != nil {
@@ -142,7 +143,9 @@ func TestRetryAfterIsTrue(t *testing.T) {
 // Guarantee: a request that would have to wait longer than the configuration allows is refused at
 // once, and one that need not passes after its wait.
 func TestWaitsOnlyAsLongAsItMay(t *testing.T) {
-	serve(t, 6000, 1, func(t *testing.T, s *limit.Set, _ *ledger) { // one each 10 ms
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := serve(t, 6000, 1) // one each 10 ms
 		of := newLimit(t, 1, requests, 6000, 1)
 		if _, err := acquire(t, s, 1, of); err != nil {
 			t.Fatal(err)
@@ -157,7 +160,9 @@ func TestWaitsOnlyAsLongAsItMay(t *testing.T) {
 // Guarantee: units that were not used pass other requests, and units that were used beyond what was
 // taken are paid before others pass.
 func TestUnitsSettle(t *testing.T) {
-	serve(t, 600, 100, func(t *testing.T, s *limit.Set, _ *ledger) { // ten a second
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := serve(t, 600, 100) // ten a second
 		of := newLimit(t, 1, units, 600, 100)
 		p, err := acquire(t, s, 100, of)
 		if err != nil {
@@ -187,7 +192,9 @@ func TestUnitsSettle(t *testing.T) {
 
 // Guarantee: a request takes of all its limits or of none.
 func TestAllOrNone(t *testing.T) {
-	serve(t, 60, 5, func(t *testing.T, s *limit.Set, _ *ledger) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := serve(t, 60, 5)
 		wide, none, at := newLimit(t, 1, requests, 60, 5), newLimit(t, 2, requests, 0, 0), newLimit(t, 3, concurrent, 2, 0)
 		var held []*limit.Pass
 		for range 2 {
@@ -222,7 +229,9 @@ func TestAllOrNone(t *testing.T) {
 // Guarantee: without the ledger a limit admits this edge's share, everything or nothing, as it is
 // configured, and once the ledger answers again its word counts.
 func TestFallback(t *testing.T) {
-	serve(t, 600, 10, func(t *testing.T, s *limit.Set, l *ledger) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, l := serve(t, 600, 10)
 		limits := map[eventv1.LimitFallback]*limit.Limit{}
 		for i, f := range []eventv1.LimitFallback{eventv1.LimitFallback_LIMIT_FALLBACK_SHARE, eventv1.LimitFallback_LIMIT_FALLBACK_OPEN, eventv1.LimitFallback_LIMIT_FALLBACK_CLOSED} {
 			read, err := limit.NewLimit(&eventv1.Limit{Id: int64(i + 1), Kind: requests, Amount: 600, Burst: 10, Fallback: f, Name: "n", Subject: "key k"})
@@ -269,7 +278,9 @@ func TestFallback(t *testing.T) {
 // Guarantee: permits are returned when they are idle, at the end, and when others want them; while
 // requests run they are renewed; and nothing new begins when they are not confirmed.
 func TestPermitsAreKeptAndReturned(t *testing.T) {
-	serve(t, 0, 0, func(t *testing.T, s *limit.Set, l *ledger) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, l := serve(t, 0, 0)
 		of, err := limit.NewLimit(&eventv1.Limit{Id: 3, Kind: concurrent, Amount: 2, Fallback: eventv1.LimitFallback_LIMIT_FALLBACK_CLOSED})
 		if err != nil {
 			t.Fatal(err)

@@ -88,9 +88,11 @@ const (
 
 func BenchmarkAcquire1(b *testing.B) { benchmarkAcquire(b, false, requests) }
 func BenchmarkAcquire4(b *testing.B) { benchmarkAcquire(b, false, requests, requests, units, requests) }
+
 func BenchmarkAcquire4Permit(b *testing.B) {
 	benchmarkAcquire(b, false, requests, requests, units, concurrent)
 }
+
 func BenchmarkAcquire4Parallel(b *testing.B) {
 	benchmarkAcquire(b, true, requests, requests, units, requests)
 }

@@ -75,7 +75,7 @@ func (c *call) attempts(ctx context.Context) {
 	if c.x.Body != nil {
 		c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
 		if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted {
-			c.body.pay = func(n int) error { return c.spend.meter.pay(ctx, n) }
+			c.body.pay = func(n int) error { return c.payForBody(ctx, n) }
 		}
 	}
 

@@ -16,7 +16,6 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/money"
 )
 
 // skipMessage reads one message with a body of a known length, without an allocation.
@@ -31,27 +30,6 @@ func skipMessage(r *bufio.Reader, length int) error {
 			return err
 		}
 	}
-}
-
-// bank is a ledger that grants all it is asked for.
-type bank struct{}
-
-func (bank) Lease(_ context.Context, _ uint32, lines []*eventv1.LeaseLine) ([]*eventv1.GrantLine, error) {
-	var out []*eventv1.GrantLine
-	for _, l := range lines {
-		out = append(out, &eventv1.GrantLine{
-			Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: 1 << 62, LimitVersion: 1,
-			GrantedTotal: max(l.GetGrantedSeen(), l.GetUsed()+l.GetReturned()+max(l.GetNeed(), l.GetWant())),
-		})
-	}
-	return out, nil
-}
-
-// booked are the budgets of an edge.
-type booked struct{ *admit.Book }
-
-func (b booked) Hold(ctx context.Context, into *admit.Hold, accounts []*admit.Account, amount money.Nanos) (Hold, error) {
-	return into, b.Book.Hold(ctx, into, accounts, amount)
 }
 
 // BenchmarkExchange is one priced request through both sides of the engine. The vendor and the client
@@ -113,7 +91,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 	cfg.AllowPrivate = true
 	client := NewClient(cfg)
 	defer client.Close()
-	book := admit.NewBook(admit.Config{Wait: patience, Ahead: 1_000_000}, bank{}, log)
+	book := admit.NewBook(admit.Config{Wait: patience, Ahead: 1_000_000}, &bank{limit: 1 << 60}, log)
 	ctx, stop := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = book.Run(ctx) })

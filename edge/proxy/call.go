@@ -222,12 +222,16 @@ func bytesText(n int64) string {
 
 // panicked answers for a bug of the gateway as well as still can be done.
 func (c *call) panicked(ctx context.Context, v any) {
-	c.g.d.Metrics.Panics.Inc()
-	c.g.d.Log.ErrorContext(ctx, "request failed by a bug", "request_id", c.id.Text(id.Request),
-		"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.logPanic(ctx, v)
 	if c.begun {
 		c.x.Out.Abort()
 		return
 	}
 	c.refuse(fault.New(fault.InternalError, "Something went wrong inside Tollgate."))
+}
+
+func (c *call) logPanic(ctx context.Context, v any) {
+	c.g.d.Metrics.Panics.Inc()
+	c.g.d.Log.ErrorContext(ctx, "request failed by a bug", "request_id", c.id.Text(id.Request),
+		"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }

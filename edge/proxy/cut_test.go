@@ -113,7 +113,8 @@ func TestWithheld(t *testing.T) {
 		"more is held":               {false, 1e9, "100", 200, 105},
 		"no more is there":           {false, 39, "100", 402, 105},
 		"just enough is there":       {false, 40, "100", 200, 105},
-		"more than all of the money": {false, 1e9, "1152921504606846970", 402, 1152921504606846975},
+		"more than all of the money": {false, 1e9, "112589990684260", 402, 112589990684265},
+		"more than anything costs":   {false, 1e9, "1025899906842625", 402, mostCost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

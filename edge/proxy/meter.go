@@ -53,8 +53,8 @@ func (m *meter) reserve(length int64) money.Nanos {
 	if err == nil {
 		sum, err = sum.Add(m.usage.Hold)
 	}
-	if err != nil {
-		return money.Max // which no budget has
+	if most := 100 * mostCost; err != nil || sum > most {
+		return most // which no budget has
 	}
 	return max(sum, 1)
 }
@@ -88,13 +88,17 @@ func (m *meter) sum(u *used, sent int64) money.Rated {
 // due is what must be held: a body whose length was told is covered to its end.
 func (m *meter) due(u *used) money.Rated { return m.sum(u, max(u.sent, m.promised)) }
 
+// mostCost is the most that a request is charged. A count that comes to more is wrong, and sums of such
+// costs would not fit anywhere.
+const mostCost = 1_000_000 * money.Dollar
+
 // cost is what is charged if it ends here.
 func (m *meter) cost() money.Nanos {
 	cost, _ := m.sum(&m.used, m.used.sent).Nanos() // beyond all amounts it is the largest
 	if m.usage.Ceiling {
 		cost = min(cost, m.amount)
 	}
-	return cost
+	return min(cost, mostCost)
 }
 
 // cover holds more until next is paid for. Whatever goes on after it is covered, on disk as well.
@@ -121,15 +125,15 @@ func (m *meter) cover(ctx context.Context, next *used) error {
 }
 
 // extend holds what is short and somewhat more, so that it need not be asked for with each piece; where
-// there is not as much, what is short, or else all that is left.
+// there is not as much, what is short, or else all that is left of the tightest budget.
 func (m *meter) extend(ctx context.Context, short money.Nanos) error {
 	more := max(short, m.usage.Hold, m.amount/8)
 	if more > money.Max-m.amount {
 		more = short
 	}
 	err := m.hold.Extend(ctx, more)
-	if err != nil && more > short && isExhausted(err) {
-		more = short
+	if err != nil && more > short && ctx.Err() == nil {
+		more = short // which may be at hand, also while the ledger is away
 		err = m.hold.Extend(ctx, more)
 	}
 	if err == nil {
@@ -286,8 +290,8 @@ func (m *meter) known(complete bool) (money.Nanos, bool) {
 	return m.cost(), true
 }
 
-// maxUnits is more than anything uses; sums of units stay below it.
-const maxUnits = 1 << 60
+// maxUnits is more than a request uses of anything.
+const maxUnits = 1 << 50
 
 // end stops the meter: nothing goes on any more. It may be called again.
 func (m *meter) end() (cost money.Nanos, units int64, unpriced bool) {
@@ -304,7 +308,8 @@ func (m *meter) end() (cost money.Nanos, units int64, unpriced bool) {
 	if m.usage.ResponseEvents.Counted {
 		units += m.used.events
 	}
-	return m.cost(), units, m.unpriced
+	cost = m.cost()
+	return cost, units, m.unpriced || cost == mostCost
 }
 
 // count reads a whole number as a header has it: digits, and nothing else.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tollgate/edge/admit"
@@ -37,6 +38,8 @@ type settlement struct {
 	cost    money.Nanos
 	metered bool // the cost is what the meter says
 }
+
+var errPanicked = errors.New("paying for the body failed by a bug")
 
 // hold sets aside what the request may cost, in every account that it draws on.
 func (c *call) hold(ctx context.Context) error {
@@ -88,6 +91,17 @@ func (c *call) intend() error {
 		s.meter.begin(ticket)
 	}
 	return nil
+}
+
+// payForBody is called by the engine's goroutine, where nobody else would survive a bug.
+func (c *call) payForBody(ctx context.Context, n int) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.logPanic(ctx, v)
+			err = errPanicked
+		}
+	}()
+	return c.spend.meter.pay(ctx, n)
 }
 
 // charge finds out what an answer of status 2xx costs as far as its headers tell. With an error nothing

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,97 +19,90 @@ import (
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
 	"tollgate/internal/testenv"
-	"tollgate/internal/testenv/vendor"
 )
 
-// Guarantee: whatever is killed with -9 and started again, in whatever order and several at a time,
-// requests without a budget pass on every edge that runs, no budget is overspent, and once all is up
-// the books equal what the vendor counted, nothing is left in a spool, what dead edges held is free,
-// and one edge alone can spend the rest of the budget to its last request.
+// Guarantee: whatever is killed with -9 and started again, in whatever order and several at a time, what
+// no budget refuses passes on every edge that runs, no budget is overspent at any moment, no limit lets
+// more pass than it says, and once all is up the books equal what the vendor counted to the nano-dollar,
+// nothing is left in a spool, what dead edges held is free, one edge alone can spend the rest of the
+// budget, and the books verify. That holds for edges, ledgers (one or both), the control plane,
+// PostgreSQL, nats-server with and without its disk, a stream that is deleted under it, and a ledger
+// that stands still for longer than another one needs to take its place.
 //
-// TOLLGATE_CHAOS_SEED repeats a run, and TOLLGATE_CHAOS_ROUNDS makes a longer one.
+// TOLLGATE_CHAOS_SEED repeats a run, and TOLLGATE_CHAOS, a duration, makes a longer one.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	seed := chaosSetting(t, "TOLLGATE_CHAOS_SEED", uint64(time.Now().UnixNano()))
-	rounds := chaosSetting(t, "TOLLGATE_CHAOS_ROUNDS", 8)
-	t.Logf("TOLLGATE_CHAOS_SEED=%d TOLLGATE_CHAOS_ROUNDS=%d", seed, rounds)
-	dice := rand.New(rand.NewPCG(seed, 0))
-
-	c := start(t, withLeaseAhead([]int{1, 16, 100_000}[dice.IntN(3)]))
-	x := &chaos{cluster: c, dice: dice, price: nanos(t, "0.01"), requests: 200}
-	for _, kind := range []string{"hard", "free"} {
-		c.endpoint(kind, "/"+kind, "0.01", func(e *controlv1.Endpoint) { e.Targets[0].Url += "/" + kind })
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("TOLLGATE_CHAOS_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
-	x.hardKey, x.freeKey = c.key("hard"), c.key("free")
-	c.budget("total", "hard", x.limit().String())
-	c.must(c.rpc.budgets.CreateBudget(t.Context(), &controlv1.CreateBudgetRequest{Budget: &controlv1.Budget{
-		Name: "hourly", Scope: &controlv1.Budget_Key{Key: "hard"},
-		Amount: contract.MoneyToProto(1000 * money.Dollar), Period: controlv1.Period_PERIOD_HOUR,
-	}}))
-	c.awaitLive()
+	long, err := time.ParseDuration("0" + os.Getenv("TOLLGATE_CHAOS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dice := rand.New(rand.NewPCG(seed, 0))
+	partitions, ahead := []int{1, 4}[dice.IntN(2)], []int{1, 16, 100_000}[dice.IntN(3)]
+	t.Logf("TOLLGATE_CHAOS_SEED=%d TOLLGATE_CHAOS=%s: %d partitions, %d requests ahead", seed, long, partitions, ahead)
+
+	opts := []option{withOwnPostgres, withEdges(3), withPartitions(partitions), withLeaseAhead(ahead)}
+	if dice.IntN(2) == 0 {
+		opts = append(opts, withLedgerURLs)
+	}
+	x := newChaos(start(t, opts...), dice)
 	x.begin()
-	for range rounds {
-		x.round()
+	x.await(300)
+	ends := time.Now().Add(long)
+	for i := 0; i < 8 || time.Now().Before(ends); i++ {
+		switch {
+		case i%8 == 2:
+			x.flipBoth()
+		case i%8 == 4:
+			x.deleteStreams()
+		case i%8 == 6:
+			x.freezeLeader()
+		default:
+			x.round()
+		}
+		x.await(30 + dice.IntN(200))
+		x.checkLimit()
 	}
 	x.recoverAll()
 	x.end()
 	x.checkBooks()
 	x.spendRest()
 	x.checkBooks()
+	x.checkLimits()
 	x.checkDatabase()
-}
-
-func chaosSetting(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
+	for _, e := range x.c.edges {
+		e.stop()
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
-
-// withLeaseAhead has the edges ask for so many requests' money at a time.
-func withLeaseAhead(n int) option {
-	return func(c *cluster) {
-		for i := range c.edges {
-			path := filepath.Join(c.dir, fmt.Sprintf("edge-%d.yaml", i+1))
-			text, err := os.ReadFile(path)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			changed := strings.Replace(string(text), "lease_ahead: 100000", "lease_ahead: "+strconv.Itoa(n), 1)
-			if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
-				c.t.Fatal(err)
-			}
-		}
+	if stdout, stderr, code := x.c.books("verify"); code != 0 {
+		t.Errorf("ledger verify exited %d:\n%s%s", code, stdout, stderr)
 	}
 }
 
 // chaos is a cluster under traffic on which a seeded schedule plays.
 type chaos struct {
-	*cluster
-	dice             *rand.Rand
-	price            money.Nanos
-	requests         int64 // that the budget is for, and a half
-	hardKey, freeKey string
-	parts            []*part
-	kills            int // of edges
+	*mixed
+	t         *testing.T
+	dice      *rand.Rand
+	parts     []*part
+	ledgers   []*process
+	kills     int                // of edges
+	limit     money.Nanos        // of the budget that is spent to its end
+	softID    string             // id of the budget that only warns
+	charged   map[string]charged // by budget id, what is to be charged to it
+	polled    int                // how often the accounts were looked at
+	pollEnded chan struct{}
+}
 
-	mu       sync.Mutex // guards the fields below
-	calls    int        // in flight
-	waiting  int        // of these, at the vendor, which does not answer
-	attempts int        // that have ended, however
-	passed   map[string]int
-	arrived  map[string]int
-	pause    chan struct{} // not nil: nobody begins a call until it is closed
-	hold     chan struct{} // not nil: the vendor does not answer until it is closed
-
-	stop chan struct{}
-	wg   sync.WaitGroup
+// charged is what a budget is to be charged.
+type charged struct {
+	name string
+	of   func(*kind) bool
 }
 
 // part is something that can be killed.
@@ -119,93 +112,81 @@ type part struct {
 	kill, start func()
 }
 
-func (x *chaos) limit() money.Nanos { return money.Nanos(x.requests)*x.price + x.price/2 }
-
-// begin has six callers call both edges, half of them with the key that has a budget.
-func (x *chaos) begin() {
-	c := x.cluster
+// newChaos makes endpoints, keys, budgets and limits.
+func newChaos(c *cluster, dice *rand.Rand) *chaos {
+	t := c.t
+	x := &chaos{mixed: &mixed{
+		c: c, kinds: kinds(), keys: map[string]string{}, sizes: rand.New(rand.NewPCG(dice.Uint64(), 1)), begun: map[int]time.Time{},
+		passed: map[string]int{}, refused: map[string]int{}, running: map[string]int{}, most: map[string]int{},
+	}, t: t, dice: dice, limit: 2 * money.Dollar, charged: map[string]charged{}, pollEnded: make(chan struct{})}
+	c.must(c.rpc.teams.CreateTeam(t.Context(), &controlv1.CreateTeamRequest{Name: "crew"}))
+	for _, k := range x.kinds {
+		c.endpoint(k.name, "/"+k.name, "", func(e *controlv1.Endpoint) {
+			e.Targets[0].Url += "/" + k.name
+			e.Price = k.price(k)
+		})
+		if x.keys[k.key] == "" {
+			x.keys[k.key] = c.key(k.key, func(r *controlv1.CreateKeyRequest) {
+				if k.key == "hard" {
+					r.Team, r.Tags = "crew", []string{"ci"}
+				}
+			})
+		}
+	}
+	budget := func(name string, amount money.Nanos, period controlv1.Period, of func(*kind) bool, change func(*controlv1.Budget)) string {
+		b := &controlv1.Budget{Name: name, Amount: contract.MoneyToProto(amount), Period: period}
+		change(b)
+		resp, err := c.rpc.budgets.CreateBudget(t.Context(), &controlv1.CreateBudgetRequest{Budget: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.charged[resp.GetBudget().GetId()] = charged{name, of}
+		return resp.GetBudget().GetId()
+	}
+	onKey := func(b *controlv1.Budget) { b.Scope = &controlv1.Budget_Key{Key: "hard"} }
+	const plenty = 1000 * money.Dollar
+	budget("total", x.limit, controlv1.Period_PERIOD_TOTAL, byHardKey, onKey)
+	budget("hourly", plenty, controlv1.Period_PERIOD_HOUR, byHardKey, onKey)
+	budget("team", plenty, controlv1.Period_PERIOD_MONTH, byHardKey, func(b *controlv1.Budget) { b.Scope = &controlv1.Budget_Team{Team: "crew"} })
+	budget("tag", plenty, controlv1.Period_PERIOD_DAY, byHardKey, func(b *controlv1.Budget) { b.Scope = &controlv1.Budget_Tag{Tag: "ci"} })
+	budget("endpoint", plenty, controlv1.Period_PERIOD_TOTAL, func(k *kind) bool { return k.name == "hard" }, func(b *controlv1.Budget) {
+		b.Scope = &controlv1.Budget_Endpoint{Endpoint: "hard"}
+	})
+	x.softID = budget("all", money.Dollar/2, controlv1.Period_PERIOD_TOTAL, all, func(b *controlv1.Budget) {
+		b.Scope, b.Enforcement = &controlv1.Budget_Everything{Everything: true}, controlv1.Enforcement_ENFORCEMENT_SOFT
+	})
+	for _, l := range []*controlv1.Limit{
+		{Name: "limited", Scope: &controlv1.Limit_Key{Key: "limited"}, Kind: controlv1.LimitKind_LIMIT_KIND_REQUESTS, Amount: limitedAmount, Burst: limitedBurst},
+		{Name: "narrow", Scope: &controlv1.Limit_Key{Key: "narrow"}, Kind: controlv1.LimitKind_LIMIT_KIND_CONCURRENT, Amount: narrowAmount},
+	} {
+		l.Fallback = controlv1.LimitFallback_LIMIT_FALLBACK_CLOSED // what another lets pass depends on how many edges there are
+		c.must(c.rpc.limits.CreateLimit(t.Context(), &controlv1.CreateLimitRequest{Limit: l}))
+	}
+	c.awaitLive()
+	x.ledgers = []*process{c.ledger, c.secondLedger()}
 	x.parts = []*part{
 		{"control plane", true, c.control.kill, c.control.start},
-		{"ledger", true, c.ledger.kill, c.ledger.start},
 		{"nats", true, x.killNATS, c.nats.start},
 		{"postgres", true, c.killPostgres, c.startPostgres},
+		{"ledger", true, x.ledgers[0].kill, x.ledgers[0].start},
+		{"second ledger", true, x.ledgers[1].kill, x.ledgers[1].start},
 	}
-	other, _ := c.second("ledger", c.ledgerAddr)
-	x.parts = append(x.parts, &part{"second ledger", true, other.kill, other.start})
 	for i, e := range c.edges {
 		x.parts = append(x.parts, &part{e.name, true, func() { x.killEdge(i) }, e.start})
 	}
-	x.passed, x.arrived = map[string]int{}, map[string]int{}
-	x.stop = make(chan struct{})
-	c.vendor.Handle(x.answer)
-	pace := time.NewTicker(4 * time.Millisecond)
-	c.t.Cleanup(pace.Stop)
-	for w := range 6 {
-		path, key := "/free", x.freeKey
-		if w%2 == 0 {
-			path, key = "/hard", x.hardKey
+	go x.poll()
+	return x
+}
+
+// named is a part by its name.
+func (x *chaos) named(name string) *part {
+	for _, p := range x.parts {
+		if p.name == name {
+			return p
 		}
-		x.wg.Go(func() {
-			for i := w / 2; ; i++ {
-				select {
-				case <-x.stop:
-					return
-				case <-pace.C:
-					x.call(i%len(c.edges), path, key)
-				}
-			}
-		})
 	}
-	x.await(200)
-}
-
-// answer is the vendor.
-func (x *chaos) answer(w http.ResponseWriter, r *http.Request) {
-	x.mu.Lock()
-	x.arrived[strings.Trim(r.URL.Path, "/")]++
-	hold := x.hold
-	x.mu.Unlock()
-	if hold != nil {
-		x.mu.Lock()
-		x.waiting++
-		x.mu.Unlock()
-		<-hold
-		x.mu.Lock()
-		x.waiting--
-		x.mu.Unlock()
-	}
-	vendor.JSON(http.StatusOK, `{}`)(w, r)
-}
-
-// call sends a request and judges the answer: none is a killed edge, and only a budget may be a
-// reason to refuse.
-func (x *chaos) call(edge int, path, key string) (status int, code string) {
-	x.mu.Lock()
-	for x.pause != nil {
-		pause := x.pause
-		x.mu.Unlock()
-		<-pause
-		x.mu.Lock()
-	}
-	x.calls++
-	x.mu.Unlock()
-	resp, body, err := x.cluster.call(edge, key, path)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.calls--
-	x.attempts++
-	if err != nil {
-		return 0, ""
-	}
-	status, code = resp.StatusCode, errorCode(body)
-	switch {
-	case status == http.StatusOK:
-		x.passed[path]++
-	case path == "/hard" && (code == "budget_exhausted" || code == "budget_unavailable"):
-	default:
-		x.t.Errorf("edge %d answered a call to %s with %d %s", edge+1, path, status, body)
-	}
-	return status, code
+	x.t.Fatalf("no part %s", name)
+	return nil
 }
 
 // await returns after so many more calls.
@@ -232,59 +213,104 @@ func (x *chaos) until(cond func() error) {
 	})
 }
 
-// killEdge kills an edge while every call is either at the vendor or not begun, so that each intent
-// on its disk is one that the vendor has counted.
 func (x *chaos) killEdge(i int) {
-	x.mu.Lock()
-	x.hold = make(chan struct{})
-	x.mu.Unlock()
-	x.until(func() error {
-		if x.waiting < 3 && x.upEdges() > 0 {
-			return fmt.Errorf("%d calls are at the vendor", x.waiting)
-		}
-		return nil
-	})
-	x.mu.Lock()
-	x.pause = make(chan struct{})
-	x.mu.Unlock()
-	x.until(func() error {
-		if x.calls != x.waiting {
-			return fmt.Errorf("of %d calls %d are at the vendor", x.calls, x.waiting)
-		}
-		return nil
-	})
-	x.edges[i].kill()
+	x.killInFlight(i, x.until)
 	x.kills++
-	x.mu.Lock()
-	close(x.hold)
-	close(x.pause)
-	x.hold, x.pause = nil, nil
-	x.mu.Unlock()
 }
 
 // killNATS kills nats-server, and one time in four takes its disk away: what it had acknowledged is
 // lost then, and has to come from the edges and the database again.
 func (x *chaos) killNATS() {
-	x.nats.kill()
+	x.c.nats.kill()
 	if x.dice.IntN(4) > 0 {
 		return
 	}
 	x.t.Logf("nats has lost its disk")
-	if err := os.RemoveAll(filepath.Join(x.dir, "nats")); err != nil {
+	if err := os.RemoveAll(x.c.natsDir()); err != nil {
 		x.t.Fatal(err)
 	}
 }
 
-func (x *chaos) upEdges() (n int) {
-	for _, p := range x.parts[len(x.parts)-len(x.edges):] {
-		if p.up {
-			n++
-		}
+// deleteStreams takes the files of the streams of spend away from a server that runs. It may go on
+// for a while with what it has open, and finds nothing when it is started again.
+func (x *chaos) deleteStreams() {
+	x.t.Helper()
+	x.up("nats")
+	dirs, err := filepath.Glob(filepath.Join(x.c.natsDir(), "jetstream", "*", "streams", "SPEND_*"))
+	if err != nil {
+		x.t.Fatal(err)
 	}
-	return n
+	x.t.Logf("delete %d streams", len(dirs))
+	for _, dir := range dirs {
+		// The server may be writing to it.
+		testenv.Eventually(x.t, eventually, func() error { return os.RemoveAll(dir) })
+	}
+	x.await(50)
+	x.flip(x.named("nats"))
+	x.flip(x.named("nats"))
 }
 
-// round kills and starts up to three parts one right after the other, and lets traffic flow.
+// flipBoth kills both ledgers at once, and starts them again at once.
+func (x *chaos) flipBoth() {
+	x.t.Helper()
+	x.up("ledger", "second ledger")
+	for range 2 {
+		for _, name := range []string{"ledger", "second ledger"} {
+			x.flip(x.named(name))
+		}
+		x.await(x.dice.IntN(60))
+	}
+}
+
+// freezeLeader stops the ledger that leads the first partition until another one does, and lets it go
+// on then, believing to lead.
+func (x *chaos) freezeLeader() {
+	x.t.Helper()
+	x.up("postgres", "ledger", "second ledger")
+	leading := func() (owner string, err error) {
+		ctx, cancel := context.WithTimeout(x.t.Context(), time.Second)
+		defer cancel()
+		conn, err := pgx.Connect(ctx, x.c.databaseURL)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+		err = conn.QueryRow(ctx, `SELECT owner FROM ledger.ledger_part WHERE part = 0`).Scan(&owner)
+		return owner, err
+	}
+	var leader *process
+	var was string
+	testenv.Eventually(x.t, eventually, func() (err error) {
+		if was, err = leading(); err != nil {
+			return err
+		}
+		for _, l := range x.ledgers {
+			if strings.HasSuffix(was, "/"+strconv.Itoa(l.cmd.Process.Pid)) {
+				leader = l
+				return nil
+			}
+		}
+		return fmt.Errorf("%s leads", was)
+	})
+	x.t.Logf("stop %s", leader.name)
+	if err := leader.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		x.t.Fatal(err)
+	}
+	testenv.Eventually(x.t, eventually, func() error {
+		is, err := leading()
+		if err == nil && is == was {
+			err = fmt.Errorf("%s leads", is)
+		}
+		return err
+	})
+	x.await(50)
+	x.t.Logf("continue %s", leader.name)
+	if err := leader.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// round kills and starts up to three parts one right after the other.
 func (x *chaos) round() {
 	x.t.Helper()
 	for _, k := range x.dice.Perm(len(x.parts))[:1+x.dice.IntN(3)] {
@@ -294,14 +320,18 @@ func (x *chaos) round() {
 		}
 	}
 	if x.dice.IntN(2) == 0 {
-		x.requests += 100
 		ctx, cancel := context.WithTimeout(x.t.Context(), time.Second)
-		_, err := x.rpc.budgets.UpdateBudget(ctx, &controlv1.UpdateBudgetRequest{Budget: "total", Amount: contract.MoneyToProto(x.limit())})
+		x.t.Logf("budget raised to %s: %v", x.limit+money.Dollar, x.raise(ctx, money.Dollar))
 		cancel()
-		x.t.Logf("budget raised to %d requests: %v", x.requests, err)
 	}
-	x.await(30 + x.dice.IntN(200))
-	x.checkLimit()
+}
+
+// raise adds to the budget that is spent to its end. Whether it is in force is not known where this
+// fails.
+func (x *chaos) raise(ctx context.Context, by money.Nanos) error {
+	x.limit += by
+	_, err := x.c.rpc.budgets.UpdateBudget(ctx, &controlv1.UpdateBudgetRequest{Budget: "total", Amount: contract.MoneyToProto(x.limit)})
+	return err
 }
 
 func (x *chaos) flip(p *part) {
@@ -316,12 +346,20 @@ func (x *chaos) flip(p *part) {
 	p.up = !p.up
 }
 
+// up starts what is down of these.
+func (x *chaos) up(names ...string) {
+	x.t.Helper()
+	for _, name := range names {
+		if p := x.named(name); !p.up {
+			x.flip(p)
+		}
+	}
+}
+
 func (x *chaos) checkLimit() {
 	x.t.Helper()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if n := int64(x.arrived["hard"]); n > x.requests {
-		x.t.Errorf("%d requests passed under a budget for %d", n, x.requests)
+	if sum := x.owed(byHardKey); sum > x.limit {
+		x.t.Errorf("$%s are owed under a budget of $%s", sum, x.limit)
 	}
 }
 
@@ -333,44 +371,37 @@ func (x *chaos) recoverAll() {
 			x.flip(p)
 		}
 	}
-	x.control.awaitHTTP("http://" + x.controlAddr + "/readyz")
-	x.ledger.awaitHTTP("http://" + x.ledgerAddr + "/readyz")
-	for i, e := range x.edges {
-		e.awaitHTTP("http://" + x.edgeAddrs[i] + "/-/readyz")
+	x.c.awaitReady()
+	for i, e := range x.c.edges {
+		e.awaitHTTP("http://" + x.c.edgeAddrs[i] + "/-/readyz")
 	}
-	x.requests += 150
-	x.must(x.rpc.budgets.UpdateBudget(x.t.Context(), &controlv1.UpdateBudgetRequest{Budget: "total", Amount: contract.MoneyToProto(x.limit())}))
-	x.awaitLive()
+	if err := x.raise(x.t.Context(), 3*money.Dollar); err != nil {
+		x.t.Fatal(err)
+	}
+	x.c.awaitLive()
 	x.mu.Lock()
-	hard, free := x.passed["/hard"], x.passed["/free"]
+	before := map[string]int{}
+	for k, n := range x.passed {
+		before[k] = n
+	}
 	x.mu.Unlock()
 	x.until(func() error {
-		if h, f := x.passed["/hard"]-hard, x.passed["/free"]-free; h < 20 || f < 20 {
-			return fmt.Errorf("%d and %d calls have passed since all is up", h, f)
+		for _, k := range x.kinds {
+			if n := x.passed[k.name] - before[k.name]; n < 10 {
+				return fmt.Errorf("%d calls of %s have passed since all is up, %d were refused in all", n, k.name, x.refused[k.name])
+			}
 		}
 		return nil
 	})
-}
-
-func (x *chaos) end() {
-	close(x.stop)
-	x.wg.Wait()
-}
-
-// counted is what the vendor's requests of a kind cost.
-func (x *chaos) counted(kind string) money.Nanos {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return money.Nanos(x.arrived[kind]) * x.price
 }
 
 // checkBooks compares the ledger with the vendor, and waits for the spools to be drained.
 func (x *chaos) checkBooks() {
 	x.t.Helper()
 	x.checkLimit()
-	x.awaitSpent(x.counted("hard") + x.counted("free"))
+	x.c.awaitSpent(x.owed(all))
 	testenv.Eventually(x.t, eventually, func() error {
-		resp, err := x.rpc.system.ListNodes(x.t.Context(), &controlv1.ListNodesRequest{})
+		resp, err := x.c.rpc.system.ListNodes(x.t.Context(), &controlv1.ListNodesRequest{})
 		if err != nil {
 			return err
 		}
@@ -386,57 +417,29 @@ func (x *chaos) checkBooks() {
 // spendRest spends what is left from one edge.
 func (x *chaos) spendRest() {
 	x.t.Helper()
-	edge := x.dice.IntN(len(x.edges))
+	edge, hard := x.dice.IntN(len(x.c.edges)), x.kind("hard")
 	testenv.Eventually(x.t, eventually, func() error {
 		for {
-			status, code := x.call(edge, "/hard", x.hardKey)
-			switch n := x.counted("hard") / x.price; {
+			status, code := x.call(edge, hard)
+			switch left := x.limit - x.owed(byHardKey); {
 			case status == http.StatusOK:
-			case code == "budget_exhausted" && int64(n) == x.requests:
+			case code == "budget_exhausted" && left < hard.base:
 				return nil
 			default:
-				return fmt.Errorf("edge %d: %d %s after %d of %d requests", edge+1, status, code, n, x.requests)
+				return fmt.Errorf("edge %d: %d %s with $%s left", edge+1, status, code, left)
 			}
 		}
 	})
 }
 
-// unbalanced counts the account-windows of which what was set aside is not what was lent.
-const unbalanced = `SELECT count(*) FROM ledger.account_window a WHERE a.alloc <> (
-	SELECT coalesce(sum(greatest(l.granted - l.returned, l.consumed)), 0) FROM ledger.lease l
-	WHERE l.account_id = a.account_id AND l.gen = a.gen AND l.start = a.start)`
-
-// checkDatabase looks at the rows themselves.
-func (x *chaos) checkDatabase() {
+// checkLimits compares the vendor's counts with the limits.
+func (x *chaos) checkLimits() {
 	x.t.Helper()
-	t, ctx := x.t, x.t.Context()
-	conn, err := pgx.Connect(ctx, x.databaseURL())
-	if err != nil {
-		t.Fatal(err)
+	x.checkRate("limited", limitedAmount, limitedBurst)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := x.most["narrow"]; n > narrowAmount {
+		x.t.Errorf("%d requests ran at a time under a limit of %d", n, narrowAmount)
 	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	number := func(sql string) (n int64) {
-		t.Helper()
-		if err := conn.QueryRow(ctx, sql).Scan(&n); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-		return n
-	}
-	for what, want := range map[string]int64{
-		unbalanced: 0,
-		`SELECT count(*) FROM ledger.account_window a WHERE a.alloc > a.lim OR a.overrun > 0`: 0,
-		// Each edge that died has ended, and holds nothing.
-		`SELECT count(*) FROM ledger.incarnation i WHERE i.closed`:     int64(x.kills),
-		`SELECT count(*) FROM ledger.incarnation i WHERE NOT i.closed`: int64(len(x.edges)),
-		`SELECT count(*) FROM ledger.lease l JOIN ledger.incarnation i ON i.inc = l.inc
-			WHERE i.closed AND l.granted - l.returned <> l.consumed`: 0,
-		`SELECT coalesce(sum(l.consumed), 0)::bigint FROM ledger.lease l JOIN ledger.account a ON a.account_id = l.account_id WHERE a.period = 1`: int64(x.counted("hard")),
-		`SELECT coalesce(sum(l.consumed), 0)::bigint FROM ledger.lease l JOIN ledger.account a ON a.account_id = l.account_id WHERE a.period = 2`: int64(x.counted("hard")),
-		`SELECT sum(u.requests)::bigint FROM ledger.usage_day u`:                                                                                  int64((x.counted("hard") + x.counted("free")) / x.price),
-		`SELECT count(*) FROM ledger.anomaly`: 0,
-	} {
-		if got := number(what); got != want {
-			t.Errorf("%s\nis %d, want %d", what, got, want)
-		}
-	}
+	x.t.Logf("passed %v, refused %v, at a time %v", x.passed, x.refused, x.most)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/jackc/pgx/v5"
+	typemoney "google.golang.org/genproto/googleapis/type/money"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/gen/tollgate/control/v1/controlv1connect"
@@ -34,18 +36,20 @@ const (
 // cluster is a whole deployment: every part a process of its own.
 type cluster struct {
 	t       *testing.T
+	shape   shape
 	dir     string
 	vendor  *vendor.Vendor
+	pg      *devpg.Server // its own, if it has one
 	pgPort  int
-	pg      *devpg.Server
 	nats    *process
 	control *process
 	ledger  *process
 	edges   []*process
 
+	databaseURL string
 	natsURL     string
 	controlAddr string
-	ledgerAddr  string
+	ledgerAddrs []string // the first ledger's, and those of ledgers that a test adds
 	edgeAddrs   []string
 	rpc         clients
 }
@@ -54,83 +58,66 @@ type clients struct {
 	endpoints controlv1connect.EndpointServiceClient
 	keys      controlv1connect.KeyServiceClient
 	budgets   controlv1connect.BudgetServiceClient
+	limits    controlv1connect.LimitServiceClient
+	teams     controlv1connect.TeamServiceClient
 	secrets   controlv1connect.SecretServiceClient
 	usage     controlv1connect.UsageServiceClient
 	system    controlv1connect.SystemServiceClient
 }
 
-type option func(*cluster)
-
-// withEdgeBinary runs the edges from another build.
-func withEdgeBinary(path string) option {
-	return func(c *cluster) {
-		for _, e := range c.edges {
-			e.path = path
-		}
-	}
+// shape is what a deployment consists of.
+type shape struct {
+	edges       int
+	partitions  int
+	ahead       int    // lease_ahead of the edges
+	edgeBinary  string // what the edges run
+	direct      bool   // edges know the addresses of the ledgers
+	ownPostgres bool   // a server that the test may kill
+	edgeYAML    string // more settings of the edges
 }
 
-// start brings up PostgreSQL, nats-server, a control plane, a ledger and two edges, with the
-// vendor's credential stored as the secret "vendor".
+type option func(*shape)
+
+// withEdges is how many edges there are.
+func withEdges(n int) option { return func(s *shape) { s.edges = n } }
+
+// withPartitions divides the ledger.
+func withPartitions(n int) option { return func(s *shape) { s.partitions = n } }
+
+// withLeaseAhead has the edges ask for so many requests' money at a time.
+func withLeaseAhead(n int) option { return func(s *shape) { s.ahead = n } }
+
+// withEdgeBinary runs the edges from another build.
+func withEdgeBinary(path string) option { return func(s *shape) { s.edgeBinary = path } }
+
+// withLedgerURLs tells the edges where two ledgers are. The second is the test's to start.
+func withLedgerURLs(s *shape) { s.direct = true }
+
+// withOwnPostgres starts a PostgreSQL for the test alone, which it may kill.
+func withOwnPostgres(s *shape) { s.ownPostgres = true }
+
+// withEdgeYAML adds settings to each edge.
+func withEdgeYAML(text string) option { return func(s *shape) { s.edgeYAML += text + "\n" } }
+
+// start brings up PostgreSQL, nats-server, a control plane, a ledger and edges, two if nobody says
+// otherwise, with the vendor's credential stored as the secret "vendor".
 func start(t *testing.T, opts ...option) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir(), vendor: vendor.New(t), pgPort: freePort(t)}
-	c.startPostgres()
-	t.Cleanup(func() {
-		if c.pg != nil {
-			_ = c.pg.Stop()
-		}
-	})
-	c.createDatabase()
-
+	c := &cluster{t: t, dir: t.TempDir(), vendor: vendor.New(t), shape: shape{
+		edges: 2, partitions: 1, edgeBinary: bin.tollgate,
+		ahead: 100_000, // what an edge holds carries it through an outage
+	}}
+	for _, o := range opts {
+		o(&c.shape)
+	}
+	c.startDatabase()
 	natsPort := freePort(t)
 	c.natsURL = "nats://127.0.0.1:" + strconv.Itoa(natsPort)
 	c.nats = newProcess(t, "nats", bin.nats, []string{
-		"-js", "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort), "-sd", filepath.Join(c.dir, "nats"), "-m", strconv.Itoa(freePort(t)),
+		"-js", "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort), "-sd", c.natsDir(), "-m", strconv.Itoa(freePort(t)),
 	}, nil)
 	c.nats.start()
-
-	c.controlAddr, c.ledgerAddr = address(t), address(t)
-	master, sealing := seal.Generate(), seal.Generate()
-	c.control = c.role("controlplane", "controlplane", fmt.Sprintf(`
-listen: %q
-database_url: %q
-nats: {url: %q, name: controlplane}
-admin_token: %q
-master_key: %q
-sealing_key: %q
-ledger_url: "http://%s"
-ledger_token: %q
-`, c.controlAddr, c.databaseURL(), c.natsURL, adminToken, master, sealing, c.ledgerAddr, ledgerToken))
-	c.ledger = c.role("ledger", "ledger", fmt.Sprintf(`
-listen: %q
-database_url: %q
-nats: {url: %q, name: ledger}
-token: %q
-`, c.ledgerAddr, c.databaseURL(), c.natsURL, ledgerToken))
-	for i := range 2 {
-		addr := address(t)
-		c.edgeAddrs = append(c.edgeAddrs, addr)
-		c.edges = append(c.edges, c.role("edge-"+strconv.Itoa(i+1), "edge", fmt.Sprintf(`
-name: edge-%d
-listen: %q
-admin_listen: ""
-data_dir: %q
-nats: {url: %q, name: edge-%d}
-sealing_key: %q
-allow_private_targets: true
-lease_ahead: 100000 # the outage test lives on what is held
-`, i+1, addr, filepath.Join(c.dir, "edge-"+strconv.Itoa(i+1)), c.natsURL, i+1, sealing)))
-	}
-	for _, o := range opts {
-		o(c)
-	}
-	migrate := newProcess(t, "migrate", bin.tollgate, []string{"migrate"}, []string{"TOLLGATE_DATABASE_URL=" + c.databaseURL()})
-	migrate.start()
-	<-migrate.done
-	if migrate.err != nil {
-		t.Fatalf("migrate: %v", migrate.err)
-	}
+	c.configure()
 	for _, p := range c.roles() {
 		p.start()
 	}
@@ -141,6 +128,96 @@ lease_ahead: 100000 # the outage test lives on what is held
 	return c
 }
 
+// natsDir is where nats-server keeps its streams.
+func (c *cluster) natsDir() string { return filepath.Join(c.dir, "nats") }
+
+// startDatabase makes the database, with its schemas.
+func (c *cluster) startDatabase() {
+	c.t.Helper()
+	if !c.shape.ownPostgres {
+		c.databaseURL = testenv.PostgresURL(c.t, migrate)
+		return
+	}
+	c.pgPort = freePort(c.t)
+	c.startPostgres()
+	c.t.Cleanup(func() {
+		if c.pg != nil {
+			_ = c.pg.Stop()
+		}
+	})
+	conn, err := pgx.Connect(c.t.Context(), c.pg.URL("postgres"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(c.t.Context(), "CREATE DATABASE tollgate"); err != nil {
+		c.t.Fatal(err)
+	}
+	c.databaseURL = c.pg.URL("tollgate")
+	if err := migrate(c.t.Context(), c.databaseURL); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// migrate makes the schemas as an administrator does.
+func migrate(ctx context.Context, url string) error {
+	cmd := exec.CommandContext(ctx, bin.tollgate, "migrate")
+	cmd.Env = []string{"TOLLGATE_DATABASE_URL=" + url}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("migrate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// configure writes the roles' files.
+func (c *cluster) configure() {
+	c.t.Helper()
+	c.controlAddr, c.ledgerAddrs = address(c.t), []string{address(c.t)}
+	master, sealing := seal.Generate(), seal.Generate()
+	c.control = c.role("controlplane", "controlplane", fmt.Sprintf(`
+listen: %q
+database_url: %q
+nats: {url: %q, name: controlplane}
+admin_token: %q
+master_key: %q
+sealing_key: %q
+ledger_url: "http://%s"
+ledger_token: %q
+partitions: %d
+`, c.controlAddr, c.databaseURL, c.natsURL, adminToken, master, sealing, c.ledgerAddrs[0], ledgerToken, c.shape.partitions))
+	c.ledger = c.role("ledger", "ledger", fmt.Sprintf(`
+listen: %q
+database_url: %q
+nats: {url: %q, name: ledger}
+token: %q
+partitions: %d
+`, c.ledgerAddrs[0], c.databaseURL, c.natsURL, ledgerToken, c.shape.partitions))
+	ledgers := ""
+	if c.shape.direct {
+		c.ledgerAddrs = append(c.ledgerAddrs, address(c.t))
+		ledgers = fmt.Sprintf("ledger_urls: [\"http://%s\", \"http://%s\"]\nledger_token: %q\n", c.ledgerAddrs[0], c.ledgerAddrs[1], ledgerToken)
+	}
+	for i := range c.shape.edges {
+		addr, name := address(c.t), fmt.Sprintf("edge-%d", i+1)
+		c.edgeAddrs = append(c.edgeAddrs, addr)
+		e := c.role(name, "edge", fmt.Sprintf(`
+name: %s
+listen: %q
+admin_listen: ""
+data_dir: %q
+nats: {url: %q, name: %s}
+sealing_key: %q
+allow_private_targets: true
+lease_ahead: %d
+%s%s`, name, addr, c.edgeDir(i), c.natsURL, name, sealing, c.shape.ahead, ledgers, c.shape.edgeYAML))
+		e.path = c.shape.edgeBinary
+		c.edges = append(c.edges, e)
+	}
+}
+
+// edgeDir is where an edge keeps what outlives it.
+func (c *cluster) edgeDir(i int) string { return filepath.Join(c.dir, fmt.Sprintf("edge-%d", i+1)) }
+
 // roles are all processes of ours, in an order in which they can be started.
 func (c *cluster) roles() []*process { return append([]*process{c.control, c.ledger}, c.edges...) }
 
@@ -148,7 +225,7 @@ func (c *cluster) roles() []*process { return append([]*process{c.control, c.led
 func (c *cluster) awaitReady() {
 	c.t.Helper()
 	c.control.awaitHTTP("http://" + c.controlAddr + "/readyz")
-	c.ledger.awaitHTTP("http://" + c.ledgerAddr + "/readyz")
+	c.ledger.awaitHTTP("http://" + c.ledgerAddrs[0] + "/readyz")
 }
 
 func address(t *testing.T) string {
@@ -198,18 +275,29 @@ func (c *cluster) killPostgres() {
 	c.pg = nil
 }
 
-func (c *cluster) databaseURL() string { return c.pg.URL("tollgate") }
-
-func (c *cluster) createDatabase() {
+// db is a connection to the ledger's database.
+func (c *cluster) db() *pgx.Conn {
 	c.t.Helper()
-	conn, err := pgx.Connect(c.t.Context(), c.pg.URL("postgres"))
+	conn, err := pgx.Connect(c.t.Context(), c.databaseURL)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// number is what a query for one number finds.
+func (c *cluster) number(sql string, args ...any) (n int64) {
+	c.t.Helper()
+	conn, err := pgx.Connect(c.t.Context(), c.databaseURL)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	if _, err := conn.Exec(c.t.Context(), "CREATE DATABASE tollgate"); err != nil {
-		c.t.Fatal(err)
+	if err := conn.QueryRow(c.t.Context(), sql, args...).Scan(&n); err != nil {
+		c.t.Fatalf("%s: %v", sql, err)
 	}
+	return n
 }
 
 // bearer adds the admin token to every RPC.
@@ -226,6 +314,8 @@ func (c *cluster) dial() {
 		endpoints: controlv1connect.NewEndpointServiceClient(client, url, connect.WithGRPC()),
 		keys:      controlv1connect.NewKeyServiceClient(client, url),
 		budgets:   controlv1connect.NewBudgetServiceClient(client, url, connect.WithGRPCWeb()),
+		limits:    controlv1connect.NewLimitServiceClient(client, url),
+		teams:     controlv1connect.NewTeamServiceClient(client, url),
 		secrets:   controlv1connect.NewSecretServiceClient(client, url),
 		usage:     controlv1connect.NewUsageServiceClient(client, url),
 		system:    controlv1connect.NewSystemServiceClient(client, url),
@@ -240,7 +330,7 @@ func (c *cluster) must(_ any, err error) {
 	}
 }
 
-// awaitLive returns once both edges serve the newest revision.
+// awaitLive returns once every edge serves the newest revision.
 func (c *cluster) awaitLive() {
 	c.t.Helper()
 	testenv.Eventually(c.t, 15*time.Second, func() error {
@@ -294,22 +384,53 @@ func nanos(t *testing.T, s string) money.Nanos {
 }
 
 // key creates a key and returns its secret.
-func (c *cluster) key(name string) string {
+func (c *cluster) key(name string, change ...func(*controlv1.CreateKeyRequest)) string {
 	c.t.Helper()
-	resp, err := c.rpc.keys.CreateKey(c.t.Context(), &controlv1.CreateKeyRequest{Name: name})
+	req := &controlv1.CreateKeyRequest{Name: name}
+	for _, f := range change {
+		f(req)
+	}
+	resp, err := c.rpc.keys.CreateKey(c.t.Context(), req)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return resp.GetSecret()
 }
 
-// budget puts a total budget on a key.
-func (c *cluster) budget(name, key, amount string) {
+// budget puts a total budget on a key, unless it is changed to be another.
+func (c *cluster) budget(name, key, amount string, change ...func(*controlv1.Budget)) {
 	c.t.Helper()
-	c.must(c.rpc.budgets.CreateBudget(c.t.Context(), &controlv1.CreateBudgetRequest{Budget: &controlv1.Budget{
+	b := &controlv1.Budget{
 		Name: name, Scope: &controlv1.Budget_Key{Key: key},
 		Amount: contract.MoneyToProto(nanos(c.t, amount)), Period: controlv1.Period_PERIOD_TOTAL,
-	}}))
+	}
+	for _, f := range change {
+		f(b)
+	}
+	c.must(c.rpc.budgets.CreateBudget(c.t.Context(), &controlv1.CreateBudgetRequest{Budget: b}))
+}
+
+// state is what the ledger says about a budget.
+func (c *cluster) state(budget string) *controlv1.BudgetState {
+	c.t.Helper()
+	resp, err := c.rpc.budgets.GetBudgetState(c.t.Context(), &controlv1.GetBudgetStateRequest{Budget: budget})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.GetState()
+}
+
+// dollars is an amount that an RPC answered.
+func (c *cluster) dollars(m *typemoney.Money) money.Nanos {
+	c.t.Helper()
+	if m == nil {
+		return 0
+	}
+	n, err := contract.MoneyFromProto(m)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
 }
 
 // spent is the ledger's total over all days.
@@ -344,13 +465,16 @@ func (c *cluster) awaitSpent(want money.Nanos) {
 var callers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
 
 // call sends one request to an edge.
-func (c *cluster) call(edge int, key, path string) (*http.Response, []byte, error) {
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, "http://"+c.edgeAddrs[edge]+path, strings.NewReader(`{"prompt":"a book"}`))
+func (c *cluster) call(edge int, key, path string, headers ...string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, "http://"+c.edgeAddrs[edge]+path, strings.NewReader(callBody))
 	if err != nil {
 		return nil, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	resp, err := callers.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -361,8 +485,17 @@ func (c *cluster) call(edge int, key, path string) (*http.Response, []byte, erro
 	return resp, body.Bytes(), err
 }
 
+// callBody is what callers send.
+const callBody = `{"prompt":"a book"}`
+
 // cli runs the command line tool as an administrator would.
 func (c *cluster) cli(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
 	return runCLI(c.t, []string{"TOLLGATE_SERVER=http://" + c.controlAddr, "TOLLGATE_TOKEN=" + adminToken}, args...)
+}
+
+// books runs a command that goes to the ledger's database itself.
+func (c *cluster) books(args ...string) (stdout, stderr string, code int) {
+	c.t.Helper()
+	return runCLI(c.t, []string{"TOLLGATE_DATABASE_URL=" + c.databaseURL}, append([]string{"ledger"}, args...)...)
 }

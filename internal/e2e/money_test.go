@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
@@ -65,14 +63,10 @@ func TestThreeCallsCostExactly36Dollars(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, `"36.00"`) || !strings.Contains(stdout, "ci-bot") {
 		t.Errorf("usage exited %d:\n%s%s", code, stdout, stderr)
 	}
-	conn, err := pgx.Connect(t.Context(), c.databaseURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(t.Context()) }()
+	conn := c.db()
 	var usage, consumed int64
 	if err := conn.QueryRow(t.Context(), `SELECT
-		(SELECT sum(cost_nanos)::bigint FROM ledger.usage_day), (SELECT sum(consumed)::bigint FROM ledger.lease)`).Scan(&usage, &consumed); err != nil {
+		(SELECT sum(cost_nanos)::bigint FROM ledger.usage_by_day), (SELECT sum(consumed)::bigint FROM ledger.lease)`).Scan(&usage, &consumed); err != nil {
 		t.Fatal(err)
 	}
 	if money.Nanos(usage) != want || money.Nanos(consumed) != want {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"tollgate/internal/money"
 )
@@ -58,7 +55,7 @@ func TestTwoEdgesOfOneName(t *testing.T) {
 	}
 	addr := address(t)
 	config := strings.ReplaceAll(string(text), c.edgeAddrs[0], addr)
-	config = strings.ReplaceAll(config, filepath.Join(c.dir, "edge-1"), filepath.Join(c.dir, "edge-of-same-name"))
+	config = strings.ReplaceAll(config, c.edgeDir(0), filepath.Join(c.dir, "edge-of-same-name"))
 	twin := c.role("edge-of-same-name", "edge", config)
 	twin.start()
 	twin.awaitHTTP("http://" + addr + "/-/readyz")
@@ -74,11 +71,7 @@ func TestTwoEdgesOfOneName(t *testing.T) {
 	tr.awaitMore(t, 50)
 	tr.end()
 	c.awaitSpent(money.Nanos(c.vendor.Count()) * nanos(t, price))
-	conn, err := pgx.Connect(t.Context(), c.databaseURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
+	conn := c.db()
 	var wrong, ended int
 	if err := conn.QueryRow(t.Context(), unbalanced).Scan(&wrong); err != nil || wrong != 0 {
 		t.Errorf("%d account-windows do not add up, %v", wrong, err)

@@ -92,7 +92,7 @@ func (tr *traffic) awaitMore(t *testing.T, n int64) {
 // last good copy; and once all is back, the books equal what the vendor counted.
 func TestEdgesServeWithEverythingElseDown(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	c := start(t, withOwnPostgres)
 	const price = "0.000001"
 	c.endpoint("bria", "/bria", price)
 	key := c.key("ci-bot")

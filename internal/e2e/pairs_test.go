@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,25 +10,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 )
 
+// secondLedger starts another ledger, at the address that edges know if they know any.
+func (c *cluster) secondLedger() *process {
+	c.t.Helper()
+	if len(c.ledgerAddrs) < 2 {
+		c.ledgerAddrs = append(c.ledgerAddrs, address(c.t))
+	}
+	return c.second("ledger", c.ledgerAddrs[0], c.ledgerAddrs[1])
+}
+
 // second makes another process of a role, with the same configuration but for its address.
-func (c *cluster) second(role, listen string) (p *process, addr string) {
+func (c *cluster) second(role, listen, addr string) *process {
 	c.t.Helper()
 	text, err := os.ReadFile(filepath.Join(c.dir, role+".yaml"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	addr = address(c.t)
-	p = c.role(role+"-2", role, strings.ReplaceAll(string(text), fmt.Sprintf("listen: %q", listen), fmt.Sprintf("listen: %q", addr)))
+	p := c.role(role+"-2", role, strings.ReplaceAll(string(text), fmt.Sprintf("listen: %q", listen), fmt.Sprintf("listen: %q", addr)))
 	p.start()
 	p.awaitHTTP("http://" + addr + "/readyz")
-	return p, addr
+	return p
 }
 
 // logged says whether a process has logged a message, in any of its lives.
@@ -53,7 +58,7 @@ func TestLedgersTakeTurns(t *testing.T) {
 	key := c.key("ci-bot")
 	c.budget("plenty", "ci-bot", "1000.00")
 	c.awaitLive()
-	other, _ := c.second("ledger", c.ledgerAddr)
+	other := c.secondLedger()
 	tr := c.steadyTraffic(key, 4)
 	tr.awaitMore(t, 50)
 	if other.logged("leading") {
@@ -72,12 +77,9 @@ func TestLedgersTakeTurns(t *testing.T) {
 	if err := other.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := pgx.Connect(t.Context(), c.databaseURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	if _, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tollgate-ledger-leader'`); err != nil {
+	conn := c.db()
+	if _, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity 
+		WHERE application_name = 'tollgate-ledger-leader' AND datname = current_database()`); err != nil {
 		t.Fatal(err)
 	}
 	tr.awaitMore(t, 50)
@@ -99,7 +101,8 @@ func TestControlPlanesTakeTurns(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	first := c.control
-	other, addr := c.second("controlplane", c.controlAddr)
+	addr := address(t)
+	other := c.second("controlplane", c.controlAddr, addr)
 	if !first.logged("publishing begins") || other.logged("publishing begins") {
 		t.Error("the first control plane does not publish, or the second does")
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tollgate/edge/admit"
+	"tollgate/edge/limit"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -38,6 +39,11 @@ type edge struct {
 	asking   map[uint32]*admit.Exchange // the request under way, by partition
 	spoke    map[uint32]time.Time       // when the last one went out
 	drew     map[contract.Window]bool   // on which this life has counted itself
+
+	limits    *limit.Set
+	every     []*limit.Limit
+	buying    map[uint32]*limit.Exchange // the request for tokens under way, by partition
+	confirmed time.Time                  // when the ledger last answered about limits
 }
 
 // flight is a request at the vendor.
@@ -49,12 +55,19 @@ type flight struct {
 	metered money.Nanos
 	policy  eventv1.AbandonedPolicy
 	request int
+
+	pass    limit.Pass
+	limited bool      // it has passed the limits
+	passed  time.Time // when
+	excused bool      // its edge was out of the ledger's hearing while it ran
 }
 
 // waiting is a request that waits for money.
 type waiting struct {
 	f      *flight
+	draw   []*admit.Account
 	amount money.Nanos
+	limits *limit.Wanted // until it has passed the limits
 	wanted *admit.Wanted
 	since  time.Time
 }
@@ -94,6 +107,7 @@ func (e *edge) boot() {
 		e.accounts[a.id] = a.compiled()
 	}
 	e.flight, e.waiting = nil, nil
+	e.bootLimits()
 	e.spoke = map[uint32]time.Time{}
 	e.asking, e.drew = map[uint32]*admit.Exchange{}, map[contract.Window]bool{}
 }
@@ -106,17 +120,22 @@ func (e *edge) arrive() {
 	for _, i := range w.rng.Perm(len(w.accounts))[:n] {
 		draw = append(draw, e.accounts[int64(i+1)])
 	}
-	e.request(draw, money.Nanos(1+w.rng.IntN(12)))
+	e.request(draw, money.Nanos(1+w.rng.IntN(12)), e.every)
 }
 
 // request begins a request; it may have to wait for its money.
-func (e *edge) request(draw []*admit.Account, amount money.Nanos) *waiting {
+func (e *edge) request(draw []*admit.Account, amount money.Nanos, every []*limit.Limit) *waiting {
 	e.w.count["requests"]++
 	f := &flight{request: e.w.count["requests"], policy: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED}
 	if e.w.coin(4) {
 		f.policy = eventv1.AbandonedPolicy(1 + e.w.rng.IntN(3))
 	}
-	q := &waiting{f: f, amount: amount, since: e.now(), wanted: e.book.Begin(&f.hold, draw, amount)}
+	q := &waiting{f: f, draw: draw, amount: amount, since: e.now()}
+	if len(every) > 0 {
+		q.limits = e.limits.Begin(&f.pass, every, 1)
+	} else {
+		q.wanted = e.book.Begin(&f.hold, draw, amount)
+	}
 	e.waiting = append(e.waiting, q)
 	e.try(q)
 	return q
@@ -131,19 +150,45 @@ func (e *edge) retry() {
 
 // try says whether a request has come to an end of its waiting.
 func (e *edge) try(q *waiting) (passed, refused bool) {
+	if q.limits != nil {
+		done, err := q.limits.Try()
+		if !done && e.now().Sub(q.since) < time.Second {
+			return false, false
+		}
+		q.limits.End()
+		q.limits = nil
+		if !done || err != nil {
+			q.f.pass.Release()
+			e.leave(q)
+			e.w.count["refused by a limit"]++
+			return false, true
+		}
+		q.f.limited, q.f.passed, q.since = true, e.w.now, e.now()
+		q.wanted = e.book.Begin(&q.f.hold, q.draw, q.amount)
+	}
 	done, err := q.wanted.Try()
 	patience := 5 * time.Second
 	if !done && e.now().Sub(q.since) < patience {
 		return false, false
 	}
 	q.wanted.End()
-	e.waiting = slices.DeleteFunc(e.waiting, func(o *waiting) bool { return o == q })
+	e.leave(q)
 	if !done || err != nil {
+		q.f.pass.Release()
 		e.w.count["refused"]++
+		if e.w.is(partialReserveKept) && len(q.draw) > 1 {
+			part := e.book.Begin(new(admit.Hold), q.draw[:1], q.amount)
+			_, _ = part.Try()
+			part.End()
+		}
 		return false, true
 	}
 	e.admit(q.f)
 	return true, false
+}
+
+func (e *edge) leave(q *waiting) {
+	e.waiting = slices.DeleteFunc(e.waiting, func(o *waiting) bool { return o == q })
 }
 
 // admit records the intent and calls the vendor: the money is gone from here on.
@@ -153,6 +198,7 @@ func (e *edge) admit(f *flight) {
 	f.draws = slices.Clone(f.hold.Draws())
 	if !w.is(noIntents) && e.intent(f) != nil {
 		f.hold.Release()
+		f.pass.Release()
 		w.count["refused by the spool"]++
 		return
 	}
@@ -164,6 +210,10 @@ func (e *edge) admit(f *flight) {
 	}
 	e.spend(f, f.held)
 	e.flight = append(e.flight, f)
+	if f.limited {
+		w.pass(f.passed)
+		w.count["admitted under limits"]++
+	}
 	w.count["admitted"]++
 }
 
@@ -243,6 +293,8 @@ func (e *edge) settle(f *flight, cost money.Nanos) {
 	outcome := eventv1.SpendOutcome_SPEND_OUTCOME_OK
 	e.spool.Settle(f.ticket, &spool.Settlement{At: e.now(), Status: 200, Outcome: outcome, Cost: cost})
 	f.hold.Settle(cost)
+	f.pass.Settle(1)
+	f.pass.Release()
 	e.flight = slices.DeleteFunc(e.flight, func(o *flight) bool { return o == f })
 	e.spend(f, cost-f.held)
 	for _, d := range f.draws {
@@ -340,6 +392,7 @@ func (e *edge) controlled(p packet) {
 		recalls = append(recalls, contract.WindowOf(win))
 	}
 	e.book.Recall(recalls)
+	e.limits.Recall(m.GetPermitRecalls())
 }
 
 // publish puts the next batch of a spool into its stream. The acknowledgement may be lost.
@@ -364,7 +417,15 @@ func (e *edge) publish() bool {
 // tidy is the spool's own doing in time.
 func (e *edge) tidy() { e.pub.Tidy() }
 
-func (e *edge) sweep() { e.book.Sweep() }
+func (e *edge) sweep() {
+	e.book.Sweep()
+	e.limits.Sweep()
+	if e.w.is(reclaimedOnTimeout) && e.w.coin(20) {
+		for _, p := range e.w.parts {
+			p.close(e.inc)
+		}
+	}
+}
 
 // kill ends the process. Its disk stays, and what was in flight is charged by its policy.
 func (e *edge) kill() {

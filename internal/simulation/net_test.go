@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/edge/admit"
+	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 )
@@ -18,17 +19,20 @@ type packet struct {
 	part    uint32
 	data    []byte
 	request *admit.Exchange // that it belongs to
+	limits  *limit.Exchange
 	account *account
 }
 
 type packetKind uint8
 
 const (
-	question packetKind = iota // edge to ledger: lease lines
-	answer                     // ledger to edge
-	control                    // ledger to edge, unasked: recalls and marks
-	changed                    // ledger to all edges: limits have changed
-	snapshot                   // control plane to edge
+	question      packetKind = iota // edge to ledger: lease lines
+	answer                          // ledger to edge
+	control                         // ledger to edge, unasked: recalls and marks
+	changed                         // ledger to all edges: limits have changed
+	snapshot                        // control plane to edge
+	limitQuestion                   // edge to ledger: rates and permits
+	limitAnswer
 )
 
 func encode(m proto.Message) []byte {
@@ -62,8 +66,12 @@ func (w *world) deliver() {
 	}
 	if w.fault(10) && p.kind != snapshot {
 		w.count["lost"]++
-		if p.kind == question || p.kind == answer {
+		switch p.kind {
+		case question, answer:
 			p.edge.unanswered(p)
+		case limitQuestion, limitAnswer:
+			p.edge.unbought(p)
+		default:
 		}
 		return
 	}
@@ -81,6 +89,10 @@ func (w *world) hand(p packet) {
 	case changed:
 		var m eventv1.BudgetChanged
 		p.edge.book.Invalidate(decode(p.data, &m).GetAccounts())
+	case limitQuestion:
+		w.parts[p.part].limit(p)
+	case limitAnswer:
+		p.edge.bought(p)
 	case snapshot:
 		p.edge.accounts[p.account.id] = p.account.compiled()
 	}

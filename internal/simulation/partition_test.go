@@ -12,6 +12,7 @@ import (
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/grants"
 	"tollgate/ledger/ingest"
+	"tollgate/ledger/limits"
 )
 
 // partition is a stream, a database, and the ledger that leads.
@@ -29,14 +30,16 @@ type partition struct {
 	seen    position // as the reader has it
 	history int64
 	epoch   int64
+	limits  *limits.Book
+	pacer   *escrow.Pacer[escrow.Recall]
 	heldTo  time.Time // until when nothing is granted, after the database went back
 
 	older   *escrow.Book // the database as a standby has it
 	olderAt position
 	olderOf time.Time
 
+	recalled map[escrow.Recall]time.Time
 	accounts map[int64]account // as the ledger knows them
-	lost     map[int64]bool    // incarnations whose machine is gone
 	recent   []string          // for a bug only
 }
 
@@ -51,10 +54,12 @@ type position struct {
 }
 
 func newPartition(w *world, n uint32) *partition {
-	return &partition{
-		w: w, n: n, book: escrow.NewBook(), mem: escrow.NewMemory(), history: 1, created: 1,
-		accounts: map[int64]account{}, lost: map[int64]bool{},
+	p := &partition{
+		w: w, n: n, book: escrow.NewBook(), mem: escrow.NewMemory(), pacer: escrow.NewPacer[escrow.Recall](), history: 1, created: 1,
+		accounts: map[int64]account{}, recalled: map[escrow.Recall]time.Time{},
 	}
+	p.lead()
+	return p
 }
 
 // apply is the transaction that takes in a change of an account.
@@ -73,9 +78,7 @@ func (p *partition) apply(a *account) {
 	}
 	if known && a.limit < old.limit {
 		for _, win := range p.windows(a.id) {
-			for _, r := range p.book.Holders(win) {
-				p.recall(r)
-			}
+			p.recall(p.book.Holders(win))
 		}
 	}
 	if !p.w.is(editUntold) {
@@ -184,10 +187,7 @@ func (p *partition) take(q packet) {
 	}
 	p.w.after(p, q, reply)
 	p.w.send(packet{kind: answer, edge: q.edge, inc: q.inc, part: p.n, data: encode(reply), request: q.request})
-	for _, r := range out.Recalls {
-		p.mem.Recalled(r)
-		p.recall(r)
-	}
+	p.recall(out.Recalls)
 	p.tell(out.Freed)
 }
 
@@ -203,8 +203,37 @@ func answerLine(a escrow.Answer) *eventv1.GrantLine {
 	}
 }
 
-func (p *partition) recall(r escrow.Recall) {
-	if e := p.w.edgeOf(r.Inc); e != nil && !p.w.is(neverRecalled) {
+// recall asks holders to give back, each account once in a while.
+func (p *partition) recall(recalls []escrow.Recall) {
+	of := map[int64][]escrow.Recall{}
+	var accounts []int64
+	for _, r := range recalls {
+		if of[r.Window.Account] == nil {
+			accounts = append(accounts, r.Window.Account)
+		}
+		of[r.Window.Account] = append(of[r.Window.Account], r)
+	}
+	for _, id := range accounts {
+		if p.w.is(recallStorm) {
+			p.recallNow(of[id])
+			continue
+		}
+		p.recallNow(p.pacer.Offer(p.w.now, id, of[id]))
+	}
+	p.recallNow(p.pacer.Due(p.w.now))
+}
+
+func (p *partition) recallNow(recalls []escrow.Recall) {
+	for _, r := range recalls {
+		e := p.w.edgeOf(r.Inc)
+		if e == nil || p.w.is(neverRecalled) {
+			continue
+		}
+		p.mem.Recalled(r)
+		if last, ok := p.recalled[r]; ok && p.w.now.Sub(last) < escrow.Pace {
+			p.w.fail("%v was recalled twice within %s", r.Window, p.w.now.Sub(last))
+		}
+		p.recalled[r] = p.w.now
 		p.w.send(packet{kind: control, edge: e, part: p.n, data: encode(&eventv1.EdgeControl{Inc: r.Inc, Recalls: []*eventv1.AccountWindow{r.Window.ToProto()}})})
 		p.w.count["recalled"]++
 	}
@@ -276,8 +305,9 @@ func (p *partition) loseStream() {
 
 // failover makes another ledger the leader: it has the database and nothing else.
 func (p *partition) failover() {
-	p.mem, p.seen = escrow.NewMemory(), p.at
-	p.epoch++
+	p.mem, p.pacer, p.seen = escrow.NewMemory(), escrow.NewPacer[escrow.Recall](), p.at
+	clear(p.recalled)
+	p.lead()
 	p.w.count["ledger failed over"]++
 }
 
@@ -286,8 +316,9 @@ func (p *partition) remember() { p.older, p.olderAt, p.olderOf = p.book.Clone(),
 
 // loseCommits makes the standby the database. What edges were granted since is theirs all the same.
 func (p *partition) loseCommits() {
-	// Spools keep what is booked for their linger, so that a standby may be that far behind.
-	if p.older == nil || p.w.now.Sub(p.olderOf) > spool.DefaultLinger-time.Minute {
+	// Spools keep what is booked for their linger: a standby may be that far behind, less the time in which
+	// edges hear of it.
+	if p.older == nil || p.w.now.Sub(p.olderOf) > spool.DefaultLinger-4*time.Minute {
 		return
 	}
 	for win, leases := range p.book.Leases {

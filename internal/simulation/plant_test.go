@@ -31,6 +31,9 @@ const (
 	noLimit
 	limitAgainstSpent
 	staleLeader
+	recallStorm
+	tokensForEver
+	permitsUnlearned
 	toldBeforeCommit
 	grantToClosed
 	closedBeforeDrained
@@ -57,7 +60,8 @@ func (p plant) String() string {
 		"none",
 		"grants as delta", "returns as delta", "return told before avail is lowered", "return without what was seen",
 		"lost grant never told again", "never recalled", "edit untold", "freed money untold", "same incarnation after restart", "marks never go back",
-		"no limit", "limit against what is spent", "replaced leader grants from memory", "told before the commit", "grant to a closed incarnation",
+		"no limit", "limit against what is spent", "replaced leader grants from memory", "recalls not paced", "tokens live for ever", "permits given before edges have told theirs",
+		"told before the commit", "grant to a closed incarnation",
 		"closed before its spool is drained", "lease reclaimed on timeout", "edit takes leases back", "overrun not made a grant", "denies everything",
 		"no mark", "gap skipped", "mark in another transaction", "only recent repetitions noticed", "position trusted after a wipe", "settled into the window of now",
 		"no intents", "in doubt refunded", "spool freed when published", "part of a reserve kept",
@@ -75,6 +79,8 @@ func (p plant) adapt(s *shape) {
 		s.losses = true
 	case editTakesBack, editUntold:
 		s.edits = true
+	case tokensForEver, permitsUnlearned:
+		s.limits, s.quick = true, true
 	case overrunForgotten:
 		s.overruns = true
 	default:

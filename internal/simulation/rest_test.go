@@ -9,7 +9,6 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/contract"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
 )
@@ -37,6 +36,7 @@ func (w *world) check() {
 		}
 	}
 	w.checkSpans()
+	w.checkLimits()
 }
 
 // checkSpans: what days of a rolling account that count together have cost is within its limit.
@@ -90,7 +90,11 @@ func (w *world) pump(rounds int) {
 	for range rounds {
 		w.now = w.now.Add(100 * time.Millisecond)
 		w.deliverAll()
+		for _, p := range w.parts {
+			p.recall(nil)
+		}
 		for _, e := range w.edges {
+			e.buy()
 			for _, part := range e.book.Parts() {
 				e.askPart(part)
 			}
@@ -123,7 +127,12 @@ func (w *world) quiesce() {
 	w.faults = false
 	for _, e := range w.edges {
 		for _, q := range e.waiting {
-			q.wanted.End()
+			if q.limits != nil {
+				q.limits.End()
+			} else {
+				q.wanted.End()
+			}
+			q.f.pass.Release()
 		}
 		e.waiting = nil
 		for len(e.flight) > 0 {
@@ -145,6 +154,7 @@ func (w *world) quiesce() {
 			w.spendRest(a)
 		}
 	}
+	w.spendLimits()
 	w.pump(40)
 	w.checkBooked()
 }
@@ -198,7 +208,7 @@ func (w *world) spendRest(a *account) {
 	}
 	win := a.window(w.now)
 	if w.left(a) > 0 {
-		other.request([]*admit.Account{other.accounts[a.id]}, 1+money.Nanos(w.rng.Int64N(int64(w.left(a)))))
+		other.request([]*admit.Account{other.accounts[a.id]}, 1+money.Nanos(w.rng.Int64N(int64(w.left(a)))), nil)
 		w.pump(3)
 	}
 	for stuck := 0; w.err == nil && a.window(w.now) == win; stuck++ {
@@ -212,7 +222,7 @@ func (w *world) spendRest(a *account) {
 			w.pump(1)
 			continue
 		}
-		q := e.request([]*admit.Account{e.accounts[a.id]}, max(1, min(left, 1+money.Nanos(w.rng.IntN(40)))))
+		q := e.request([]*admit.Account{e.accounts[a.id]}, max(1, min(left, 1+money.Nanos(w.rng.IntN(40)))), nil)
 		for range 30 {
 			if len(e.flight) > 0 || !slices.Contains(e.waiting, q) {
 				break
@@ -235,7 +245,10 @@ func (e *edge) destroy() {
 	for win, spent := range e.spent {
 		p := e.w.parts[e.w.account(win.Account).part]
 		for _, inc := range e.incs {
-			spent -= p.book.Leases[win][inc].Consumed
+			// Nobody could send again what a database loses afterwards.
+			if !e.w.shape.losses {
+				spent -= p.book.Leases[win][inc].Consumed
+			}
 		}
 		e.w.of(win).gone += spent // some of it may be in the stream
 	}
@@ -255,14 +268,4 @@ func (e *edge) destroy() {
 func (e *edge) freeUpTo(p *partition, data []byte) {
 	b := decode(data, &eventv1.SpendBatch{})
 	e.pub.Mark(&eventv1.Mark{Inc: b.GetInc(), Part: p.n, Hwm: b.GetFirstSeq() + uint64(len(b.GetEvents())) - 1, Epoch: p.history})
-}
-
-func (w *world) windowsOf(a *account) (out []contract.Window) {
-	for win := range w.truth {
-		if win.Account == a.id {
-			out = append(out, win)
-		}
-	}
-	slices.SortFunc(out, byWindow)
-	return out
 }

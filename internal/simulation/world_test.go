@@ -22,6 +22,7 @@ type world struct {
 	edges    []*edge
 	parts    []*partition
 	accounts []*account
+	limits   []*limited
 	net      []packet
 	truth    map[contract.Window]*truth
 	count    map[string]int // what has happened, so that a run that shows nothing is noticed
@@ -35,6 +36,7 @@ type shape struct {
 	overruns bool // requests may cost more than what was held
 	losses   bool // the database may fail over and lose its last commits
 	machines bool // edges may be lost with their disks
+	limits   bool // requests are limited in number, too
 	quick    bool // the clock goes in milliseconds, not in seconds
 }
 
@@ -57,9 +59,10 @@ func newWorld(seed uint64, p plant) *world {
 	}
 	w.shape = shape{
 		parts: []uint32{1, 1, 4}[w.rng.IntN(3)],
-		edits: w.coin(2), overruns: w.coin(3), losses: w.coin(4), machines: w.coin(4), quick: w.coin(2),
+		edits: w.coin(2), overruns: w.coin(3), losses: w.coin(4), machines: w.coin(4), limits: w.coin(3), quick: w.coin(2),
 	}
 	p.adapt(&w.shape)
+	w.limits = newLimits(w)
 	for n := range w.shape.parts {
 		w.parts = append(w.parts, newPartition(w, n))
 	}
@@ -134,6 +137,7 @@ func (w *world) step() {
 		e.progress()
 	case x < 56:
 		e.ask()
+		e.buy()
 	case x < 76:
 		w.deliver()
 	case x < 84:

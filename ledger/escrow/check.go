@@ -52,21 +52,21 @@ func (b *Book) checkLease(inc int64, l Lease) error {
 	switch {
 	case inc == Corrections:
 		if l.Returned != 0 || l.Granted != l.Consumed {
-			return errOf("is more than corrections")
+			return leaseError("is more than corrections")
 		}
 	case l.Returned < 0 || l.Consumed < 0 || l.Returned > l.Granted:
-		return errOf("is out of range")
+		return leaseError("is out of range")
 	case l.Consumed > l.Granted-l.Returned:
-		return errOf("is not normal")
+		return leaseError("is not normal")
 	case b.Incs[inc].State.Ended() && l.Granted-l.Returned != l.Consumed:
-		return errOf("has ended and still holds money (I7)")
+		return leaseError("has ended and still holds money (I7)")
 	}
 	return nil
 }
 
-type errOf string
+type leaseError string
 
-func (e errOf) Error() string { return string(e) }
+func (e leaseError) Error() string { return string(e) }
 
 // CheckGrants returns an error if an outcome that led from before to b granted money above a limit (I6),
 // or to an incarnation that had ended (I7), or if a total went back.

@@ -166,9 +166,9 @@ func (s *sim) quiesce() {
 			s.settle(e, 0, true)
 		}
 	}
-	for i := len(s.away) - 1; i >= 0; i-- { // some machines are never found
+	for range len(s.away) { // some machines are never found
 		if s.rng.IntN(2) == 0 {
-			s.find(i)
+			s.find(s.rng.IntN(len(s.away)))
 		}
 	}
 	s.drain()

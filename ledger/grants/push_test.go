@@ -14,6 +14,7 @@ import (
 	"tollgate/internal/testenv"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/grants"
+	"tollgate/ledger/limits"
 	"tollgate/ledger/store"
 )
 
@@ -170,6 +171,44 @@ func FuzzLines(f *testing.F) {
 		out := book.Lease(lines, escrow.NewMemory())
 		if err := errors.Join(book.Check(), book.CheckGrants(before, out)); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Guarantee: edges are asked for permits of one limit at most once in 50 ms, each of them, and no asking
+// is forgotten.
+func TestPermitRecallsArePaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{}
+		p := grants.NewPush(w, 0, 1, testenv.Logger(t))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		for i := range 40 {
+			p.RecallPermits([]limits.Recall{{Edge: "edge", Inc: int64(7 + i%2), Limit: 3}})
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		last, asked := map[int64]time.Time{}, map[int64]int{}
+		for _, s := range w.sent {
+			var c eventv1.EdgeControl
+			if err := proto.Unmarshal(s.data, &c); err != nil || len(c.GetPermitRecalls()) != 1 || c.GetPermitRecalls()[0] != 3 {
+				t.Fatal(err, &c)
+			}
+			if at, ok := last[c.GetInc()]; ok && s.at.Sub(at) < escrow.Pace {
+				t.Errorf("asked again after %s", s.at.Sub(at))
+			}
+			last[c.GetInc()] = s.at
+			asked[c.GetInc()]++
+		}
+		if asked[7] < 3 || asked[8] < 3 || len(w.sent) > 10 {
+			t.Errorf("asked %v, %d messages", asked, len(w.sent))
 		}
 	})
 }

@@ -39,7 +39,7 @@ type Teller interface {
 // Config says how much is booked together, and how the stream is kept.
 type Config struct {
 	FlushEvery  time.Duration
-	FlushEvents int
+	FlushEvents int // at most, more or less
 	Replicas    int
 	MaxBytes    int64
 }
@@ -77,11 +77,12 @@ type Ingest struct {
 	tell     Teller
 	progress *Progress
 	log      *slog.Logger
+	size     sizer
 }
 
 // New makes an Ingest. Progress may be nil.
 func New(cfg Config, leader Leader, conn *bus.Conn, tell Teller, progress *Progress, log *slog.Logger) *Ingest {
-	return &Ingest{cfg, leader, conn, tell, progress, log}
+	return &Ingest{cfg: cfg, leader: leader, conn: conn, tell: tell, progress: progress, log: log, size: newSizer(cfg.FlushEvents)}
 }
 
 // Run books until ctx ends or the leadership is lost. A flush that has begun is finished.
@@ -123,17 +124,31 @@ func (in *Ingest) follow(ctx context.Context) error {
 	}
 	defer r.Close()
 	in.log.InfoContext(ctx, "reading spend", "stream", at.Stream, "after", at.Seq)
+	var booking chan error // of the flush before: while the database books it, the next one is gathered
+	finish := func() error {
+		if booking == nil {
+			return nil
+		}
+		err := <-booking
+		booking = nil
+		return err
+	}
 	for {
 		msgs, err := in.gather(ctx, r)
+		var next flush
 		if len(msgs) > 0 { // even if reading broke: these came in order
 			at.Seq = msgs[len(msgs)-1].Seq
-			if err := in.flush(ctx, at, msgs); err != nil {
-				return err
-			}
-			room.booked(ctx, msgs)
+			next = in.decode(ctx, at, msgs)
+		}
+		if lost := finish(); lost != nil {
+			return lost
+		}
+		if len(msgs) > 0 {
+			booking = make(chan error, 1)
+			go func(done chan<- error) { done <- in.book(context.WithoutCancel(ctx), next, room) }(booking)
 		}
 		if err != nil {
-			return err
+			return errors.Join(finish(), err)
 		}
 	}
 }
@@ -159,71 +174,6 @@ func (in *Ingest) open(ctx context.Context) (store.Position, jetstream.Stream, e
 		at = store.Position{Stream: cfg.Name, Created: created}
 	}
 	return at, stream, nil
-}
-
-// gather collects a flush: what arrives within the time, but not much more than so many events.
-func (in *Ingest) gather(ctx context.Context, r *feed.Reader) ([]feed.Message, error) {
-	var all []feed.Message
-	end := time.Now().Add(in.cfg.FlushEvery)
-	for size := 0; size < in.cfg.FlushEvents; {
-		left := time.Until(end)
-		if left <= 0 {
-			return all, nil
-		}
-		msgs, err := r.Next(ctx, fetchMsgs, left)
-		all = append(all, msgs...)
-		if err != nil {
-			return all, err
-		}
-		for _, m := range msgs {
-			size += max(1, len(m.Data)/bytesPerEvent)
-		}
-	}
-	return all, nil
-}
-
-// bytesPerEvent is a low guess, which spares decoding a batch only to count its events.
-const bytesPerEvent = 100
-
-// flush books messages, finishing even if ctx ends meanwhile.
-func (in *Ingest) flush(ctx context.Context, at store.Position, msgs []feed.Message) error {
-	ctx = context.WithoutCancel(ctx)
-	var batches []store.Batch
-	var bad []store.Anomaly
-	for _, m := range msgs {
-		b, err := Decode(m.Subject, m.Data, in.leader.Part())
-		if err != nil {
-			bad = append(bad, in.poison(ctx, m, err))
-			continue
-		}
-		batches = append(batches, b)
-	}
-	out, err := in.leader.Book(ctx, at, batches, bad)
-	switch {
-	case errors.Is(err, store.ErrLost):
-		return err
-	case err != nil && len(msgs) > 1:
-		// One of them may be what the database does not take. The others must not suffer.
-		for _, m := range msgs {
-			one := at
-			one.Seq = m.Seq
-			if err := in.flush(ctx, one, []feed.Message{m}); err != nil {
-				return err
-			}
-		}
-		return nil
-	case err != nil:
-		if out, err = in.leader.Book(ctx, at, nil, []store.Anomaly{in.poison(ctx, msgs[0], err)}); err != nil {
-			return err
-		}
-	}
-	in.tell.Marks(out.Marks)
-	in.tell.Changed(out.Freed)
-	in.progress.Touched(out.Touched)
-	if out.Events > 0 {
-		in.log.DebugContext(ctx, "spend booked", "part", in.leader.Part(), "events", out.Events, "position", at.Seq)
-	}
-	return nil
 }
 
 func (in *Ingest) poison(ctx context.Context, m feed.Message, err error) store.Anomaly {

@@ -10,6 +10,7 @@
 package limits
 
 import (
+	"slices"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -104,12 +105,10 @@ func (b *Book) known(id int64, kinds ...eventv1.LimitKind) *entry {
 	if e == nil || e.gen != b.gen {
 		return nil
 	}
-	for _, k := range kinds {
-		if e.kind == k {
-			return e
-		}
+	if !slices.Contains(kinds, e.kind) {
+		return nil
 	}
-	return nil
+	return e
 }
 
 // forget drops the state of limits that say nothing any more: a bucket that is full again, permits

@@ -32,6 +32,7 @@ type permits struct {
 	booked   int64 // permits of all sessions
 	short    int64 // what they want beyond them
 	sharers  int64 // sessions that hold or want any
+	without  int64 // sessions that want some and hold none
 	recalled int64
 }
 
@@ -47,6 +48,13 @@ func (s *session) short() int64 { return max(0, s.want-s.booked) }
 
 func (s *session) shares() int64 {
 	if s.booked > 0 || s.want > 0 {
+		return 1
+	}
+	return 0
+}
+
+func (s *session) without() int64 {
+	if s.booked == 0 && s.want > 0 {
 		return 1
 	}
 	return 0
@@ -110,27 +118,30 @@ func (b *Book) Permits(now time.Time, inc int64, edge string, lines []*eventv1.P
 // booked until the edge says that it has given them up.
 func (p *permits) allow(s *session, amount int64, learning bool) int64 {
 	held, free, sharers := s.booked, amount-p.booked, max(1, p.sharers)
-	fair := amount / sharers
-	if free < 0 {
+	more, others := s.short(), p.short-s.short()
+	fair := (amount + sharers - 1) / sharers
+	if p.without > s.without() {
+		fair = max(1, amount/sharers) // nobody gets more while others have nothing
+	}
+	switch {
+	case free < 0:
 		// The limit was lowered, or requests outlived their session: whoever has more than his share
 		// gives up of it.
-		return max(held+free, min(held, fair))
-	}
-	if learning {
+		return max(held+free, min(held, amount/sharers))
+	case learning:
 		return held
+	case others > free && held > fair:
+		// Others go without, and nothing is free: whoever has more than his share makes room.
+		return max(fair, held-(others-free))
+	case others > free:
+		return held + min(more, free, max(0, fair-held))
+	case sharers == 1:
+		return held + min(more, free)
+	default:
+		// There is something for all. Up to his share each gets what he wants, and beyond it so much that
+		// others find something too.
+		return held + min(more, free, max(fair-held, (free+2*sharers-1)/(2*sharers)))
 	}
-	if room, fair := p.short-s.short()-free, (amount+sharers-1)/sharers; room > 0 && held > fair {
-		// Others have less than their share and nothing is free: whoever has more makes room.
-		return max(fair, held-room)
-	}
-	if more := s.want - held; more > 0 {
-		give := free
-		if sharers > 1 {
-			give = max(fair-held, (free+2*sharers-1)/(2*sharers))
-		}
-		return held + min(more, free, give)
-	}
-	return held
 }
 
 // recall lists holders that may have permits that lie idle, those first that were not heard for longest.
@@ -168,6 +179,7 @@ func (p *permits) take(s *session) {
 	p.booked -= s.booked
 	p.short -= s.short()
 	p.sharers -= s.shares()
+	p.without -= s.without()
 }
 
 // put counts it again.
@@ -175,4 +187,5 @@ func (p *permits) put(s *session) {
 	p.booked += s.booked
 	p.short += s.short()
 	p.sharers += s.shares()
+	p.without += s.without()
 }

@@ -68,34 +68,39 @@ var refused = map[escrow.State]string{
 
 // Leased counts a decision on lease lines. It implements grants.Counter.
 func (m *Metrics) Leased(lines int, out escrow.Outcome) {
-	m.lines.Add(float64(lines))
-	m.grants.Add(float64(len(out.Grants)))
+	add(m.lines, lines)
+	add(m.grants, len(out.Grants))
 	for _, nanos := range out.Grants {
-		m.granted.Add(float64(nanos))
+		add(m.granted, nanos)
 	}
 	for _, a := range out.Answers {
 		if name, ok := refused[a.State]; ok {
 			m.refusals.WithLabelValues(name).Inc()
 		}
 	}
-	m.recalls.Add(float64(len(out.Recalls)))
+	add(m.recalls, len(out.Recalls))
 	for _, h := range out.Healed {
-		m.healed.Add(float64(h.Nanos))
+		add(m.healed, h.Nanos)
 	}
-	m.forced.Add(float64(out.Forced))
-	m.anomalies.Add(float64(len(out.Healed)))
+	add(m.forced, out.Forced)
+	add(m.anomalies, len(out.Healed))
 }
 
 // Booked counts a flush.
 func (m *Metrics) Booked(batches int, out store.Booked, anomalies int) {
-	m.batches.Add(float64(batches))
-	m.events.Add(float64(out.Events))
-	m.forced.Add(float64(out.Forced))
-	m.anomalies.Add(float64(anomalies))
+	add(m.batches, batches)
+	add(m.events, out.Events)
+	add(m.forced, out.Forced)
+	add(m.anomalies, anomalies)
 }
 
 // Warned counts shares of budgets that were reached.
-func (m *Metrics) Warned(n int) { m.warnings.Add(float64(n)) }
+func (m *Metrics) Warned(n int) { add(m.warnings, n) }
+
+func add[N ~int | ~int64](c prometheus.Counter, n N) { c.Add(number(int64(n))) }
+
+// number is how Prometheus counts. What it is told of money is to be looked at, not to be reckoned with.
+func number(n int64) float64 { return float64(n) } //nolint:forbidigo // nothing else is taken
 
 // Handler answers scrapes.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
@@ -143,7 +148,7 @@ func (w *watcher) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range w.read() {
 		part := strconv.FormatUint(uint64(p.Part), 10)
 		gauge := func(d *prometheus.Desc, v int64) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), part)
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, number(v), part)
 		}
 		if !p.Leading {
 			gauge(descLeading, 0)

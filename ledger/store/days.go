@@ -49,15 +49,19 @@ func lockDDL(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func tableThere(ctx context.Context, db querier, name string) (ok bool, err error) {
+	err = db.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "ledger."+name).Scan(&ok)
+	return ok, err
+}
+
 func (s *Store) makeDay(ctx context.Context, day time.Time) error {
 	name := dayTable(day)
-	there := func(db interface {
-		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	}) (ok bool, err error) {
-		err = db.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "ledger."+name).Scan(&ok)
-		return ok, err
-	}
-	if ok, err := there(s.pool); ok || err != nil {
+	if ok, err := tableThere(ctx, s.pool, name); ok || err != nil {
 		return err
 	}
 	// Names and days are made of digits.
@@ -66,7 +70,7 @@ func (s *Store) makeDay(ctx context.Context, day time.Time) error {
 		if err := lockDDL(ctx, tx); err != nil {
 			return err
 		}
-		if ok, err := there(tx); ok || err != nil {
+		if ok, err := tableThere(ctx, tx, name); ok || err != nil {
 			return err
 		}
 		for _, sql := range []string{

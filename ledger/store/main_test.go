@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -42,7 +43,32 @@ func (b *bench) lead(tb testing.TB) *store.Leader {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(l.Close)
+	stayAwake(tb, l)
 	return l
+}
+
+// stayAwake does what a ledger does beside its work: it is never silent for so long that the database takes
+// it for stopped.
+func stayAwake(tb testing.TB, l *store.Leader) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if l.Check(ctx) != nil {
+					return
+				}
+			}
+		}
+	}()
+	tb.Cleanup(func() { cancel(); <-done })
 }
 
 // partition is a bench on the same database that shares nothing else.

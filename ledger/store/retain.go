@@ -104,6 +104,7 @@ func (k *Keeper) Retain(ctx context.Context, now time.Time) error {
 		}
 		return now.Add(-age)
 	}
+	hours := ago(k.retain.Hours).Truncate(24 * time.Hour) // whole days, so that hours and days can be compared
 	part := int32(k.leader.part)
 	errs := []error{k.db.makeDays(ctx, now)}
 	step := func(what string, f func() (int64, error)) {
@@ -121,8 +122,8 @@ func (k *Keeper) Retain(ctx context.Context, now time.Time) error {
 		name, key, column string
 		before            time.Time
 	}{
-		{"usage_hour_sums", "hour, series", "hour", ago(k.retain.Hours)},
-		{"usage_tag_hour_sums", "hour, series", "hour", ago(k.retain.Hours)},
+		{"usage_hour_sums", "hour, series", "hour", hours},
+		{"usage_tag_hour_sums", "hour, series", "hour", hours},
 		{"usage_day_sums", "day, series", "day", ago(k.retain.Days)},
 		{"usage_tag_day_sums", "day, series", "day", ago(k.retain.Days)},
 		{"anomaly", "id", "at", ago(k.retain.Anomalies)},

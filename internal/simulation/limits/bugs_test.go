@@ -23,7 +23,7 @@ func worldFor(b bug) config {
 		c.edges, c.gate, c.timeout, c.lossy, c.late = 20, 2900*time.Millisecond, 5*time.Second, false, 0
 		c.load = staggered(c.gate, 14)
 	case fullAfterStart:
-		c.failover, c.limits[0].Burst = 2*time.Second, 2000
+		c.failover, c.limits[0].Burst = 2*time.Second, 1000
 	case refundsLive:
 		c.limits = []*eventv1.Limit{rate(2, units, 60_000, 200)}
 		c.runs, c.estimates = 5*time.Second, true
@@ -35,7 +35,7 @@ func worldFor(b bug) config {
 	}
 	switch b {
 	case noSession, sessionsEndEarly:
-		c.cut, c.lossy, c.late = 20*time.Second, false, 0
+		c.edges, c.cut, c.lossy, c.late = 5, 25*time.Second, false, 0
 	case noLearning:
 		c.failover = 5 * time.Second
 	case overtaken:
@@ -86,14 +86,17 @@ func TestBrokenSafeguardsAreNoticed(t *testing.T) {
 		t.Run(string(b), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(6) {
-				c := worldFor(b)
+				c, long := worldFor(b), 15*time.Second
+				if c.cut > 0 {
+					long = 45 * time.Second // longer than several sessions
+				}
 				w := newWorld(seed, c)
-				if err := w.run(40 * time.Second); err == nil && w.bound() == nil {
+				if err := w.run(long); err == nil && w.bound() == nil {
 					t.Errorf("seed %d: not noticed", seed)
 				}
 				c.bug = none
 				w = newWorld(seed, c)
-				if err := w.run(40 * time.Second); err != nil {
+				if err := w.run(long); err != nil {
 					t.Errorf("seed %d without the bug: %v", seed, err)
 				} else if err := w.bound(); err != nil {
 					t.Errorf("seed %d without the bug: %v", seed, err)

@@ -101,7 +101,6 @@ type edge struct {
 type request struct {
 	pass     limit.Pass
 	want     *limit.Wanted
-	until    time.Duration
 	ends     time.Duration
 	units    int64
 	at       []int // where its passages are written
@@ -112,7 +111,6 @@ type request struct {
 type packet struct {
 	at      time.Duration
 	sent    time.Duration
-	to      *leader // or from
 	edge    *edge
 	x       *limit.Exchange
 	reply   *eventv1.LeaseReply

@@ -60,7 +60,7 @@ func (w *world) ask(p packet) {
 		if !w.lost(p.edge) {
 			at := w.now + w.delay()
 			if w.gate > 0 {
-				at = (at/w.gate + 1) * w.gate
+				at += w.gate - at%w.gate
 			}
 			w.net = append(w.net, packet{at: at, sent: p.sent, edge: p.edge, x: p.x, reply: reply})
 		}
