@@ -25,6 +25,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BASE ?= main
 # How long `make fuzz` runs each target.
 FUZZTIME ?= 10s
+# How many deployments `make simulate` runs.
+SEEDS ?= 10000
 # Which benchmarks `make bench` runs, and for how long each.
 BENCH ?= .
 BENCHTIME ?= 1s
@@ -62,6 +64,7 @@ run: postgres build ## Build everything and run it in one process, with sample d
 .PHONY: test
 test: postgres ## Run all tests, with the race detector, in random order (PKG).
 	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -timeout 8m $(PKG)
+	$(if $(filter ./...,$(PKG)),$(if $(RACE),go test -timeout 8m ./internal/simulation/...))
 	@set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && go test ./...); done
 
 .PHONY: check
@@ -75,6 +78,11 @@ race: postgres ## Run all tests twice with the race detector: finds what one run
 .PHONY: e2e
 e2e: postgres ## Run the whole-system tests only.
 	$(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+
+# One seed decides all that happens in a deployment, so that a failure can be had again.
+.PHONY: simulate
+simulate: ## Simulate SEEDS (10000) deployments, with every fault that is known.
+	SEEDS=$(SEEDS) go test -count=1 -v -run '^TestProtocol$$' -timeout 6h ./internal/simulation
 
 .PHONY: lint
 lint: $(BUF) $(LINT) ## Run the linters on Go and on the schemas.
@@ -107,11 +115,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s).
 	done
 
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH, BENCHTIME).
+bench: postgres ## Run the benchmarks (BENCH, BENCHTIME).
 	@set -e; \
 	dirs=$$($(call dirs_with,Benchmark)); \
 	if [ -z "$$dirs" ]; then echo 'no benchmarks'; exit 0; fi; \
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $$dirs
+	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m $$dirs
 
 .PHONY: loadtest
 loadtest: $(K6) postgres ## Build k6 and run the load scenarios (ARGS).

@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 func runSQL(ts *testscript.TestScript, _ bool, args []string) {
 	conn, err := pgx.Connect(context.Background(), ts.Getenv("TOLLGATE_DATABASE_URL"))
 	ts.Check(err)
-	defer conn.Close(context.Background())
+	defer func() { ts.Check(conn.Close(context.Background())) }()
 	_, err = conn.Exec(context.Background(), args[0])
 	ts.Check(err)
 }

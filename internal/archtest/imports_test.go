@@ -77,7 +77,7 @@ func notBelow(bases ...string) func(string) bool {
 }
 
 // apart: no service depends on another, not even in a test. What needs two of them is a test
-// of the whole system and belongs into internal/e2e.
+// of the whole system and belongs into internal/e2e, or into internal/simulation.
 func apart(pkgs []pkg) []string {
 	var broken []string
 	for _, service := range services {
@@ -94,10 +94,10 @@ func edgeWithoutPostgres(pkgs []pkg) []string {
 // pure packages compute. They can be tested without a server, and read without knowing one.
 var pure = ours(
 	"controlplane/registry",
-	"edge/admit", "edge/breaker", "edge/meter", "edge/routing",
-	"ledger/escrow",
-	"internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox",
-	"internal/money", "internal/period",
+	"edge/admit", "edge/breaker", "edge/limit", "edge/routing",
+	"ledger/escrow", "ledger/limits",
+	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox",
+	"internal/money", "internal/period", "internal/reconcile",
 )
 
 func pureStayPure(pkgs []pkg) []string {
@@ -107,7 +107,7 @@ func pureStayPure(pkgs []pkg) []string {
 func sharedBelowServices(pkgs []pkg) []string {
 	shared := func(importPath string) bool {
 		return under(importPath, module+"/internal") &&
-			!underAny(importPath, ours("internal/devstack", "internal/e2e"))
+			!underAny(importPath, ours("internal/devstack", "internal/e2e", "internal/simulation"))
 	}
 	return forbid(pkgs, shared, closure, services...)
 }
@@ -157,7 +157,7 @@ func TestPurePackagesReachNoServer(t *testing.T) {
 	report(t, pureStayPure(packages(t)))
 }
 
-// Guarantee: shared packages know no service, except the two that assemble all of them.
+// Guarantee: shared packages know no service, except those that assemble all of them.
 func TestSharedPackagesKnowNoService(t *testing.T) {
 	t.Parallel()
 	report(t, sharedBelowServices(packages(t)))
@@ -208,13 +208,15 @@ func TestImportRulesBite(t *testing.T) {
 
 		{"registry to connect", pureStayPure, "controlplane/registry", deps, "connectrpc.com/connect", true},
 		{"escrow to nats", pureStayPure, "ledger/escrow", deps, "github.com/nats-io/nats.go/jetstream", true},
-		{"below meter to pgx", pureStayPure, "edge/meter/sse", deps, "github.com/jackc/pgx/v5", true},
+		{"below limit to pgx", pureStayPure, "edge/limit/share", deps, "github.com/jackc/pgx/v5", true},
+		{"limits to connect", pureStayPure, "ledger/limits", deps, "connectrpc.com/connect", true},
 		{"money to std", pureStayPure, "internal/money", deps, "math/big", false},
 		{"publish to nats", pureStayPure, "controlplane/publish", deps, "github.com/nats-io/nats.go", false},
 
 		{"shared to service", sharedBelowServices, "internal/bus", deps, "tollgate/edge/spool", true},
 		{"devstack to service", sharedBelowServices, "internal/devstack", deps, "tollgate/edge", false},
 		{"end-to-end to service", sharedBelowServices, "internal/e2e/harness", deps, "tollgate/edge", false},
+		{"simulation to service", sharedBelowServices, "internal/simulation", deps, "tollgate/ledger/escrow", false},
 
 		{"devstack to testenv", testenvInTestsOnly, "internal/devstack", deps, "tollgate/internal/testenv", true},
 		{"store test to testenv", testenvInTestsOnly, "ledger/store", xtests, "tollgate/internal/testenv", false},

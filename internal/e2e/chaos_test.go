@@ -175,6 +175,7 @@ func newChaos(c *cluster, dice *rand.Rand) *chaos {
 		x.parts = append(x.parts, &part{e.name, true, func() { x.killEdge(i) }, e.start})
 	}
 	go x.poll()
+	t.Cleanup(func() { <-x.pollEnded })
 	return x
 }
 

@@ -73,7 +73,7 @@ func kinds() []*kind {
 		},
 		{
 			name: "header", key: "hard", budget: true, base: 1, rate: 20_000_000_001, hold: 20_000_000, units: 900,
-			price: rated(controlv1.Price_UNIT_RESPONSE_HEADER, controlv1.Price_BOUND_CEILING, "X-Units"),
+			price: rated(controlv1.Price_UNIT_RESPONSE_HEADER, controlv1.Price_BOUND_ESTIMATE, "X-Units"),
 			answer: func(w http.ResponseWriter, units int) {
 				w.Header().Set("X-Units", strconv.Itoa(units))
 				_, _ = w.Write([]byte(`{}`))

@@ -103,6 +103,9 @@ func (w *world) edit() {
 
 // tellEdges brings a snapshot to the edges, now or after a while.
 func (w *world) tellEdges(a *account) {
+	if w.is(editUntold) {
+		return
+	}
 	for _, e := range w.edges {
 		if w.fault(2) {
 			w.send(packet{kind: snapshot, edge: e, account: a})

@@ -120,7 +120,11 @@ func (e *edge) arrive() {
 	for _, i := range w.rng.Perm(len(w.accounts))[:n] {
 		draw = append(draw, e.accounts[int64(i+1)])
 	}
-	e.request(draw, money.Nanos(1+w.rng.IntN(12)), e.every)
+	var every []*limit.Limit
+	if w.coin(3) {
+		every = e.every
+	}
+	e.request(draw, money.Nanos(1+w.rng.IntN(12)), every)
 }
 
 // request begins a request; it may have to wait for its money.

@@ -126,18 +126,7 @@ func (w *world) pump(rounds int) {
 func (w *world) quiesce() {
 	w.faults = false
 	for _, e := range w.edges {
-		for _, q := range e.waiting {
-			if q.limits != nil {
-				q.limits.End()
-			} else {
-				q.wanted.End()
-			}
-			q.f.pass.Release()
-		}
-		e.waiting = nil
-		for len(e.flight) > 0 {
-			e.settle(e.flight[0], e.flight[0].held)
-		}
+		e.settleAll()
 	}
 	// Long enough for the slowest of the timers that repeat what was lost.
 	for range 8 {
@@ -157,6 +146,22 @@ func (w *world) quiesce() {
 	w.spendLimits()
 	w.pump(40)
 	w.checkBooked()
+}
+
+// settleAll ends the requests of an edge: those that wait unserved, and those at the vendor in full.
+func (e *edge) settleAll() {
+	for _, q := range e.waiting {
+		if q.limits != nil {
+			q.limits.End()
+		} else {
+			q.wanted.End()
+		}
+		q.f.pass.Release()
+	}
+	e.waiting = nil
+	for len(e.flight) > 0 {
+		e.settle(e.flight[0], e.flight[0].held)
+	}
 }
 
 // checkBooked: the books have what was spent, but for what was only on machines that are lost.
@@ -215,6 +220,7 @@ func (w *world) spendRest(a *account) {
 		left := w.left(a)
 		if left <= 0 && len(other.flight) == 0 {
 			w.count["budgets spent whole"]++
+			w.raiseHelps(e, a)
 			return
 		}
 		if len(other.flight) > 0 && (left <= 0 || stuck > 20) {
@@ -238,6 +244,44 @@ func (w *world) spendRest(a *account) {
 			w.fail("%d of %v cannot be spent by %s: %+v, %+v", left, win, e.name, w.parts[a.part].book.Accounts[win], w.parts[a.part].book.Leases[win])
 		}
 	}
+}
+
+// raiseHelps: who was refused because a budget is used up passes soon after it was raised.
+func (w *world) raiseHelps(e *edge, a *account) {
+	price := money.Nanos(1)
+	if left := w.left(a); left > 0 {
+		price += left
+	}
+	q := e.request([]*admit.Account{e.accounts[a.id]}, price, nil)
+	for range 20 {
+		if !slices.Contains(e.waiting, q) {
+			break
+		}
+		w.pump(1)
+	}
+	if len(e.flight) > 0 || slices.Contains(e.waiting, q) {
+		e.settleAll() // the window is another one by now, or nobody says that the budget is used up
+		return
+	}
+	a.version++
+	a.limit += max(0, -w.left(a)) + price + 10
+	w.tellEdges(a)
+	w.parts[a.part].apply(a)
+	w.deliverAll()
+	win := a.window(w.now)
+	q = e.request([]*admit.Account{e.accounts[a.id]}, price, nil)
+	for range 20 {
+		if !slices.Contains(e.waiting, q) {
+			break
+		}
+		w.pump(1)
+	}
+	if len(e.flight) == 0 && a.window(w.now) == win {
+		w.fail("%s is refused %d of %v two seconds after it was raised: %+v", e.name, price, win, w.parts[a.part].book.Accounts[win])
+		return
+	}
+	e.settleAll()
+	w.count["raises helped"]++
 }
 
 // destroy takes the machine with its disk. Another one of the same name takes its place.

@@ -44,7 +44,7 @@ func TestProtocol(t *testing.T) {
 	}
 	t.Logf("%d worlds of %d steps: %v", n, steps, total)
 	for _, what := range []string{
-		"admitted", "admitted under limits", "budgets spent whole", "commit failed", "commits lost", "edited", "extended", "killed", "ledger failed over", "limits used whole", "lost", "machines lost",
+		"admitted", "admitted under limits", "budgets spent whole", "commit failed", "commits lost", "edited", "extended", "killed", "ledger failed over", "limits used whole", "lost", "machines lost", "raises helped",
 		"recalled", "refused", "refused by a limit", "repeated", "reset", "settled", "spent at the end", "stream lost its end", "stream wiped", "time has jumped",
 	} {
 		if total[what] == 0 {

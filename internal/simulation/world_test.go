@@ -61,6 +61,7 @@ func newWorld(seed uint64, p plant) *world {
 		parts: []uint32{1, 1, 4}[w.rng.IntN(3)],
 		edits: w.coin(2), overruns: w.coin(3), losses: w.coin(4), machines: w.coin(4), limits: w.coin(3), quick: w.coin(2),
 	}
+	w.shape.quick = w.shape.quick || w.shape.limits // tokens live for a second
 	p.adapt(&w.shape)
 	w.limits = newLimits(w)
 	for n := range w.shape.parts {

@@ -73,7 +73,14 @@ func (e leaseError) Error() string { return string(e) }
 func (b *Book) CheckGrants(before *Book, out Outcome) error {
 	r := b.rolling()
 	for w, x := range out.Grants {
-		if a := b.refresh(r, w); x > 0 && a.Free() < 0 {
+		a := b.refresh(r, w)
+		// Days of a rolling period may have different limits. Each grant keeps to that of its own day.
+		for _, v := range r[series{w.Account, w.Gen}] {
+			if out.Grants[v] > 0 {
+				a.Limit = max(a.Limit, b.Accounts[v].Limit)
+			}
+		}
+		if x > 0 && a.Free() < 0 {
 			return fmt.Errorf("I6: %v was granted %d up to %d beside %d, above its limit %d", w, x, a.Alloc, a.Prior, a.Limit)
 		}
 	}

@@ -393,7 +393,7 @@ func run(seed uint64, b bug, steps int) (*sim, error) {
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	total := map[string]int{}
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		s, err := run(seed, none, 3000)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -66,8 +66,7 @@ func Checks() []Check {
 			SELECT b.part, format('corrections of partition %s', b.source), format('charged up to %s of %s: the next repricing finishes it', b.seq, b.hwm)
 			FROM (` + behindBy + `) b ORDER BY 1, 2`},
 		{Name: "usage", What: "usage by hour is the sum of the records", daily: true, sql: usageDiffers("usage_by_hour", recordsByHour, "''::text")},
-		{Name: "usage-by-tag", What: "usage by hour and tag is the sum of the records", daily: true,
-			sql: usageDiffers("usage_tag_by_hour", tagsByHour, "s.tag")},
+		{Name: "usage-by-tag", What: "usage by hour and tag is the sum of the records", daily: true, sql: usageDiffers("usage_tag_by_hour", tagsByHour, "s.tag")},
 		{Name: "days", What: "usage by day is the sum of usage by hour", sql: daysDiffer("usage_by_day", "usage_by_hour")},
 		{Name: "days-by-tag", What: "usage by day and tag is the sum of usage by hour and tag", sql: daysDiffer("usage_tag_by_day", "usage_tag_by_hour")},
 		{Name: "draws", What: "what was charged to an account-window is what the records drew on it", sql: `

@@ -270,7 +270,7 @@ func bookCharges(ctx context.Context, tx pgx.Tx, part uint32, charges map[contra
 		leases.add(w, escrow.Corrections)
 	}
 	load := &pgx.Batch{}
-	queue(load, selectAccounts, columns(leases[:3]).args(), s.scanAccount)
+	queue(load, selectAccounts, leases[:3].args(), s.scanAccount)
 	queue(load, selectSpent, leases.args(), s.scanLease)
 	if err := send(ctx, tx, load); err != nil {
 		return nil, err

@@ -78,6 +78,9 @@ func Ask(ctx context.Context, src Source, q Query) ([]Row, error) {
 			violations = append(violations, fault.Violation{Field: "from_day", Code: "invalid", Reason: "the period is longer than three years"})
 		}
 	}
+	violations = append(violations, unstorable("", map[string]string{
+		"key_id": q.KeyID, "endpoint_id": q.EndpointID, "team": q.Team, "customer": q.Customer, "tag": q.Tag, "model": q.Model,
+	})...)
 	if len(violations) > 0 {
 		return nil, bad.WithViolations(violations...)
 	}

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -58,10 +60,24 @@ func (f Filter) Check() error {
 	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
 		violations = append(violations, fault.Violation{Field: "filter.to_unix_ms", Code: "invalid", Reason: "it is not after from_unix_ms"})
 	}
+	violations = append(violations, unstorable("filter.", map[string]string{
+		"key_id": f.KeyID, "endpoint_id": f.EndpointID, "team": f.Team, "customer": f.Customer, "tag": f.Tag, "model": f.Model,
+	})...)
 	if len(violations) > 0 {
 		return fault.New(fault.InvalidArgument, "No record can match this filter.").WithViolations(violations...)
 	}
 	return nil
+}
+
+// unstorable finds texts that nothing in the books can be equal to, and that the database would refuse.
+func unstorable(prefix string, texts map[string]string) []fault.Violation {
+	var violations []fault.Violation
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if !storable(texts[name]) {
+			violations = append(violations, fault.Violation{Field: prefix + name, Code: "invalid", Reason: "it is too long or not text"})
+		}
+	}
+	return violations
 }
 
 // Cursor is where a page ended: the next one begins with the first record beyond it. Records are in

@@ -1,0 +1,253 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
+	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/testenv"
+	"tollgate/ledger/rpc"
+	"tollgate/ledger/store"
+	"tollgate/ledger/usage"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+const token = "ledger-token"
+
+// books answer what they were given, and remember what they were asked.
+type books struct {
+	query   usage.Query
+	listing usage.Listing
+	filter  usage.Filter
+	price   usage.Price
+	dry     bool
+	ids     []int64
+
+	rows     []usage.Row
+	page     usage.Page
+	repriced usage.Repriced
+	states   []store.AccountState
+	err      error
+}
+
+func (b *books) Usage(_ context.Context, q usage.Query) ([]usage.Row, error) {
+	b.query = q
+	return b.rows, b.err
+}
+
+func (b *books) Requests(_ context.Context, l usage.Listing) (usage.Page, error) {
+	b.listing = l
+	return b.page, b.err
+}
+
+func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Price, dry bool) (usage.Repriced, error) {
+	b.filter, b.price, b.dry = f, p, dry
+	return b.repriced, b.err
+}
+
+func (b *books) AccountStates(_ context.Context, ids []int64, _ time.Time) ([]store.AccountState, error) {
+	b.ids = ids
+	return b.states, b.err
+}
+
+func serve(t *testing.T, b *books, secret string) (ledgerv1connect.AccountServiceClient, ledgerv1connect.UsageServiceClient) {
+	t.Helper()
+	server := httptest.NewServer(rpc.NewHandler(b, token, func(context.Context) error { return nil }, testenv.Logger(t)))
+	t.Cleanup(server.Close)
+	transport := server.Client().Transport
+	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		r.Header.Set("Authorization", "Bearer "+secret)
+		return transport.RoundTrip(r)
+	})}
+	return ledgerv1connect.NewAccountServiceClient(client, server.URL), ledgerv1connect.NewUsageServiceClient(client, server.URL)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Guarantee: nobody is let in without the token.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"", "wrong", token + "x"} {
+		accounts, sums := serve(t, &books{}, secret)
+		_, err := accounts.ListAccountStates(t.Context(), &ledgerv1.ListAccountStatesRequest{Accounts: []int64{1}})
+		if connect.CodeOf(err) != connect.CodeUnauthenticated {
+			t.Errorf("%q: %v", secret, err)
+		}
+		_, err = sums.RepriceRequests(t.Context(), &ledgerv1.RepriceRequestsRequest{Filter: &ledgerv1.RequestFilter{}})
+		if connect.CodeOf(err) != connect.CodeUnauthenticated {
+			t.Errorf("%q: %v", secret, err)
+		}
+	}
+}
+
+// Guarantee: a question arrives with all its dimensions and filters, and every sum is in the answer.
+func TestQueryUsage(t *testing.T) {
+	t.Parallel()
+	b := &books{rows: []usage.Row{{
+		Bucket: usage.Bucket{Day: "2026-11-01", Hour: "2026-11-01T13", Series: usage.Series{
+			KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
+		}},
+		Counts: usage.Counts{Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, Cost: 6},
+	}}}
+	_, client := serve(t, b, token)
+	req := &ledgerv1.QueryUsageRequest{
+		FromDay: "2026-11-01", ToDay: "2026-11-30", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Tag: "x", Model: "m",
+	}
+	for number := range ledgerv1.UsageDimension_name {
+		if number != 0 {
+			req.GroupBy = append(req.GroupBy, ledgerv1.UsageDimension(number))
+		}
+	}
+	res, err := client.QueryUsage(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &ledgerv1.UsageRow{
+		Day: "2026-11-01", Hour: "2026-11-01T13", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
+		Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, CostNanos: 6,
+	}
+	if d := cmp.Diff([]*ledgerv1.UsageRow{want}, res.GetRows(), protocmp.Transform()); d != "" || res.GetAsOfUnixMs() == 0 {
+		t.Error(d)
+	}
+	asked := b.query
+	asked.GroupBy = nil
+	if d := cmp.Diff(usage.Query{From: "2026-11-01", To: "2026-11-30", KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Tag: "x", Model: "m"}, asked); d != "" {
+		t.Error(d)
+	}
+	for d := usage.ByKey; d <= usage.ByHour; d++ {
+		if !b.query.By(d) {
+			t.Errorf("dimension %d is missing", d)
+		}
+	}
+	for name, bad := range map[string]*ledgerv1.QueryUsageRequest{
+		"no days":      {},
+		"backwards":    {FromDay: "2026-11-02", ToDay: "2026-11-01"},
+		"no dimension": {FromDay: "2026-11-01", ToDay: "2026-11-01", GroupBy: []ledgerv1.UsageDimension{0}},
+		"no text":      {FromDay: "2026-11-01", ToDay: "2026-11-01", Team: "a\x00b"},
+	} {
+		if _, err := client.QueryUsage(t.Context(), bad); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Guarantee: a page arrives with its records whole, and its token leads on.
+func TestListRequests(t *testing.T) {
+	t.Parallel()
+	event := &eventv1.SpendEvent{RequestId: make([]byte, 16), UnixMs: 1793534400000, CostNanos: -3, Tags: []string{"x"}}
+	end := usage.Cursor{Ended: time.UnixMilli(1793534400000).UTC(), Position: usage.Position{Part: 1, Inc: 7, Seq: 9}}
+	b := &books{page: usage.Page{More: true, Next: end, Records: []usage.Record{
+		{Position: end.Position, Event: event, Edge: "edge", Corrects: &usage.Position{Part: 1, Inc: 6, Seq: 5}},
+	}}}
+	_, client := serve(t, b, token)
+	req := &ledgerv1.ListRequestsRequest{PageSize: 10, OldestFirst: true, Filter: &ledgerv1.RequestFilter{
+		FromUnixMs: 5, ToUnixMs: 1793534500000, KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Tag: "x", Model: "m", RequestId: make([]byte, 16),
+		Status: proto.Uint32(0), Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, Unpriced: true,
+	}}
+	res, err := client.ListRequests(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &ledgerv1.RequestRecord{Position: "1.7.9", Corrects: "1.6.5", Edge: "edge", Event: event}
+	if d := cmp.Diff([]*ledgerv1.RequestRecord{want}, res.GetRequests(), protocmp.Transform()); d != "" {
+		t.Error(d)
+	}
+	status := uint32(0)
+	asked := usage.Listing{Limit: 10, OldestFirst: true, Filter: usage.Filter{
+		From: time.UnixMilli(5).UTC(), To: time.UnixMilli(1793534500000).UTC(), KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Tag: "x", Model: "m",
+		RequestID: make([]byte, 16), Status: &status, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, Unpriced: true,
+	}}
+	if d := cmp.Diff(asked, b.listing); d != "" {
+		t.Error(d)
+	}
+	b.page.More = false
+	req.PageToken = res.GetNextPageToken()
+	if res, err = client.ListRequests(t.Context(), req); err != nil || res.GetNextPageToken() != "" || b.listing.After != end {
+		t.Errorf("second page: %v, after %+v", err, b.listing.After)
+	}
+	for name, bad := range map[string]*ledgerv1.ListRequestsRequest{
+		"no filter":       {PageSize: 1},
+		"no size":         {Filter: &ledgerv1.RequestFilter{}},
+		"too large":       {PageSize: 10_001, Filter: &ledgerv1.RequestFilter{}},
+		"another filter":  {PageSize: 1, Filter: &ledgerv1.RequestFilter{}, PageToken: req.GetPageToken()},
+		"half an id":      {PageSize: 1, Filter: &ledgerv1.RequestFilter{RequestId: []byte("x")}},
+		"what is no text": {PageSize: 1, Filter: &ledgerv1.RequestFilter{Tag: "a\x00b"}},
+	} {
+		if _, err := client.ListRequests(t.Context(), bad); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Guarantee: repricing is about unpriced records alone, whatever is asked, and what did not fit into the
+// time of a call can be asked for again.
+func TestRepriceRequests(t *testing.T) {
+	t.Parallel()
+	b := &books{repriced: usage.Repriced{Corrected: 3, Difference: -5}}
+	_, client := serve(t, b, token)
+	res, err := client.RepriceRequests(t.Context(), &ledgerv1.RepriceRequestsRequest{
+		Filter: &ledgerv1.RequestFilter{EndpointId: "e"}, PerRequestNanos: 7, PerMillionUnitsNanos: 8, DryRun: true,
+	})
+	if err != nil || res.GetCorrected() != 3 || res.GetDifferenceNanos() != -5 {
+		t.Errorf("%v, %v", res, err)
+	}
+	if d := cmp.Diff(usage.Filter{EndpointID: "e", Unpriced: true}, b.filter); d != "" || b.price != (usage.Price{PerRequest: 7, PerMillionUnits: 8}) || !b.dry {
+		t.Errorf("%+v %+v %v", b.filter, b.price, b.dry)
+	}
+	if _, err := client.RepriceRequests(t.Context(), &ledgerv1.RepriceRequestsRequest{Filter: &ledgerv1.RequestFilter{}, PerRequestNanos: -1}); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("a negative price: %v", err)
+	}
+}
+
+// Guarantee: an account's state tells what is spent, held and overrun, the limit as it is now and the
+// warnings; and what fails says nothing about why.
+func TestListAccountStates(t *testing.T) {
+	t.Parallel()
+	b := &books{states: []store.AccountState{{
+		Account: store.Account{ID: 5, Limit: 1}, Window: contract.Window{Account: 5, Gen: 2, Start: 3600}, End: 7200, Limit: 100, Spent: 70, Held: 20, Overrun: 10,
+		Warnings: []store.AccountWarning{{Percent: 50, At: time.UnixMilli(99), Spent: 51}},
+	}}}
+	client, _ := serve(t, b, token)
+	res, err := client.ListAccountStates(t.Context(), &ledgerv1.ListAccountStatesRequest{Accounts: []int64{5, 6}})
+	if err != nil || len(b.ids) != 2 {
+		t.Fatal(err)
+	}
+	want := &ledgerv1.AccountState{
+		Account: 5, Gen: 2, Start: 3600, End: 7200, LimitNanos: 100, SpentNanos: 70, HeldNanos: 20, OverrunNanos: 10,
+		Warnings: []*ledgerv1.AccountWarning{{Percent: 50, UnixMs: 99, SpentNanos: 51}},
+	}
+	if d := cmp.Diff([]*ledgerv1.AccountState{want}, res.GetStates(), protocmp.Transform()); d != "" {
+		t.Error(d)
+	}
+	for _, c := range []struct {
+		err  error
+		code connect.Code
+	}{
+		{errors.New("password of postgres"), connect.CodeInternal},
+		{fault.New(fault.UnavailableErr, "The ledger's database cannot be reached.").WithCause(errors.New("password of postgres")), connect.CodeUnavailable},
+	} {
+		b.err = c.err
+		_, err := client.ListAccountStates(t.Context(), &ledgerv1.ListAccountStatesRequest{Accounts: []int64{5}})
+		if connect.CodeOf(err) != c.code || strings.Contains(err.Error(), "password") {
+			t.Errorf("%v: %v", c.err, err)
+		}
+	}
+}
