@@ -199,18 +199,34 @@ func (s *Spool) join(part uint32) error {
 	return nil
 }
 
+// newestEpoch is the number of a partition's database that was heard last.
+func (s *Spool) newestEpoch(part uint32) (newest int64) {
+	for _, in := range s.all() {
+		if p := in.find(part); p != nil {
+			newest = max(newest, p.epoch)
+		}
+	}
+	return newest
+}
+
+// isConfirmed says whether what is booked of an incarnation is so by the databases that were heard
+// last. One that was restored may miss it, whatever the one before had.
+func (s *Spool) isConfirmed(in *incarnation) bool {
+	for _, p := range in.parts {
+		if p.epoch < s.newestEpoch(p.part) {
+			return false
+		}
+	}
+	return true
+}
+
 // States is how far the incarnations that joined a partition are booked there, for lease requests: the
 // live one, those that are not booked whole, and those that were by a database of which a newer
 // history is known since.
 func (s *Spool) States(part uint32) []*eventv1.SpoolState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var newest int64
-	for _, in := range s.all() {
-		if p := in.find(part); p != nil {
-			newest = max(newest, p.epoch)
-		}
-	}
+	newest := s.newestEpoch(part)
 	var states []*eventv1.SpoolState
 	for _, in := range s.all() {
 		p := in.find(part)

@@ -315,7 +315,7 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 }
 
 // Guarantee: a stream of hours does not keep the segments written since, survives a crash after its
-// first record is gone, and is still charged once.
+// first records are gone, and is still charged once and what was held for it at last.
 func TestCarry(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -323,7 +323,12 @@ func TestCarry(t *testing.T) {
 	s := mustOpen(t, o)
 	inc := s.Inc()
 	p := spool.NewPublisher(s, nil, nil)
-	mustIntent(t, s, anIntent(0))
+	long := anIntent(0)
+	ticket := mustIntent(t, s, long)
+	long.Amount = 9000
+	if err := s.Partial(ticket, long.Amount, 10); err != nil {
+		t.Fatal(err)
+	}
 	for n := 1; n < 500; n++ {
 		s.Settle(mustIntent(t, s, anIntent(n)), ok(n))
 		if n%50 == 0 {
@@ -339,9 +344,45 @@ func TestCarry(t *testing.T) {
 	s = mustOpen(t, o)
 	defer s.Crash()
 	got := events(t, s, inc, 450)
-	diffEvents(t, got[len(got)-2:len(got)-1], []*eventv1.SpendEvent{abandoned(anIntent(0))})
+	diffEvents(t, got[len(got)-2:len(got)-1], []*eventv1.SpendEvent{abandoned(long)})
 	if last := s.Incarnations()[inc]; last != 501 {
 		t.Errorf("last event = %d, want 499 settled, 1 abandoned and CLOSE", last)
+	}
+}
+
+// Guarantee: a segment stays until every partition has booked its events in it, also when the database
+// of one takes back what it had booked.
+func TestSegmentsWaitForEveryPartition(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := mustOpen(t, spool.Options{Dir: t.TempDir(), SegmentBytes: 16 << 10, Now: func() time.Time { return now }})
+	defer s.Crash()
+	p := spool.NewPublisher(s, nil, nil)
+	for n := range 200 {
+		i := anIntent(n)
+		i.Draws[1].Part = 1
+		s.Settle(mustIntent(t, s, i), ok(n))
+	}
+	all := s.Segments()
+	linger := func(part uint32, hwm uint64, epoch int64) {
+		p.Mark(&eventv1.Mark{Inc: s.Inc(), Part: part, Hwm: hwm, Epoch: epoch})
+		s.Tidy()
+		now = now.Add(spool.DefaultLinger + time.Second)
+		s.Tidy()
+	}
+	for _, step := range []struct {
+		part       uint32
+		hwm        uint64
+		epoch      int64
+		everything bool
+	}{{0, 200, 1, true}, {1, 1, 1, true}, {0, 1, 2, true}, {1, 200, 1, true}, {0, 200, 2, false}} {
+		linger(step.part, step.hwm, step.epoch)
+		if kept := s.Segments() == all; kept != step.everything {
+			t.Fatalf("%d of %d segments are left after %+v", s.Segments(), all, step)
+		}
+	}
+	if s.Segments() != 1 {
+		t.Errorf("%d segments are left of %d", s.Segments(), all)
 	}
 }
 

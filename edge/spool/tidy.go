@@ -76,9 +76,13 @@ func (in *incarnation) bookedBefore(seg *segment) bool {
 }
 
 // giveBack removes segments from the oldest on that are booked and settled: those that have been so
-// for the linger, or at once if now is set.
+// for the linger, or at once if now is set. What only a database has booked that was restored since
+// is kept until the one that is there now has told.
 func (s *Spool) giveBack(in *incarnation, now bool) {
 	at := s.Options.Now()
+	if !s.isConfirmed(in) {
+		return
+	}
 	for k, seg := range in.segs[:max(len(in.segs)-1, 0)] {
 		switch done := seg.intents == 0 && in.bookedBefore(in.segs[k+1]); {
 		case !done:
@@ -118,7 +122,7 @@ func (s *Spool) room() bool {
 	}
 	s.carry()
 	s.old = slices.DeleteFunc(s.old, func(in *incarnation) bool {
-		return in.isBooked() && s.remove(in)
+		return in.isBooked() && s.isConfirmed(in) && s.remove(in)
 	})
 	for _, in := range s.all() {
 		s.giveBack(in, true)
@@ -130,7 +134,7 @@ func (s *Spool) room() bool {
 }
 
 func (s *Spool) removeIfBooked(in *incarnation) bool {
-	return in.isBooked() && s.Options.Now().Sub(in.covered) >= s.Options.Linger && s.remove(in)
+	return in.isBooked() && s.isConfirmed(in) && s.Options.Now().Sub(in.covered) >= s.Options.Linger && s.remove(in)
 }
 
 // remove takes an incarnation off the disk.

@@ -46,7 +46,7 @@ func (k *kind) reserved() money.Nanos { return k.base + k.hold }
 
 const (
 	limitedAmount, limitedBurst = 900, 5 // requests a minute
-	narrowAmount                = 3      // requests at a time
+	narrowAmount                = 2      // requests at a time
 )
 
 // kinds are all there are. Of those that cost what they use one is measured in bytes, one in events and
@@ -132,14 +132,18 @@ type mixed struct {
 	wg   sync.WaitGroup
 }
 
-// begin has two callers of each kind call all edges in turn.
+// begin has two callers of each kind call all edges in turn, and twice as many where they are to be in
+// each other's way.
 func (x *mixed) begin() {
 	x.stop = make(chan struct{})
 	x.c.vendor.Handle(x.serve)
 	pace := time.NewTicker(4 * time.Millisecond)
 	x.c.t.Cleanup(pace.Stop)
-	for w := range 2 * len(x.kinds) {
+	for w := range 4 * len(x.kinds) {
 		k := x.kinds[w%len(x.kinds)]
+		if w >= 2*len(x.kinds) && k.name != "narrow" {
+			continue
+		}
 		x.wg.Go(func() {
 			for i := w / len(x.kinds); ; i++ {
 				select {

@@ -103,6 +103,14 @@ func withEdgeYAML(text string) option { return func(s *shape) { s.edgeYAML += te
 // otherwise, with the vendor's credential stored as the secret "vendor".
 func start(t *testing.T, opts ...option) *cluster {
 	t.Helper()
+	c := prepare(t, opts...)
+	c.run()
+	return c
+}
+
+// prepare makes what start starts.
+func prepare(t *testing.T, opts ...option) *cluster {
+	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), vendor: vendor.New(t), shape: shape{
 		edges: 2, partitions: 1, edgeBinary: bin.tollgate,
 		ahead: 100_000, // what an edge holds carries it through an outage
@@ -110,22 +118,27 @@ func start(t *testing.T, opts ...option) *cluster {
 	for _, o := range opts {
 		o(&c.shape)
 	}
-	c.startDatabase()
 	natsPort := freePort(t)
 	c.natsURL = "nats://127.0.0.1:" + strconv.Itoa(natsPort)
 	c.nats = newProcess(t, "nats", bin.nats, []string{
 		"-js", "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort), "-sd", c.natsDir(), "-m", strconv.Itoa(freePort(t)),
 	}, nil)
-	c.nats.start()
+	c.startDatabase()
 	c.configure()
+	return c
+}
+
+// run starts what prepare has made.
+func (c *cluster) run() {
+	c.t.Helper()
+	c.nats.start()
 	for _, p := range c.roles() {
 		p.start()
 	}
 	c.awaitReady()
 	c.dial()
-	c.must(c.rpc.secrets.CreateSecret(t.Context(), &controlv1.CreateSecretRequest{Name: "vendor", Value: vendorToken}))
+	c.must(c.rpc.secrets.CreateSecret(c.t.Context(), &controlv1.CreateSecretRequest{Name: "vendor", Value: vendorToken}))
 	c.awaitLive()
-	return c
 }
 
 // natsDir is where nats-server keeps its streams.
@@ -191,6 +204,7 @@ database_url: %q
 nats: {url: %q, name: ledger}
 token: %q
 partitions: %d
+stream_max_bytes: 67108864 # nats-server keeps so much of the disk free for each
 `, c.ledgerAddrs[0], c.databaseURL, c.natsURL, ledgerToken, c.shape.partitions))
 	ledgers := ""
 	if c.shape.direct {
