@@ -33,6 +33,8 @@ BENCHTIME ?= 1s
 # What `make run` and `make loadtest` hand on.
 RUN_ARGS ?= --demo
 ARGS ?=
+# How long `make chaos` kills and starts parts.
+CHAOS ?= 120s
 # The packages of `make test`, for narrowing it down: make test PKG=./edge/...
 PKG ?= ./...
 
@@ -83,6 +85,10 @@ e2e: postgres ## Run the whole-system tests only.
 .PHONY: simulate
 simulate: ## Simulate SEEDS (10000) deployments, with every fault that is known.
 	SEEDS=$(SEEDS) go test -count=1 -v -run '^TestProtocol$$' -timeout 6h ./internal/simulation
+
+.PHONY: chaos
+chaos: postgres ## Kill and restart every part under load for CHAOS (120s); prints the seed that repeats it.
+	TOLLGATE_CHAOS=$(CHAOS) $(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 30m -v -run '^TestChaos$$' ./internal/e2e
 
 .PHONY: lint
 lint: $(BUF) $(LINT) ## Run the linters on Go and on the schemas.

@@ -137,7 +137,9 @@ func (n *Node) wireMoney() (err error) {
 	link := ledgerlink.DefaultConfig()
 	link.Edge, link.Inc = n.cfg.Name, n.spool.Inc()
 	link.LedgerURLs, link.LedgerToken = n.cfg.LedgerURLs, n.cfg.LedgerToken
-	if n.link, err = ledgerlink.New(link, n.conn, ledgerlink.Spools{States: n.spool.States, Mark: n.publisher.Mark}, n.log); err != nil {
+	if n.link, err = ledgerlink.New(link, n.conn, ledgerlink.Spools{
+		Parts: n.spool.Parts, States: n.spool.States, Mark: n.publisher.Mark,
+	}, n.log); err != nil {
 		return err
 	}
 	lease := admit.DefaultConfig()

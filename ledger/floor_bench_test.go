@@ -25,6 +25,9 @@ func BenchmarkLeaseFloor(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer func() { _ = sub.Unsubscribe() }()
+		if err := w.nc.Flush(); err != nil { // until then nobody would answer
+			b.Fatal(err)
+		}
 		asks, err := nats.Connect(w.nats.URL())
 		if err != nil {
 			b.Fatal(err)

@@ -53,6 +53,7 @@ func devCommand() *cobra.Command {
 	f.IntVar(&o.Port, "port", 4000, "port of the gateway; the next free one is taken if it is busy")
 	f.IntVar(&o.ControlPort, "control-port", 4001, "port of the control plane; the next free one is taken if it is busy")
 	f.IntVar(&o.Edges, "edges", 1, "how many edges to run")
+	f.IntVar(&o.Partitions, "partitions", 0, "how many partitions the ledger has, for as long as the data is kept (1 if not given)")
 	f.BoolVar(&o.Reset, "reset", false, "delete the data directory first")
 	logs.flags(cmd, "text", "warn")
 	return cmd

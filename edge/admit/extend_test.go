@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -245,6 +246,54 @@ func TestSoftBudgets(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Guarantee: a budget that only warns and that reached its bound is not refused for ever: what the ledger has
+// again, by a raise of which the edge did not hear, is given within the time for which a refusal is believed,
+// however often what is held is told meanwhile.
+func TestSoftBudgetIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	l := newLedger(map[int64]int64{1: 0})
+	b := NewBook(Config{Now: func() time.Time { return now }, Jitter: rand.NewPCG(1, 1)}, nil, slog.New(slog.DiscardHandler))
+	account := softOf(1, 10)
+	try := func(amount money.Nanos) error {
+		h := new(Hold)
+		w := b.Begin(h, []*Account{account}, amount)
+		defer w.End()
+		for range 5 {
+			done, err := w.Try()
+			if err == nil {
+				h.Settle(h.Amount())
+			}
+			if done {
+				return err
+			}
+			exchange(b, l, 1)
+			now = now.Add(20 * time.Millisecond)
+		}
+		t.Fatal("waits")
+		return nil
+	}
+	sweep := func(d time.Duration) {
+		for range d / b.cfg.sweepEvery() {
+			now = now.Add(b.cfg.sweepEvery())
+			b.Sweep()
+			exchange(b, l, 1)
+		}
+	}
+	if err := try(10); err != nil { // all that it may be overspent
+		t.Fatal(err)
+	}
+	sweep(time.Minute)
+	if err := try(1); code(err) != fault.BudgetExhausted {
+		t.Fatalf("beyond the bound: %v", err)
+	}
+	l.limits[1] = 100
+	sweep(time.Minute)
+	if err := try(20); err != nil {
+		t.Errorf("a minute after the ledger had more: %v", err)
 	}
 }
 

@@ -143,8 +143,8 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 		}
 		l.deny(sum(max(1, sent.GetLeast()), l.returned-sent.GetReturned()))
 		news = true
-	case l.over > 0 && l.avail.Load() <= 0:
-		l.deny(1) // it has but booked what was spent
+	case l.over > 0 && l.avail.Load() <= 0 && sent.GetWant() > 0:
+		l.deny(1) // it was asked for more, and has but booked what was spent
 	}
 	if sent.GetWant() > 0 {
 		enough := unspent >= sent.GetWant() || unspent-sent.GetNeed() >= l.unit.Load()

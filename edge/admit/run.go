@@ -1,7 +1,9 @@
 package admit
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,7 +116,41 @@ func (b *Book) giveBack(s *sender) {
 	}
 	b.mu.Unlock()
 	for _, l := range lines {
+		l.short.Store(true) // what is refunded later goes back, too
 		l.giveBack(0, true)
 		s.hurry(l)
+	}
+}
+
+// A partition is told of all lines not faster than so, so that requests which wait for money meanwhile do
+// not wait behind them.
+const (
+	resyncEach = 100 * time.Microsecond
+	resyncMost = 50 * time.Second
+)
+
+// Resync tells a partition soon of everything that was granted here: its database went back, and may know
+// neither of the grants nor of what was spent.
+func (b *Book) Resync(part uint32) {
+	s := b.sender(part)
+	b.mu.Lock()
+	var lines []*line
+	for _, l := range b.lines {
+		if l.sender == s {
+			lines = append(lines, l)
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(lines, func(x, y *line) int {
+		return cmp.Or(cmp.Compare(x.window.Account, y.window.Account), cmp.Compare(x.window.Gen, y.window.Gen), cmp.Compare(x.window.Start, y.window.Start))
+	})
+	for i, l := range lines {
+		l.mu.Lock()
+		known := l.granted > 0 || l.consumed.Load() > 0
+		l.tell = l.tell || known
+		l.mu.Unlock()
+		if known {
+			s.put(l, min(time.Duration(i)*resyncEach, resyncMost), true)
+		}
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+	"tollgate/internal/lifecycle"
 )
 
 // Config says who asks, how long an answer may take and where ledgers are.
@@ -60,8 +62,10 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Spools are what requests tell of this edge's disk, and what their answers tell it. Either may be nil.
+// Spools are what requests tell of this edge's disk, and what their answers tell it. Any may be nil.
 type Spools struct {
+	// Parts are the partitions that are told of them even if nothing else is to be said.
+	Parts func() []uint32
 	// States are the spools that a partition has not booked whole.
 	States func(part uint32) []*eventv1.SpoolState
 	// Mark is told how far a partition has booked one. It is called from several goroutines.
@@ -73,6 +77,10 @@ type Book interface {
 	Apply(grants []*eventv1.GrantLine)
 	Recall(windows []contract.Window)
 	Invalidate(accounts []int64)
+	// Resync tells a partition of all that is held.
+	Resync(part uint32)
+	// GiveBack puts all that is unspent out of reach of requests.
+	GiveBack()
 }
 
 // Permits are what the ledger's messages about limits are for.
@@ -80,13 +88,8 @@ type Permits interface {
 	Recall(limits []int64)
 }
 
-const (
-	// skewAlarm is how far the clocks may be apart before windows are at risk of being refused.
-	skewAlarm = time.Second
-	// tellSpools is how often requests to a partition carry the state of spools. Looking them up costs
-	// the ledger more than a lease does.
-	tellSpools = 2 * time.Second
-)
+// skewAlarm is how far the clocks may be apart before windows are at risk of being refused.
+const skewAlarm = time.Second
 
 // Link is the way to the ledger. It is safe for concurrent use.
 type Link struct {
@@ -96,9 +99,11 @@ type Link struct {
 	direct *direct // nil where no addresses are known
 	log    *slog.Logger
 	skew   atomic.Bool // the clocks were too far apart when last compared
+	ended  atomic.Bool // the ledger gave up this life of the process
 
-	mu   sync.Mutex // guards told
-	told map[uint32]time.Time
+	mu   sync.Mutex // guards what follows
+	told map[uint32]*told
+	book Book // while Run runs
 }
 
 // New makes a link. Run has it listen; asking works without.
@@ -106,7 +111,7 @@ func New(cfg Config, conn *bus.Conn, spools Spools, log *slog.Logger) (*Link, er
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ledger link: %w", err)
 	}
-	l := &Link{cfg: cfg, conn: conn, spools: spools, log: log, told: map[uint32]time.Time{}}
+	l := &Link{cfg: cfg, conn: conn, spools: spools, log: log, told: map[uint32]*told{}}
 	if len(cfg.LedgerURLs) > 0 {
 		l.direct = newDirect(cfg, log)
 	}
@@ -120,36 +125,13 @@ func (l *Link) Lease(ctx context.Context, part uint32, lines []*eventv1.LeaseLin
 	if err != nil {
 		return nil, err
 	}
-	if len(p.GetSpools()) > 0 {
-		l.mu.Lock()
-		l.told[part] = time.Now()
-		l.mu.Unlock()
-	}
-	if l.spools.Mark != nil {
-		for _, m := range reply.GetMarks() {
-			l.spools.Mark(m)
-		}
-	}
+	l.heard(p, reply.GetMarks())
 	return reply.GetLines(), nil
 }
 
 // Limits asks the leader of a partition for tokens and permits. It implements limit.Asker.
 func (l *Link) Limits(ctx context.Context, part uint32, rates []*eventv1.RateLine, permits []*eventv1.PermitLine) (*eventv1.LeaseReply, error) {
 	return l.ask(ctx, &eventv1.LeaseRequest{Part: part, Rates: rates, Permits: permits})
-}
-
-// states are the spools that a request to a partition tells of, once in a while.
-func (l *Link) states(part uint32) []*eventv1.SpoolState {
-	if l.spools.States == nil {
-		return nil
-	}
-	l.mu.Lock()
-	at, told := l.told[part]
-	l.mu.Unlock()
-	if told && time.Since(at) < tellSpools {
-		return nil
-	}
-	return l.spools.States(part)
 }
 
 // ask sends a request by the way that works and returns an answer that is for it.
@@ -162,6 +144,9 @@ func (l *Link) ask(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.Lease
 	switch part := p.GetPart(); {
 	case err != nil:
 		return nil, fmt.Errorf("ask ledger of partition %d: %w", part, err)
+	case reply.GetError() == contract.IncarnationEnded && reply.GetInc() == l.cfg.Inc:
+		l.end(part)
+		return nil, fmt.Errorf("ledger of partition %d: %s", part, reply.GetError())
 	case reply.GetError() != "":
 		return nil, fmt.Errorf("ledger of partition %d: %s", part, reply.GetError())
 	case reply.GetInc() != l.cfg.Inc:
@@ -169,6 +154,31 @@ func (l *Link) ask(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.Lease
 	}
 	l.compareClocks(sent, time.Now(), reply.GetLedgerUnixMs())
 	return reply, nil
+}
+
+// end is for when the ledger has given up this life of the process while it lives: an operator took its
+// machine for lost, and what it held was given to others. It gets nothing any more, and what it still spent
+// of that would be spent twice.
+func (l *Link) end(part uint32) {
+	l.mu.Lock()
+	book := l.book
+	l.mu.Unlock()
+	if book != nil {
+		book.GiveBack()
+	}
+	if !l.ended.Swap(true) {
+		l.log.Error("the ledger has given up this incarnation, and what it held; budgets are refused until this edge is restarted",
+			"part", part, "inc", l.cfg.Inc)
+	}
+}
+
+// Ended says why this edge has to be restarted, if the ledger has given it up.
+func (l *Link) Ended() error {
+	if !l.ended.Load() {
+		return nil
+	}
+	return fault.New(fault.BudgetUnavailable, "The ledger was told that this edge, incarnation %d, is lost, and has given away what it held.", l.cfg.Inc).
+		WithHint("Restart this edge.")
 }
 
 // exchange asks over NATS and, if nobody hears there, directly.
@@ -232,10 +242,17 @@ func (l *Link) compareClocks(sent, received time.Time, ledgerMs int64) {
 	}
 }
 
-// Run hands what the ledger pushes to book, permits (nil for none) and the spools, until ctx ends. They
-// are called from other goroutines, which have ended when Run returns.
+// Run hands what the ledger pushes to book, permits (nil for none) and the spools, and tells partitions of
+// spools that would not hear of them otherwise, until ctx ends. They are called from other goroutines, which
+// have ended when Run returns.
 func (l *Link) Run(ctx context.Context, book Book, permits Permits) error {
 	defer l.direct.close()
+	l.mu.Lock()
+	l.book = book
+	l.mu.Unlock()
+	var teller lifecycle.Group
+	defer teller.Stop()
+	teller.Go("spool teller", l.tell)
 	nc := l.conn.NATS()
 	var ends []func() error
 	defer func() {
@@ -277,11 +294,7 @@ func (l *Link) control(data []byte, book Book, permits Permits) error {
 		return err
 	}
 	// Marks may be of an earlier life whose events this one sends on; money never is.
-	if l.spools.Mark != nil {
-		for _, m := range c.GetMarks() {
-			l.spools.Mark(m)
-		}
-	}
+	l.mark(c.GetMarks())
 	if c.GetInc() != l.cfg.Inc {
 		return nil
 	}

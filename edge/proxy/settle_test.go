@@ -128,6 +128,25 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Guarantee: where nothing can be recorded, what costs nothing passes all the same, without a record.
+func TestFreePassesUnrecorded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.spool.refuse = true
+	c := b.dial()
+	for path, status := range map[string]int{"/free": 200, "/x": 503} {
+		c.send("%s", auth(get1(path)))
+		if m := c.answer("GET"); m.status() != status || header(m.headers, HeaderCost) != "0.00" {
+			t.Errorf("%s: %s %q %s", path, m.first, m.headers, m.body)
+		}
+	}
+	b.spool.mu.Lock()
+	defer b.spool.mu.Unlock()
+	if len(b.spool.order) > 0 {
+		t.Errorf("%d intents are recorded", len(b.spool.order))
+	}
+}
+
 type breakers struct{ err error }
 
 func (b breakers) Allow(string) (func(breaker.Outcome), error) { return nil, b.err }

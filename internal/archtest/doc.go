@@ -5,6 +5,7 @@
 //   - imports_test.go: who may depend on whom.
 //   - source_test.go: where SQL and RPC codes are written, and what tests may not do.
 //   - form_test.go: package comments and the length of files.
+//   - guarantees_test.go: tests that documents name exist.
 //
 // A rule that gets in the way is changed here, in the same commit as the code that needs it,
 // with the reason. It is not worked around.

@@ -37,6 +37,10 @@ const (
 	BudgetChanged = "tollgate.v1.budget.changed"
 )
 
+// IncarnationEnded is what the ledger answers an incarnation that asks for money and has ended: it was
+// closed by its own last event, or an operator gave it up.
+const IncarnationEnded = "this incarnation has ended"
+
 // KeyShards is how many shards keys are divided into, by the first ten bits of their hash.
 const KeyShards = 1024
 

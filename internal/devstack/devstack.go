@@ -35,6 +35,7 @@ type Options struct {
 	Port        int        // gateway of the first edge; the next free one is taken if it is busy
 	ControlPort int        // control plane, likewise
 	Edges       int        // how many edges
+	Partitions  int        // of the ledger; 0 for as many as the data has, or one
 	Demo        bool       // a mock vendor, an endpoint to it, a key and a budget
 	Plan        *plan.Plan // what a configuration file comes to, applied at start
 	PlanFile    string     // its name, to be shown
@@ -43,6 +44,13 @@ type Options struct {
 	Out         io.Writer  // where the banner goes
 	Log         *slog.Logger
 }
+
+// mostPartitions are plenty to see how they work. Each has a stream, for which NATS sets room aside on
+// the disk.
+const (
+	mostPartitions = 64
+	streamMaxBytes = 1 << 30
+)
 
 // drain is how long requests in flight have to finish at stop.
 const drain = 10 * time.Second
@@ -100,6 +108,9 @@ func (o Options) check() error {
 	if o.Edges < 1 {
 		return fault.New(fault.InvalidArgument, "--edges is %d, and at least one edge is needed.", o.Edges).WithHint("Leave it out for one edge.")
 	}
+	if o.Partitions < 0 || o.Partitions > mostPartitions {
+		return fault.New(fault.InvalidArgument, "--partitions is %d, and at most %d are possible.", o.Partitions, mostPartitions).WithHint("Leave it out for one.")
+	}
 	for flag, port := range map[string]int{"port": o.Port, "control-port": o.ControlPort} {
 		if port < 0 || port > 65535 {
 			return fault.New(fault.InvalidArgument, "--%s is %d, and ports end at 65535.", flag, port).WithHint("Choose another; 0 takes any free one.")
@@ -146,11 +157,13 @@ func (s *stack) prepare() error {
 	if s.unlock, err = lockDir(s.o.Dir); err != nil {
 		return err
 	}
-	if s.creds, err = loadCredentials(s.o.Dir); err != nil {
-		s.unlock()
-		return err
+	if s.o.Partitions, err = partitions(s.o.Dir, s.o.Partitions); err == nil {
+		s.creds, err = loadCredentials(s.o.Dir)
 	}
-	return nil
+	if err != nil {
+		s.unlock()
+	}
+	return err
 }
 
 // infrastructure starts what the roles need: PostgreSQL and NATS side by side, then the schemas.
@@ -207,6 +220,8 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	lcfg.DatabaseURL = config.Secret(s.url)
 	lcfg.Token = config.Secret(s.creds.LedgerToken)
 	lcfg.FlushEvery = bookEvery
+	lcfg.Partitions = uint32(s.o.Partitions)
+	lcfg.StreamMaxBytes = streamMaxBytes / int64(s.o.Partitions)
 	lcfg.NATS = busConfig("ledger")
 	var err error
 	if s.ledger, err = ledger.New(ctx, lcfg, ledger.Deps{Log: s.o.Log.With("role", "ledger"), NATS: inProcess}); err != nil {
@@ -221,6 +236,7 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	ccfg.SealingKey = config.Secret(s.creds.SealingKey)
 	ccfg.LedgerURL = "http://" + s.ledger.Addr()
 	ccfg.LedgerToken = config.Secret(s.creds.LedgerToken)
+	ccfg.Partitions = uint32(s.o.Partitions)
 	ccfg.NATS = busConfig("controlplane")
 	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
 		return nil, err
@@ -237,6 +253,8 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 		ecfg.AdminListen = "127.0.0.1:0"
 		ecfg.DataDir = filepath.Join(s.o.Dir, name)
 		ecfg.SealingKey = config.Secret(s.creds.SealingKey)
+		ecfg.LedgerURLs = []string{"http://" + s.ledger.Addr()}
+		ecfg.LedgerToken = config.Secret(s.creds.LedgerToken)
 		ecfg.AllowPrivateTargets = true // a developer's targets are on the same machine
 		ecfg.NATS = busConfig(name)
 		node, err := edge.New(ctx, ecfg, edge.Deps{Log: s.o.Log.With("role", name), Bus: inProcess, Getenv: os.LookupEnv})

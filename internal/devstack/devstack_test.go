@@ -20,6 +20,7 @@ func TestRefusedBeforeAnythingIsTouched(t *testing.T) {
 		"no edge":                     func(o *devstack.Options) { o.Edges = 0 },
 		"no such port":                func(o *devstack.Options) { o.Port = 65536 },
 		"no such control port":        func(o *devstack.Options) { o.ControlPort = -1 },
+		"too many partitions":         func(o *devstack.Options) { o.Partitions = 1000 },
 		"the demo for the network":    func(o *devstack.Options) { o.Demo, o.Host = true, "0.0.0.0" },
 		"the demo for every network":  func(o *devstack.Options) { o.Demo, o.Host = true, "" },
 		"reset beside a database":     func(o *devstack.Options) { o.Reset, o.DatabaseURL = true, "postgres://nowhere.invalid/x" },

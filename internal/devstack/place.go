@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"tollgate/internal/fault"
@@ -28,6 +30,38 @@ func lockDir(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// partitions is how many the ledger has on a data directory: what was asked for at its first start, or
+// one, because accounts never move from one partition to another.
+func partitions(dir string, wanted int) (int, error) {
+	path := filepath.Join(dir, "partitions")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		n := max(wanted, 1)
+		if _, err := os.Stat(filepath.Join(dir, marker)); err == nil {
+			n = 1 // it was made when there was no choice
+		} else if err := os.WriteFile(path, []byte(strconv.Itoa(n)+"\n"), 0o600); err != nil {
+			return 0, err
+		}
+		return n, samePartitions(dir, n, wanted)
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil || n < 1 || n > mostPartitions {
+		return 0, fmt.Errorf("%s: %q is no number of partitions (start over with --reset)", path, raw)
+	}
+	return n, samePartitions(dir, n, wanted)
+}
+
+func samePartitions(dir string, n, wanted int) error {
+	if wanted == 0 || wanted == n {
+		return nil
+	}
+	return fault.New(fault.FailedPrecondition, "The ledger on %s has %d partitions, and --partitions is %d.", dir, n, wanted).
+		WithHint("Leave --partitions out, or start over with --reset.")
 }
 
 // listenOn is the address with the first port from the wanted one on that can be listened on. Port 0

@@ -96,6 +96,12 @@ func TestEightBudgetsInFourPartitions(t *testing.T) {
 	for edge := range 2 {
 		c.passes(edge, key, "/bria/x", labels...)
 	}
+	testenv.Eventually(t, eventually, func() error { // what is not booked yet, an edge does not know of another
+		if got := c.dollars(c.state("customer-month").GetSpent()); got != nanos(t, "0.04") {
+			return fmt.Errorf("%s are booked", got)
+		}
+		return nil
+	})
 	for edge := range 2 {
 		why := c.refused(edge, key, "/bria/x", labels...)
 		if !strings.HasPrefix(why.Message, "Budget customer-month: customer acme has $0.01 left this month; this request needs $0.02") {
@@ -170,6 +176,27 @@ func TestSoftBudgetOnlyWarns(t *testing.T) {
 	if stdout, stderr, code := c.books("verify"); code != 0 {
 		t.Errorf("ledger verify exited %d:\n%s%s", code, stdout, stderr)
 	}
+}
+
+// Guarantee: a soft budget with an overdraft is overspent by that on each edge at most, and refuses then.
+func TestOverdraftIsBoundedOnEachEdge(t *testing.T) {
+	t.Parallel()
+	c := start(t, withLeaseAhead(1))
+	c.endpoint("bria", "/bria", "0.02")
+	key := c.key("ci-bot")
+	c.budget("stretched", "ci-bot", "0.05", func(b *controlv1.Budget) {
+		b.Enforcement, b.Overdraft = controlv1.Enforcement_ENFORCEMENT_SOFT, contract.MoneyToProto(nanos(t, "0.07"))
+	})
+	c.awaitLive()
+	for edge := range c.edges {
+		c.refused(edge, key, "/bria/x")
+	}
+	// Each edge has spent three requests beyond, and two fit into the budget itself.
+	n := c.vendor.Count()
+	if n < 6 || n > 8 {
+		t.Errorf("%d requests passed; want 6 to 8", n)
+	}
+	c.awaitSpent(money.Nanos(n) * nanos(t, "0.02"))
 }
 
 // Guarantee: a raise of a budget and a reset are in force on every edge within a second of the RPC's

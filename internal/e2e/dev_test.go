@@ -240,7 +240,7 @@ general_settings:
 	}
 	d := startDev(t, filepath.Join(dir, "data"), []string{
 		"COHERE_API_KEY=cohere-key", "LANGFUSE_DEV_PUBLIC_KEY=pk-lf", "LANGFUSE_DEV_SK_KEY=sk-lf",
-	}, "--config", config)
+	}, "--config", config, "--partitions", "4")
 	for _, want := range []string{"model_list", "custom_callbacks.anthropic_adapter", "line "} {
 		if !strings.Contains(d.printed(), want) {
 			t.Errorf("what was not taken is not named (%s):\n%s", want, d.printed())
@@ -295,4 +295,7 @@ general_settings:
 		t.Errorf("langfuse received %v", last.Header)
 	}
 	d.stop()
+	if _, stderr, code := runCLI(t, nil, "dev", "--data", d.dir, "--partitions", "2"); code == 0 || !strings.Contains(stderr, "has 4 partitions") {
+		t.Errorf("with another number of partitions, dev exited %d:\n%s", code, stderr)
+	}
 }

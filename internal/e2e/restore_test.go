@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 )
@@ -77,7 +78,7 @@ func TestOlderDatabaseCatchesUp(t *testing.T) {
 	c.endpoint("bria", "/bria", price.String())
 	key := c.key("ci-bot")
 	c.budget("exact", "ci-bot", (requests*price + price/2).String())
-	c.budget("all", "ci-bot", "1000.00")
+	c.budget("all", "ci-bot", "1000.00", func(b *controlv1.Budget) { b.Scope = &controlv1.Budget_Everything{Everything: true} })
 	c.awaitLive()
 
 	owed := func() money.Nanos { return money.Nanos(c.vendor.Count()) * price }

@@ -155,7 +155,7 @@ func TestExportIsWhatTheVendorCounted(t *testing.T) {
 	for _, l := range lines[1:] {
 		name := l[column["endpoint_name"]]
 		rows[name]++
-		got[name] += nanos(t, l[column["cost"]])
+		got[name] += nanos(t, l[column["cost_usd"]])
 	}
 	for _, name := range []string{"sized", "free", "fixed"} {
 		if got[name] != owed[name] || rows[name] != seen[name] {

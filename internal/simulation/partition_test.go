@@ -177,7 +177,7 @@ func (p *partition) take(q packet) {
 	reply := &eventv1.LeaseReply{Inc: req.GetInc(), LedgerUnixMs: p.w.now.UnixMilli(), LeaderEpoch: p.epoch}
 	for _, a := range out.Answers {
 		if a.State == escrow.Dropped {
-			reply.Lines, reply.Error = nil, "this incarnation has ended"
+			reply.Lines, reply.Error = nil, contract.IncarnationEnded
 			break
 		}
 		reply.Lines = append(reply.Lines, answerLine(a))

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
 )
@@ -27,7 +28,7 @@ const holdRetry = 200 * time.Millisecond
 func finish(r request, answers []escrow.Answer, hold bool) {
 	for _, a := range answers {
 		if a.State == escrow.Dropped {
-			r.reply.Lines, r.reply.Error = nil, "this incarnation has ended"
+			r.reply.Lines, r.reply.Error = nil, contract.IncarnationEnded
 			return
 		}
 		line := grantLine(a, states[a.State])

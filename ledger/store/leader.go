@@ -6,20 +6,17 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"tollgate/internal/pg"
 )
 
 var (
 	// ErrTaken means that another ledger leads the partition.
 	ErrTaken = errors.New("another ledger leads the partition")
-	// ErrLost means that this leader leads no more: it was replaced, or its connection is gone.
-	// Nothing of what it tried has been done.
+	// ErrLost means that this leader leads no more: it was replaced, and nothing of what it tried has been
+	// done, or its connection is gone, and whether the last of it has been done is not known.
 	ErrLost = errors.New("no longer the leader")
 )
 
@@ -43,8 +40,10 @@ type Leader struct {
 	alive atomic.Pointer[time.Time] // see AliveAt
 	ahead atomic.Int64              // newest history that an edge knows, if it is newer than ours
 
-	mu     sync.Mutex // guards what follows: one transaction at a time
-	conn   *pgx.Conn
+	// free has something in it while no transaction runs. Whoever waits gets it in order, so that nobody is
+	// passed by for ever.
+	free   chan struct{}
+	conn   *pgx.Conn // this and what follows belong to whoever has it
 	rows   []byte // room for what is copied
 	series *seriesMemory
 }
@@ -65,7 +64,8 @@ func (s *Store) Lead(ctx context.Context, part uint32, owner string) (*Leader, e
 	if err != nil {
 		return nil, fmt.Errorf("connect to lead: %w", err)
 	}
-	l := &Leader{part: part, conn: conn, keepRecords: s.keepRecords, series: newSeriesMemory()}
+	l := &Leader{part: part, conn: conn, keepRecords: s.keepRecords, series: newSeriesMemory(), free: make(chan struct{}, 1)}
+	l.free <- struct{}{}
 	if err := l.take(ctx, owner); err != nil {
 		l.Close()
 		return nil, err
@@ -81,8 +81,8 @@ func (l *Leader) Epoch() int64 { return l.epoch }
 
 // Close ends the leadership.
 func (l *Leader) Close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	<-l.free
+	defer func() { l.free <- struct{}{} }()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = l.conn.Close(ctx)
@@ -90,51 +90,7 @@ func (l *Leader) Close() {
 
 // Check says whether this is still the leader.
 func (l *Leader) Check(ctx context.Context) error {
-	return l.tx(ctx, 3*time.Second, func(context.Context, pgx.Tx) error { return nil })
-}
-
-const lockPart = `SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR UPDATE`
-
-// tx runs f in a transaction that holds the lock of the partition's row. The end of ctx does not cut
-// it off in the middle, because that would cost the connection and with it the leadership.
-func (l *Leader) tx(ctx context.Context, within time.Duration, f func(context.Context, pgx.Tx) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if l.conn.IsClosed() {
-		return ErrLost
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
-	defer cancel()
-	err := pg.InTx(ctx, l.conn, func(tx pgx.Tx) error {
-		now := time.Now()
-		var epoch int64
-		err := tx.QueryRow(ctx, lockPart, int32(l.part)).Scan(&epoch)
-		if errors.Is(err, pgx.ErrNoRows) || err == nil && epoch != l.epoch {
-			return ErrLost
-		}
-		if err != nil {
-			return err
-		}
-		l.alive.Store(&now)
-		return f(ctx, tx)
-	})
-	if err != nil && (l.conn.IsClosed() || pg.IsUnavailable(err)) {
-		return fmt.Errorf("%w: %w", ErrLost, err)
-	}
-	return err
-}
-
-// send runs the statements of a batch. An answer shows that the lock was held when they were sent.
-func (l *Leader) send(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
-	now := time.Now()
-	if err := send(ctx, tx, b); err != nil {
-		return err
-	}
-	l.alive.Store(&now)
-	return nil
+	return l.turn(ctx, 3*time.Second, func(ctx context.Context, t *turn) error { return t.commit(ctx, &pgx.Batch{}) })
 }
 
 // AliveAt is when the connection was last known to hold the lock of the partition. No other ledger leads

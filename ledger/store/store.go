@@ -9,14 +9,11 @@ package store
 import (
 	"context"
 	"embed"
-	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/internal/contract"
@@ -112,16 +109,3 @@ func queue(b *pgx.Batch, sql string, args []any, scan func(pgx.CollectableRow) e
 		return err
 	})
 }
-
-// queueExactly adds a statement that must change so many rows. Any other number means that the
-// database is not as it was read, and the transaction must not be committed.
-func queueExactly(b *pgx.Batch, want int, what, sql string, args ...any) {
-	b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
-		if got := tag.RowsAffected(); got != int64(want) {
-			return fmt.Errorf("%s: %d of %d rows changed: %w", what, got, want, errMoved)
-		}
-		return nil
-	})
-}
-
-var errMoved = errors.New("a row is not as it was read")

@@ -1,0 +1,16 @@
+-- A statement can say what it has to find, so that a transaction is sent with its commit in one go and ends
+-- as nothing where the database is not as it was read. Nothing that is there changes.
+
+-- +goose Up
+-- +goose StatementBegin
+CREATE FUNCTION ledger.expect(got bigint, want bigint, what text, code text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF got IS DISTINCT FROM want THEN
+        RAISE EXCEPTION '%: % instead of %', what, coalesce(got::text, 'none'), want USING ERRCODE = code;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION ledger.expect;
