@@ -138,7 +138,7 @@ func (n *Node) wireMoney() (err error) {
 	link.Edge, link.Inc = n.cfg.Name, n.spool.Inc()
 	link.LedgerURLs, link.LedgerToken = n.cfg.LedgerURLs, n.cfg.LedgerToken
 	if n.link, err = ledgerlink.New(link, n.conn, ledgerlink.Spools{
-		Parts: n.spool.Parts, States: n.spool.States, Mark: n.publisher.Mark,
+		Parts: n.spool.Joined, States: n.spool.States, Mark: n.publisher.Mark,
 	}, n.log); err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
-		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Keys: n.keys,
+		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Breakers: n.breakers, Upstream: n.client,
 		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})

@@ -15,6 +15,8 @@ type counter struct{ calls int }
 func (c *counter) Apply([]*eventv1.GrantLine) { c.calls++ }
 func (c *counter) Recall([]contract.Window)   { c.calls++ }
 func (c *counter) Invalidate([]int64)         { c.calls++ }
+func (c *counter) Resync(uint32)              { c.calls++ }
+func (c *counter) GiveBack()                  { c.calls++ }
 
 type permits struct{ calls int }
 
@@ -39,7 +41,10 @@ func FuzzControl(f *testing.F) {
 		var c counter
 		var p permits
 		marks := 0
-		l := &Link{cfg: Config{Edge: "e", Inc: 7}, spools: Spools{Mark: func(*eventv1.Mark) { marks++ }}, log: slog.New(slog.DiscardHandler)}
+		l := &Link{
+			cfg: Config{Edge: "e", Inc: 7}, spools: Spools{Mark: func(*eventv1.Mark) { marks++ }},
+			log: slog.New(slog.DiscardHandler), idle: tellIdle, told: map[uint32]*told{},
+		}
 		err := l.control(data, &c, &p)
 		var m eventv1.EdgeControl
 		readable := proto.Unmarshal(data, &m) == nil

@@ -98,8 +98,9 @@ type Link struct {
 	spools Spools
 	direct *direct // nil where no addresses are known
 	log    *slog.Logger
-	skew   atomic.Bool // the clocks were too far apart when last compared
-	ended  atomic.Bool // the ledger gave up this life of the process
+	idle   time.Duration // see tellIdle
+	skew   atomic.Bool   // the clocks were too far apart when last compared
+	ended  atomic.Bool   // the ledger gave up this life of the process
 
 	mu   sync.Mutex // guards what follows
 	told map[uint32]*told
@@ -111,7 +112,7 @@ func New(cfg Config, conn *bus.Conn, spools Spools, log *slog.Logger) (*Link, er
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ledger link: %w", err)
 	}
-	l := &Link{cfg: cfg, conn: conn, spools: spools, log: log, told: map[uint32]*told{}}
+	l := &Link{cfg: cfg, conn: conn, spools: spools, log: log, idle: tellIdle, told: map[uint32]*told{}}
 	if len(cfg.LedgerURLs) > 0 {
 		l.direct = newDirect(cfg, log)
 	}
@@ -177,8 +178,7 @@ func (l *Link) Ended() error {
 	if !l.ended.Load() {
 		return nil
 	}
-	return fault.New(fault.BudgetUnavailable, "The ledger was told that this edge, incarnation %d, is lost, and has given away what it held.", l.cfg.Inc).
-		WithHint("Restart this edge.")
+	return fault.New(fault.BudgetUnavailable, "The ledger was told that this edge, incarnation %d, is lost, and has given away what it held: restart it.", l.cfg.Inc)
 }
 
 // exchange asks over NATS and, if nobody hears there, directly.

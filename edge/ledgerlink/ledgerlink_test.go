@@ -139,6 +139,8 @@ type heard struct {
 	accounts []int64
 	marks    []int64
 	permits  []int64
+	resyncs  []uint32
+	ended    int
 }
 
 func (h *heard) Apply(g []*eventv1.GrantLine) {
@@ -159,6 +161,18 @@ func (h *heard) Invalidate(a []int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.accounts = append(h.accounts, a...)
+}
+
+func (h *heard) Resync(part uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.resyncs = append(h.resyncs, part)
+}
+
+func (h *heard) GiveBack() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended++
 }
 
 func (h *heard) mark(m *eventv1.Mark) {

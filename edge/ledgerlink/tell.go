@@ -16,8 +16,8 @@ const (
 	// later, so that not all edges speak at once. An edge that is silent would not notice that a database
 	// was restored and needs its events again, and it frees what was booked some minutes later.
 	tellIdle = 10 * time.Second
-	// lookEvery is how often that is looked at.
-	lookEvery = time.Second
+	// looks is how often that is looked at meanwhile.
+	looks = 10
 )
 
 // told is what a partition was told, and has told.
@@ -31,7 +31,7 @@ type told struct {
 func (l *Link) of(part uint32) *told {
 	t, ok := l.told[part]
 	if !ok {
-		t = &told{due: time.Now().Add(rand.N(tellIdle))}
+		t = &told{due: time.Now().Add(rand.N(l.idle))}
 		l.told[part] = t
 	}
 	return t
@@ -59,7 +59,7 @@ func (l *Link) heard(p *eventv1.LeaseRequest, marks []*eventv1.Mark) {
 	now := time.Now()
 	l.mu.Lock()
 	t := l.of(p.GetPart())
-	t.at, t.due = now, now.Add(tellIdle+rand.N(tellIdle))
+	t.at, t.due = now, now.Add(l.idle+rand.N(l.idle))
 	l.mu.Unlock()
 	l.mark(marks)
 }
@@ -95,7 +95,7 @@ func (l *Link) tell(ctx context.Context) {
 	if l.spools.States == nil || l.spools.Parts == nil {
 		return
 	}
-	look := time.NewTicker(lookEvery)
+	look := time.NewTicker(l.idle / looks)
 	defer look.Stop()
 	for {
 		select {
@@ -130,6 +130,6 @@ func (l *Link) isDue(part uint32) bool {
 	if now.Before(t.due) {
 		return false
 	}
-	t.due = now.Add(tellIdle/2 + rand.N(tellIdle/2))
+	t.due = now.Add(l.idle/2 + rand.N(l.idle/2))
 	return true
 }

@@ -90,7 +90,9 @@ type Deps struct {
 	Routes *routing.Holder
 	// Whole says whether keys and routes are there, and not just some of them: on a first start they
 	// come one after the other, and a key that is still to come must not be refused. Nil for always.
-	Whole    func() bool
+	Whole func() bool
+	// Ended says why the ledger gives this process no money any more; nil for never.
+	Ended    func() error
 	Keys     *admit.Keys
 	Budgets  Budgets
 	Limits   Limits
@@ -138,6 +140,8 @@ func (g *Gateway) Ready() error {
 		return shuttingDown()
 	case g.table() == nil:
 		return snapshotMissing()
+	case g.d.Ended != nil && g.d.Ended() != nil:
+		return g.d.Ended()
 	case g.d.Spool.Err() != nil:
 		return g.d.Spool.Err()
 	case failed != 0 && time.Since(time.Unix(0, failed)) < spoolRetry:

@@ -84,9 +84,14 @@ func InTx(ctx context.Context, db Beginner, f func(pgx.Tx) error) error {
 // conflict, it is run again from the start: f must have no effect outside the
 // transaction that a second run would do twice.
 func InTxWith(ctx context.Context, db Beginner, opts pgx.TxOptions, f func(pgx.Tx) error) error {
+	return Repeat(ctx, func() error { return once(ctx, db, opts, f) })
+}
+
+// Repeat runs f, which is a transaction, again where the database ended it over a conflict.
+func Repeat(ctx context.Context, f func() error) error {
 	pause := 5 * time.Millisecond
 	for attempt := 1; ; attempt++ {
-		err := once(ctx, db, opts, f)
+		err := f()
 		if err == nil || !IsConflict(err) {
 			return err
 		}

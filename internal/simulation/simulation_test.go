@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"maps"
 	"os"
 	"strconv"
 	"testing"
@@ -49,6 +50,18 @@ func TestProtocol(t *testing.T) {
 	} {
 		if total[what] == 0 {
 			t.Errorf("%q never happened, so nothing is known about it", what)
+		}
+	}
+}
+
+// Guarantee: a seed does the same each time, so that what it finds can be looked at again.
+func TestSeedsRepeat(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		first, err := run(seed, none, steps/4)
+		second, again := run(seed, none, steps/4)
+		if err != nil || again != nil || !maps.Equal(first.count, second.count) || !first.now.Equal(second.now) {
+			t.Errorf("seed %d: %v, %v\n%v\n%v", seed, err, again, first.count, second.count)
 		}
 	}
 }

@@ -84,36 +84,41 @@ const selectAccounts = `
 // marks advance together or not at all.
 func (l *Leader) Book(ctx context.Context, at Position, batches []Batch, anomalies []Anomaly) (Booked, error) {
 	var out Booked
-	var series map[seriesKey]int64
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
 		f := &flush{state: newState(l.part), batches: batches}
-		if err := f.loadIncs(ctx, l, tx); err != nil {
+		if err := f.loadIncs(ctx, t); err != nil {
 			return err
 		}
 		f.accept()
-		if err := f.settle(ctx, l, tx); err != nil {
+		if err := f.settle(ctx, t); err != nil {
 			return err
 		}
-		if err := f.decide(ctx, l, tx); err != nil {
+		if err := f.decide(ctx, t); err != nil {
 			return err
+		}
+		series, err := t.addSums(ctx, f.sums)
+		if err != nil {
+			return err
+		}
+		if l.keepRecords {
+			if err := t.keep(ctx, f.records); err != nil {
+				return err
+			}
 		}
 		change := &pgx.Batch{}
 		queueExactly(change, 1, "move the position", movePosition, int32(l.part), l.epoch, at.Stream, at.Created, int64(at.Seq))
+		f.queueHeard(change)
 		f.queueChanges(change, nil)
 		queueAnomalies(change, l.part, slices.Concat(f.late, anomalies))
-		if err := l.send(ctx, tx, change); err != nil {
+		if err := t.commit(ctx, change); err != nil {
 			return err
 		}
+		l.series.remember(series)
 		out = f.out
-		var err error
-		if series, err = l.addSums(ctx, tx, f.sums); err != nil || !l.keepRecords {
-			return err
-		}
-		return l.keep(ctx, tx, f.records)
+		return nil
 	})
 	if err != nil {
 		return Booked{}, fmt.Errorf("book up to %s %d: %w", at.Stream, at.Seq, err)
 	}
-	l.remember(series)
 	return out, nil
 }

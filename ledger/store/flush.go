@@ -39,19 +39,20 @@ func compareKeys(a, b leaseKey) int {
 	return cmp.Or(escrow.Compare(a.window, b.window), cmp.Compare(a.inc, b.inc))
 }
 
-func (f *flush) loadIncs(ctx context.Context, l *Leader, tx pgx.Tx) error {
+func (f *flush) loadIncs(ctx context.Context, t *turn) error {
 	edges := map[int64]string{}
 	for _, b := range f.batches {
 		if _, ok := edges[b.Inc]; !ok {
 			edges[b.Inc] = b.Edge
 		}
 	}
-	if len(edges) == 0 {
-		return nil
-	}
 	load := &pgx.Batch{}
 	f.queueIncs(load, edges)
-	return l.send(ctx, tx, load)
+	if err := t.send(ctx, load); err != nil {
+		return err
+	}
+	f.addIncs(edges)
+	return nil
 }
 
 // accept finds out which events are new, by having escrow book them without what they draw, and adds up
@@ -116,7 +117,7 @@ const settleGranted = `
 	SELECT array_agg(d.i) FROM done d`
 
 // settle books what was granted before. What it leaves in spent is more than was.
-func (f *flush) settle(ctx context.Context, l *Leader, tx pgx.Tx) error {
+func (f *flush) settle(ctx context.Context, t *turn) error {
 	if len(f.spent) == 0 {
 		return nil
 	}
@@ -134,13 +135,13 @@ func (f *flush) settle(ctx context.Context, l *Leader, tx pgx.Tx) error {
 		}
 		return err
 	})
-	return l.send(ctx, tx, load)
+	return t.send(ctx, load)
 }
 
 // decide has escrow book the rest: the batches of careful incarnations as they are, and of the others what
 // settle has left, all in their first new event.
-func (f *flush) decide(ctx context.Context, l *Leader, tx pgx.Tx) error {
-	if err := f.load(ctx, l, tx); err != nil {
+func (f *flush) decide(ctx context.Context, t *turn) error {
+	if err := f.load(ctx, t); err != nil {
 		return err
 	}
 	left := map[int64][]escrow.Draw{}
@@ -181,7 +182,7 @@ func (f *flush) note(kind string, b escrow.Batch) {
 }
 
 // load reads everything that escrow could change.
-func (f *flush) load(ctx context.Context, l *Leader, tx pgx.Tx) error {
+func (f *flush) load(ctx context.Context, t *turn) error {
 	keys := map[leaseKey]bool{}
 	for k := range f.spent {
 		keys[k] = true
@@ -211,9 +212,9 @@ func (f *flush) load(ctx context.Context, l *Leader, tx pgx.Tx) error {
 		queue(load, selectSpent, leases.args(), f.scanLease)
 	}
 	if len(closing) > 0 {
-		queue(load, selectClosing, []any{slices.Collect(maps.Keys(closing)), int32(l.part)}, f.scanLease)
+		queue(load, selectClosing, []any{slices.Collect(maps.Keys(closing)), int32(f.part)}, f.scanLease)
 	}
-	if err := l.send(ctx, tx, load); err != nil {
+	if err := t.send(ctx, load); err != nil {
 		return err
 	}
 	for w := range f.book.Leases {
@@ -223,7 +224,7 @@ func (f *flush) load(ctx context.Context, l *Leader, tx pgx.Tx) error {
 		set := windowSetOf(windows)
 		load = &pgx.Batch{}
 		queue(load, selectAccounts, []any{set.accounts, set.gens, set.starts}, f.scanAccount)
-		if err := l.send(ctx, tx, load); err != nil {
+		if err := t.send(ctx, load); err != nil {
 			return err
 		}
 	}

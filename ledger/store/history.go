@@ -91,6 +91,9 @@ func (l *Leader) take(ctx context.Context, owner string) error {
 	if err != nil {
 		return fmt.Errorf("take partition %d: %w", l.part, err)
 	}
+	if _, err := l.conn.Exec(ctx, fixPlans); err != nil {
+		return fmt.Errorf("fix plans: %w", err)
+	}
 	return nil
 }
 
@@ -139,7 +142,7 @@ func (l *Leader) Marks(ctx context.Context, edge string, states []*eventv1.Spool
 		incs[i] = s.GetInc()
 	}
 	found := map[int64]Mark{}
-	err = l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err = l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
 		clear(found)
 		b := &pgx.Batch{}
 		b.Queue(hearIncs, int32(l.part), incs)
@@ -151,7 +154,7 @@ func (l *Leader) Marks(ctx context.Context, edge string, states []*eventv1.Spool
 			found[m.Inc] = m
 			return err
 		})
-		return l.send(ctx, tx, b)
+		return t.commit(ctx, b)
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("read marks of %d incarnations: %w", len(states), err)

@@ -44,7 +44,7 @@ type Leader struct {
 	// passed by for ever.
 	free   chan struct{}
 	conn   *pgx.Conn // this and what follows belong to whoever has it
-	rows   []byte // room for what is copied
+	rows   []byte    // room for what is copied
 	series *seriesMemory
 }
 

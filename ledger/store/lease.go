@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,14 +24,17 @@ var openWindows = `
 	ON CONFLICT (account_id, gen, start) DO NOTHING`
 
 // Of the leases only those are loaded that the lines are about or that may hold unspent money; what
-// the others have spent is one number.
+// the others have spent is one number. Each row is looked up by its key, whatever the tables hold.
 const selectWindows = `
 	SELECT ` + windowColumns + `,
 		coalesce((SELECT sum(l.consumed) FROM ledger.lease l
 			WHERE l.account_id = a.account_id AND l.gen = a.gen AND l.start = a.start
 				AND l.consumed = l.granted - l.returned AND NOT l.inc = ANY($4::bigint[])), 0)::bigint` + rollingColumns + `
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
-	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start AND a.part = $5` + rollingJoin
+	CROSS JOIN LATERAL (
+		SELECT * FROM ledger.account_window a WHERE a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start OFFSET 0
+	) a` + rollingJoin + `
+	WHERE a.part = $5`
 
 const selectLeases = `
 	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed, i.edge, i.state, i.hwm
@@ -38,49 +43,82 @@ const selectLeases = `
 	JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $5
 	WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[])`
 
-// Lease decides lines in one transaction. When it returns without an error, the outcome is durable
-// and may be told. With an error nothing was done.
-func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memory) (escrow.Outcome, error) {
-	edges := map[int64]string{}
-	var incs []int64
-	var all, open []contract.Window
-	for _, q := range lines {
-		if _, ok := edges[q.Inc]; !ok {
-			incs = append(incs, q.Inc)
-		}
-		edges[q.Inc] = q.Edge
-		all = append(all, q.Window)
+// asked is what lines are about.
+type asked struct {
+	edges   map[int64]string // of each incarnation
+	windows windowSet
+	leases  []leaseKey
+	open    map[contract.Window]bool // windows that are to exist
+}
+
+func askedOf(lines []escrow.Line) asked {
+	a := asked{edges: map[int64]string{}, open: map[contract.Window]bool{}, leases: make([]leaseKey, len(lines))}
+	windows := make([]contract.Window, len(lines))
+	for i, q := range lines {
+		a.edges[q.Inc] = q.Edge
+		a.leases[i], windows[i] = leaseKey{q.Window, q.Inc}, q.Window
 		if q.Grantable {
-			open = append(open, q.Window)
+			a.open[q.Window] = true
 		}
 	}
-	wanted, opening := windowSetOf(all), windowSetOf(open)
-	var out escrow.Outcome
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
-		s := newState(l.part)
-		load := &pgx.Batch{}
-		s.queueIncs(load, edges)
-		load.Queue(openWindows, int32(l.part), opening.accounts, opening.gens, opening.starts, time.Now().Unix())
-		windows := []any{wanted.accounts, wanted.gens, wanted.starts, incs, int32(l.part)}
-		queue(load, selectWindows, windows, s.scanAccount)
-		queue(load, selectLeases, windows, s.scanHolder)
-		if err := l.send(ctx, tx, load); err != nil {
+	slices.SortFunc(a.leases, compareKeys)
+	a.leases, a.windows = slices.Compact(a.leases), windowSetOf(windows)
+	return a
+}
+
+// load reads what deciding lines takes.
+func (a asked) load(ctx context.Context, t *turn, s *state) error {
+	incs := slices.Sorted(maps.Keys(a.edges))
+	load := &pgx.Batch{}
+	s.queueIncs(load, a.edges)
+	windows := []any{a.windows.accounts, a.windows.gens, a.windows.starts, incs, int32(s.part)}
+	queue(load, selectWindows, windows, s.scanAccount)
+	queue(load, selectLeases, windows, s.scanHolder)
+	if err := t.send(ctx, load); err != nil {
+		return err
+	}
+	s.addIncs(a.edges)
+	var missing []contract.Window
+	for w := range a.open {
+		if _, ok := s.book.Accounts[w]; !ok {
+			missing = append(missing, w)
+		}
+	}
+	if len(missing) > 0 {
+		set := windowSetOf(missing)
+		load = &pgx.Batch{}
+		load.Queue(openWindows, int32(s.part), set.accounts, set.gens, set.starts, time.Now().Unix())
+		queue(load, selectWindows, []any{set.accounts, set.gens, set.starts, incs, int32(s.part)}, s.scanAccount)
+		if err := t.send(ctx, load); err != nil {
 			return err
 		}
-		spans := &pgx.Batch{}
-		if s.queueSpans(spans); spans.Len() > 0 {
-			if err := l.send(ctx, tx, spans); err != nil {
-				return err
-			}
-		}
-		s.loaded()
+	}
+	spans := &pgx.Batch{}
+	s.queueSpans(spans)
+	if err := t.send(ctx, spans); err != nil {
+		return err
+	}
+	s.remember(a.windows.list, a.leases)
+	return nil
+}
 
+// Lease decides lines in one transaction. When it returns without an error, the outcome is durable
+// and may be told. With ErrLost it may have been made durable, and with any other error nothing was done.
+func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memory) (escrow.Outcome, error) {
+	a := askedOf(lines)
+	var out escrow.Outcome
+	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+		s := newState(l.part)
+		if err := a.load(ctx, t, s); err != nil {
+			return err
+		}
 		out = s.book.Lease(lines, m)
 
 		change := &pgx.Batch{}
-		s.queueChanges(change, out.Grants)
+		s.queueHeard(change)
+		s.queueSome(change, a.windows.list, a.leases, out.Grants)
 		queueAnomalies(change, l.part, healed(out, s.book))
-		return l.send(ctx, tx, change)
+		return t.commit(ctx, change)
 	})
 	if err != nil {
 		return escrow.Outcome{}, fmt.Errorf("lease %d lines: %w", len(lines), err)

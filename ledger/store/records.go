@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -30,24 +29,24 @@ const recordColumns = 24
 
 // keep writes records. The rows are made here in the format of COPY, because passing each value through
 // the driver costs several times as much as all the rest of it.
-func (l *Leader) keep(ctx context.Context, tx pgx.Tx, records []Record) error {
+func (t *turn) keep(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	w := l.begin()
+	w := t.l.rowWriter()
 	for _, r := range records {
-		w.record(l.part, r)
+		w.record(t.l.part, r)
 	}
-	return l.copy(ctx, tx, copyRecords, w, len(records))
+	return t.copy(ctx, copyRecords, w, len(records))
 }
 
 // copy writes the rows of w and keeps the room for later.
-func (l *Leader) copy(ctx context.Context, tx pgx.Tx, sql string, w rowWriter, n int) error {
+func (t *turn) copy(ctx context.Context, sql string, w rowWriter, n int) error {
 	w = binary.BigEndian.AppendUint16(w, 1<<16-1)
 	if cap(w) <= maxBuffer {
-		l.rows = w
+		t.l.rows = w
 	}
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(w), sql)
+	tag, err := t.l.conn.PgConn().CopyFrom(ctx, bytes.NewReader(w), sql)
 	if err != nil {
 		return fmt.Errorf("copy %d rows: %w", n, err)
 	}
@@ -63,8 +62,8 @@ const maxBuffer = 32 << 20
 // rowWriter is rows in the binary format of COPY: a count of columns, then each with its length before it.
 type rowWriter []byte
 
-// begin makes a rowWriter in the room of the one before.
-func (l *Leader) begin() rowWriter {
+// rowWriter makes one in the room of the one before.
+func (l *Leader) rowWriter() rowWriter {
 	return append(l.rows[:0], "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 }
 

@@ -84,7 +84,7 @@ func (s *Store) parts(ctx context.Context) ([]uint32, error) {
 // lockAnyPart locks a partition's row against its leader and everybody else.
 func lockAnyPart(ctx context.Context, tx pgx.Tx, part uint32) error {
 	var epoch int64
-	return tx.QueryRow(ctx, lockPart, int32(part)).Scan(&epoch)
+	return tx.QueryRow(ctx, lockAny, int32(part)).Scan(&epoch)
 }
 
 // corrector corrects the records of a partition.

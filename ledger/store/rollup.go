@@ -28,22 +28,23 @@ type delta struct {
 }
 
 // seriesOf finds the numbers of the series that sums are of, and makes those that are new.
-func (l *Leader) seriesOf(ctx context.Context, tx pgx.Tx, sums usage.Sums) (added, error) {
+func (t *turn) seriesOf(ctx context.Context, sums usage.Sums) (added, error) {
+	known := t.l.series
 	a := added{rows: make([]delta, 0, len(sums)), series: map[seriesKey]int64{}}
 	var asked []usage.Series // that this leader does not know
 	var wait []int           // rows that need to know each
 	for at, c := range sums {
-		id, ok := l.series.get(l.series.key(at.Series))
+		id, ok := known.get(known.key(at.Series))
 		if !ok {
 			asked, wait = append(asked, at.Series), append(wait, len(a.rows))
 		}
 		a.rows = append(a.rows, delta{at.Hour, id, at.Series.Tag != "", c})
 	}
-	for _, sql := range [...]string{selectSeries, addSeries} {
+	for _, add := range [...]bool{false, true} {
 		if len(asked) == 0 {
 			break
 		}
-		found, err := l.askSeries(ctx, tx, sql, asked)
+		found, err := t.askSeries(ctx, asked, add)
 		if err != nil {
 			return added{}, err
 		}
@@ -51,7 +52,7 @@ func (l *Leader) seriesOf(ctx context.Context, tx pgx.Tx, sums usage.Sums) (adde
 		for i, s := range asked {
 			if id := found[i]; id > 0 {
 				a.rows[wait[i]].series = id
-				a.series[l.series.key(s)] = id
+				a.series[known.key(s)] = id
 				continue
 			}
 			asked[left], wait[left] = s, wait[i]
@@ -73,19 +74,13 @@ const selectSeries = `
 	JOIN ledger.usage_series s ON s.part = $1 AND s.key_id = n.key_id AND s.endpoint_id = n.endpoint_id AND s.status = n.status
 		AND s.team = n.team AND s.customer = n.customer AND s.model = n.model AND s.tag = n.tag`
 
-// One hour may repeat the series of another, so the new ones are made once and then found.
+// One hour may repeat the series of another.
 const addSeries = `
-	WITH made AS (
-		INSERT INTO ledger.usage_series AS s (part, key_id, endpoint_id, status, team, customer, model, tag)
-		SELECT DISTINCT $1::int, n.key_id, n.endpoint_id, n.status, n.team, n.customer, n.model, n.tag FROM ` + namedSeries + `
-		RETURNING s.*
-	)
-	SELECT n.i, s.series FROM ` + namedSeries + `
-	JOIN made s ON s.key_id = n.key_id AND s.endpoint_id = n.endpoint_id AND s.status = n.status
-		AND s.team = n.team AND s.customer = n.customer AND s.model = n.model AND s.tag = n.tag`
+	INSERT INTO ledger.usage_series (part, key_id, endpoint_id, status, team, customer, model, tag)
+	SELECT DISTINCT $1::int, n.key_id, n.endpoint_id, n.status, n.team, n.customer, n.model, n.tag FROM ` + namedSeries
 
-// askSeries runs a statement that tells the numbers of series. 0 is none.
-func (l *Leader) askSeries(ctx context.Context, tx pgx.Tx, sql string, list []usage.Series) ([]int64, error) {
+// askSeries reads the numbers of series, and adds them before if that is what is to be done. 0 is none.
+func (t *turn) askSeries(ctx context.Context, list []usage.Series, add bool) ([]int64, error) {
 	var text [6][]string
 	status := make([]int32, len(list))
 	for k := range text {
@@ -97,15 +92,19 @@ func (l *Leader) askSeries(ctx context.Context, tx pgx.Tx, sql string, list []us
 			text[k][i] = v
 		}
 	}
+	args := []any{int32(t.l.part), text[0], text[1], status, text[2], text[3], text[4], text[5]}
 	found := make([]int64, len(list))
 	b := &pgx.Batch{}
-	queue(b, sql, []any{int32(l.part), text[0], text[1], status, text[2], text[3], text[4], text[5]}, func(row pgx.CollectableRow) error {
+	if add {
+		b.Queue(addSeries, args...)
+	}
+	queue(b, selectSeries, args, func(row pgx.CollectableRow) error {
 		var i, id int64
 		err := row.Scan(&i, &id)
 		found[i-1] = id
 		return err
 	})
-	return found, l.send(ctx, tx, b)
+	return found, t.send(ctx, b)
 }
 
 const copySums = `COPY ledger.usage_delta (hour, series, requests, failed, abandoned, unpriced, units, cost_nanos, part, tagged)
@@ -114,16 +113,16 @@ const copySums = `COPY ledger.usage_delta (hour, series, requests, failed, aband
 const sumColumns = 10
 
 // addSums advances usage by what a transaction books.
-func (l *Leader) addSums(ctx context.Context, tx pgx.Tx, sums usage.Sums) (map[seriesKey]int64, error) {
+func (t *turn) addSums(ctx context.Context, sums usage.Sums) (map[seriesKey]int64, error) {
 	if len(sums) == 0 {
 		return nil, nil
 	}
-	a, err := l.seriesOf(ctx, tx, sums)
+	a, err := t.seriesOf(ctx, sums)
 	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(a.rows, func(a, b delta) int { return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.series, b.series)) })
-	w := l.begin()
+	w := t.l.rowWriter()
 	for _, d := range a.rows {
 		w = binary.BigEndian.AppendUint16(w, sumColumns)
 		w.int64((d.hour*3600_000 - epoch2000) * 1000)
@@ -131,10 +130,10 @@ func (l *Leader) addSums(ctx context.Context, tx pgx.Tx, sums usage.Sums) (map[s
 		for _, v := range [...]int64{d.counts.Requests, d.counts.Failed, d.counts.Abandoned, d.counts.Unpriced, d.counts.Units, int64(d.counts.Cost)} {
 			w.int64(v)
 		}
-		w.int32(int32(l.part))
+		w.int32(int32(t.l.part))
 		w.bool(d.tagged)
 	}
-	return a.series, l.copy(ctx, tx, copySums, w, len(a.rows))
+	return a.series, t.copy(ctx, copySums, w, len(a.rows))
 }
 
 // seriesKey stands for a series: two hashes of it, which nobody can aim at because their seeds are random.
@@ -177,11 +176,9 @@ func (m *seriesMemory) put(k seriesKey, id int64) {
 }
 
 // remember notes the numbers of series that are committed.
-func (l *Leader) remember(series map[seriesKey]int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (m *seriesMemory) remember(series map[seriesKey]int64) {
 	for k, id := range series {
-		l.series.put(k, id)
+		m.put(k, id)
 	}
 }
 

@@ -14,52 +14,102 @@ import (
 	"tollgate/ledger/escrow"
 )
 
-// state is the part of the book that a transaction has loaded, and what that was before escrow
-// changed it.
+// state is the part of the book that a transaction has loaded, and what of it was before escrow changed it.
 type state struct {
-	part   uint32
-	book   *escrow.Book
-	before *escrow.Book
+	part     uint32
+	book     *escrow.Book
+	added    []int64 // incarnations that are new, and the names of their edges
+	names    []string
+	stale    []int64 // incarnations of which it was not noted lately that they were heard
+	accounts map[contract.Window]escrow.Account
+	leases   map[leaseKey]escrow.Lease
+	incs     map[int64]escrow.Incarnation
 }
 
 func newState(part uint32) *state { return &state{part: part, book: escrow.NewBook()} }
 
-// loaded remembers what was read.
-func (s *state) loaded() { s.before = s.book.Clone() }
+// loaded remembers what was read, all of which may change.
+func (s *state) loaded() { s.remember(s.all()) }
 
-const addIncs = `
+// all is everything in the book, in the order in which rows are locked.
+func (s *state) all() ([]contract.Window, []leaseKey) {
+	var keys []leaseKey
+	for w, leases := range s.book.Leases {
+		for inc := range leases {
+			keys = append(keys, leaseKey{w, inc})
+		}
+	}
+	slices.SortFunc(keys, compareKeys)
+	return slices.SortedFunc(maps.Keys(s.book.Accounts), escrow.Compare), keys
+}
+
+// remember notes how what may change is before it does.
+func (s *state) remember(windows []contract.Window, leases []leaseKey) {
+	s.accounts, s.leases, s.incs = make(map[contract.Window]escrow.Account, len(windows)), make(map[leaseKey]escrow.Lease, len(leases)), maps.Clone(s.book.Incs)
+	for _, w := range windows {
+		if a, ok := s.book.Accounts[w]; ok {
+			s.accounts[w] = a
+		}
+	}
+	for _, k := range leases {
+		if l, ok := s.book.Leases[k.window][k.inc]; ok {
+			s.leases[k] = l
+		}
+	}
+}
+
+const insertIncs = `
 	INSERT INTO ledger.incarnation (inc, part, edge)
 	SELECT n.inc, $1, n.edge FROM unnest($2::bigint[], $3::text[]) AS n (inc, edge)
-	ORDER BY n.inc
-	ON CONFLICT (inc, part) DO NOTHING`
+	ORDER BY n.inc`
 
 // That an incarnation was heard is worth a write once in a while.
+const unheard = `heard < now() - interval '5 s'`
+
 const hearIncs = `
 	UPDATE ledger.incarnation SET heard = now()
-	WHERE part = $1 AND inc = ANY($2::bigint[]) AND heard < now() - interval '5 s'`
+	WHERE part = $1 AND inc = ANY($2::bigint[]) AND ` + unheard
 
 const selectIncs = `
-	SELECT i.inc, i.edge, i.state, i.hwm FROM ledger.incarnation i
+	SELECT i.inc, i.edge, i.state, i.hwm, i.` + unheard + ` FROM ledger.incarnation i
 	WHERE i.part = $1 AND i.inc = ANY($2::bigint[])`
 
-// queueIncs registers incarnations that speak for the first time, and reads them all.
+// queueIncs reads incarnations.
 func (s *state) queueIncs(b *pgx.Batch, edges map[int64]string) {
-	incs := slices.Sorted(maps.Keys(edges))
-	names := make([]string, len(incs))
-	for i, inc := range incs {
-		names[i] = edges[inc]
+	queue(b, selectIncs, []any{int32(s.part), slices.Sorted(maps.Keys(edges))}, s.scanInc)
+}
+
+// addIncs has incarnations registered that speak for the first time: those that were not found.
+func (s *state) addIncs(edges map[int64]string) {
+	for _, inc := range slices.Sorted(maps.Keys(edges)) {
+		if _, ok := s.book.Incs[inc]; !ok {
+			s.book.Incs[inc] = escrow.Incarnation{Edge: edges[inc]}
+			s.added, s.names = append(s.added, inc), append(s.names, edges[inc])
+		}
 	}
-	b.Queue(addIncs, int32(s.part), incs, names)
-	b.Queue(hearIncs, int32(s.part), incs)
-	queue(b, selectIncs, []any{int32(s.part), incs}, s.scanInc)
+}
+
+// queueHeard notes that incarnations spoke.
+func (s *state) queueHeard(b *pgx.Batch) {
+	if n := len(s.added); n > 0 {
+		queueExactly(b, n, "add incarnations", insertIncs, int32(s.part), s.added, s.names)
+	}
+	if len(s.stale) > 0 {
+		slices.Sort(s.stale)
+		b.Queue(hearIncs, int32(s.part), s.stale)
+	}
 }
 
 func (s *state) scanInc(row pgx.CollectableRow) error {
 	var inc, hwm int64
 	var i escrow.Incarnation
-	err := row.Scan(&inc, &i.Edge, &i.State, &hwm)
+	var stale bool
+	err := row.Scan(&inc, &i.Edge, &i.State, &hwm, &stale)
 	i.HWM = uint64(hwm)
 	s.book.Incs[inc] = i
+	if stale {
+		s.stale = append(s.stale, inc)
+	}
 	return err
 }
 
@@ -168,13 +218,19 @@ const updateIncs = `
 // queueChanges adds the statements that make the database what the book has become: accounts, then
 // leases, then incarnations.
 func (s *state) queueChanges(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
-	s.queueWindows(b, grants)
-	s.queueLeases(b)
+	windows, leases := s.all()
+	s.queueSome(b, windows, leases, grants)
+}
+
+// queueSome does so of what was remembered, where nothing else can have changed.
+func (s *state) queueSome(b *pgx.Batch, windows []contract.Window, leases []leaseKey, grants map[contract.Window]money.Nanos) {
+	s.queueWindows(b, windows, grants)
+	s.queueLeases(b, leases)
 
 	var incs, old, hwm []int64
 	var states []int16
 	for _, inc := range slices.Sorted(maps.Keys(s.book.Incs)) {
-		if now, was := s.book.Incs[inc], s.before.Incs[inc]; now != was {
+		if now, was := s.book.Incs[inc], s.incs[inc]; now != was {
 			incs, old, hwm, states = append(incs, inc), append(old, int64(was.HWM)), append(hwm, int64(now.HWM)), append(states, int16(now.State))
 		}
 	}
@@ -209,14 +265,16 @@ func (c columns) rows() int {
 	return len(c[0])
 }
 
-func (s *state) queueWindows(b *pgx.Batch, grants map[contract.Window]money.Nanos) {
+func (s *state) queueWindows(b *pgx.Batch, windows []contract.Window, grants map[contract.Window]money.Nanos) {
 	var changed, added columns
 	var granted []bool
 	var prior []int64
-	for _, w := range slices.SortedFunc(maps.Keys(s.book.Accounts), escrow.Compare) {
-		now, was := s.book.Accounts[w], s.before.Accounts[w]
+	for _, w := range windows {
+		now, exists := s.book.Accounts[w]
+		was, known := s.accounts[w]
 		alloc, overrun := int64(now.Alloc-was.Alloc), int64(now.Overrun-was.Overrun)
-		switch _, known := s.before.Accounts[w]; {
+		switch {
+		case !exists:
 		case !known:
 			added.add(w, alloc, overrun)
 		case alloc != 0 || overrun != 0 || grants[w] > 0:
@@ -232,22 +290,19 @@ func (s *state) queueWindows(b *pgx.Batch, grants map[contract.Window]money.Nano
 	}
 }
 
-func (s *state) queueLeases(b *pgx.Batch) {
+func (s *state) queueLeases(b *pgx.Batch, leases []leaseKey) {
 	var changed, added columns
-	for _, w := range slices.SortedFunc(maps.Keys(s.book.Leases), escrow.Compare) {
-		was := s.before.Leases[w]
-		for _, inc := range slices.Sorted(maps.Keys(s.book.Leases[w])) {
-			l := s.book.Leases[w][inc]
-			old, known := was[inc]
-			if known && l == old {
-				continue
-			}
-			row := &changed
-			if !known {
-				row = &added
-			}
-			row.add(w, inc, int64(l.Granted), int64(l.Returned), int64(l.Consumed))
+	for _, k := range leases {
+		l, exists := s.book.Leases[k.window][k.inc]
+		was, known := s.leases[k]
+		if !exists || known && l == was {
+			continue
 		}
+		row := &changed
+		if !known {
+			row = &added
+		}
+		row.add(k.window, k.inc, int64(l.Granted), int64(l.Returned), int64(l.Consumed))
 	}
 	if n := added.rows(); n > 0 {
 		queueExactly(b, n, "add leases", insertLeases, added.args()...)

@@ -23,6 +23,9 @@ const (
 // a batch is then not run.
 const lockPart = `SELECT ledger.expect((SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR UPDATE), $2, 'epoch', '` + codeLost + `')`
 
+// lockAny is the lock of the row for whoever is no leader and holds up the one there is.
+const lockAny = `SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR UPDATE`
+
 // queueExactly adds a statement that must change so many rows. With any other number the database is not as
 // it was read: the statement fails, and with it the transaction, even if its commit is on the way.
 func queueExactly(b *pgx.Batch, want int, what, sql string, args ...any) {
@@ -38,11 +41,6 @@ type turn struct {
 	l     *Leader
 	begun bool
 }
-
-// tail is a batch's last statement. Its answer decides whether the transaction took effect.
-type tail struct{ tag pgconn.CommandTag }
-
-func (t *turn) conn() *pgconn.PgConn { return t.l.conn.PgConn() }
 
 // send runs the statements of a batch. An answer shows that the lock was held when they were sent.
 func (t *turn) send(ctx context.Context, b *pgx.Batch) error {
@@ -67,15 +65,15 @@ func (t *turn) send(ctx context.Context, b *pgx.Batch) error {
 // commit runs the statements of a batch and makes the transaction take effect, if none of them fails. What
 // they answer is known too late to change that.
 func (t *turn) commit(ctx context.Context, b *pgx.Batch) error {
-	var end tail
+	var end pgconn.CommandTag
 	b.Queue(`COMMIT`).Exec(func(tag pgconn.CommandTag) error {
-		end.tag = tag
+		end = tag
 		return nil
 	})
 	if err := t.send(ctx, b); err != nil {
 		return err
 	}
-	if end.tag.String() != "COMMIT" {
+	if end.String() != "COMMIT" {
 		return pgx.ErrTxCommitRollback
 	}
 	return nil
@@ -83,7 +81,7 @@ func (t *turn) commit(ctx context.Context, b *pgx.Batch) error {
 
 // end makes the connection ready for the next transaction. Where it cannot, the connection is gone.
 func (t *turn) end(ctx context.Context) {
-	if t.l.conn.IsClosed() || t.conn().TxStatus() == 'I' {
+	if t.l.conn.IsClosed() || t.l.conn.PgConn().TxStatus() == 'I' {
 		return
 	}
 	if _, err := t.l.conn.Exec(ctx, `ROLLBACK`); err != nil {

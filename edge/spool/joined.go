@@ -2,8 +2,8 @@ package spool
 
 import "slices"
 
-// Parts are the partitions of the ledger of which something is in this spool, in ascending order.
-func (s *Spool) Parts() []uint32 {
+// Joined are the partitions of the ledger of which something is in this spool, in ascending order.
+func (s *Spool) Joined() []uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var parts []uint32
