@@ -33,7 +33,7 @@ BENCHTIME ?= 1s
 # What `make run` and `make loadtest` hand on.
 RUN_ARGS ?= --demo
 ARGS ?=
-# How long `make chaos` kills and starts parts.
+# How long `make chaos` kills and starts parts; up to 25m.
 CHAOS ?= 120s
 # The packages of `make test`, for narrowing it down: make test PKG=./edge/...
 PKG ?= ./...

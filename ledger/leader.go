@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
 	"tollgate/internal/lifecycle"
 	"tollgate/ledger/accounts"
@@ -127,7 +128,11 @@ func (l *leadership) lead(ctx context.Context) (led bool, err error) {
 		lifecycle.Part{Name: "raises", Run: known.Lower},
 		lifecycle.Part{Name: "ingest", Run: in.Run},
 		lifecycle.Part{Name: "grants", Run: server.Run, Ready: server.Ready},
-		lifecycle.Part{Name: "leading", Ready: func(context.Context) error { l.settle(); return nil }},
+		lifecycle.Part{Name: "leading", Ready: func(ctx context.Context) error {
+			l.settle()
+			l.tellHistory(ctx, leader, push, live)
+			return nil
+		}},
 	)
 	if errors.Is(err, grants.ErrRestored) && ctx.Err() == nil {
 		l.log.WarnContext(ctx, "the database has gone back: its history begins anew", "part", l.part, "err", err)
@@ -139,6 +144,24 @@ func (l *leadership) lead(ctx context.Context) (led bool, err error) {
 		return true, fmt.Errorf("lead partition %d: %w", l.part, err)
 	}
 	return true, nil
+}
+
+// tellHistory has the incarnations that live hear of a history that begins: money is held back until they
+// have told what they hold, and those that are quiet would not for a while.
+func (l *leadership) tellHistory(ctx context.Context, leader *store.Leader, push *grants.Push, live []int64) {
+	if !leader.NewHistory() || len(live) == 0 {
+		return
+	}
+	states := make([]*eventv1.SpoolState, len(live))
+	for i, inc := range live {
+		states[i] = &eventv1.SpoolState{Inc: inc}
+	}
+	marks, _, err := leader.Marks(ctx, "", states)
+	if err != nil {
+		l.log.WarnContext(ctx, "edges are not told of the new history; they ask", "part", l.part, "err", err)
+		return
+	}
+	push.Marks(marks)
 }
 
 // finishEvery is how often corrections are looked for that a crash kept from being charged everywhere.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/testenv"
@@ -83,6 +85,10 @@ func TestEdgesNoticeARestoredDatabase(t *testing.T) {
 	}
 	restore()
 
+	told, err := w.nc.SubscribeSync(contract.EdgeControl("edge-2"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.ready(w.start(w.config()))
 	one := func(seen, history int64, hwm uint64) (*eventv1.LeaseReply, error) {
 		return w.request(&eventv1.LeaseRequest{
@@ -102,6 +108,20 @@ func TestEdgesNoticeARestoredDatabase(t *testing.T) {
 	}
 	if g := reply.GetLines()[0]; g.GetState() != pending || g.GetGrantedTotal() != 100 || g.GetRetryAfterMs() == 0 {
 		t.Errorf("before the other edge has spoken: %v", g)
+	}
+	// It hears of the new history unasked, so that it speaks although it has nothing to ask for.
+	for {
+		msg, err := told.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c eventv1.EdgeControl
+		if err := proto.Unmarshal(msg.Data, &c); err != nil {
+			t.Fatal(err)
+		}
+		if m := c.GetMarks(); len(m) == 1 && m[0].GetInc() == 8 && m[0].GetEpoch() == 2 {
+			break
+		}
 	}
 	// It has 800 and not the 100 that the database knows of.
 	if g, err := w.ask(8, "edge-2", &eventv1.LeaseLine{Window: win(1), GrantedSeen: 800, Used: 800}); err != nil || g.GetGrantedTotal() != 800 {

@@ -33,6 +33,14 @@ func (k LimitKind) String() string {
 	}
 }
 
+// bounds is what a limit of the kind counts, as it stands in a sentence.
+func (k LimitKind) bounds() string {
+	if k == LimitConcurrent {
+		return "requests at a time"
+	}
+	return k.String() + " a minute"
+}
+
 // Fallback is what edges do about a limit when the ledger cannot be reached. The numbers are those of
 // both protobuf enumerations.
 type Fallback uint8
@@ -100,7 +108,7 @@ func (l *Limit) Check(p *Problems, facts LimitFacts) {
 		p.Add("kind", Required, "Say what the limit bounds: requests a minute, units a minute, or requests at a time.")
 	}
 	if facts.SameKind != "" {
-		p.Add("kind", Taken, "Limit %s already bounds the %s of %s: change its amount.", facts.SameKind, l.Kind, l.Subject())
+		p.Add("kind", Taken, "Limit %s already bounds the %s of %s: change its amount.", facts.SameKind, l.Kind.bounds(), l.Subject())
 	}
 	l.CheckSettings(p)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
-	"strings"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
@@ -88,33 +87,6 @@ func classify(ctx context.Context, err error) *fault.Error {
 		return fault.New(fault.InvalidArgument, "The request cannot be read: %s.", c.Message()).WithCause(err)
 	}
 	return fault.From(err)
-}
-
-// shape gives the validator's violations our form.
-func shape(v *protovalidate.ValidationError) *fault.Error {
-	var all []fault.Violation
-	for _, one := range v.Violations {
-		field := protovalidate.FieldPathString(one.Proto.GetField())
-		rule := one.Proto.GetRuleId()
-		code := "invalid"
-		if strings.HasSuffix(rule, "required") || strings.HasSuffix(rule, "min_len") || strings.HasSuffix(rule, "min_items") {
-			code = "required"
-		}
-		reason := one.Proto.GetMessage()
-		if reason == "" {
-			reason = "breaks the rule " + rule
-		}
-		if field == "" {
-			reason = "The request: " + reason + "."
-		} else {
-			reason = field + ": " + reason + "."
-		}
-		all = append(all, fault.Violation{Field: field, Code: code, Reason: reason})
-	}
-	if len(all) == 1 {
-		return fault.New(fault.InvalidArgument, "%s", all[0].Reason).WithViolations(all...).WithCause(v)
-	}
-	return fault.New(fault.InvalidArgument, "%d things are wrong with the request.", len(all)).WithViolations(all...).WithCause(v)
 }
 
 // toConnect is the public form of a fault. Causes stay here.

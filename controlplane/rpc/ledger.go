@@ -79,11 +79,15 @@ func (l *Ledger) repriceRequests(ctx context.Context, req *ledgerv1.RepriceReque
 	}
 	// As long as the call may take: there may be many records.
 	res, err := l.usage.RepriceRequests(ctx, req)
-	if ctx.Err() != nil || connect.CodeOf(err) == connect.CodeDeadlineExceeded {
-		return nil, fault.New(fault.DeadlineExceeded, "The ledger did not finish in time, and may have priced a part of the requests.").
-			WithHint("Ask again: what is priced is passed over.").WithCause(err)
+	if ctx.Err() == nil && connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+		return res, ledgerFault(err)
 	}
-	return res, ledgerFault(err)
+	late := fault.New(fault.DeadlineExceeded, "The ledger did not finish in time, and may have priced a part of the requests.").
+		WithHint("Ask again for the rest: what is priced is not priced again.").WithCause(err)
+	if e, ok := errors.AsType[*connect.Error](err); ok && connect.IsWireError(err) && e.Code() == connect.CodeDeadlineExceeded && e.Message() != "" {
+		late.Message = e.Message() // it ended the call itself, and says how far it came
+	}
+	return nil, late
 }
 
 func noLedger() error {

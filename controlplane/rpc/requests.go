@@ -23,8 +23,13 @@ import (
 	"tollgate/internal/money"
 )
 
-// recordsSince is how far back records are selected by a filter that does not say.
-const recordsSince = 24 * time.Hour
+const (
+	// recordsSince is how far back records are selected by a filter that does not say.
+	recordsSince = 24 * time.Hour
+	// idSlack is how much earlier than its id says a request may have ended: its edge's clock may have been
+	// put back meanwhile.
+	idSlack = time.Hour
+)
 
 // outcomes are the words for how an attempt ended. They are part of the API.
 var outcomes = map[eventv1.SpendOutcome]string{
@@ -45,9 +50,20 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 	if to.IsZero() {
 		to = now
 	}
+	var request []byte
+	since := now.Add(-recordsSince)
+	if text := m.GetRequestId(); text != "" {
+		named, err := id.Parse(id.Request, text)
+		if err != nil {
+			p.Add("request_id", registry.Malformed, "%q is not the id of a request: it is in the answer's header %s.", text, requestIDHeader)
+		} else if made := named.Time().Add(-idSlack); made.Before(since) {
+			since = made // an id tells when its request began, so nobody has to say how far back it is
+		}
+		request = named[:]
+	}
 	from := timeFrom(m.GetFromTime(), "from_time", "beginning", p)
 	if from.IsZero() {
-		from = now.Add(-recordsSince)
+		from = since
 	}
 	if !from.Before(to) && !p.Has("from_time") && !p.Has("to_time") {
 		p.Add("from_time", registry.Range, "It begins at %s, which is not before its end, %s.",
@@ -56,17 +72,10 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 	out := &ledgerv1.RequestFilter{
 		FromUnixMs: from.UnixMilli(), ToUnixMs: to.UnixMilli(),
 		Customer: m.GetCustomer(), Tag: m.GetTag(), Model: m.GetModel(),
-		Unpriced: m.GetUnpriced(),
+		RequestId: request, Unpriced: m.GetUnpriced(),
 	}
 	if m != nil {
 		out.Status = m.Status
-	}
-	if text := m.GetRequestId(); text != "" {
-		request, err := id.Parse(id.Request, text)
-		if err != nil {
-			p.Add("request_id", registry.Malformed, "%q is not the id of a request: it is in the answer's header %s.", text, requestIDHeader)
-		}
-		out.RequestId = request[:]
 	}
 	if word := m.GetOutcome(); word != "" {
 		for outcome, name := range outcomes {

@@ -24,7 +24,7 @@ import (
 
 var (
 	settled = time.Date(2026, 11, 22, 12, 0, 0, 1e6, time.UTC)
-	request = id.Bytes{1, 2, 3}
+	request = id.NewBytes()
 )
 
 // booked is a record of the ledger with every field set.
@@ -91,6 +91,58 @@ func TestListRequests(t *testing.T) {
 	must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(ctx, &controlv1.ListRequestsRequest{PageSize: 5000}))
 	if asked[2].GetPageSize() != 1000 || asked[2].GetFilter().Status != nil {
 		t.Errorf("asked %v", asked[2])
+	}
+}
+
+// Guarantee: a request is found by its id alone, however long ago it was; who says when is asked for that time.
+func TestRequestOfLongAgo(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	var asked *ledgerv1.RequestFilter
+	ledger.list = func(_ context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
+		asked = proto.CloneOf(req.GetFilter())
+		return &ledgerv1.ListRequestsResponse{}, nil
+	}
+	old := id.Bytes{0, 0, 1, 2, 3, 4, 0x70, 15: 1}
+	filter := &controlv1.RequestFilter{RequestId: old.Text(id.Request)}
+	must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(t.Context(), &controlv1.ListRequestsRequest{Filter: filter}))
+	if from := time.UnixMilli(asked.GetFromUnixMs()); !from.Before(old.Time()) || old.Time().Sub(from) > 2*time.Hour || time.Since(time.UnixMilli(asked.GetToUnixMs())) > time.Minute {
+		t.Errorf("asked for %v of a request of %s", asked, old.Time())
+	}
+	filter.FromTime = timestamppb.New(settled)
+	filter.ToTime = timestamppb.New(settled.Add(time.Hour))
+	must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(t.Context(), &controlv1.ListRequestsRequest{Filter: filter}))
+	if asked.GetFromUnixMs() != settled.UnixMilli() || asked.GetToUnixMs() != settled.Add(time.Hour).UnixMilli() {
+		t.Errorf("asked for %v", asked)
+	}
+}
+
+// Guarantee: pages that found nothing in their time are passed on with their token, and a file goes on
+// behind them.
+func TestEmptyPages(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	e, k, _ := b.seed()
+	ledger.list = func(_ context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
+		next := map[string]string{"": "a", "a": "b", "b": "c", "c": ""}[req.GetPageToken()]
+		out := &ledgerv1.ListRequestsResponse{NextPageToken: next}
+		if req.GetPageToken() == "b" {
+			out.Requests = []*ledgerv1.RequestRecord{booked(k.GetId(), e.GetId())}
+		}
+		return out, nil
+	}
+	token, found := "", 0
+	for range 4 {
+		page := must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(t.Context(), &controlv1.ListRequestsRequest{PageToken: token}))
+		found += len(page.GetRequests())
+		token = page.GetNextPageToken()
+	}
+	if found != 1 || token != "" {
+		t.Errorf("found %d, and the fourth page has the token %q", found, token)
+	}
+	file, err := b.export(&controlv1.ExportRequestsRequest{Format: controlv1.ExportFormat_EXPORT_FORMAT_NDJSON})
+	if err != nil || strings.Count(file, "\n") != 1 {
+		t.Errorf("file %q, %v", file, err)
 	}
 }
 
@@ -377,9 +429,13 @@ func TestReprice(t *testing.T) {
 	if b.dump() != before {
 		t.Error("a trial left a trace")
 	}
-	ask.DryRun, failing = false, connect.NewError(connect.CodeDeadlineExceeded, errors.New("late"))
+	ask.DryRun, failing = false, connect.NewError(connect.CodeDeadlineExceeded, nil)
 	if _, err := b.usage.RepriceRequests(ctx, ask); failureOf(err).Reason != "deadline_exceeded" || !strings.Contains(err.Error(), "part") {
 		t.Errorf("late: %v", err)
+	}
+	failing = connect.NewError(connect.CodeDeadlineExceeded, errors.New("7 requests were priced"))
+	if _, err := b.usage.RepriceRequests(ctx, ask); failureOf(err).Reason != "deadline_exceeded" || !strings.Contains(err.Error(), "7 requests were priced") {
+		t.Errorf("a part: %v", err)
 	}
 	var entry string
 	if err := b.pool.QueryRow(ctx, `SELECT actor || ' ' || action || ' ' || kind || ' ' || (after -> 'filter' ->> 'key_id') FROM control.audit ORDER BY revision DESC LIMIT 1`).Scan(&entry); err != nil || entry != "admin reprice requests "+k.GetId() {

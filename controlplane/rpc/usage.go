@@ -55,8 +55,7 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 	if err := find(ctx, s.store, names, slices.Values(got.GetRows())); err != nil {
 		return nil, err
 	}
-	out := &controlv1.QueryUsageResponse{Total: &controlv1.UsageRow{}, AsOf: timeTo(time.UnixMilli(got.GetAsOfUnixMs()))}
-	var total money.Nanos
+	out := &controlv1.QueryUsageResponse{AsOf: timeTo(time.UnixMilli(got.GetAsOfUnixMs()))}
 	for _, r := range got.GetRows() {
 		out.Rows = append(out.Rows, &controlv1.UsageRow{
 			KeyId: r.GetKeyId(), KeyName: names[r.GetKeyId()],
@@ -67,17 +66,37 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 			Units: r.GetUnits(), Unpriced: r.GetUnpriced(),
 			Cost: contract.MoneyToProto(money.Nanos(r.GetCostNanos())),
 		})
-		out.Total.Requests += r.GetRequests()
-		out.Total.Failed += r.GetFailed()
-		out.Total.Abandoned += r.GetAbandoned()
-		out.Total.Units += r.GetUnits()
-		out.Total.Unpriced += r.GetUnpriced()
-		if total, err = total.Add(money.Nanos(r.GetCostNanos())); err != nil {
+	}
+	all := got.GetRows()
+	if slices.Contains(ask.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_TAG) {
+		// A request is in the rows of all its tags or in none, so they do not add up to what was spent.
+		ask.GroupBy = nil
+		if got, err = s.ledger.queryUsage(ctx, ask); err != nil {
+			return nil, err
+		}
+		all = got.GetRows()
+	}
+	out.Total, err = sum(all)
+	return out, err
+}
+
+// sum adds up rows in which every request is once.
+func sum(rows []*ledgerv1.UsageRow) (*controlv1.UsageRow, error) {
+	total := &controlv1.UsageRow{}
+	var cost money.Nanos
+	for _, r := range rows {
+		total.Requests += r.GetRequests()
+		total.Failed += r.GetFailed()
+		total.Abandoned += r.GetAbandoned()
+		total.Units += r.GetUnits()
+		total.Unpriced += r.GetUnpriced()
+		var err error
+		if cost, err = cost.Add(money.Nanos(r.GetCostNanos())); err != nil {
 			return nil, fmt.Errorf("add up usage: %w", err)
 		}
 	}
-	out.Total.Cost = contract.MoneyToProto(total)
-	return out, nil
+	total.Cost = contract.MoneyToProto(cost)
+	return total, nil
 }
 
 // days fills in what the query leaves out.

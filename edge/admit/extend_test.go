@@ -313,7 +313,10 @@ func TestJoinsBeforeTheFirstLine(t *testing.T) {
 				if broken != nil {
 					return broken
 				}
-				if l.asked > 0 && part == 7 {
+				l.mu.Lock()
+				asked := l.asked
+				l.mu.Unlock()
+				if asked > 0 && part == 7 {
 					t.Errorf("partition %d is joined after it was asked", part)
 				}
 				joined = append(joined, part)

@@ -161,15 +161,16 @@ func (l *Link) ask(ctx context.Context, p *eventv1.LeaseRequest) (*eventv1.Lease
 // machine for lost, and what it held was given to others. It gets nothing any more, and what it still spent
 // of that would be spent twice.
 func (l *Link) end(part uint32) {
+	if l.ended.Swap(true) {
+		return
+	}
+	l.log.Error("the ledger has given up this incarnation, and what it held; budgets are refused until this edge is restarted",
+		"part", part, "inc", l.cfg.Inc)
 	l.mu.Lock()
 	book := l.book
 	l.mu.Unlock()
 	if book != nil {
 		book.GiveBack()
-	}
-	if !l.ended.Swap(true) {
-		l.log.Error("the ledger has given up this incarnation, and what it held; budgets are refused until this edge is restarted",
-			"part", part, "inc", l.cfg.Inc)
 	}
 }
 

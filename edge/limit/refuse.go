@@ -19,7 +19,8 @@ func limited(h *hold, after int64) *fault.Error {
 			WithRetryAfter(retryPermit)
 	}
 	if wait > longest {
-		return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute.", l.name, l.subject, allowed(l))
+		return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute, and the next may pass in more than a day.", l.name, l.subject, allowed(l)).
+			WithHint("Ask your gateway admin to raise the limit.")
 	}
 	if l.kind == eventv1.LimitKind_LIMIT_KIND_UNITS {
 		return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute; this request needs %d and may pass in %s.",

@@ -21,7 +21,7 @@ func (c *call) afford(ctx context.Context, p []byte) ([]byte, error) {
 // cut says to a caller who reads events why the answer ends here. Every answer that is cut is then
 // broken off, so that none can be taken for complete.
 func (c *call) cut(a *Answer, why error) {
-	f := c.tooDear("The answer was cut off because its cost reached what is left", why)
+	f := c.tooDear("The answer was cut off when its cost reached what is available", why)
 	c.g.d.Log.Info("answer cut off", "request_id", c.id.Text(id.Request), "endpoint", c.endpoint.Name, "err", f)
 	stream, inLine := c.spend.meter.where()
 	if !stream || a.Length >= 0 {
@@ -48,13 +48,13 @@ func (c *call) withhold(ctx context.Context, a *Answer, why error) {
 	}
 	end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 	a.Body.Close() // the target need not go on
-	c.refuse(c.tooDear("The answer was withheld because its cost is more than what is left", why))
+	c.refuse(c.tooDear("The answer was withheld because it costs more than what is available", why))
 }
 
 // tooDear says what has happened and why there is no more money.
 func (c *call) tooDear(what string, why error) *fault.Error {
 	if errors.Is(why, errCeiling) {
-		return fault.New(fault.BudgetExhausted, "%s: of endpoint %s a request like this one costs %s at most.", what, c.endpoint.Name, c.reserved().Dollars()).
+		return fault.New(fault.BudgetExhausted, "%s: endpoint %s lets a request like this one cost %s at most.", what, c.endpoint.Name, c.reserved().Dollars()).
 			WithHint("Ask for less at a time, or ask your gateway admin to let a request of this endpoint cost more.")
 	}
 	f := *fault.From(why)

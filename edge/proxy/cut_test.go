@@ -80,7 +80,7 @@ func TestCut(t *testing.T) {
 			if found != tc.event || strings.TrimSuffix(body, "\n") != strings.TrimSuffix(tc.body, "\n") {
 				t.Errorf("the caller got %q", m.body)
 			}
-			if found && (!strings.HasPrefix(event, `{"error":{"code":"budget_exhausted","message":"The answer was cut off because its cost reached what is left`) ||
+			if found && (!strings.HasPrefix(event, `{"error":{"code":"budget_exhausted","message":"The answer was cut off when its cost reached what is available`) ||
 				!strings.HasSuffix(event, "}}\n\n") || strings.Count(event, "\n") != 2 || !strings.Contains(event, `"request_id":"`+header(m.headers, HeaderRequestID)+`"`)) {
 				t.Errorf("the last event is %q", event)
 			}

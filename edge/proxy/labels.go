@@ -55,7 +55,8 @@ func (l *labels) nameCustomer(name string, key *admit.Key) error {
 		return fault.New(fault.LabelInvalid, "Key %s is charged to customer %s and can't name another one.", key.Name, key.Customer).
 			WithHint("Leave out the header " + HeaderCustomer + ", or use a key without a customer.")
 	case l.customer != "":
-		return fault.New(fault.LabelInvalid, "The request names two customers in %s.", HeaderCustomer)
+		return fault.New(fault.LabelInvalid, "The request names two customers in %s.", HeaderCustomer).
+			WithHint("Send " + HeaderCustomer + " once, with one name.")
 	}
 	l.customer = name
 	return nil
@@ -74,7 +75,8 @@ func (l *labels) nameTags(list string, key *admit.Key) error {
 			continue
 		}
 		if len(l.tags) >= contract.MaxTags {
-			return fault.New(fault.LabelInvalid, "The request has more than %d tags; %d of them are those of key %s.", contract.MaxTags, len(key.Tags), key.Name)
+			return fault.New(fault.LabelInvalid, "The request has more than %d tags, the %d of key %s included.", contract.MaxTags, len(key.Tags), key.Name).
+				WithHint("Name fewer tags in " + HeaderTags + ".")
 		}
 		l.tags = slices.Insert(slices.Clip(l.tags), at, name) // the key's own are not to be changed
 	}

@@ -152,6 +152,7 @@ func (c *call) settleAttempt() {
 		return
 	}
 	s.pending = false
+	s.charged = c.reserved() // if this fails by a bug: the intent stays open, and may cost as much in the end
 	units, unpriced := int64(1), false
 	if s.meter.usage != nil {
 		var cost money.Nanos

@@ -144,17 +144,11 @@ func sortedLanes(log map[lane][]*eventv1.SpendEvent) []lane {
 	})
 }
 
-// ask is what a lease request does: it names spools, and the ledger answers with their marks. A ledger
-// whose database went back also tells what it has of those that nobody names any more.
+// ask is what a lease request does: it names spools, and the ledger answers with their marks.
 func ask(w *world, l *books) {
-	for part := range uint32(parts) {
+	for _, part := range w.s.Joined() {
 		for _, state := range w.s.States(part) {
 			w.p.Mark(l.mark(lane{state.GetInc(), part}, false))
-		}
-	}
-	if l.epoch > 0 {
-		for _, at := range sortedLanes(l.log) {
-			w.p.Mark(l.mark(at, false))
 		}
 	}
 }
@@ -211,6 +205,8 @@ func settle(t *rapid.T, w *world, l *books, away []*spool.Sending) {
 		t.Fatal("all is booked, and the spool is not drained")
 	}
 	w.pass(w.linger + time.Second)
+	ask(w, l)
+	w.pass(0)
 	if left := w.s.Old(); len(left) > 0 {
 		t.Fatalf("incarnations %v are left", left)
 	}

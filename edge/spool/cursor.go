@@ -14,13 +14,14 @@ const (
 	gapHold  = time.Second
 )
 
-// cursor is how far an incarnation is published to a partition and booked there. The ledger's mark is the only truth; that
-// the stream has taken a batch says nothing.
+// cursor is how far an incarnation is published to a partition and booked there. The ledger's mark is the
+// only truth; that the stream has taken a batch says nothing.
 type cursor struct {
-	hwm   uint64 // booked
-	epoch int64  // of the database that said so
-	next  uint64 // event to be published next
-	sent  uint64 // last event that was ever published
+	hwm   uint64    // booked
+	epoch int64     // of the database that said so
+	told  time.Time // when it said so last
+	next  uint64    // event to be published next
+	sent  uint64    // last event that was ever published
 
 	fresh int       // bytes that wait, about
 	since time.Time // when the first of those that wait was settled
@@ -192,6 +193,9 @@ func (s *Spool) markOne(in *incarnation, p *partition, m *eventv1.Mark) {
 	if hwm > p.hwm || restored {
 		p.hwm = hwm
 		p.rto, p.rtoAt = leastRTO, now.Add(leastRTO)
+	}
+	if hwm == p.hwm {
+		p.told = now
 	}
 	if p.resend > 0 && p.resend <= p.hwm {
 		if p.resend = p.hwm + 1; p.resend > p.resendEnd {

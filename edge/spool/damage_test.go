@@ -37,7 +37,7 @@ func TestRecoveryFromDamage(t *testing.T) {
 			want[part] = eventsOf(t, s, inc, part, 1)
 		}
 		s.Crash()
-		last := harm(t, filepath.Join(dir, strconv.FormatInt(inc, 10)), inc)
+		last := harm(t, filepath.Join(dir, spool.Dir(inc)), inc)
 
 		var before map[uint32][]*eventv1.SpendEvent
 		for range 2 {

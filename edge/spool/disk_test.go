@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -118,7 +117,7 @@ func TestRecoveryBridgesDamage(t *testing.T) {
 	}
 	want := events(t, s, inc, 1)
 	s.Crash()
-	path := filepath.Join(o.Dir, strconv.FormatInt(inc, 10), "0000000000000002.seg")
+	path := filepath.Join(o.Dir, spool.Dir(inc), "0000000000000002.seg")
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +232,7 @@ func TestRecoveryPassesDamage(t *testing.T) {
 	for n := range 5 {
 		tickets = append(tickets, mustIntent(t, s, anIntent(n)))
 	}
-	path := filepath.Join(dir, strconv.FormatInt(inc, 10), "0000000000000001.seg")
+	path := filepath.Join(dir, spool.Dir(inc), "0000000000000001.seg")
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +276,7 @@ func TestRecoveryOfDoubles(t *testing.T) {
 		data = append(data, spool.SettleRecord(inc, seq, anIntent(int(seq)), ok(int(seq)), map[uint32]uint64{0: seq})...)
 	}
 	o := spool.Options{Dir: t.TempDir()}
-	dir := filepath.Join(o.Dir, strconv.FormatInt(inc, 10))
+	dir := filepath.Join(o.Dir, spool.Dir(inc))
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "0000000000000001.seg"), data, 0o600)); err != nil {
 		t.Fatal(err)
 	}

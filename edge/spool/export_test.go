@@ -16,6 +16,9 @@ func WrittenWith(dir string, wrap func(OSFile) OSFile) Storage {
 	}}
 }
 
+// Dir is the name of the directory of an incarnation.
+func Dir(inc int64) string { return newIncarnation(inc).dir }
+
 // Tidy does what Run does every second.
 func (s *Spool) Tidy() { s.tidy() }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
 )
@@ -44,7 +43,7 @@ type partition struct {
 
 func newIncarnation(inc int64) *incarnation {
 	return &incarnation{
-		inc: inc, dir: strconv.FormatInt(inc, 10), seed: seedOf(inc), newest: time.UnixMilli(inc >> incRandomBits),
+		inc: inc, dir: strconv.FormatInt(inc, 10) + dirSuffix, seed: seedOf(inc), newest: time.UnixMilli(inc >> incRandomBits),
 	}
 }
 
@@ -197,43 +196,4 @@ func (s *Spool) join(part uint32) error {
 	}
 	in.join(part).lane = s.laneOf(part, false)
 	return nil
-}
-
-// newestEpoch is the number of a partition's database that was heard last.
-func (s *Spool) newestEpoch(part uint32) (newest int64) {
-	for _, in := range s.all() {
-		if p := in.find(part); p != nil {
-			newest = max(newest, p.epoch)
-		}
-	}
-	return newest
-}
-
-// isConfirmed says whether what is booked of an incarnation is so by the databases that were heard
-// last. One that was restored may miss it, whatever the one before had.
-func (s *Spool) isConfirmed(in *incarnation) bool {
-	for _, p := range in.parts {
-		if p.epoch < s.newestEpoch(p.part) {
-			return false
-		}
-	}
-	return true
-}
-
-// States is how far the incarnations that joined a partition are booked there, for lease requests: the
-// live one, those that are not booked whole, and those that were by a database of which a newer
-// history is known since.
-func (s *Spool) States(part uint32) []*eventv1.SpoolState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	newest := s.newestEpoch(part)
-	var states []*eventv1.SpoolState
-	for _, in := range s.all() {
-		p := in.find(part)
-		if p == nil || in != s.live && p.hwm >= p.closeSeq && p.epoch >= newest {
-			continue
-		}
-		states = append(states, &eventv1.SpoolState{Inc: in.inc, Hwm: p.hwm, History: p.epoch, LastSeq: p.lastSeq})
-	}
-	return states
 }

@@ -3,6 +3,7 @@ package spool_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,11 +64,13 @@ func TestPartitionsDoNotWait(t *testing.T) {
 	})
 }
 
-// Guarantee: the states that go with lease requests name the live incarnation and those that a partition
-// has not booked whole; one that was booked is named again when a newer history of the database shows.
+// Guarantee: the states that go with lease requests name every incarnation that a partition may be asked
+// for again, each with what that partition has told last of it: those that it has booked whole as well, as long as they are
+// kept, because they are what shows that a database was restored.
 func TestStates(t *testing.T) {
 	t.Parallel()
-	o := spool.Options{Dir: t.TempDir()}
+	now := time.Now()
+	o := spool.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}
 	s := mustOpen(t, o)
 	old := s.Inc()
 	if err := errors.Join(s.Join(1), s.Join(2)); err != nil {
@@ -93,13 +96,24 @@ func TestStates(t *testing.T) {
 	}
 	want(1, state(old, 0, 0, 1), state(s.Inc(), 0, 0, 0))
 	p.Mark(&eventv1.Mark{Inc: old, Part: 1, Hwm: 1, Epoch: 5})
-	want(1, state(s.Inc(), 0, 0, 0))
+	want(1, state(old, 1, 5, 1), state(s.Inc(), 0, 0, 0))
 	want(2, state(old, 0, 0, 1))
 	want(3)
+	if joined := s.Joined(); !slices.Equal(joined, []uint32{1, 2}) {
+		t.Errorf("Joined = %v", joined)
+	}
 	p.Mark(&eventv1.Mark{Inc: s.Inc(), Part: 1, Epoch: 6})
 	want(1, state(old, 1, 5, 1), state(s.Inc(), 0, 6, 0))
 	p.Mark(&eventv1.Mark{Inc: old, Part: 1, Hwm: 0, Epoch: 6})
 	want(1, state(old, 0, 6, 1), state(s.Inc(), 0, 6, 0))
+	p.Mark(&eventv1.Mark{Inc: old, Part: 1, Hwm: 1, Epoch: 6})
+	p.Mark(&eventv1.Mark{Inc: old, Part: 2, Hwm: 1, Epoch: 1})
+	now = now.Add(spool.DefaultLinger)
+	p.Mark(&eventv1.Mark{Inc: old, Part: 1, Hwm: 1, Epoch: 6})
+	p.Mark(&eventv1.Mark{Inc: old, Part: 2, Hwm: 1, Epoch: 1})
+	p.Tidy()
+	want(1, state(s.Inc(), 0, 6, 0))
+	want(2)
 }
 
 // Guarantee: with requests, extensions, segments that fill up, publishing, marks and tidying all at

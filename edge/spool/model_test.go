@@ -172,7 +172,7 @@ func (w *world) crash(t *rapid.T, torn int) {
 
 // tear leaves a part of a record behind the last one.
 func (w *world) tear(t *rapid.T, inc int64, torn int) {
-	segments, err := filepath.Glob(filepath.Join(w.dir, strconv.FormatInt(inc, 10), "*.seg"))
+	segments, err := filepath.Glob(filepath.Join(w.dir, spool.Dir(inc), "*.seg"))
 	if err != nil {
 		t.Fatal(err)
 	}

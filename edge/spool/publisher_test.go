@@ -448,6 +448,13 @@ func TestPublishOldIncarnations(t *testing.T) {
 			t.Errorf("order = %v, want %v", old, incs)
 		}
 		pass(spool.DefaultLinger + 2*time.Second)
+		if left := r.Old(); len(left) != 3 {
+			t.Errorf("left before the ledger has told again = %v", left)
+		}
+		for _, state := range r.States(0) {
+			r.p.Mark(&eventv1.Mark{Inc: state.GetInc(), Hwm: l.hwm[state.GetInc()]})
+		}
+		pass(2 * time.Second)
 		if left := r.Old(); len(left) != 0 {
 			t.Errorf("left = %v", left)
 		}

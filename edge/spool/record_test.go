@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -132,7 +131,7 @@ func FuzzRecovery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		o := spool.Options{Dir: t.TempDir()}
-		dir := filepath.Join(o.Dir, strconv.FormatInt(inc, 10))
+		dir := filepath.Join(o.Dir, spool.Dir(inc))
 		if err := errors.Join(os.Mkdir(dir, 0o700),
 			os.WriteFile(filepath.Join(dir, "0000000000000001.seg"), first, 0o600),
 			os.WriteFile(filepath.Join(dir, "0000000000000002.seg"), second, 0o600)); err != nil {

@@ -20,11 +20,11 @@ const largestHole = 1 << 24
 
 // recoverOne brings an old incarnation to its end. One that cannot be read or written is tried again
 // later, so that it does not keep the edge from starting.
-func (s *Spool) recoverOne(inc int64) {
-	in, err := s.load(inc)
+func (s *Spool) recoverOne(dir string) {
+	in, err := s.load(dir)
 	if err != nil {
-		s.log.Error("spool of an old incarnation is not recovered; its events wait", "inc", inc, "error", err)
-		s.broken = append(s.broken, inc)
+		s.log.Error("spool of an old incarnation is not recovered; its events wait", "dir", dir, "error", err)
+		s.broken = append(s.broken, dir)
 		return
 	}
 	for _, p := range in.parts {
@@ -38,8 +38,10 @@ func (s *Spool) recoverOne(inc int64) {
 // load reads an old incarnation. It settles what is in doubt as its policy says, in the order in which
 // it was admitted, and appends CLOSE. Cut short at any point and done again, it comes to the same
 // events with the same sequence numbers.
-func (s *Spool) load(inc int64) (_ *incarnation, err error) {
+func (s *Spool) load(dir string) (_ *incarnation, err error) {
+	inc, _ := incOf(dir)
 	in := newIncarnation(inc)
+	in.dir = dir
 	used := s.used
 	defer func() {
 		if err != nil {

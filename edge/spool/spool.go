@@ -5,6 +5,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,7 +89,7 @@ type Spool struct {
 	mu     sync.Mutex
 	live   *incarnation
 	old    []*incarnation // oldest first
-	broken []int64        // incarnations that could not be recovered so far
+	broken []string       // directories of incarnations that could not be recovered so far
 	lanes  []*lane        // none is ever removed
 	used   int64          // of MaxBytes
 	ended  bool           // no more intents: CLOSE is written or about to be
@@ -130,20 +131,23 @@ func (s *Spool) begin() error {
 	if err != nil {
 		return err
 	}
-	for _, inc := range found {
-		s.recoverOne(inc)
+	var newest int64
+	for _, dir := range found {
+		newest, _ = incOf(dir)
+		s.recoverOne(dir)
 	}
-	s.live, err = s.incarnate(slices.Max(append(found, 0)))
+	s.live, err = s.incarnate(newest)
 	return err
 }
 
-// incarnations lists those on disk, oldest first, and clears away what was about to be removed.
-func (s *Spool) incarnations() ([]int64, error) {
+// incarnations lists the directories of those on disk, oldest first, and clears away what was about to be
+// removed.
+func (s *Spool) incarnations() ([]string, error) {
 	names, err := s.storage.List("")
 	if err != nil {
 		return nil, err
 	}
-	var found []int64
+	var found []string
 	for _, name := range names {
 		if strings.HasSuffix(name, goneSuffix) {
 			if err := s.storage.Remove(name); err != nil {
@@ -151,12 +155,28 @@ func (s *Spool) incarnations() ([]int64, error) {
 			}
 			continue
 		}
-		if inc, err := strconv.ParseInt(name, 10, 64); err == nil && inc > 0 && strconv.FormatInt(inc, 10) == name {
-			found = append(found, inc)
+		if _, ok := incOf(name); ok {
+			found = append(found, name)
 		}
 	}
-	slices.Sort(found)
+	slices.SortFunc(found, func(a, b string) int {
+		x, _ := incOf(a)
+		y, _ := incOf(b)
+		return cmp.Compare(x, y)
+	})
 	return found, nil
+}
+
+// dirSuffix ends the name of the directory of an incarnation behind its number. A release that knows only
+// format 1 passes over such a directory until a newer one is back: it reads those whose names are numbers,
+// and would take what it does not understand for remains of a crash.
+const dirSuffix = ".v2"
+
+// incOf is the number of the incarnation that a directory belongs to. In format 1 that is its name.
+func incOf(dir string) (inc int64, ok bool) {
+	number := strings.TrimSuffix(dir, dirSuffix)
+	inc, err := strconv.ParseInt(number, 10, 64)
+	return inc, err == nil && inc > 0 && strconv.FormatInt(inc, 10) == number
 }
 
 // incRandomBits keeps two processes of the same millisecond apart.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -283,7 +282,7 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 		}
 	}
 	s.Crash()
-	path := filepath.Join(o.Dir, strconv.FormatInt(inc, 10), "0000000000000001.seg")
+	path := filepath.Join(o.Dir, spool.Dir(inc), "0000000000000001.seg")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +303,7 @@ func TestRecoveryKilledAnywhere(t *testing.T) {
 			continue
 		}
 		again := spool.Options{Dir: t.TempDir()}
-		dir := filepath.Join(again.Dir, strconv.FormatInt(inc, 10))
+		dir := filepath.Join(again.Dir, spool.Dir(inc))
 		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, filepath.Base(path)), after[:cut], 0o600)); err != nil {
 			t.Fatal(err)
 		}
@@ -364,10 +363,15 @@ func TestSegmentsWaitForEveryPartition(t *testing.T) {
 		s.Settle(mustIntent(t, s, i), ok(n))
 	}
 	all := s.Segments()
+	told := map[uint32]*eventv1.Mark{}
 	linger := func(part uint32, hwm uint64, epoch int64) {
-		p.Mark(&eventv1.Mark{Inc: s.Inc(), Part: part, Hwm: hwm, Epoch: epoch})
+		told[part] = &eventv1.Mark{Inc: s.Inc(), Part: part, Hwm: hwm, Epoch: epoch}
+		p.Mark(told[part])
 		s.Tidy()
 		now = now.Add(spool.DefaultLinger + time.Second)
+		for _, mark := range told {
+			p.Mark(mark)
+		}
 		s.Tidy()
 	}
 	for _, step := range []struct {
@@ -403,8 +407,8 @@ func TestCarryGivesBack(t *testing.T) {
 	}
 }
 
-// Guarantee: a drained incarnation is removed when its CLOSE is booked and the linger is over, and
-// half a removal does not bring it back.
+// Guarantee: a drained incarnation is removed when its CLOSE is booked and the ledger has told so again
+// after the linger, and half a removal does not bring it back.
 func TestRemoval(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -430,7 +434,9 @@ func TestRemoval(t *testing.T) {
 		{&eventv1.Mark{Inc: inc, Hwm: 1, Epoch: 1}, time.Hour, 1}, // the database was restored
 		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 0}, time.Hour, 1}, // the old one, late
 		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, 9 * time.Minute, 1},
-		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, time.Minute, 0},
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, time.Hour, 1}, // no mark after the linger
+		{&eventv1.Mark{Inc: inc, Hwm: 1, Epoch: 1}, 0, 1},         // a late one
+		{&eventv1.Mark{Inc: inc, Hwm: 2, Epoch: 1}, 0, 0},
 	}
 	for k, step := range steps {
 		p.Mark(step.mark)

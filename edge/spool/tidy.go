@@ -21,8 +21,8 @@ func (s *Spool) tidy() {
 	_ = s.unpark() // its error is kept and shown by Err
 	again := s.broken
 	s.broken = nil
-	for _, inc := range again {
-		s.recoverOne(inc)
+	for _, dir := range again {
+		s.recoverOne(dir)
 	}
 	s.carry()
 	for _, in := range s.all() {
@@ -76,8 +76,8 @@ func (in *incarnation) bookedBefore(seg *segment) bool {
 }
 
 // giveBack removes segments from the oldest on that are booked and settled: those that have been so
-// for the linger, or at once if now is set. What only a database has booked that was restored since
-// is kept until the one that is there now has told.
+// for the linger, as the ledger told after it, or at once if now is set. What only a database has booked
+// that was restored since is kept in any case until the one that is there now has told.
 func (s *Spool) giveBack(in *incarnation, now bool) {
 	at := s.Options.Now()
 	if !s.isConfirmed(in) {
@@ -93,7 +93,7 @@ func (s *Spool) giveBack(in *incarnation, now bool) {
 	}
 	for len(in.segs) > 1 {
 		seg := in.segs[0]
-		if seg.booked.IsZero() || !now && at.Sub(seg.booked) < s.Options.Linger {
+		if seg.booked.IsZero() || !now && in.lastTold(seg, at).Sub(seg.booked) < s.Options.Linger {
 			return
 		}
 		if err := errors.Join(seg.f.Close(), s.storage.Remove(seg.path)); err != nil {
@@ -133,8 +133,10 @@ func (s *Spool) room() bool {
 	return fits()
 }
 
+// removeIfBooked removes an incarnation that is booked whole and has been so for the linger, as the ledger
+// told after it.
 func (s *Spool) removeIfBooked(in *incarnation) bool {
-	return in.isBooked() && s.isConfirmed(in) && s.Options.Now().Sub(in.covered) >= s.Options.Linger && s.remove(in)
+	return in.isBooked() && s.isConfirmed(in) && in.lastTold(nil, s.Options.Now()).Sub(in.covered) >= s.Options.Linger && s.remove(in)
 }
 
 // remove takes an incarnation off the disk.

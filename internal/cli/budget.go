@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,11 +95,14 @@ func (a *app) budgetGet() *cobra.Command {
 					for _, w := range s.GetWarnings() {
 						r.table.add("warned", fmt.Sprintf("at %d %% with %s spent, %s", w.GetPercent(), dollars(w.GetSpent()), a.when(w.GetTime())))
 					}
-					resets := "never"
-					if s.GetPeriodEnd() != nil {
-						resets = a.when(s.GetPeriodEnd())
+					switch {
+					case s.GetPeriodEnd() == nil:
+						r.table.add("resets", "never")
+					case b.GetPeriod() == controlv1.Period_PERIOD_ROLLING:
+						r.table.add("next day", a.when(s.GetPeriodEnd())) // the oldest day no longer counts then
+					default:
+						r.table.add("resets", a.when(s.GetPeriodEnd()))
 					}
-					r.table.add("resets", resets)
 					r.table.add("as of", a.when(s.GetAsOf()))
 				}
 				if err := a.print(r); err != nil {
@@ -114,7 +118,7 @@ func (a *app) budgetGet() *cobra.Command {
 type budgetFlags struct {
 	amount, overdraft string
 	hard, soft        bool
-	warn              []uint
+	warn              []string
 }
 
 func (f *budgetFlags) register(cmd *cobra.Command) {
@@ -123,7 +127,7 @@ func (f *budgetFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.hard, "hard", false, "refuse requests for which too little is left (the default)")
 	flags.BoolVar(&f.soft, "soft", false, "only warn: requests pass and are charged also when nothing is left")
 	flags.StringVar(&f.overdraft, "overdraft", "", "dollars by which each edge may overspend a soft budget in each period, or none for no bound (the default)")
-	flags.UintSliceVar(&f.warn, "warn-at", nil, "percent of the amount at which a warning is recorded, such as 50,80,100")
+	flags.StringSliceVar(&f.warn, "warn-at", nil, "percent of the amount at which a warning is recorded, such as 50,80,100; none for no warnings")
 }
 
 // enforcement is what was asked for, or unspecified.
@@ -154,14 +158,19 @@ func (f *budgetFlags) bound(cmd *cobra.Command) (*typemoney.Money, error) {
 }
 
 func (f *budgetFlags) warnPercents(cmd *cobra.Command) ([]uint32, error) {
+	if slices.Equal(f.warn, []string{"none"}) {
+		return nil, nil
+	}
 	var out []uint32
-	for _, p := range f.warn {
-		if p < 1 || p > 1000 {
-			return nil, usage(cmd, "--warn-at %d is not between 1 and 1000 percent.", p)
+	for _, text := range f.warn {
+		p, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(text), "%"), 10, 32)
+		if err != nil || p < 1 || p > 1000 {
+			return nil, usage(cmd, "--warn-at %q is no whole number of percent between 1 and 1000.", text)
 		}
 		out = append(out, uint32(p))
 	}
-	return out, nil
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 func (a *app) budgetCreate() *cobra.Command {
@@ -300,7 +309,7 @@ func difference(old, b *controlv1.Budget) string {
 		parts = append(parts, was+" → "+is)
 	}
 	if was, is := percents(old.GetWarnPercents()), percents(b.GetWarnPercents()); was != is {
-		parts = append(parts, "warns at "+is)
+		parts = append(parts, "warns at "+first(is, "nothing"))
 	}
 	if len(parts) == 0 {
 		return "unchanged"
@@ -327,6 +336,9 @@ func (a *app) budgetRaise() *cobra.Command {
 					return err
 				}
 				req.By = contract.MoneyToProto(nanos)
+				if nanos == 0 {
+					return usage(cmd, "--by is 0, which raises nothing: end a raise with --end.")
+				}
 				switch {
 				case untilReset:
 					req.End = &controlv1.RaiseBudgetRequest_UntilReset{UntilReset: true}
@@ -335,7 +347,7 @@ func (a *app) budgetRaise() *cobra.Command {
 				default:
 					at, ok := moment(until, a.Now())
 					if !ok {
-						return usage(cmd, "--until %q is neither a time ahead such as 3d or 12h, nor a date such as 2027-01-31.", until)
+						return usage(cmd, "--until %q is neither a time ahead such as 3d or 12h, nor a date to come such as 2027-01-31.", until)
 					}
 					req.End = &controlv1.RaiseBudgetRequest_Until{Until: timestamppb.New(at)}
 				}

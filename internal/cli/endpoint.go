@@ -79,6 +79,12 @@ func (a *app) endpointGet() *cobra.Command {
 					r.table.add("key header", h)
 				}
 				r.table.add("price", price(e))
+				if use := e.GetPrice().GetUsage(); use != nil {
+					describeUsage(&r.table, use)
+				}
+				if e.GetPrice().GetFree() == nil {
+					r.table.add("abandoned", "costs what was "+abandonedText(e.GetAbandoned()))
+				}
 				if t := e.GetTimeout(); t != nil {
 					r.table.add("timeout", t.AsDuration().String())
 				}

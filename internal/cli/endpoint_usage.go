@@ -115,3 +115,18 @@ func usageText(u *controlv1.Price_Usage) string {
 	}
 	return strings.Join(parts, " + ")
 }
+
+// describeUsage adds what a price by use holds and charges besides its rates.
+func describeUsage(t *table, u *controlv1.Price_Usage) {
+	held := dollars(u.GetHold()) + ", and more as the cost grows"
+	if u.GetBound() == controlv1.Price_BOUND_CEILING {
+		held = dollars(u.GetHold()) + "; an answer is cut off before it costs more"
+	}
+	t.add("held", held)
+	for _, r := range u.GetRates() {
+		if r.GetUnit() == controlv1.Price_UNIT_RESPONSE_HEADER {
+			t.add("if not told", dollars(u.GetFallback())+" in place of the count, marked as unpriced")
+			return
+		}
+	}
+}

@@ -106,7 +106,7 @@ func (a *app) keyCreate() *cobra.Command {
 			if expires != "" {
 				at, ok := moment(expires, a.Now())
 				if !ok {
-					return usage(cmd, "--expires %q is neither a time ahead such as 90d or 12h, nor a date such as 2027-01-31.", expires)
+					return usage(cmd, "--expires %q is neither a time ahead such as 90d or 12h, nor a date to come such as 2027-01-31.", expires)
 				}
 				req.ExpireTime = timestamppb.New(at)
 			}

@@ -51,10 +51,29 @@ func limitText(l *controlv1.Limit) string {
 }
 
 func burstText(l *controlv1.Limit) string {
-	if l.GetKind() == controlv1.LimitKind_LIMIT_KIND_CONCURRENT {
+	switch {
+	case l.GetKind() == controlv1.LimitKind_LIMIT_KIND_CONCURRENT:
 		return "-"
+	case l.GetBurst() == 0:
+		return "auto" // what a second brings
+	default:
+		return count(l.GetBurst())
 	}
-	return count(l.GetBurst())
+}
+
+// limitDifference tells what has changed of a limit.
+func limitDifference(old, l *controlv1.Limit) string {
+	var parts []string
+	if was, is := limitText(old), limitText(l); was != is {
+		parts = append(parts, was+" → "+is)
+	}
+	if was, is := burstText(old), burstText(l); was != is {
+		parts = append(parts, "burst "+was+" → "+is)
+	}
+	if was, is := fallbackText(old), fallbackText(l); was != is {
+		parts = append(parts, "without ledger "+was+" → "+is)
+	}
+	return first(strings.Join(parts, ", "), "unchanged")
 }
 
 func fallbackText(l *controlv1.Limit) string {
@@ -148,7 +167,7 @@ func (a *app) limitCreate() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&kind, "kind", "", "requests or units (per minute), or concurrent (requests at a time)")
 	flags.Int64Var(&amount, "amount", 0, "how many")
-	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause; a sixtieth of the amount if not given")
+	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause; a sixtieth of the amount, and at least 1, if not given")
 	flags.StringVar(&fallback, "without-ledger", "share", "what an edge does when it cannot reach the ledger: admit its share, all (open) or none (closed)")
 	return cmd
 }
@@ -158,6 +177,8 @@ func (a *app) limitSet() *cobra.Command {
 	var fallback string
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a limit", Args: exactly("NAME"),
+		Long: "Change what is given and leave the rest. Edges follow within a second.",
+		Example: `  tollgate limit set ci-rpm --amount 1200 --burst 50`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
 			req := &controlv1.UpdateLimitRequest{}
@@ -187,14 +208,13 @@ func (a *app) limitSet() *cobra.Command {
 					return err
 				}
 				l := res.GetLimit()
-				return a.done(limitResult(l), "", "limit %s: %s → %s, burst %s (rev %d)",
-					l.GetName(), limitText(got.GetLimit()), limitText(l), burstText(l), l.GetRevision())
+				return a.done(limitResult(l), "", "limit %s: %s (rev %d)", l.GetName(), limitDifference(got.GetLimit(), l), l.GetRevision())
 			})
 		},
 	}
 	flags := cmd.Flags()
 	flags.Int64Var(&amount, "amount", 0, "how many")
-	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause")
+	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause; 0 for a sixtieth of the amount, and at least 1")
 	flags.StringVar(&fallback, "without-ledger", "", "what an edge does when it cannot reach the ledger: share, open or closed")
 	return cmd
 }

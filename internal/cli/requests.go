@@ -34,7 +34,7 @@ type requestFlags struct {
 
 func (f *requestFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.since, "since", "", "ended within this time, such as 15m or 7d (24h if nothing is given)")
+	flags.StringVar(&f.since, "since", "", "ended within this time, such as 15m or 7d (24h if nothing is given, and with --id since that request began)")
 	flags.StringVar(&f.from, "from", "", "ended at this time or later: 2026-11-01 or 2026-11-01T13:00:00Z")
 	flags.StringVar(&f.to, "to", "", "ended before this time")
 	flags.StringVar(&f.key, "key", "", "of this key only")
@@ -234,7 +234,9 @@ func (a *app) requestsReprice() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reprice", Short: "Price requests that were charged a fallback", Args: exactly(),
 		Long: `Price requests for which the target did not tell what their price counts. Each gets a correction in the books, and
-the budgets that it drew on are charged the difference. No record is changed, and none is corrected twice.`,
+the budgets that it drew on are charged the difference. No record is changed, and none is corrected twice: it can
+be stopped at any point and run again. One call prices what it gets to within about 25 seconds. Where that is not
+all, it fails with deadline_exceeded and says how far it came: run it again for the rest, or narrow the time.`,
 		Example: `  tollgate requests reprice --endpoint rerank --from 2026-11-20 --per-request 0.002 --dry-run`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.unpriced = true
@@ -267,10 +269,14 @@ the budgets that it drew on are charged the difference. No record is changed, an
 				}
 				r := result{data: view(res)}
 				n, by := several(int(res.GetCorrected()), "request"), dollars(res.GetDifference())
-				if dry {
-					return a.done(r, strings.TrimSpace(a.Program+" requests reprice … without --dry-run"), "%s would be priced, which would add %s", n, by)
+				adds, would := "adds ", "would add "
+				if off, ok := strings.CutPrefix(by, "-"); ok {
+					adds, would, by = "takes off ", "would take off ", off
 				}
-				return a.done(r, "", "%s priced, which adds %s", n, by)
+				if dry {
+					return a.done(r, a.Program+" requests reprice … without --dry-run", "%s would be priced, which %s", n, would+by)
+				}
+				return a.done(r, "", "%s priced, which %s", n, adds+by)
 			})
 		},
 	}

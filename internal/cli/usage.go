@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,6 +119,9 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 		return err
 	}
 	total := res.GetTotal()
+	if slices.Contains(by, "tag") {
+		a.say("A request is in the row of each of its tags, and in none without any; the total has each once.")
+	}
 	a.say("total: %s, %s, as of %s", several(int(total.GetRequests()), "request"), dollars(total.GetCost()), a.when(res.GetAsOf()))
 	if total.GetUnpriced() > 0 {
 		a.say("! unpriced: %s; see `%s requests list --unpriced`", several(int(total.GetUnpriced()), "request"), a.Program)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -381,10 +382,7 @@ func (x *chaos) recoverAll() {
 	}
 	x.c.awaitLive()
 	x.mu.Lock()
-	before := map[string]int{}
-	for k, n := range x.passed {
-		before[k] = n
-	}
+	before := maps.Clone(x.passed)
 	x.mu.Unlock()
 	x.until(func() error {
 		for _, k := range x.kinds {

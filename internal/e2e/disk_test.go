@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,8 +24,10 @@ func (c *cluster) smallDisk(edge, size, taken int) (takeAway func(), ok bool) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		c.t.Fatal(err)
 	}
-	mount := []string{"-rm", "sh", "-c", `mount -t tmpfs -o size="$0"k tmpfs "$1" && dd if=/dev/zero of="$1"/other bs=1024 count="$2" 2>/dev/null && shift 2 && exec "$@"`,
-		fmt.Sprint(size), dir, fmt.Sprint(taken)}
+	mount := []string{
+		"-rm", "sh", "-c", `mount -t tmpfs -o size="$0"k tmpfs "$1" && dd if=/dev/zero of="$1"/other bs=1024 count="$2" 2>/dev/null && shift 2 && exec "$@"`,
+		strconv.Itoa(size), dir, strconv.Itoa(taken),
+	}
 	if out, err := exec.Command("unshare", append(mount, "true")...).CombinedOutput(); err != nil {
 		c.t.Logf("no disk can be mounted here: %v %s", err, out)
 		return nil, false
@@ -33,7 +36,7 @@ func (c *cluster) smallDisk(edge, size, taken int) (takeAway func(), ok bool) {
 	p.args, p.path = append(append(mount, p.path), p.args...), "unshare"
 	return func() {
 		// The disk is where the edge sees it, and nobody else.
-		other := filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "root", dir, "other")
+		other := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "root", dir, "other")
 		if err := os.Remove(other); err != nil {
 			c.t.Fatal(err)
 		}

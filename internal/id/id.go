@@ -4,8 +4,10 @@ package id
 
 import (
 	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -38,6 +40,11 @@ func NewBytes() Bytes {
 
 // New makes an identifier.
 func New(p Prefix) string { return NewBytes().Text(p) }
+
+// Time is when b was made, by the clock of the machine that made it, to the millisecond.
+func (b Bytes) Time() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]) >> 16))
+}
 
 // Text is the prefixed form of b.
 func (b Bytes) Text(p Prefix) string {

@@ -3,6 +3,7 @@ package id_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"tollgate/internal/id"
 )
@@ -38,4 +39,17 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q parsed to %v, which prints %q", s, b, b.Text(id.Key))
 		}
 	})
+}
+
+// Guarantee: an identifier tells when it was made.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	before := time.Now().Truncate(time.Millisecond)
+	made := id.NewBytes().Time()
+	if after := time.Now(); made.Before(before) || made.After(after) {
+		t.Errorf("made at %s, between %s and %s", made, before, after)
+	}
+	if got := (id.Bytes{5: 7, 6: 0x7f, 15: 9}).Time(); got.UnixMilli() != 7 {
+		t.Errorf("made at %d ms", got.UnixMilli())
+	}
 }

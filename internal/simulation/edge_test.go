@@ -15,7 +15,7 @@ import (
 )
 
 // repeat is how often an edge tells of its spools when there is nothing else to say.
-const repeat = 30 * time.Second
+const repeat = 20 * time.Second
 
 // edge is a machine with a disk, and the process that runs there now.
 type edge struct {
@@ -38,6 +38,7 @@ type edge struct {
 	waiting  []*waiting
 	asking   map[uint32]*admit.Exchange // the request under way, by partition
 	spoke    map[uint32]time.Time       // when the last one went out
+	history  map[uint32]int64           // of the database, by partition, as far as marks tell
 	drew     map[contract.Window]bool   // on which this life has counted itself
 
 	limits    *limit.Set
@@ -108,7 +109,7 @@ func (e *edge) boot() {
 	}
 	e.flight, e.waiting = nil, nil
 	e.bootLimits()
-	e.spoke = map[uint32]time.Time{}
+	e.spoke, e.history = map[uint32]time.Time{}, map[uint32]int64{}
 	e.asking, e.drew = map[uint32]*admit.Exchange{}, map[contract.Window]bool{}
 }
 
@@ -367,9 +368,7 @@ func (e *edge) answered(p packet) {
 		}
 		return
 	}
-	for _, m := range reply.GetMarks() {
-		e.pub.Mark(m)
-	}
+	e.mark(reply.GetMarks())
 	if p.request == nil || e.asking[p.part] != p.request {
 		e.book.Apply(reply.GetLines()) // late, or once more
 		return
@@ -382,11 +381,22 @@ func (e *edge) answered(p packet) {
 	p.request.Done(reply.GetLines())
 }
 
+// mark hands on how far spools are booked. One of a newer history has the partition told of everything.
+func (e *edge) mark(marks []*eventv1.Mark) {
+	for _, m := range marks {
+		e.pub.Mark(m)
+		part := m.GetPart()
+		if e.history[part] > 0 && m.GetEpoch() > e.history[part] {
+			e.book.Resync(part)
+			e.w.count["told everything again"]++
+		}
+		e.history[part] = max(e.history[part], m.GetEpoch())
+	}
+}
+
 func (e *edge) controlled(p packet) {
 	m := decode(p.data, &eventv1.EdgeControl{})
-	for _, mark := range m.GetMarks() {
-		e.pub.Mark(mark)
-	}
+	e.mark(m.GetMarks())
 	if m.GetInc() != e.inc {
 		return
 	}

@@ -72,8 +72,10 @@ const selectSpent = `
 const selectClosing = `
 	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed
 	FROM ledger.lease l
-	JOIN ledger.account_window a ON a.account_id = l.account_id AND a.gen = l.gen AND a.start = l.start AND a.part = $2
-	WHERE l.inc = ANY($1::bigint[])`
+	CROSS JOIN LATERAL (
+		SELECT a.part FROM ledger.account_window a WHERE a.account_id = l.account_id AND a.gen = l.gen AND a.start = l.start OFFSET 0
+	) a
+	WHERE l.inc = ANY($1::bigint[]) AND a.part = $2`
 
 const selectAccounts = `
 	SELECT ` + windowColumns + `, 0::bigint` + rollingColumns + `

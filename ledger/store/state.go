@@ -71,12 +71,27 @@ const hearIncs = `
 	WHERE part = $1 AND inc = ANY($2::bigint[]) AND ` + unheard
 
 const selectIncs = `
+	SELECT i.inc, i.edge, i.state, i.hwm FROM ledger.incarnation i
+	WHERE i.part = $1 AND i.inc = ANY($2::bigint[])`
+
+const selectSpeaking = `
 	SELECT i.inc, i.edge, i.state, i.hwm, i.` + unheard + ` FROM ledger.incarnation i
 	WHERE i.part = $1 AND i.inc = ANY($2::bigint[])`
 
-// queueIncs reads incarnations.
+// queueIncs reads incarnations that speak.
 func (s *state) queueIncs(b *pgx.Batch, edges map[int64]string) {
-	queue(b, selectIncs, []any{int32(s.part), slices.Sorted(maps.Keys(edges))}, s.scanInc)
+	queue(b, selectSpeaking, []any{int32(s.part), slices.Sorted(maps.Keys(edges))}, func(row pgx.CollectableRow) error {
+		var inc, hwm int64
+		var i escrow.Incarnation
+		var stale bool
+		err := row.Scan(&inc, &i.Edge, &i.State, &hwm, &stale)
+		i.HWM = uint64(hwm)
+		s.book.Incs[inc] = i
+		if stale {
+			s.stale = append(s.stale, inc)
+		}
+		return err
+	})
 }
 
 // addIncs has incarnations registered that speak for the first time: those that were not found.
@@ -103,13 +118,9 @@ func (s *state) queueHeard(b *pgx.Batch) {
 func (s *state) scanInc(row pgx.CollectableRow) error {
 	var inc, hwm int64
 	var i escrow.Incarnation
-	var stale bool
-	err := row.Scan(&inc, &i.Edge, &i.State, &hwm, &stale)
+	err := row.Scan(&inc, &i.Edge, &i.State, &hwm)
 	i.HWM = uint64(hwm)
 	s.book.Incs[inc] = i
-	if stale {
-		s.stale = append(s.stale, inc)
-	}
 	return err
 }
 

@@ -1,0 +1,68 @@
+package rpc
+
+import (
+	"strings"
+
+	"buf.build/go/protovalidate"
+
+	"tollgate/internal/fault"
+)
+
+// shape gives the validator's violations our form.
+func shape(v *protovalidate.ValidationError) *fault.Error {
+	var all []fault.Violation
+	for _, one := range v.Violations {
+		field := protovalidate.FieldPathString(one.Proto.GetField())
+		rule := one.Proto.GetRuleId()
+		code := "invalid"
+		if strings.HasSuffix(rule, "required") || strings.HasSuffix(rule, "min_len") || strings.HasSuffix(rule, "min_items") {
+			code = "required"
+		}
+		reason := reasonOf(one)
+		if field == "" {
+			reason = "The request: " + reason + "."
+		} else {
+			reason = field + ": " + reason + "."
+		}
+		all = append(all, fault.Violation{Field: field, Code: code, Reason: reason})
+	}
+	if len(all) == 1 {
+		return fault.New(fault.InvalidArgument, "%s", all[0].Reason).WithViolations(all...).WithCause(v)
+	}
+	return fault.New(fault.InvalidArgument, "%d things are wrong with the request.", len(all)).WithViolations(all...).WithCause(v)
+}
+
+// patterns say in words what the patterns of the schemas ask for.
+var patterns = map[string]string{
+	"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$": "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
+	"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$":   "must be up to 63 lower-case letters, digits and hyphens, and begin and end with a letter or digit",
+	labelPattern:                             labelWords,
+	"^(|" + labelInside + ")$":               labelWords,
+	"^[A-Z][A-Z-]{0,31}$":                    "must be a method in capital letters, such as POST",
+	"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$":          "must be the name of a header, such as x-request-units",
+	"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":    "must be the name of a header, such as x-api-key",
+	"^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$":        "must be a day such as 2026-11-01",
+}
+
+const (
+	labelInside  = "[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?"
+	labelPattern = "^" + labelInside + "$"
+	labelWords   = "must be up to 128 letters, digits and . _ @ : -, and begin and end with a letter or digit"
+)
+
+// reasonOf is what is wrong, for people: the validator's words, but for rules of which it only has the
+// technical form.
+func reasonOf(v *protovalidate.Violation) string {
+	switch rule := v.Proto.GetRuleId(); rule {
+	case "string.pattern":
+		if words, ok := patterns[v.RuleValue.String()]; ok {
+			return words
+		}
+	case "repeated.unique":
+		return "names something twice"
+	}
+	if text := v.Proto.GetMessage(); text != "" {
+		return text
+	}
+	return "breaks the rule " + v.Proto.GetRuleId()
+}
