@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"tollgate/internal/cli"
+	"tollgate/internal/cli/localdev"
 	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/internal/pg"
@@ -36,18 +38,40 @@ const checkDatabase = "Check " + envPrefix + "DATABASE_URL, and that the server 
 
 // directly ends the help of commands that go to the database.
 const directly = "\n\nIt goes to the database itself, with what `tollgate migrate` and the ledger use: $" + envPrefix +
-	"DATABASE_URL, or $DATABASE_URL. Ledgers may go on working meanwhile."
+	"DATABASE_URL, or $DATABASE_URL. Below the folder of a running `tollgate dev`, neither is needed. Ledgers may go on working meanwhile."
+
+// booksDatabase is where the books are: as databaseURL says, or with the `tollgate dev` whose folder this is
+// or is below. The hint says what to do when it cannot be reached.
+func booksDatabase() (url, hint string, err error) {
+	url, unnamed := databaseURL()
+	if unnamed == nil {
+		return url, checkDatabase, nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", "", unnamed
+	}
+	note, path, err := localdev.Load(dir)
+	if err != nil {
+		return "", "", fault.New(fault.InvalidArgument, "The note of `tollgate dev` cannot be used: %v.", err).
+			WithHint("Delete %s; the next `tollgate dev` writes a new one.", path)
+	}
+	if note.Database == "" {
+		return "", "", unnamed
+	}
+	return note.Database, "It is that of the `tollgate dev` in " + filepath.Dir(filepath.Dir(path)) + ", and runs only while that does.", nil
+}
 
 // withBooks runs f on the ledger's store.
 func withBooks(cmd *cobra.Command, f func(context.Context, *store.Store) error) error {
-	url, err := databaseURL()
+	url, hint, err := booksDatabase()
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
 	pool, err := pg.Open(ctx, url, 2)
 	if err != nil {
-		return fault.New(fault.InvalidArgument, "The database cannot be opened (%v).", err).WithHint(checkDatabase)
+		return fault.New(fault.InvalidArgument, "The database cannot be opened (%v).", err).WithHint("%s", hint)
 	}
 	defer pool.Close()
 	db := store.New(pool)
@@ -58,30 +82,28 @@ func withBooks(cmd *cobra.Command, f func(context.Context, *store.Store) error) 
 	if err == nil {
 		err = f(ctx, db)
 	}
-	return databaseFailure(err, checkDatabase)
+	return databaseFailure(err, hint)
 }
 
 // bookCommands look into the books of the ledger and put them right.
-func bookCommands() []*cobra.Command {
-	return []*cobra.Command{verifyCommand(), rebuildCommand(), incarnationsCommand(), writeOffCommand(), releaseCommand(), restoredCommand()}
+func bookCommands(root *cli.Root) []*cobra.Command {
+	return []*cobra.Command{
+		verifyCommand(root), rebuildCommand(root), incarnationsCommand(root), writeOffCommand(root), releaseCommand(root), restoredCommand(root),
+	}
 }
 
-// printJSON writes v for programs.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+// jsonFlag is a flag that says the same as -o json.
+func jsonFlag(cmd *cobra.Command) {
+	cmd.Flags().Bool("json", false, "the same as -o json")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if wanted, err := cmd.Flags().GetBool("json"); err != nil || !wanted {
+			return err
+		}
+		return cmd.Flags().Set("output", "json")
+	}
 }
 
-// asJSON says whether the answer is for programs: --json says the same as -o json.
-func asJSON(cmd *cobra.Command, flag bool) bool {
-	output := cmd.Flags().Lookup("output")
-	return flag || output != nil && output.Value.String() == "json"
-}
-
-func verifyCommand() *cobra.Command {
-	var forPrograms bool
+func verifyCommand(root *cli.Root) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the books against themselves",
@@ -95,29 +117,28 @@ func verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON(cmd, forPrograms) {
-					err = printJSON(cmd.OutOrStdout(), r)
-				} else {
-					err = r.Write(cmd.OutOrStdout())
-				}
-				if err != nil || r.OK {
-					return err
-				}
 				var broken []string
 				for _, c := range r.Checks {
 					if !c.OK {
 						broken = append(broken, c.Name)
 					}
 				}
+				var text strings.Builder
+				if err := r.Write(&text); err != nil {
+					return err
+				}
+				if err := root.Print(cli.Answer{Data: r, Names: broken, Text: text.String()}); err != nil || r.OK {
+					return err
+				}
 				return fmt.Errorf("the books do not agree: %s", strings.Join(broken, ", "))
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&forPrograms, "json", false, "print the report as JSON")
+	jsonFlag(cmd)
 	return cmd
 }
 
-func rebuildCommand() *cobra.Command {
+func rebuildCommand(root *cli.Root) *cobra.Command {
 	var from, to string
 	var dryRun bool
 	cmd := &cobra.Command{
@@ -149,8 +170,10 @@ func rebuildCommand() *cobra.Command {
 				if dryRun {
 					verb = "to put right"
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%d days looked at, %d sums %s\n", out.Days, out.Rows, verb)
-				return nil
+				return root.Print(cli.Answer{
+					Data: map[string]any{"days": out.Days, "sums": out.Rows, "dryRun": dryRun},
+					Text: fmt.Sprintf("%d days looked at, %d sums %s\n", out.Days, out.Rows, verb),
+				})
 			})
 		},
 	}
@@ -172,8 +195,8 @@ func dayFlag(name, text string) (time.Time, error) {
 	return day, nil
 }
 
-func incarnationsCommand() *cobra.Command {
-	var all, forPrograms bool
+func incarnationsCommand(root *cli.Root) *cobra.Command {
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "incarnations",
 		Short: "List process lives of edges, and what they hold",
@@ -187,16 +210,16 @@ func incarnationsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printIncarnations(cmd.OutOrStdout(), list, asJSON(cmd, forPrograms))
+				return root.Print(incarnations(list))
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also those that ended as they should")
-	cmd.Flags().BoolVar(&forPrograms, "json", false, "print the list as JSON")
+	jsonFlag(cmd)
 	return cmd
 }
 
-func printIncarnations(w io.Writer, list []store.IncarnationState, forPrograms bool) error {
+func incarnations(list []store.IncarnationState) cli.Answer {
 	type row struct {
 		Incarnation int64     `json:"incarnation,string"`
 		Part        uint32    `json:"part"`
@@ -208,34 +231,35 @@ func printIncarnations(w io.Writer, list []store.IncarnationState, forPrograms b
 		Unspent     string    `json:"unspent"`
 	}
 	rows := make([]row, len(list))
+	out := cli.Answer{Data: rows, Head: []string{"INCARNATION", "PART", "EDGE", "STATE", "HEARD", "UNSPENT"}, Right: []string{"PART", "UNSPENT"}}
 	for i, s := range list {
 		rows[i] = row{s.Inc, s.Part, s.Edge, audit.States[s.State], s.HWM, s.Since.UTC(), s.Heard.UTC(), s.Unspent.String()}
+		name := strconv.FormatInt(s.Inc, 10)
+		if !slices.Contains(out.Names, name) { // it is listed in every partition that it joined
+			out.Names = append(out.Names, name)
+		}
+		out.Rows = append(out.Rows, []string{
+			name, strconv.FormatUint(uint64(s.Part), 10), s.Edge, rows[i].State, rows[i].Heard.Format(time.RFC3339), s.Unspent.Dollars(),
+		})
 	}
-	if forPrograms {
-		return printJSON(w, rows)
-	}
-	fmt.Fprintln(w, "INCARNATION\tPART\tEDGE\tSTATE\tHEARD\tUNSPENT")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t$%s\n", r.Incarnation, r.Part, r.Edge, r.State, r.Heard.Format(time.RFC3339), r.Unspent)
-	}
-	return nil
+	return out
 }
 
-func writeOffCommand() *cobra.Command {
-	return giveUpCommand("write-off", "Note that an incarnation is lost; what it holds stays spent",
+func writeOffCommand(root *cli.Root) *cobra.Command {
+	return giveUpCommand(root, "write-off", "Note that an incarnation is lost; what it holds stays spent",
 		"Note that an incarnation is lost: its edge's disk is gone and its events will not come. "+
 			"What it holds stays spent, because it may have been, so that no budget is overspent. Should the edge be heard again after all, it is live again.",
 		"written off: %s stay spent", (*store.Store).WriteOff)
 }
 
-func releaseCommand() *cobra.Command {
-	return giveUpCommand("release", "Give free what a lost incarnation holds",
+func releaseCommand(root *cli.Root) *cobra.Command {
+	return giveUpCommand(root, "release", "Give free what a lost incarnation holds",
 		"Give free what an incarnation holds that is lost, without knowing how much of it was spent. "+
 			"By so much, budgets may be overspent; in return nothing stays locked up. Should its events come after all, they are booked as an overrun.",
 		"released: %s are free again; by up to as much, budgets may be overspent", (*store.Store).Release)
 }
 
-func giveUpCommand(name, short, long, done string, do func(*store.Store, context.Context, int64) (money.Nanos, error)) *cobra.Command {
+func giveUpCommand(root *cli.Root, name, short, long, done string, do func(*store.Store, context.Context, int64) (money.Nanos, error)) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   name + " INCARNATION",
@@ -257,10 +281,12 @@ func giveUpCommand(name, short, long, done string, do func(*store.Store, context
 					return unconfirmed(ctx, db, inc)
 				}
 				held, err := do(db, ctx, inc)
-				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), done+"\n", held.Dollars())
+				if err != nil {
+					return err
 				}
-				return err
+				return root.Print(cli.Answer{
+					Data: map[string]any{"incarnation": args[0], "held": held.String()}, Names: args, Text: fmt.Sprintf(done+"\n", held.Dollars()),
+				})
 			})
 		},
 	}
@@ -291,7 +317,7 @@ func unconfirmed(ctx context.Context, db *store.Store, inc int64) error {
 		WithHint("Add --yes to do it.")
 }
 
-func restoredCommand() *cobra.Command {
+func restoredCommand(root *cli.Root) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "restored",
@@ -305,10 +331,10 @@ func restoredCommand() *cobra.Command {
 			}
 			return withBooks(cmd, func(ctx context.Context, db *store.Store) error {
 				n, err := db.BeginHistory(ctx)
-				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "a new history of %d partitions has begun\n", n)
+				if err != nil {
+					return err
 				}
-				return err
+				return root.Print(cli.Answer{Data: map[string]any{"partitions": n}, Text: fmt.Sprintf("a new history of %d partitions has begun\n", n)})
 			})
 		},
 	}

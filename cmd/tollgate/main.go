@@ -30,6 +30,6 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	convert := litellm.Converter{Getenv: os.Getenv}.Convert
 	return cli.Main(ctx, args, cli.ImportCommand(convert), func(root *cli.Root) {
-		root.AddServerCommands(devCommand(), controlplaneCommand(), edgeCommand(), ledgerCommand(), migrateCommand())
+		root.AddServerCommands(devCommand(), controlplaneCommand(), edgeCommand(), ledgerCommand(root), migrateCommand())
 	})
 }

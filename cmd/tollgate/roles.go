@@ -13,6 +13,7 @@ import (
 
 	"tollgate/controlplane"
 	"tollgate/edge"
+	"tollgate/internal/cli"
 	"tollgate/internal/config"
 	"tollgate/internal/fault"
 	"tollgate/internal/telemetry"
@@ -154,7 +155,7 @@ func edgeCommand() *cobra.Command {
 		})
 }
 
-func ledgerCommand() *cobra.Command {
+func ledgerCommand(root *cli.Root) *cobra.Command {
 	cmd := roleCommand("ledger", "Run a ledger", ledger.DefaultConfig,
 		func(ctx context.Context, cfg ledger.Config, log *slog.Logger, _ trace.TracerProvider) error {
 			s, err := ledger.New(ctx, cfg, ledger.Deps{Log: log})
@@ -163,7 +164,7 @@ func ledgerCommand() *cobra.Command {
 			}
 			return s.Run(ctx)
 		})
-	cmd.AddCommand(bookCommands()...)
+	cmd.AddCommand(bookCommands(root)...)
 	return cmd
 }
 

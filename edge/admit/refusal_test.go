@@ -283,7 +283,7 @@ func TestRefusalTexts(t *testing.T) {
 		}{
 			{eventv1.AccountPeriod_ACCOUNT_PERIOD_MONTH, 0, "Budget team-monthly: team search has $4.00 left this month; this request needs $12.00.", "It resets 2000-02-01T00:00:00Z."},
 			{eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, 0, "Budget team-monthly: team search has $4.00 left; this request needs $12.00.", "It does not reset by itself."},
-			{eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, 7, "Budget team-monthly: team search has $4.00 left for these 7 days; this request needs $12.00.", "What was spent counts for 7 days; some comes back at 2000-01-02T00:00:00Z."},
+			{eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, 7, "Budget team-monthly: team search has $4.00 left for these 7 days; this request needs $12.00.", "What is spent counts for 7 days; the oldest of them is over at 2000-01-02T00:00:00Z."},
 		} {
 			a := accountOf(1, func(a *eventv1.Account) {
 				a.Period, a.Days, a.Subject, a.BudgetName = c.period, c.days, "team search", "team-monthly"

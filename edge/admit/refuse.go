@@ -30,7 +30,7 @@ func exhausted(l *line, amount int64) *fault.Error {
 	const ask = "Ask your gateway admin to raise the budget. "
 	switch end := time.Unix(l.end, 0).UTC().Format(time.RFC3339); {
 	case l.calendar.period == period.Rolling:
-		return err.WithHint(ask+"What was spent counts for %s; some comes back at %s.", days(l.calendar.days), end)
+		return err.WithHint(ask+"What is spent counts for %s; the oldest of them is over at %s.", days(l.calendar.days), end)
 	case l.end == math.MaxInt64:
 		return err.WithHint(ask + "It does not reset by itself.")
 	default:

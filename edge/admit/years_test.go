@@ -22,11 +22,11 @@ func TestTotalsOfYears(t *testing.T) {
 		account := accountOf(1)
 		mustHold(t, b, price, account).Settle(price)
 		ln := b.lookup(windows(mustHold(t, b, price, account))[0])
-		le := l.of(ln.window, 1)
 
 		// Years later:
 		ln.mu.Lock()
 		l.mu.Lock()
+		le := l.of(ln.window, 1)
 		for _, total := range []*int64{&ln.granted, &ln.returned, &ln.told, &le.granted, &le.returned} {
 			*total += manyTotal
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"tollgate/edge/ledgerlink"
 
+	"tollgate/edge/ledgerlink"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -51,63 +50,40 @@ const (
 	tagStart   = 3 << 3
 )
 
-// encoder writes into memory that is long enough, with slack behind what is written.
+// encoder writes into memory that is long enough.
 type encoder struct {
 	b []byte
 	n int // written
 }
 
-// slack is how many zeros may be written behind the last field.
-const slack = 8
-
-// tag writes the tag of a field, which has a byte or two.
-func (e *encoder) tag(tag uint16) {
-	if tag < 0x80 {
-		e.b[e.n] = byte(tag)
-		e.n++
-		return
-	}
-	e.b[e.n], e.b[e.n+1] = byte(tag)|0x80, byte(tag>>7)
-	e.n += 2
-}
-
 func (e *encoder) varint(v uint64) {
-	if v >= 1<<56 {
-		e.n += binary.PutUvarint(e.b[e.n:], v)
-		return
+	b, n := e.b, e.n
+	for v >= 0x80 {
+		b[n] = byte(v) | 0x80
+		v >>= 7
+		n++
 	}
-	e.n += putVarint(e.b[e.n:], v)
-}
-
-// putVarint writes a number below 2^56 in eight bytes, of which those that count come first: seven bits of
-// it go into each, without a loop.
-func putVarint(b []byte, v uint64) int {
-	const more = 0x8080808080808080
-	n := (bits.Len64(v)*9 + 64) >> 6
-	v = v&(1<<28-1) | v>>28<<32
-	v = v&0x00003fff00003fff | v&0x0fffc0000fffc000<<2
-	v = v&0x007f007f007f007f | v&0x3f803f803f803f80<<1
-	binary.LittleEndian.PutUint64(b, v|more&(1<<(8*n-8)-1))
-	return n
+	b[n] = byte(v)
+	e.n = n + 1
 }
 
 // number writes a field, unless it has the value that an absent one has.
-func (e *encoder) number(tag uint16, v uint64) {
+func (e *encoder) number(tag uint32, v uint64) {
 	if v == 0 {
 		return
 	}
-	e.tag(tag)
+	e.varint(uint64(tag))
 	e.varint(v)
 }
 
-func (e *encoder) text(tag uint16, s string) {
+func (e *encoder) text(tag uint32, s string) {
 	if s != "" {
 		e.repeated(tag, s)
 	}
 }
 
-func (e *encoder) repeated(tag uint16, s string) {
-	e.tag(tag)
+func (e *encoder) repeated(tag uint32, s string) {
+	e.varint(uint64(tag))
 	e.varint(uint64(len(s)))
 	e.n += copy(e.b[e.n:], s)
 }
@@ -232,7 +208,7 @@ func longestSettle(i *Intent) int64 {
 		draw   = 1 + 2 + 1 + 1 + number + small + number + number + small
 		rest   = small + 3*number + 4*text + (1 + text) + 2*(1+number) + 3
 	)
-	n := recordHead + eventHead + share + rest + max(len(i.Model), longestModel) + slack
+	n := recordHead + eventHead + share + rest + max(len(i.Model), longestModel)
 	n += len(i.KeyID) + len(i.EndpointID) + len(i.Team) + len(i.Customer)
 	for _, tag := range i.Tags {
 		n += text + len(tag)
@@ -249,7 +225,7 @@ func longestSettle(i *Intent) int64 {
 // longestClose is no less than the length of a record of CLOSE for so many partitions.
 func longestClose(parts int) int64 {
 	const event = 1 + binary.MaxVarintLen64 + 2
-	return align(int64(recordHead + eventHead + parts*(eventEntry+event) + slack))
+	return align(int64(recordHead + eventHead + parts*(eventEntry+event)))
 }
 
 // lostEvent stands for an event that the disk has lost, so that those behind it can be booked. It

@@ -53,12 +53,19 @@ type Settlement struct {
 
 // slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags.
 type slot struct {
-	entry             // its n is 0 while the slot is free
-	record int64      // length of the record of the intent
-	settle int64      // length that its settlement may have
-	seg    *segment   // where the newest record of the intent is
-	parked bool       // it is settled, and that is not on disk
-	end    Settlement // if parked
+	entry              // its n is 0 while the slot is free
+	record int64       // length of the record of the intent
+	settle int64       // length that its settlement may have
+	seg    *segment    // where the newest record of the intent is
+	parked *Settlement // if it is settled, and that is not on disk
+}
+
+// hold makes a copy of i what is unsettled in the slot.
+func (sl *slot) hold(n uint64, i *Intent) {
+	tags, draws := sl.intent.Tags[:0], sl.intent.Draws[:0]
+	sl.n, sl.intent, sl.reserved, sl.metered = n, *i, i.Amount, 0
+	sl.intent.Tags, sl.intent.Draws = append(tags, i.Tags...), append(draws, i.Draws...)
+	sl.intent.clean()
 }
 
 // Intent records i, which it does not keep. When it returns without an error i survives the death of
@@ -79,10 +86,7 @@ func (s *Spool) Intent(i *Intent) (Ticket, error) {
 	}
 	k := s.slot()
 	sl := &s.slots[k]
-	tags, draws := append(sl.intent.Tags[:0], i.Tags...), append(sl.intent.Draws[:0], i.Draws...)
-	sl.entry = entry{n: s.nextN + 1, intent: *i, reserved: i.Amount}
-	sl.intent.Tags, sl.intent.Draws = tags, draws
-	sl.intent.clean()
+	sl.hold(s.nextN+1, i)
 	sl.record, sl.settle, sl.seg = length, settle, s.live.current()
 	if err := s.writeIntent(sl); err != nil {
 		s.release(k)
@@ -118,7 +122,7 @@ func (i *Intent) clean() {
 
 func clean(s string) string {
 	for k := range len(s) {
-		if s[k] == 0 || s[k] >= utf8.RuneSelf {
+		if s[k]-1 >= utf8.RuneSelf-1 {
 			return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "")
 		}
 	}
@@ -139,8 +143,10 @@ func (s *Spool) slot() uint32 {
 // release frees a slot and lets go of the texts in it.
 func (s *Spool) release(k uint32) {
 	sl := &s.slots[k]
-	clear(sl.intent.Tags)
-	*sl = slot{entry: entry{intent: Intent{Tags: sl.intent.Tags[:0], Draws: sl.intent.Draws[:0]}}}
+	i := &sl.intent
+	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model = "", "", "", "", ""
+	clear(i.Tags)
+	sl.n, sl.seg, sl.parked = 0, nil, nil
 	s.free = append(s.free, k)
 }
 
@@ -205,7 +211,7 @@ func (s *Spool) rotate() error {
 
 // find is the slot of an intent that is not settled, or nil.
 func (s *Spool) find(t Ticket) *slot {
-	if t.n == 0 || int(t.slot) >= len(s.slots) || s.slots[t.slot].n != t.n || s.slots[t.slot].parked || s.closed {
+	if t.n == 0 || int(t.slot) >= len(s.slots) || s.slots[t.slot].n != t.n || s.slots[t.slot].parked != nil || s.closed {
 		return nil
 	}
 	return &s.slots[t.slot]
@@ -266,7 +272,8 @@ func (s *Spool) settle(k uint32, end Settlement) {
 		s.failure = err
 		s.log.Error("spool keeps settlements in memory, because the disk refuses them", "error", err)
 	}
-	sl.parked, sl.end = true, end
+	kept := end // on the heap only here
+	sl.parked = &kept
 	s.parked = append(s.parked, k)
 }
 
@@ -310,7 +317,7 @@ func (s *Spool) unpark() error {
 	fresh := false
 	for len(s.parked) > 0 {
 		k := s.parked[0]
-		err := s.write(&s.slots[k], &s.slots[k].end)
+		err := s.write(&s.slots[k], s.slots[k].parked)
 		if cur := s.live.current(); err != nil && !fresh && cur.size > cur.start {
 			fresh = true
 			if err = s.rotate(); err == nil {
@@ -342,7 +349,7 @@ func (s *Spool) end() error {
 	}
 	var open []uint32
 	for k := range s.slots {
-		if s.slots[k].n > 0 && !s.slots[k].parked {
+		if s.slots[k].n > 0 && s.slots[k].parked == nil {
 			open = append(open, uint32(k))
 		}
 	}

@@ -49,10 +49,8 @@ func begin(buf []byte, typ byte) []byte {
 func finish(rec []byte, seed uint32) ([]byte, uint32) {
 	length := uint32(len(rec) - 8)
 	binary.LittleEndian.PutUint32(rec[4:], checksum(rec, length, seed))
-	for len(rec)%alignment > 0 {
-		rec = append(rec, 0)
-	}
-	return rec, length
+	var pad [alignment]byte
+	return append(rec, pad[:align(int64(len(rec)))-int64(len(rec))]...), length
 }
 
 // checksum starts from the length, so that it covers that as well.

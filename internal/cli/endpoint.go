@@ -83,7 +83,7 @@ func (a *app) endpointGet() *cobra.Command {
 					describeUsage(&r.table, use)
 				}
 				if e.GetPrice().GetFree() == nil {
-					r.table.add("abandoned", "costs what was "+abandonedText(e.GetAbandoned()))
+					r.table.add("if abandoned", strings.ToLower(strings.TrimPrefix(e.GetAbandoned().String(), "ABANDONED_")))
 				}
 				if t := e.GetTimeout(); t != nil {
 					r.table.add("timeout", t.AsDuration().String())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func describeUsage(t *table, u *controlv1.Price_Usage) {
 	t.add("held", held)
 	for _, r := range u.GetRates() {
 		if r.GetUnit() == controlv1.Price_UNIT_RESPONSE_HEADER {
-			t.add("if not told", dollars(u.GetFallback())+" in place of the count, marked as unpriced")
+			t.add("if not told", dollars(cmp.Or(u.GetFallback(), &typemoney.Money{}))+" in place of the count, marked as unpriced")
 			return
 		}
 	}

@@ -117,6 +117,8 @@ func (usageService) QueryUsage(_ context.Context, req *controlv1.QueryUsageReque
 			row.Day = req.GetFromDay()
 		case controlv1.UsageDimension_USAGE_DIMENSION_TEAM:
 			row.Team = "search"
+		case controlv1.UsageDimension_USAGE_DIMENSION_TAG:
+			row.Tag = "nightly"
 		case controlv1.UsageDimension_USAGE_DIMENSION_STATUS:
 			row.Status = 200
 		default:
@@ -148,8 +150,11 @@ func records(filter *controlv1.RequestFilter) (all []*controlv1.RequestRecord) {
 
 func (usageService) ListRequests(_ context.Context, req *controlv1.ListRequestsRequest) (*controlv1.ListRequestsResponse, error) {
 	all := records(req.GetFilter())
-	from := 0
-	if t := req.GetPageToken(); t != "" {
+	from, t := 0, req.GetPageToken()
+	if t == "" { // a page that took long to fill may be empty
+		return &controlv1.ListRequestsResponse{NextPageToken: "0"}, nil
+	}
+	if t != "0" {
 		if _, err := fmt.Sscan(t, &from); err != nil {
 			return nil, refuse(fault.New(fault.InvalidArgument, "No such page."))
 		}
@@ -180,5 +185,9 @@ func (usageService) RepriceRequests(_ context.Context, req *controlv1.RepriceReq
 	if !req.GetFilter().GetUnpriced() {
 		return nil, refuse(fault.New(fault.InvalidArgument, "Only unpriced requests are priced."))
 	}
-	return &controlv1.RepriceRequestsResponse{Corrected: 1, Difference: req.GetPerRequest()}, nil
+	difference := req.GetPerRequest()
+	if zero := difference.GetUnits() == 0 && difference.GetNanos() == 0; zero {
+		difference = usd(0, -5e8)
+	}
+	return &controlv1.RepriceRequestsResponse{Corrected: 1, Difference: difference}, nil
 }

@@ -177,7 +177,7 @@ func (a *app) limitSet() *cobra.Command {
 	var fallback string
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a limit", Args: exactly("NAME"),
-		Long: "Change what is given and leave the rest. Edges follow within a second.",
+		Long:    "Change what is given and leave the rest. Edges follow within a second.",
 		Example: `  tollgate limit set ci-rpm --amount 1200 --burst 50`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed

@@ -184,6 +184,9 @@ func (s *stack) writeLocal() error {
 	if s.o.Demo {
 		note.Key = demoKey
 	}
+	if s.o.DatabaseURL == "" {
+		note.Database = s.url
+	}
 	if err := localdev.Save(s.o.Dir, note); err != nil {
 		return err
 	}

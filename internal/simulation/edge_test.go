@@ -36,6 +36,7 @@ type edge struct {
 	accounts map[int64]*admit.Account
 	flight   []*flight
 	waiting  []*waiting
+	ended    bool                       // it was given up, and has heard so
 	asking   map[uint32]*admit.Exchange // the request under way, by partition
 	spoke    map[uint32]time.Time       // when the last one went out
 	history  map[uint32]int64           // of the database, by partition, as far as marks tell
@@ -107,7 +108,7 @@ func (e *edge) boot() {
 	for _, a := range e.w.accounts {
 		e.accounts[a.id] = a.compiled()
 	}
-	e.flight, e.waiting = nil, nil
+	e.flight, e.waiting, e.ended = nil, nil, false
 	e.bootLimits()
 	e.spoke, e.history = map[uint32]time.Time{}, map[uint32]int64{}
 	e.asking, e.drew = map[uint32]*admit.Exchange{}, map[contract.Window]bool{}
@@ -346,7 +347,7 @@ func (e *edge) checkLines(part uint32, lines []*eventv1.LeaseLine) {
 		if l.GetGrantedSeen() > int64(row.Granted+e.w.of(win).lost) {
 			e.w.fail("%v: %s has seen %d granted of %d", win, e.name, l.GetGrantedSeen(), row.Granted)
 		}
-		if l.GetReturned() < int64(row.Returned) && e.w.plant == none {
+		if l.GetReturned() < int64(row.Returned) && e.w.plant == none && !p.book.Incs[e.inc].State.Ended() {
 			e.w.fail("%v: %s has returned %d, and the ledger has %d", win, e.name, l.GetReturned(), row.Returned)
 		}
 	}
@@ -375,6 +376,7 @@ func (e *edge) answered(p packet) {
 	}
 	delete(e.asking, p.part)
 	if reply.GetError() != "" {
+		e.endedAt()
 		p.request.Failed()
 		return
 	}

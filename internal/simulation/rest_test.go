@@ -127,7 +127,9 @@ func (w *world) quiesce() {
 	w.faults = false
 	for _, e := range w.edges {
 		e.settleAll()
+		e.skew = 0
 	}
+	w.restartEnded()
 	// Long enough for the slowest of the timers that repeat what was lost.
 	for range 8 {
 		w.pump(20)
@@ -302,7 +304,7 @@ func (e *edge) destroy() {
 		}
 	}
 	clear(e.spent)
-	e.incs = nil
+	e.incs, e.inc = nil, 0
 	e.disk = spool.NewMemory()
 	e.boot()
 	e.w.count["machines lost"]++

@@ -45,8 +45,8 @@ func TestProtocol(t *testing.T) {
 	}
 	t.Logf("%d worlds of %d steps: %v", n, steps, total)
 	for _, what := range []string{
-		"admitted", "admitted under limits", "budgets spent whole", "commit failed", "commits lost", "edited", "extended", "killed", "ledger failed over", "limits used whole", "lost", "machines lost", "raises helped",
-		"recalled", "refused", "refused by a limit", "repeated", "reset", "settled", "spent at the end", "stream lost its end", "stream wiped", "time has jumped", "told everything again",
+		"admitted", "admitted under limits", "budgets spent whole", "clock set", "commit failed", "commits lost", "edited", "extended", "given up", "killed", "ledger failed over", "limits used whole", "lost", "machines lost", "raises helped",
+		"recalled", "refused", "refused by a limit", "repeated", "reset", "settled", "spent at the end", "stream lost its end", "stream wiped", "time has jumped", "told that it was given up", "told everything again",
 	} {
 		if total[what] == 0 {
 			t.Errorf("%q never happened, so nothing is known about it", what)

@@ -163,7 +163,7 @@ func (w *world) trouble(e *edge) {
 		return
 	}
 	p := w.parts[w.rng.IntN(len(w.parts))]
-	switch w.rng.IntN(8) {
+	switch w.rng.IntN(10) {
 	case 0, 1:
 		e.kill()
 	case 2:
@@ -180,6 +180,12 @@ func (w *world) trouble(e *edge) {
 		}
 	case 7:
 		p.remember()
+	case 8:
+		e.setClock()
+	case 9:
+		if w.shape.machines && w.coin(3) {
+			e.giveUp()
+		}
 	}
 }
 

@@ -44,8 +44,9 @@ type Account struct {
 	Prior money.Nanos
 }
 
-// Free is what can still be granted. It is negative after the limit was lowered below what is taken.
-func (a Account) Free() money.Nanos { return a.Limit - a.Prior - a.Alloc }
+// Free is what can still be granted. It is negative after the limit was lowered below what is taken. What
+// was taken may be as much as a number can hold, and more days of it more than that.
+func (a Account) Free() money.Nanos { return a.Limit - add(a.Prior, a.Alloc) }
 
 // Here is how much of the limit this window may take.
 func (a Account) Here() money.Nanos { return max(0, a.Limit-a.Prior) }

@@ -189,3 +189,12 @@ func TestSpendStopsAtTheLargestAmount(t *testing.T) {
 		t.Errorf("spent %d", got)
 	}
 }
+
+// Guarantee: days of a rolling period that together took more than a number can hold leave nothing.
+func TestNothingIsFreeBeyondTheLargestAmount(t *testing.T) {
+	t.Parallel()
+	a := escrow.Account{Limit: 100, Alloc: money.Max, Prior: money.Max, Days: 3}
+	if free := a.Free(); free >= 0 {
+		t.Errorf("%d is free", free)
+	}
+}

@@ -57,6 +57,7 @@ func (in *Ingest) decode(ctx context.Context, at store.Position, msgs []feed.Mes
 func (in *Ingest) book(ctx context.Context, f flush, room *room) error {
 	began := time.Now()
 	out, err := in.leader.Book(ctx, f.at, f.batches, f.bad)
+	in.told(ctx, f.at, out) // with an error, too: some of it may have been booked before
 	switch {
 	case errors.Is(err, store.ErrLost):
 		return err
@@ -69,22 +70,26 @@ func (in *Ingest) book(ctx context.Context, f flush, room *room) error {
 			}
 		}
 	case err != nil:
-		if out, err = in.leader.Book(ctx, f.at, nil, []store.Anomaly{in.poison(ctx, f.msgs[0], err)}); err != nil {
+		if _, err = in.leader.Book(ctx, f.at, nil, []store.Anomaly{in.poison(ctx, f.msgs[0], err)}); err != nil {
 			return err
 		}
 	default:
 		in.size.booked(f, time.Since(began))
 	}
-	in.tell.Marks(out.Marks)
-	in.tell.Changed(out.Freed)
-	in.progress.Touched(out.Touched)
-	if out.Events > 0 {
-		in.log.DebugContext(ctx, "spend booked", "part", in.leader.Part(), "events", out.Events, "position", f.at.Seq)
-	}
 	if room != nil {
 		room.booked(ctx, f.msgs)
 	}
 	return nil
+}
+
+// told tells whom it concerns what was booked.
+func (in *Ingest) told(ctx context.Context, at store.Position, out store.Booked) {
+	in.tell.Marks(out.Marks)
+	in.tell.Changed(out.Freed)
+	in.progress.Touched(out.Touched)
+	if out.Events > 0 {
+		in.log.DebugContext(ctx, "spend booked", "part", in.leader.Part(), "events", out.Events, "position", at.Seq)
+	}
 }
 
 // sizer decides how much is booked together. More at once costs less for each event, but grants wait for

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,4 +161,63 @@ func BenchmarkBook(b *testing.B) {
 			b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
+}
+
+// One operation is one flush of 20,000 events, while an edge asks for money every two milliseconds.
+func BenchmarkLeaseWhileBooking(b *testing.B) {
+	const events, every = 20_000, 2 * time.Millisecond
+	s := setup(b)
+	benchLeases(b, s)
+	benchAccounts(b, s, 1)
+	t := newTraffic()
+	var seq uint64
+	book := func() {
+		seq++
+		b.StopTimer()
+		batches := t.flush(events)
+		b.StartTimer()
+		if out, err := s.leader.Book(b.Context(), store.Position{Stream: "s", Seq: seq}, batches, nil); err != nil || out.Events != events {
+			b.Fatal(out.Events, err)
+		}
+		if seq%10 == 0 {
+			if err := s.db.Fold(b.Context(), 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for range 10 {
+		book()
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var took []time.Duration
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		seen := money.Nanos(0)
+		for ctx.Err() == nil {
+			<-tick.C
+			q := line(1, 77, 10)
+			q.Ask.Seen, q.Ask.Used = seen, seen
+			began := time.Now()
+			out, err := s.leader.Lease(ctx, []escrow.Line{q}, nil)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			took, seen = append(took, time.Since(began)), out.Answers[0].Granted
+		}
+	})
+	for b.Loop() {
+		book()
+	}
+	cancel()
+	wg.Wait()
+	slices.Sort(took)
+	b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "lease-p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "lease-p99-us")
 }

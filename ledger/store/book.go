@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -82,45 +83,63 @@ const selectAccounts = `
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
 	JOIN ledger.account_window a ON a.account_id = n.account_id AND a.gen = n.gen AND a.start = n.start` + rollingJoin
 
-// Book books batches in the order given and moves the position, in one transaction: money, usage and
-// marks advance together or not at all.
-func (l *Leader) Book(ctx context.Context, at Position, batches []Batch, anomalies []Anomaly) (Booked, error) {
-	var out Booked
-	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
-		f := &flush{state: newState(l.part), batches: batches}
-		if err := f.loadIncs(ctx, t); err != nil {
-			return err
-		}
-		f.accept()
-		if err := f.settle(ctx, t); err != nil {
-			return err
-		}
-		if err := f.decide(ctx, t); err != nil {
-			return err
-		}
-		series, err := t.addSums(ctx, f.sums)
-		if err != nil {
-			return err
-		}
-		if l.keepRecords {
-			if err := t.keep(ctx, f.records); err != nil {
+// Book books batches in the order given and moves the position. Money, usage and marks advance together or
+// not at all; while leases are asked for, that is true of one part of the batches after the other, and the
+// position moves with the last. With an error, what is returned was booked before it.
+func (l *Leader) Book(ctx context.Context, at Position, batches []Batch, anomalies []Anomaly) (all Booked, err error) {
+	defer func() { all.sort() }()
+	for {
+		next, rest := cut(batches, l.pace.most(time.Now()))
+		f := &flush{batches: next}
+		err = l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+			began := time.Now()
+			f.begin(l.part)
+			if err := f.run(ctx, t); err != nil {
 				return err
 			}
+			change := &pgx.Batch{}
+			f.queueHeard(change)
+			f.queueChanges(change, nil)
+			notes := f.late
+			if len(rest) == 0 {
+				queueExactly(change, 1, "move the position", movePosition, int32(l.part), l.epoch, at.Stream, at.Created, int64(at.Seq))
+				notes = slices.Concat(notes, anomalies)
+			}
+			queueAnomalies(change, l.part, notes)
+			if err := t.commit(ctx, change); err != nil {
+				return err
+			}
+			l.series.remember(f.series)
+			l.pace.booked(f.out.Events, time.Since(began))
+			return nil
+		})
+		if err != nil {
+			return all, fmt.Errorf("book up to %s %d: %w", at.Stream, at.Seq, err)
 		}
-		change := &pgx.Batch{}
-		queueExactly(change, 1, "move the position", movePosition, int32(l.part), l.epoch, at.Stream, at.Created, int64(at.Seq))
-		f.queueHeard(change)
-		f.queueChanges(change, nil)
-		queueAnomalies(change, l.part, slices.Concat(f.late, anomalies))
-		if err := t.commit(ctx, change); err != nil {
-			return err
+		all.add(f.out)
+		if batches = rest; len(batches) == 0 {
+			return all, nil
 		}
-		l.series.remember(series)
-		out = f.out
-		return nil
-	})
-	if err != nil {
-		return Booked{}, fmt.Errorf("book up to %s %d: %w", at.Stream, at.Seq, err)
 	}
-	return out, nil
+}
+
+// add adds what was booked next.
+func (b *Booked) add(next Booked) {
+	for _, m := range next.Marks {
+		if i := slices.IndexFunc(b.Marks, func(old Mark) bool { return old.Inc == m.Inc }); i >= 0 {
+			b.Marks[i] = m
+		} else {
+			b.Marks = append(b.Marks, m)
+		}
+	}
+	b.Touched, b.Freed = append(b.Touched, next.Touched...), append(b.Freed, next.Freed...)
+	b.Forced += next.Forced
+	b.Events += next.Events
+}
+
+// sort makes what is listed be there once.
+func (b *Booked) sort() {
+	slices.SortFunc(b.Touched, escrow.Compare)
+	slices.Sort(b.Freed)
+	b.Touched, b.Freed = slices.Compact(b.Touched), slices.Compact(b.Freed)
 }

@@ -26,6 +26,7 @@ type flush struct {
 	spent   map[leaseKey]money.Nanos // of the others
 	sums    usage.Sums
 	records []Record
+	series  map[seriesKey]int64 // of sums, as far as they were not known
 	late    []Anomaly
 	out     Booked
 }
@@ -37,6 +38,27 @@ type leaseKey struct {
 
 func compareKeys(a, b leaseKey) int {
 	return cmp.Or(escrow.Compare(a.window, b.window), cmp.Compare(a.inc, b.inc))
+}
+
+// begin makes it new, because a transaction may be run again.
+func (f *flush) begin(part uint32) { *f = flush{state: newState(part), batches: f.batches} }
+
+// run does everything but write what escrow changed.
+func (f *flush) run(ctx context.Context, t *turn) (err error) {
+	if err := f.loadIncs(ctx, t); err != nil {
+		return err
+	}
+	f.accept()
+	if err := f.settle(ctx, t); err != nil {
+		return err
+	}
+	if err := f.decide(ctx, t); err != nil {
+		return err
+	}
+	if f.series, err = t.addSums(ctx, f.sums); err != nil || !t.l.keepRecords {
+		return err
+	}
+	return t.keep(ctx, f.records)
 }
 
 func (f *flush) loadIncs(ctx context.Context, t *turn) error {

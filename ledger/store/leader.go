@@ -39,6 +39,7 @@ type Leader struct {
 
 	alive atomic.Pointer[time.Time] // see AliveAt
 	ahead atomic.Int64              // newest history that an edge knows, if it is newer than ours
+	pace  pace
 
 	// free has something in it while no transaction runs. Whoever waits gets it in order, so that nobody is
 	// passed by for ever.

@@ -105,6 +105,7 @@ func (a asked) load(ctx context.Context, t *turn, s *state) error {
 // Lease decides lines in one transaction. When it returns without an error, the outcome is durable
 // and may be told. With ErrLost it may have been made durable, and with any other error nothing was done.
 func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memory) (escrow.Outcome, error) {
+	l.pace.leases(time.Now())
 	a := askedOf(lines)
 	var out escrow.Outcome
 	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,9 +30,16 @@ const lockAny = `SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR 
 // queueExactly adds a statement that must change so many rows. With any other number the database is not as
 // it was read: the statement fails, and with it the transaction, even if its commit is on the way.
 func queueExactly(b *pgx.Batch, want int, what, sql string, args ...any) {
-	b.Queue(fmt.Sprintf(`WITH done AS (%s RETURNING 1) SELECT ledger.expect((SELECT count(*) FROM done), $%d, '%s', '%s')`,
-		sql, len(args)+1, what, codeMoved), append(slices.Clip(args), int64(want))...)
+	exact, ok := exactly.Load(sql)
+	if !ok {
+		exact, _ = exactly.LoadOrStore(sql, fmt.Sprintf(`WITH done AS (%s RETURNING 1) SELECT ledger.expect((SELECT count(*) FROM done), $%d, '%s', '%s')`,
+			sql, len(args)+1, what, codeMoved))
+	}
+	b.Queue(exact.(string), append(slices.Clip(args), int64(want))...)
 }
+
+// exactly has the statements that queueExactly made of others. There are only so many.
+var exactly sync.Map // of string by string
 
 // turn is a transaction that takes as few trips to the database as there are decisions in it: it begins
 // with the first batch, and is committed with the last. Before the first statement of the first batch, the

@@ -22,10 +22,11 @@ const (
 
 // LocalDev is the note.
 type LocalDev struct {
-	Server  string `json:"server"`  // URL of the control plane
-	Token   string `json:"token"`   // admin token
-	Gateway string `json:"gateway"` // URL of the edge
-	Key     string `json:"key"`     // a caller's key
+	Server   string `json:"server"`             // URL of the control plane
+	Token    string `json:"token"`              // admin token
+	Gateway  string `json:"gateway"`            // URL of the edge
+	Key      string `json:"key"`                // a caller's key
+	Database string `json:"database,omitempty"` // URL of the private database, password included
 }
 
 // Load finds the note in dir or the nearest folder above it that has one. Without one it answers
@@ -71,11 +72,28 @@ func (d LocalDev) check() error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("%q is not an http URL", address)
 		}
-		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !local(u) {
 			return fmt.Errorf("%q is not on this machine", address)
 		}
 	}
+	if d.Database == "" {
+		return nil
+	}
+	// It has a password in it, which no message shows. A driver may read more hosts than the URL's own from
+	// what follows the name.
+	u, err := url.Parse(d.Database)
+	if err != nil || u.Scheme != "postgres" || u.RawQuery != "" && u.RawQuery != "sslmode=disable" {
+		return errors.New("its database is not written as it should be")
+	}
+	if !local(u) {
+		return errors.New("its database is not on this machine")
+	}
 	return nil
+}
+
+func local(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Save writes the note below dir, or into dir if that is the note's folder itself, whole or not at

@@ -15,7 +15,7 @@ import (
 func TestSaveAndLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	want := localdev.LocalDev{Server: "http://localhost:4001", Token: "tga_x", Gateway: "http://127.0.0.1:4000", Key: "tgk_x"}
+	want := localdev.LocalDev{Server: "http://localhost:4001", Token: "tga_x", Gateway: "http://127.0.0.1:4000", Key: "tgk_x", Database: "postgres://tollgate:x@127.0.0.1:5432/tollgate?sslmode=disable"}
 	for _, dir := range []string{dir, filepath.Join(dir, localdev.Folder)} {
 		if err := localdev.Save(dir, want); err != nil {
 			t.Fatal(err)
@@ -45,7 +45,11 @@ func TestLoadRefuses(t *testing.T) {
 	if note, path, err := localdev.Load(t.TempDir()); err != nil || path != "" || note != (localdev.LocalDev{}) {
 		t.Errorf("without a note: %+v %q %v", note, path, err)
 	}
-	for _, text := range []string{`{`, `{"server":"http://tollgate.example:4001"}`, `{"gateway":"http://10.0.0.1"}`, `{"server":"file:///x"}`} {
+	for _, text := range []string{
+		`{`, `{"server":"http://tollgate.example:4001"}`, `{"gateway":"http://10.0.0.1"}`, `{"server":"file:///x"}`,
+		`{"database":"postgres://u:hunter2@10.0.0.1/x"}`, `{"database":"postgres:///x?host=10.0.0.1"}`, `{"database":"postgres://u:hunter2@localhost/x?host=10.0.0.1"}`,
+		`{"database":"postgres://u:hunter2@localhost,10.0.0.1:5432/x"}`, `{"database":"host=10.0.0.1"}`,
+	} {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, localdev.Folder), 0o700); err != nil {
 			t.Fatal(err)
@@ -54,7 +58,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := localdev.Load(dir); err == nil || !strings.Contains(err.Error(), path) {
+		if _, _, err := localdev.Load(dir); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

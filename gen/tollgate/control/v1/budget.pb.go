@@ -562,17 +562,18 @@ type BudgetState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the budget.
 	BudgetId string `protobuf:"bytes,1,opt,name=budget_id,json=budgetId,proto3" json:"budget_id,omitempty"`
-	// Amount of the period.
+	// Amount of the period, with a raise that is there.
 	Limit *money.Money `protobuf:"bytes,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Settled and booked.
 	Spent *money.Money `protobuf:"bytes,3,opt,name=spent,proto3" json:"spent,omitempty"`
 	// Held by edges and not yet spent or given back.
 	Held *money.Money `protobuf:"bytes,4,opt,name=held,proto3" json:"held,omitempty"`
-	// limit - spent; below zero only if the limit was lowered under what was spent.
+	// limit - spent; below zero if the limit was lowered under what was spent, or more was spent than was held.
 	Remaining *money.Money `protobuf:"bytes,5,opt,name=remaining,proto3" json:"remaining,omitempty"`
-	// Start of the period; not set for a total.
+	// Start of the period; not set for a total. A rolling period starts with the first of its days.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
-	// End of the period; not set for a total.
+	// End of the period; not set for a total. Of a rolling one, the end of its last day, today: its first day
+	// no longer counts then.
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	// When the ledger read it.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
@@ -1406,7 +1407,8 @@ type RaiseBudgetRequest_Until struct {
 }
 
 type RaiseBudgetRequest_UntilReset struct {
-	// At the end of the budget's current period; must be true. Not for totals.
+	// At the end of the budget's current period; must be true. Not for totals and rolling periods, which
+	// never start anew.
 	UntilReset bool `protobuf:"varint,4,opt,name=until_reset,json=untilReset,proto3,oneof"`
 }
 

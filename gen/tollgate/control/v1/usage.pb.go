@@ -293,7 +293,7 @@ type UsageRow struct {
 	Requests int64 `protobuf:"varint,6,opt,name=requests,proto3" json:"requests,omitempty"`
 	// Of these, those that cost nothing because they failed.
 	Failed int64 `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
-	// Of these, those charged at their reserved amount because an edge died under them.
+	// Of these, those that were in flight when their edge died, and cost what their endpoint says.
 	Abandoned int64 `protobuf:"varint,8,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
 	// What they cost.
 	Cost *money.Money `protobuf:"bytes,9,opt,name=cost,proto3" json:"cost,omitempty"`
@@ -471,7 +471,8 @@ type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Groups, by cost, largest first.
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
-	// Sum over all groups.
+	// All that the query selects, each request once: the sum of the rows, unless it is grouped by tag, where
+	// a request is in the row of each of its tags or in none.
 	Total *UsageRow `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
 	// When the ledger read it.
 	AsOf          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
@@ -534,13 +535,13 @@ func (x *QueryUsageResponse) GetAsOf() *timestamppb.Timestamp {
 // out to be wrong is corrected by another record.
 type RequestRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Place in the books; larger is later, within a partition of the ledger.
+	// Place in the books, which no other record has: partition, incarnation of the edge, number of the event.
 	Position string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	// Id of the request, "req_…".
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Number of the attempt within the request, from 1.
 	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// When it ended.
+	// When it ended; of a correction, when the request that it corrects did.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
 	// How long it took from its admission, in microseconds.
 	DurationUs int64 `protobuf:"varint,5,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
@@ -851,7 +852,8 @@ func (x *RequestDraw) GetCost() *money.Money {
 // RequestFilter selects records. Every field that is set has to match.
 type RequestFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Ended at this time or later; not set means 24 hours ago.
+	// Ended at this time or later; not set means 24 hours ago, or when the request of request_id began if
+	// that is earlier.
 	FromTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
 	// Ended before this time; not set means now.
 	ToTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
@@ -1060,9 +1062,10 @@ func (x *ListRequestsRequest) GetPageToken() string {
 // ListRequestsResponse is one page.
 type ListRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Records, newest first.
+	// Records, newest first. There may be fewer than were asked for, and even none, on any page: the ledger
+	// ends one that takes long to fill.
 	Requests []*RequestRecord `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
-	// Token of the next page; empty on the last.
+	// Token of the next page; empty on the last, and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Answer is what a command found out that others added, in all its forms.
+type Answer struct {
+	Data  any      // for json and yaml, both by its json tags
+	Names []string // for name
+	Text  string   // for people, in place of a table
+
+	Head, Right []string // of the table; columns in Right are aligned to the right
+	Rows        [][]string
+}
+
+// Print writes an answer to stdout in the form that was asked for.
+func (r *Root) Print(a Answer) error {
+	out := result{data: a.Data, names: a.Names, table: table{head: a.Head, right: a.Right, rows: a.Rows}}
+	switch r.app.format() {
+	case formatTable:
+		if a.Text != "" {
+			_, err := fmt.Fprint(r.app.Stdout, a.Text)
+			return err
+		}
+	case formatYAML:
+		raw, err := json.Marshal(a.Data)
+		if err != nil {
+			return err
+		}
+		var doc yaml.Node // JSON is YAML in another style
+		if err := yaml.Unmarshal(raw, &doc); err != nil {
+			return err
+		}
+		plainStyle(&doc)
+		out.data = &doc
+	}
+	return r.app.print(out)
+}
+
+// plainStyle has a document written as people write YAML. Texts that would be read as something else stay
+// quoted.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		plainStyle(c)
+	}
+}
