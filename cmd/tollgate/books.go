@@ -57,7 +57,7 @@ func booksDatabase() (url, hint string, err error) {
 			WithHint("Delete %s; the next `tollgate dev` writes a new one.", path)
 	}
 	if note.Database == "" {
-		return "", "", unnamed
+		return "", "", fault.From(unnamed).WithHint("Set %sDATABASE_URL, as postgres://user:password@host:5432/name, or go to the folder of a running `tollgate dev`.", envPrefix)
 	}
 	return note.Database, "It is that of the `tollgate dev` in " + filepath.Dir(filepath.Dir(path)) + ", and runs only while that does.", nil
 }

@@ -166,15 +166,15 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 	}
 }
 
-// failed follows a request without an answer. Whatever was to be told is to be told again.
-func (l *line) failed(sent *eventv1.LeaseLine) (after time.Duration) {
-	const first, most, doublings = 50 * time.Millisecond, 500 * time.Millisecond, 4
+// failed follows a request without an answer. Whatever was to be told is to be told again. It returns how
+// many of them there were in a row.
+func (l *line) failed(sent *eventv1.LeaseLine) (fails int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tell = true
 	l.more = l.more || sent.GetWant() > 0
 	l.fails++
-	return min(first<<min(l.fails-1, doublings), most)
+	return int(l.fails)
 }
 
 // pause keeps a ledger that names no time, or a silly one, from being asked in a tight loop.

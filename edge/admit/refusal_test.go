@@ -3,7 +3,10 @@ package admit
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -298,5 +301,39 @@ func TestRefusalTexts(t *testing.T) {
 				t.Errorf("%s / %s", e.Message, e.Hint)
 			}
 		}
+	})
+}
+
+// failing is a ledger that cannot be asked, which shows at once.
+type failing struct{ asked atomic.Int64 }
+
+func (f *failing) Lease(context.Context, uint32, []*eventv1.LeaseLine) ([]*eventv1.GrantLine, error) {
+	f.asked.Add(1)
+	return nil, errors.New("no responders")
+}
+
+// Guarantee: however many budgets are asked for, a ledger that is away is asked a few times a second.
+func TestAwayLedgerIsAskedSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &failing{}
+		b := NewBook(DefaultConfig(), f, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = b.Run(ctx) })
+		for id := range int64(1000) {
+			wg.Go(func() {
+				if _, err := hold(ctx, b, 1, accountOf(id+1)); code(err) != fault.BudgetUnavailable {
+					t.Error(err)
+				}
+			})
+			time.Sleep(7 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second)
+		if n := f.asked.Load(); n > 50 {
+			t.Errorf("asked %d times in ten seconds", n)
+		}
+		cancel()
+		wg.Wait()
 	})
 }

@@ -39,13 +39,27 @@ type sender struct {
 	mu       sync.Mutex // guards the fields below and the lines' queued and due
 	queue    []*line
 	underWay bool
+	fails    int   // requests without an answer, in a row
+	again    int64 // when to ask after that
+}
+
+// backoff is how long after a request without an answer the next one is made.
+func backoff(fails int) time.Duration {
+	const first, most, doublings = 50 * time.Millisecond, 500 * time.Millisecond, 4
+	return min(first<<min(fails-1, doublings), most)
 }
 
 // ask has a line told to the ledger. One that waits for its turn to ask again keeps waiting.
 func (s *sender) ask(l *line) { s.put(l, 0, false) }
 
-// hurry is ask, now.
-func (s *sender) hurry(l *line) { s.put(l, 0, true) }
+// hurry is ask, now: even if the ledger gave no answer a moment ago, because it has spoken since, or there
+// will be no later.
+func (s *sender) hurry(l *line) {
+	s.mu.Lock()
+	s.again = atOnce
+	s.mu.Unlock()
+	s.put(l, 0, true)
+}
 
 func (s *sender) put(l *line, after time.Duration, sooner bool) {
 	due := int64(atOnce)
@@ -80,6 +94,9 @@ func (s *sender) due() (batch []*line, wait time.Duration) {
 	wait = time.Hour
 	if s.underWay {
 		return nil, wait
+	}
+	if d := s.again - now; s.fails > 0 && d > 0 && d <= notLater {
+		return nil, time.Duration(d) // with all that comes up until then
 	}
 	rest := s.queue[:0]
 	for _, l := range s.queue {
@@ -175,6 +192,9 @@ func (x *Exchange) Lines() []*eventv1.LeaseLine { return x.sent }
 // Done takes in the answer, which is durable at the ledger. A line that it leaves out is asked again.
 func (x *Exchange) Done(grants []*eventv1.GrantLine) {
 	s := x.sender
+	s.mu.Lock()
+	s.fails = 0
+	s.mu.Unlock()
 	took := max(0, s.book.clock()-x.began)
 	s.answerTime.Store(max(took, s.answerTime.Load()/16*15))
 	answer := make(map[contract.Window]*eventv1.GrantLine, len(grants))
@@ -184,7 +204,7 @@ func (x *Exchange) Done(grants []*eventv1.GrantLine) {
 	for i, l := range x.lines {
 		g, ok := answer[l.window]
 		if !ok {
-			s.put(l, l.failed(x.sent[i]), false)
+			s.put(l, backoff(l.failed(x.sent[i])), false)
 			continue
 		}
 		news, after, again := l.answered(x.sent[i], g)
@@ -201,10 +221,16 @@ func (x *Exchange) Done(grants []*eventv1.GrantLine) {
 
 // Failed is for a request that got no answer. Whether the ledger has heard it does not matter.
 func (x *Exchange) Failed() {
+	s := x.sender
+	s.mu.Lock()
+	s.fails++
+	s.again = s.book.clock() + int64(backoff(s.fails))
+	s.mu.Unlock()
 	for i, l := range x.lines {
-		x.sender.put(l, l.failed(x.sent[i]), false)
+		l.failed(x.sent[i])
+		s.put(l, 0, false)
 	}
-	x.sender.ready()
+	s.ready()
 }
 
 // Parts are the partitions of which something was drawn on, in ascending order.

@@ -75,7 +75,7 @@ func (l *labels) nameTags(list string, key *admit.Key) error {
 			continue
 		}
 		if len(l.tags) >= contract.MaxTags {
-			return fault.New(fault.LabelInvalid, "The request has more than %d tags, the %d of key %s included.", contract.MaxTags, len(key.Tags), key.Name).
+			return fault.New(fault.LabelInvalid, "The request has more than %d tags, those of key %s included.", contract.MaxTags, key.Name).
 				WithHint("Name fewer tags in " + HeaderTags + ".")
 		}
 		l.tags = slices.Insert(slices.Clip(l.tags), at, name) // the key's own are not to be changed

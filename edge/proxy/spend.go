@@ -162,13 +162,13 @@ func (c *call) settleAttempt() {
 			units, unpriced = 0, false
 		}
 	}
-	s.charged = s.end.cost
 	s.units += units
 	s.last = spool.Settlement{
 		At: time.Now(), Status: s.end.status, Outcome: s.end.outcome,
 		Cost: s.end.cost, Duration: time.Since(c.began), Units: units, Unpriced: unpriced,
 	}
 	c.g.d.Spool.Settle(s.ticket, &s.last)
+	s.charged = s.end.cost
 	if c.counters == nil {
 		return
 	}

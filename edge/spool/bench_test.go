@@ -35,12 +35,45 @@ func benchSpool(b *testing.B, storage spool.Storage) *spool.Spool {
 	return s
 }
 
-// One request with four draws is an intent and its settlement: two records.
+var benchStorages = []struct {
+	name    string
+	storage func(dir string) spool.Storage
+}{{"mapped", spool.Mapped}, {"written", spool.Written}}
+
+// One record alone: an intent with one draw and without labels, of 128 bytes.
+func BenchmarkAppend(b *testing.B) {
+	for _, kind := range benchStorages {
+		b.Run(kind.name, func(b *testing.B) {
+			s := benchSpool(b, kind.storage(b.TempDir()))
+			i, end := anIntent(1), ok(1)
+			i.Team, i.Customer, i.Model, i.Tags, i.Draws = "", "", "", nil, i.Draws[:1]
+			i.KeyID, i.EndpointID = "key_0123456789", "ep_01"
+			if n := spool.IntentLength(i); n != 128 {
+				b.Fatalf("the record has %d bytes", n)
+			}
+			var open [256]spool.Ticket
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += len(open) {
+				some := open[:min(len(open), b.N-n)]
+				for k := range some {
+					var err error
+					if some[k], err = s.Intent(i); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StopTimer()
+				for _, ticket := range some {
+					s.Settle(ticket, end)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// One request with four draws, a team, a customer and two tags is an intent and its settlement: two records.
 func BenchmarkIntentSettle(b *testing.B) {
-	for _, kind := range []struct {
-		name    string
-		storage func(dir string) spool.Storage
-	}{{"mapped", spool.Mapped}, {"written", spool.Written}} {
+	for _, kind := range benchStorages {
 		for _, writers := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s/writers=%d", kind.name, writers), func(b *testing.B) {
 				s := benchSpool(b, kind.storage(b.TempDir()))

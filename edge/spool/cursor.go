@@ -211,6 +211,11 @@ func (s *Spool) markOne(in *incarnation, p *partition, m *eventv1.Mark) {
 	case in.covered.IsZero():
 		in.covered = now
 	}
+	if restored { // the linger begins anew
+		for _, seg := range in.segs {
+			seg.booked = time.Time{}
+		}
+	}
 	if restored || m.GetGap() {
 		s.goBack(in, p, hwm+1, now)
 	}

@@ -18,16 +18,17 @@ type Answer struct {
 }
 
 // Print writes an answer to stdout in the form that was asked for.
-func (r *Root) Print(a Answer) error {
-	out := result{data: a.Data, names: a.Names, table: table{head: a.Head, right: a.Right, rows: a.Rows}}
-	switch r.app.format() {
+func (r *Root) Print(answer Answer) error {
+	a := r.app
+	out := result{data: answer.Data, names: answer.Names, table: table{head: answer.Head, right: answer.Right, rows: answer.Rows}}
+	switch a.format() {
 	case formatTable:
-		if a.Text != "" {
-			_, err := fmt.Fprint(r.app.Stdout, a.Text)
+		if answer.Text != "" {
+			_, err := fmt.Fprint(a.Stdout, answer.Text)
 			return err
 		}
 	case formatYAML:
-		raw, err := json.Marshal(a.Data)
+		raw, err := json.Marshal(answer.Data)
 		if err != nil {
 			return err
 		}
@@ -38,7 +39,7 @@ func (r *Root) Print(a Answer) error {
 		plainStyle(&doc)
 		out.data = &doc
 	}
-	return r.app.print(out)
+	return a.print(out)
 }
 
 // plainStyle has a document written as people write YAML. Texts that would be read as something else stay

@@ -163,6 +163,7 @@ func New(o Options) *Root {
 	cmd.SetHelpCommand(a.helpCommand())
 	cmd.SetHelpCommandGroupID(groupOperate)
 	cmd.SetCompletionCommandGroupID(groupOperate)
+	a.completeFlags(cmd)
 	return &Root{Command: cmd, app: a}
 }
 

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,22 +22,62 @@ func (a *app) completeNames(parent *cobra.Command, list func(context.Context, cl
 			c.ValidArgsFunction = cobra.NoFileCompletions
 			continue
 		}
-		c.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		c.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			a.timeout = min(a.timeout, completeWithin)
-			var names []string
-			err := a.with(cmd, func(ctx context.Context, c clients) (err error) {
-				names, err = list(ctx, c)
-				return err
-			})
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveError
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return a.existing(list)(cmd, args, typed)
 		}
 	}
+}
+
+// existing completes names of what exists.
+func (a *app) existing(list func(context.Context, clients) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		a.timeout = min(a.timeout, completeWithin)
+		var names []string
+		err := a.with(cmd, func(ctx context.Context, c clients) (err error) {
+			names, err = list(ctx, c)
+			return err
+		})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeFlags lets a shell complete the values of flags that mean the same wherever they are.
+func (a *app) completeFlags(root *cobra.Command) {
+	words := func(list ...string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
+	}
+	values := map[string]cobra.CompletionFunc{
+		"output":         words(formatTable, formatJSON, formatYAML, formatName),
+		"key":            a.existing(keyNames),
+		"endpoint":       a.existing(endpointNames),
+		"team":           a.existing(teamNames),
+		"group-by":       words(slices.Sorted(maps.Keys(dimensions))...),
+		"kind":           words(slices.Sorted(maps.Keys(limitKinds))...),
+		"without-ledger": words(slices.Sorted(maps.Keys(limitFallbacks))...),
+		"abandoned":      words(slices.Sorted(maps.Keys(abandonedPolicies))...),
+		"period":         words("total", "hour", "day", "week", "month", "rolling"),
+		"outcome":        words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
+	}
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		for name, complete := range values {
+			// try takes the secret of a key, which nothing knows.
+			if f := c.Flag(name); f == nil || c.InheritedFlags().Lookup(name) != nil || c.Name() == "try" && name == "key" {
+				continue
+			}
+			_ = c.RegisterFlagCompletionFunc(name, complete) // it fails for flags that are not there, or twice
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
 }
 
 func namesOf[T interface{ GetName() string }](all []T, err error) ([]string, error) {

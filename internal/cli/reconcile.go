@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/internal/reconcile"
 )
@@ -100,11 +102,14 @@ nano-dollar. The exit code is 10 if anything differs by more than the tolerance,
 			defer func() { _ = file.Close() }() // it was only read
 			invoice, err := reconcile.Read(file, format)
 			if err != nil {
-				return usage(cmd, "%s: %s.", args[0], err)
+				return unusable(cmd, args[0], err)
 			}
 			from, to, byHour := invoice.Span(options)
 			if from == "" {
-				return usage(cmd, "%s has no line to compare.", args[0])
+				for _, p := range invoice.Problems {
+					a.say("%s, %s", args[0], p)
+				}
+				return usage(cmd, "No line of %s can be compared.", args[0])
 			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				booked, err := bookedUsage(ctx, c, from, to, byHour)
@@ -113,7 +118,7 @@ nano-dollar. The exit code is 10 if anything differs by more than the tolerance,
 				}
 				report, err := reconcile.Compare(invoice, booked, options)
 				if err != nil {
-					return usage(cmd, "%s: %s.", args[0], err)
+					return unusable(cmd, args[0], err)
 				}
 				return a.printComparison(args[0], report)
 			})
@@ -121,6 +126,14 @@ nano-dollar. The exit code is 10 if anything differs by more than the tolerance,
 	}
 	f.register(cmd)
 	return cmd
+}
+
+// unusable is why an invoice cannot be compared. What has a text for people keeps it.
+func unusable(cmd *cobra.Command, file string, err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return usage(cmd, "The invoice %s: %s.", file, err)
 }
 
 // bookedUsage is what was booked per endpoint and day, or hour.
@@ -178,7 +191,7 @@ func (a *app) printComparison(file string, report *reconcile.Report) error {
 		return err
 	}
 	for _, p := range report.Problems {
-		a.say("%s:%s", file, p)
+		a.say("%s, %s", file, p)
 	}
 	if report.Ignored > 0 {
 		a.say("left out by rule: %s, %s", several(int(report.Ignored), "line"), report.IgnoredAmount.Dollars())
@@ -188,10 +201,14 @@ func (a *app) printComparison(file string, report *reconcile.Report) error {
 	}
 	total := report.Total
 	a.say("total: invoice %s, booked %s, difference %s", total.Invoice.Dollars(), total.Ours.Dollars(), total.Difference.Dollars())
-	if !report.Agrees() {
+	switch {
+	case report.Agrees():
+		return nil
+	case report.Total.Within:
+		return &failure{exit: ExitDifferent, message: "What can be read of the invoice agrees with the books, but not all of it can be read.", typed: true}
+	default:
 		return &failure{exit: ExitDifferent, message: "The invoice and the books differ.", typed: true}
 	}
-	return nil
 }
 
 func reportRow(row reconcile.Row) *object {

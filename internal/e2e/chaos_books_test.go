@@ -3,9 +3,15 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/money"
+	"tollgate/internal/testenv"
 )
 
 // unbalanced counts the account-windows of which what was set aside is not what was lent.
@@ -57,6 +63,58 @@ func (x *chaos) poll() {
 			x.mu.Unlock()
 		}
 	}
+}
+
+// counted is what somebody has counted of a kind of request.
+type counted struct {
+	requests, abandoned int
+	cost                money.Nanos
+}
+
+// compare returns once the records of requests are what the vendor counted, kind by kind.
+func (x *chaos) compare() {
+	x.t.Helper()
+	resp, err := x.c.rpc.endpoints.ListEndpoints(x.t.Context(), &controlv1.ListEndpointsRequest{})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, e := range resp.GetEndpoints() {
+		names[e.GetId()] = e.GetName()
+	}
+	vendor := map[string]counted{}
+	x.mu.Lock()
+	for _, o := range x.orders {
+		n := vendor[o.kind.name]
+		n.requests++
+		n.cost += o.cost
+		if o.lost {
+			n.abandoned++
+		}
+		vendor[o.kind.name] = n
+	}
+	x.mu.Unlock()
+	conn := x.c.db()
+	testenv.Eventually(x.t, eventually, func() error {
+		ledger := map[string]counted{}
+		rows, err := conn.Query(x.t.Context(), `SELECT endpoint_id, count(*), count(*) FILTER (WHERE outcome = 6), sum(cost)::bigint FROM ledger.request GROUP BY 1`)
+		if err != nil {
+			return err
+		}
+		var id string
+		var n counted
+		if _, err := pgx.ForEachRow(rows, []any{&id, &n.requests, &n.abandoned, &n.cost}, func() error {
+			ledger[names[id]] = n
+			return nil
+		}); err != nil {
+			return err
+		}
+		if !maps.Equal(ledger, vendor) {
+			return fmt.Errorf("the ledger has\n%v, and the vendor\n%v", ledger, vendor)
+		}
+		return nil
+	})
+	x.c.awaitSpent(x.owed(all))
 }
 
 // checkDatabase looks at the rows themselves.

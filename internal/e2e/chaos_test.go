@@ -398,7 +398,7 @@ func (x *chaos) recoverAll() {
 func (x *chaos) checkBooks() {
 	x.t.Helper()
 	x.checkLimit()
-	x.c.awaitSpent(x.owed(all))
+	x.compare()
 	testenv.Eventually(x.t, eventually, func() error {
 		resp, err := x.c.rpc.system.ListNodes(x.t.Context(), &controlv1.ListNodesRequest{})
 		if err != nil {

@@ -187,7 +187,6 @@ func (x *mixed) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	x.mu.Lock()
-	o.waiting = false
 	if !o.lost {
 		o.cost = k.cost(o.units)
 		x.running[k.name]-- // before the edge hears of the end
@@ -271,6 +270,7 @@ func (x *mixed) killInFlight(edge int, until func(func() error)) {
 			o.lost = true
 			x.running[o.kind.name]--
 		}
+		o.waiting = false // from here on it is being answered
 	}
 	close(x.hold)
 	close(x.pause)

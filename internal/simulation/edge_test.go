@@ -19,12 +19,13 @@ const repeat = 20 * time.Second
 
 // edge is a machine with a disk, and the process that runs there now.
 type edge struct {
-	w    *world
-	name string
-	disk *spool.Memory
-	skew time.Duration
-	n    uint64  // lives so far
-	incs []int64 // whose spools are on the disk
+	w     *world
+	name  string
+	disk  *spool.Memory
+	skew  time.Duration
+	began time.Duration // skew when this life began
+	n     uint64        // lives so far
+	incs  []int64       // whose spools are on the disk
 	// What the spools on the disk were spent on, whether or not it is booked.
 	spent map[contract.Window]money.Nanos
 
@@ -80,14 +81,20 @@ func newEdge(w *world, name string) *edge {
 	return e
 }
 
+// now is the clock on its wall, which somebody may set.
 func (e *edge) now() time.Time { return e.w.now.Add(e.skew) }
+
+// steady is the time that passes for the process, whatever the clock is set to: that between two of its
+// readings is measured so.
+func (e *edge) steady() time.Time { return e.w.now.Add(e.began) }
 
 // boot starts the process: it finds what the last one has left.
 func (e *edge) boot() {
 	e.n++
+	e.began = e.skew
 	var err error
 	e.spool, err = spool.Open(spool.Options{
-		Dir: e.name, Edge: e.name, Storage: e.disk, SegmentBytes: 32 << 10, MaxBytes: 8 << 20, Now: e.now, Random: e.w.rng.Int64,
+		Dir: e.name, Edge: e.name, Storage: e.disk, SegmentBytes: 32 << 10, MaxBytes: 8 << 20, Now: e.steady, Random: e.w.rng.Int64,
 	})
 	if err != nil {
 		e.w.fail("%s starts: %w", e.name, err)
@@ -123,7 +130,7 @@ func (e *edge) arrive() {
 		draw = append(draw, e.accounts[int64(i+1)])
 	}
 	var every []*limit.Limit
-	if w.coin(3) {
+	if w.shape.unsteady || w.coin(3) {
 		every = e.every
 	}
 	e.request(draw, money.Nanos(1+w.rng.IntN(12)), every)
@@ -136,7 +143,7 @@ func (e *edge) request(draw []*admit.Account, amount money.Nanos, every []*limit
 	if e.w.coin(4) {
 		f.policy = eventv1.AbandonedPolicy(1 + e.w.rng.IntN(3))
 	}
-	q := &waiting{f: f, draw: draw, amount: amount, since: e.now()}
+	q := &waiting{f: f, draw: draw, amount: amount, since: e.steady()}
 	if len(every) > 0 {
 		q.limits = e.limits.Begin(&f.pass, every, 1)
 	} else {
@@ -158,7 +165,7 @@ func (e *edge) retry() {
 func (e *edge) try(q *waiting) (passed, refused bool) {
 	if q.limits != nil {
 		done, err := q.limits.Try()
-		if !done && e.now().Sub(q.since) < time.Second {
+		if !done && e.steady().Sub(q.since) < time.Second {
 			return false, false
 		}
 		q.limits.End()
@@ -169,12 +176,12 @@ func (e *edge) try(q *waiting) (passed, refused bool) {
 			e.w.count["refused by a limit"]++
 			return false, true
 		}
-		q.f.limited, q.f.passed, q.since = true, e.w.now, e.now()
+		q.f.limited, q.f.passed, q.since = true, e.w.now, e.steady()
 		q.wanted = e.book.Begin(&q.f.hold, q.draw, q.amount)
 	}
 	done, err := q.wanted.Try()
 	patience := 5 * time.Second
-	if !done && e.now().Sub(q.since) < patience {
+	if !done && e.steady().Sub(q.since) < patience {
 		return false, false
 	}
 	q.wanted.End()
@@ -324,14 +331,14 @@ func (e *edge) askPart(part uint32) bool {
 	}
 	req := &eventv1.LeaseRequest{Inc: e.inc, Edge: e.name, Part: part, EdgeUnixMs: e.now().UnixMilli(), Spools: e.spool.States(part)}
 	x, _ := e.book.Next(part)
-	switch quiet := e.now().Sub(e.spoke[part]) > repeat; {
+	switch quiet := e.steady().Sub(e.spoke[part]) > repeat; {
 	case x != nil:
 		e.asking[part] = x
 		req.Lines = x.Lines()
 	case !quiet || len(req.GetSpools()) == 0:
 		return false
 	}
-	e.spoke[part] = e.now()
+	e.spoke[part] = e.steady()
 	e.checkLines(part, req.GetLines())
 	e.w.send(packet{kind: question, edge: e, inc: e.inc, part: part, data: encode(req), request: x})
 	e.w.count["lease requests"]++
@@ -413,7 +420,7 @@ func (e *edge) controlled(p packet) {
 
 // publish puts the next batch of a spool into its stream. The acknowledgement may be lost.
 func (e *edge) publish() bool {
-	s := e.pub.Next(e.now())
+	s := e.pub.Next(e.steady())
 	if s == nil {
 		return false
 	}

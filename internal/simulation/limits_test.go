@@ -72,7 +72,7 @@ func (p *partition) limit(q packet) {
 
 // bootLimits begins what an edge knows of limits.
 func (e *edge) bootLimits() {
-	e.limits = limit.New(limit.Config{Wait: time.Second, Now: e.now}, nil, nil)
+	e.limits = limit.New(limit.Config{Wait: time.Second, Now: e.steady}, nil, nil)
 	e.buying, e.every = map[uint32]*limit.Exchange{}, nil
 	for _, l := range e.w.limits {
 		one, err := limit.NewLimit(l.Limit)

@@ -8,7 +8,6 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/grants"
 	"tollgate/ledger/ingest"
@@ -343,6 +342,3 @@ func (p *partition) loseCommits() {
 	p.w.steady = p.w.now.Add(spool.DefaultLinger)
 	p.w.count["commits lost"]++
 }
-
-// booked is what the database says was spent of a window.
-func (p *partition) booked(win contract.Window) money.Nanos { return p.book.Spent(win) }

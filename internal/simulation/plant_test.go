@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -80,7 +81,7 @@ func (p plant) adapt(s *shape) {
 	case editTakesBack, editUntold:
 		s.edits = true
 	case tokensForEver, permitsUnlearned:
-		s.limits, s.quick = true, true
+		s.limits, s.quick, s.unsteady = true, true, p == permitsUnlearned
 	case overrunForgotten:
 		s.overruns = true
 	default:
@@ -237,10 +238,7 @@ func (p *partition) book1(b escrow.Batch) escrow.Booked {
 			}
 		}
 	}
-	over := map[contract.Window]escrow.Account{}
-	for win, a := range p.book.Accounts {
-		over[win] = a
-	}
+	over := maps.Clone(p.book.Accounts)
 	out := p.book.Apply(b)
 	if w.is(overrunForgotten) {
 		for win, a := range p.book.Accounts {

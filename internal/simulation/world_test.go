@@ -37,6 +37,7 @@ type shape struct {
 	losses   bool // the database may fail over and lose its last commits
 	machines bool // edges may be lost with their disks
 	limits   bool // requests are limited in number, too
+	unsteady bool // leaders are replaced all the time
 	quick    bool // the clock goes in milliseconds, not in seconds
 }
 
@@ -163,6 +164,10 @@ func (w *world) trouble(e *edge) {
 		return
 	}
 	p := w.parts[w.rng.IntN(len(w.parts))]
+	if w.shape.unsteady && w.coin(2) {
+		p.failover()
+		return
+	}
 	switch w.rng.IntN(10) {
 	case 0, 1:
 		e.kill()

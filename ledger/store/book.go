@@ -73,10 +73,8 @@ const selectSpent = `
 const selectClosing = `
 	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed
 	FROM ledger.lease l
-	CROSS JOIN LATERAL (
-		SELECT a.part FROM ledger.account_window a WHERE a.account_id = l.account_id AND a.gen = l.gen AND a.start = l.start OFFSET 0
-	) a
-	WHERE l.inc = ANY($1::bigint[]) AND a.part = $2`
+	JOIN ledger.account_window a ON a.account_id = l.account_id AND a.gen = l.gen AND a.start = l.start AND a.part = $2
+	WHERE l.inc = ANY($1::bigint[])`
 
 const selectAccounts = `
 	SELECT ` + windowColumns + `, 0::bigint` + rollingColumns + `
@@ -91,7 +89,7 @@ func (l *Leader) Book(ctx context.Context, at Position, batches []Batch, anomali
 	for {
 		next, rest := cut(batches, l.pace.most(time.Now()))
 		f := &flush{batches: next}
-		err = l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+		err = l.largeTurn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
 			began := time.Now()
 			f.begin(l.part)
 			if err := f.run(ctx, t); err != nil {

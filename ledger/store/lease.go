@@ -40,7 +40,9 @@ const selectLeases = `
 	SELECT l.account_id, l.gen, l.start, l.inc, l.granted, l.returned, l.consumed, i.edge, i.state, i.hwm
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, gen, start)
 	JOIN ledger.lease l ON l.account_id = n.account_id AND l.gen = n.gen AND l.start = n.start
-	JOIN ledger.incarnation i ON i.inc = l.inc AND i.part = $5
+	CROSS JOIN LATERAL (
+		SELECT * FROM ledger.incarnation i WHERE i.inc = l.inc AND i.part = $5 OFFSET 0
+	) i
 	WHERE l.consumed < l.granted - l.returned OR l.inc = ANY($4::bigint[])`
 
 // asked is what lines are about.
@@ -110,6 +112,7 @@ func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memor
 	var out escrow.Outcome
 	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
 		s := newState(l.part)
+		s.small = true
 		if err := a.load(ctx, t, s); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 // state is the part of the book that a transaction has loaded, and what of it was before escrow changed it.
 type state struct {
 	part     uint32
+	small    bool // whose statements are planned once; see fixPlans
 	book     *escrow.Book
 	added    []int64 // incarnations that are new, and the names of their edges
 	names    []string
@@ -104,10 +105,18 @@ func (s *state) addIncs(edges map[int64]string) {
 	}
 }
 
+// queueExactly has a small transaction use statements of its own, because a plan belongs to a statement.
+func (s *state) queueExactly(b *pgx.Batch, want int, what, sql string, args ...any) {
+	if s.small {
+		sql = `/* small */ ` + sql
+	}
+	queueExactly(b, want, what, sql, args...)
+}
+
 // queueHeard notes that incarnations spoke.
 func (s *state) queueHeard(b *pgx.Batch) {
 	if n := len(s.added); n > 0 {
-		queueExactly(b, n, "add incarnations", insertIncs, int32(s.part), s.added, s.names)
+		s.queueExactly(b, n, "add incarnations", insertIncs, int32(s.part), s.added, s.names)
 	}
 	if len(s.stale) > 0 {
 		slices.Sort(s.stale)
@@ -246,7 +255,7 @@ func (s *state) queueSome(b *pgx.Batch, windows []contract.Window, leases []leas
 		}
 	}
 	if len(incs) > 0 {
-		queueExactly(b, len(incs), "advance marks", updateIncs, int32(s.part), incs, old, hwm, states)
+		s.queueExactly(b, len(incs), "advance marks", updateIncs, int32(s.part), incs, old, hwm, states)
 	}
 }
 
@@ -294,10 +303,10 @@ func (s *state) queueWindows(b *pgx.Batch, windows []contract.Window, grants map
 		}
 	}
 	if n := added.rows(); n > 0 {
-		queueExactly(b, n, "add account-windows", insertAccounts, append(added.args(int32(s.part)), time.Now().Unix())...)
+		s.queueExactly(b, n, "add account-windows", insertAccounts, append(added.args(int32(s.part)), time.Now().Unix())...)
 	}
 	if n := changed.rows(); n > 0 {
-		queueExactly(b, n, "change account-windows", updateAccounts, append(changed.args(), granted, prior)...)
+		s.queueExactly(b, n, "change account-windows", updateAccounts, append(changed.args(), granted, prior)...)
 	}
 }
 
@@ -316,10 +325,10 @@ func (s *state) queueLeases(b *pgx.Batch, leases []leaseKey) {
 		row.add(k.window, k.inc, int64(l.Granted), int64(l.Returned), int64(l.Consumed))
 	}
 	if n := added.rows(); n > 0 {
-		queueExactly(b, n, "add leases", insertLeases, added.args()...)
+		s.queueExactly(b, n, "add leases", insertLeases, added.args()...)
 	}
 	if n := changed.rows(); n > 0 {
-		queueExactly(b, n, "change leases", updateLeases, changed.args()...)
+		s.queueExactly(b, n, "change leases", updateLeases, changed.args()...)
 	}
 }
 

@@ -47,6 +47,7 @@ var exactly sync.Map // of string by string
 // nothing has been done then.
 type turn struct {
 	l     *Leader
+	large bool // see planAnew
 	begun bool
 }
 
@@ -55,6 +56,9 @@ func (t *turn) send(ctx context.Context, b *pgx.Batch) error {
 	if !t.begun {
 		head := &pgx.Batch{}
 		head.Queue(`BEGIN`)
+		if t.large {
+			head.Queue(planAnew)
+		}
 		head.Queue(lockPart, int32(t.l.part), t.l.epoch)
 		b.QueuedQueries = slices.Insert(b.QueuedQueries, 0, head.QueuedQueries...)
 		t.begun = true
@@ -97,11 +101,20 @@ func (t *turn) end(ctx context.Context) {
 	}
 }
 
-// turn runs f, which commits what it did. See tx for what ends it.
+// turn runs f, which commits what it did. It is for what is small; see tx for what ends it.
 func (l *Leader) turn(ctx context.Context, within time.Duration, f func(context.Context, *turn) error) error {
+	return l.turnOf(ctx, within, false, f)
+}
+
+// largeTurn is a turn with a lot to do.
+func (l *Leader) largeTurn(ctx context.Context, within time.Duration, f func(context.Context, *turn) error) error {
+	return l.turnOf(ctx, within, true, f)
+}
+
+func (l *Leader) turnOf(ctx context.Context, within time.Duration, large bool, f func(context.Context, *turn) error) error {
 	return l.alone(ctx, within, func(ctx context.Context) error {
 		return pg.Repeat(ctx, func() error {
-			t := &turn{l: l}
+			t := &turn{l: l, large: large}
 			defer func() {
 				// The context may have ended, but the connection is worth keeping.
 				end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -113,16 +126,16 @@ func (l *Leader) turn(ctx context.Context, within time.Duration, f func(context.
 	})
 }
 
-// planAnew undoes for a transaction what fixPlans does. It is for statements that are rare, and for which a
-// good plan depends on what is asked for.
-const planAnew = `SELECT set_config(s, CASE s WHEN 'plan_cache_mode' THEN 'auto' ELSE 'on' END, true)
-	FROM unnest(ARRAY['plan_cache_mode', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_material']) s`
-
-// fixPlans has statements planned once. Those of a turn each find some rows by their keys, whatever the
-// tables hold, and planning such a statement anew takes longer than running it. The plan is made when tables
-// may be empty and is kept when they no longer are, so what only suits small tables is ruled out.
+// fixPlans has statements planned once, which is what a lease and the like want: each of its statements
+// finds some rows by their keys, whatever the tables hold, and planning it anew takes longer than running
+// it. The plan is made when tables may be empty and is kept when they no longer are, so what only suits small
+// tables is ruled out.
 const fixPlans = `SELECT set_config(s, CASE s WHEN 'plan_cache_mode' THEN 'force_generic_plan' ELSE 'off' END, false)
 	FROM unnest(ARRAY['plan_cache_mode', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_material', 'jit']) s`
+
+// planAnew undoes that for a transaction: a good plan of its statements depends on how much they are about.
+const planAnew = `SELECT set_config(s, CASE s WHEN 'plan_cache_mode' THEN 'auto' ELSE 'on' END, true)
+	FROM unnest(ARRAY['plan_cache_mode', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_material']) s`
 
 // tx runs f in a transaction that holds the lock of the partition's row, and commits it. The end of ctx does
 // not cut it off in the middle, because that would cost the connection and with it the leadership.
