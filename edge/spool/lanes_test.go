@@ -64,9 +64,9 @@ func TestPartitionsDoNotWait(t *testing.T) {
 	})
 }
 
-// Guarantee: the states that go with lease requests name every incarnation that a partition may be asked
-// for again, each with what that partition has told last of it: those that it has booked whole as well, as long as they are
-// kept, because they are what shows that a database was restored.
+// Guarantee: the states that go with lease requests name every incarnation of a partition that is kept,
+// with what the partition has told of it: also those that it has booked whole, because they show when its
+// database was restored.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

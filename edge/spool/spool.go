@@ -1,7 +1,8 @@
 // Package spool is an edge's record on disk of what it admitted and what that cost. It promises that
 // an intent that was acknowledged ends in exactly one event with the next sequence number, through
-// kill -9 and full disks, and that the events reach the ledger in order until it has booked them. It
-// does not survive the loss of the machine, and it decides nothing about money.
+// kill -9 and full disks, and that the events reach the ledger in order until it has booked them, also by
+// a database that was restored meanwhile: what is booked is kept until the ledger tells so once more after
+// the linger. It does not survive the loss of the machine, and it decides nothing about money.
 package spool
 
 import (

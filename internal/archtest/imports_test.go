@@ -96,7 +96,7 @@ var pure = ours(
 	"controlplane/registry",
 	"edge/admit", "edge/breaker", "edge/limit", "edge/routing",
 	"ledger/escrow", "ledger/limits",
-	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox",
+	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox", "internal/recent",
 	"internal/money", "internal/period", "internal/reconcile",
 )
 

@@ -3,6 +3,7 @@ package escrow
 import (
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
+	"tollgate/internal/recent"
 )
 
 // maxRecalls is how often an incarnation is asked to give back before it counts as out of reach. It
@@ -14,11 +15,16 @@ const maxRecalls = 5
 // hear of it. It never decides what is granted, so that losing it costs a few messages. A nil Memory
 // remembers nothing.
 type Memory struct {
-	seen map[contract.Window]map[int64]hint
-	size int
+	seen *recent.Map[seat, hint]
 	// refused is the smallest amount that would have helped whoever was refused since edges last heard
 	// that something is free; nobody for none. Of a window that is not in it nothing is known.
-	refused map[contract.Window]money.Nanos
+	refused *recent.Map[contract.Window, money.Nanos]
+}
+
+// seat is one incarnation at one account-window.
+type seat struct {
+	window contract.Window
+	inc    int64
 }
 
 // nobody waits for so much.
@@ -29,42 +35,27 @@ type hint struct {
 	recalls int // sent since the last line
 }
 
+// mostHints keeps the memory from growing with every window there ever was: those that edges contend for
+// are asked for all the time, and stay.
+const mostHints = 50_000
+
 // NewMemory makes an empty memory.
 func NewMemory() *Memory {
-	return &Memory{seen: map[contract.Window]map[int64]hint{}, refused: map[contract.Window]money.Nanos{}}
-}
-
-// maxHints keeps the memory from growing with every window there ever was. Forgetting all at once is
-// crude, rare and harmless.
-const maxHints = 1_000_000
-
-func (m *Memory) set(w contract.Window, inc int64, h hint) {
-	if m.size >= maxHints {
-		m.seen, m.size = map[contract.Window]map[int64]hint{}, 0
-	}
-	of := m.seen[w]
-	if of == nil {
-		of = map[int64]hint{}
-		m.seen[w] = of
-	}
-	if _, ok := of[inc]; !ok {
-		m.size++
-	}
-	of[inc] = h
+	return &Memory{seen: recent.New[seat, hint](mostHints), refused: recent.New[contract.Window, money.Nanos](mostHints)}
 }
 
 func (m *Memory) observe(q Line) {
 	if m != nil {
-		m.set(q.Window, q.Inc, hint{used: q.Ask.Used})
+		m.seen.Put(seat{q.Window, q.Inc}, hint{used: q.Ask.Used})
 	}
 }
 
 // Recalled notes that a recall was sent.
 func (m *Memory) Recalled(r Recall) {
 	if m != nil {
-		h := m.seen[r.Window][r.Inc]
+		h, _ := m.seen.Get(seat{r.Window, r.Inc})
 		h.recalls++
-		m.set(r.Window, r.Inc, h)
+		m.seen.Put(seat{r.Window, r.Inc}, h)
 	}
 }
 
@@ -73,7 +64,7 @@ func (m *Memory) returnable(w contract.Window, inc int64, l Lease) bool {
 	if m == nil {
 		return l.Unspent() > 0
 	}
-	h := m.seen[w][inc]
+	h, _ := m.seen.Get(seat{w, inc})
 	return h.recalls < maxRecalls && l.Granted-l.Returned-max(l.Consumed, h.used) > 0
 }
 
@@ -83,8 +74,8 @@ func (m *Memory) refuse(w contract.Window, lacking money.Nanos) {
 	if m == nil {
 		return
 	}
-	if before, known := m.refused[w]; known {
-		m.refused[w] = min(before, lacking)
+	if before, known := m.refused.Get(w); known {
+		m.refused.Put(w, min(before, lacking))
 	}
 }
 
@@ -93,7 +84,7 @@ func (m *Memory) helps(w contract.Window, free money.Nanos) bool {
 	if free <= 0 || m == nil {
 		return free > 0
 	}
-	lacking, known := m.refused[w]
+	lacking, known := m.refused.Get(w)
 	return !known || lacking != nobody && free >= lacking
 }
 
@@ -103,9 +94,6 @@ func (m *Memory) Told(out Outcome) {
 		return
 	}
 	for _, w := range out.freed {
-		if len(m.refused) >= maxHints {
-			clear(m.refused)
-		}
-		m.refused[w] = nobody
+		m.refused.Put(w, nobody)
 	}
 }

@@ -15,33 +15,47 @@ const Pace = 50 * time.Millisecond
 // repetitions, until then. It is not safe for concurrent use.
 type Pacer[T comparable] struct {
 	last    map[int64]time.Time
-	waiting map[int64]map[T]bool
+	waiting map[int64]*queue[T]
+}
+
+// queue is values without repetitions, in the order in which they came.
+type queue[T comparable] struct {
+	values []T
+	has    map[T]bool
+}
+
+func (q *queue[T]) add(values []T) {
+	for _, v := range values {
+		if !q.has[v] {
+			q.has[v] = true
+			q.values = append(q.values, v)
+		}
+	}
 }
 
 // NewPacer makes a Pacer that has let nothing through yet.
 func NewPacer[T comparable]() *Pacer[T] {
-	return &Pacer[T]{map[int64]time.Time{}, map[int64]map[T]bool{}}
+	return &Pacer[T]{map[int64]time.Time{}, map[int64]*queue[T]{}}
 }
 
 // Offer returns the values if it is the account's turn, with those that have waited, and else keeps them.
 func (p *Pacer[T]) Offer(now time.Time, account int64, values []T) []T {
-	if last, ok := p.last[account]; !ok || now.Sub(last) >= Pace {
-		for v := range p.waiting[account] {
-			if !slices.Contains(values, v) {
-				values = append(values, v)
-			}
+	q := p.waiting[account]
+	if last, ok := p.last[account]; ok && now.Sub(last) < Pace {
+		if q == nil {
+			q = &queue[T]{has: map[T]bool{}}
+			p.waiting[account] = q
 		}
-		delete(p.waiting, account)
-		p.last[account] = now
+		q.add(values)
+		return nil
+	}
+	p.last[account] = now
+	if q == nil {
 		return values
 	}
-	if p.waiting[account] == nil {
-		p.waiting[account] = map[T]bool{}
-	}
-	for _, v := range values {
-		p.waiting[account][v] = true
-	}
-	return nil
+	delete(p.waiting, account)
+	q.add(values)
+	return q.values
 }
 
 // Due returns what has waited long enough.

@@ -4,24 +4,26 @@ import (
 	"time"
 
 	"tollgate/internal/contract"
+	"tollgate/internal/recent"
 )
 
 // askers are who asked for which window in the last minute: that many share what is free.
-type askers map[contract.Window]map[int64]time.Time
+type askers struct {
+	of *recent.Map[contract.Window, map[int64]time.Time]
+}
 
 const active = time.Minute
 
-// maxAskers bounds the memory. Forgetting makes grants larger for a while, and nothing else.
-const maxAskers = 200_000
+// mostAsked bounds the memory. What it forgets makes grants larger for a while, and nothing else.
+const mostAsked = 20_000
+
+func newAskers() askers { return askers{recent.New[contract.Window, map[int64]time.Time](mostAsked)} }
 
 func (a askers) count(w contract.Window, inc int64, now time.Time) int {
-	if len(a) > maxAskers {
-		clear(a)
-	}
-	of := a[w]
-	if of == nil {
+	of, ok := a.of.Get(w)
+	if !ok {
 		of = map[int64]time.Time{}
-		a[w] = of
+		a.of.Put(w, of)
 	}
 	of[inc] = now
 	if len(of) > 1 {

@@ -90,7 +90,7 @@ func New(d Deps) *Server {
 		d.Count = Uncounted{}
 	}
 	return &Server{
-		Deps: d, memory: escrow.NewMemory(), askers: askers{}, queue: make(chan request, maxWaiting),
+		Deps: d, memory: escrow.NewMemory(), askers: newAskers(), queue: make(chan request, maxWaiting),
 		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
 }

@@ -73,7 +73,7 @@ func scanAccountRow(row pgx.CollectableRow) (Account, error) {
 func (l *Leader) Accounts(ctx context.Context) ([]Account, map[uint32]contract.Version, error) {
 	var accounts []Account
 	versions := map[uint32]contract.Version{}
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+accountColumns+` FROM ledger.account WHERE part = $1`, int32(l.part))
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func (l *Leader) ApplyShard(ctx context.Context, shard uint32, v contract.Versio
 		return false, fmt.Errorf("apply account shard %d at %s: %w", shard, v, err)
 	}
 	var applied bool
-	err = l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err = l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, setShard, int32(l.part), int32(shard), v.Epoch, v.Revision)
 		if err != nil {
 			return err
@@ -180,7 +180,7 @@ func (l *Leader) ApplyShard(ctx context.Context, shard uint32, v contract.Versio
 // of them changes.
 func (l *Leader) ApplyLimits(ctx context.Context, changes []AccountChange) error {
 	changes = sorted(changes)
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		queueLimits(b, changes, time.Now())
 		return l.send(ctx, tx, b)

@@ -50,7 +50,7 @@ type Booked struct {
 // Position reads how far the stream has been read.
 func (l *Leader) Position(ctx context.Context) (Position, error) {
 	var p Position
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var seq int64
 		err := tx.QueryRow(ctx, `SELECT p.stream, p.stream_created, p.stream_seq FROM ledger.ledger_part p WHERE p.part = $1`,
 			int32(l.part)).Scan(&p.Stream, &p.Created, &seq)
@@ -89,7 +89,7 @@ func (l *Leader) Book(ctx context.Context, at Position, batches []Batch, anomali
 	for {
 		next, rest := cut(batches, l.pace.most(time.Now()))
 		f := &flush{batches: next}
-		err = l.largeTurn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+		err = l.turn(ctx, txTimeout, true, func(ctx context.Context, t *turn) error {
 			began := time.Now()
 			f.begin(l.part)
 			if err := f.run(ctx, t); err != nil {

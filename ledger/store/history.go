@@ -121,7 +121,7 @@ func (l *Leader) NewHistory() bool { return l.newHistory }
 // Restored begins a new history, because the database lacks something that it had. It is for the leader
 // after this one.
 func (l *Leader) Restored(ctx context.Context) error {
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE ledger.ledger_part SET history = greatest(history, $2) + 1 WHERE part = $1`, int32(l.part), l.ahead.Load())
 		return err
 	})
@@ -142,7 +142,7 @@ func (l *Leader) Marks(ctx context.Context, edge string, states []*eventv1.Spool
 		incs[i] = s.GetInc()
 	}
 	found := map[int64]Mark{}
-	err = l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+	err = l.turn(ctx, txTimeout, false, func(ctx context.Context, t *turn) error {
 		clear(found)
 		b := &pgx.Batch{}
 		b.Queue(hearIncs, int32(l.part), incs)
@@ -176,7 +176,7 @@ func (l *Leader) Marks(ctx context.Context, edge string, states []*eventv1.Spool
 // Live lists the incarnations that have not ended and are not known to be lost.
 func (l *Leader) Live(ctx context.Context) ([]int64, error) {
 	var out []int64
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT i.inc FROM ledger.incarnation i WHERE i.part = $1 AND i.state = 0 AND i.inc > 0 ORDER BY i.inc`, int32(l.part))
 		if err != nil {
 			return err

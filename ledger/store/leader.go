@@ -91,7 +91,7 @@ func (l *Leader) Close() {
 
 // Check says whether this is still the leader.
 func (l *Leader) Check(ctx context.Context) error {
-	return l.turn(ctx, 3*time.Second, func(ctx context.Context, t *turn) error { return t.commit(ctx, &pgx.Batch{}) })
+	return l.turn(ctx, 3*time.Second, false, func(ctx context.Context, t *turn) error { return t.commit(ctx, &pgx.Batch{}) })
 }
 
 // AliveAt is when the connection was last known to hold the lock of the partition. No other ledger leads

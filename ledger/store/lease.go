@@ -110,7 +110,7 @@ func (l *Leader) Lease(ctx context.Context, lines []escrow.Line, m *escrow.Memor
 	l.pace.leases(time.Now())
 	a := askedOf(lines)
 	var out escrow.Outcome
-	err := l.turn(ctx, txTimeout, func(ctx context.Context, t *turn) error {
+	err := l.turn(ctx, txTimeout, false, func(ctx context.Context, t *turn) error {
 		s := newState(l.part)
 		s.small = true
 		if err := a.load(ctx, t, s); err != nil {
@@ -144,7 +144,7 @@ func healed(out escrow.Outcome, book *escrow.Book) []Anomaly {
 // Holders lists the incarnations that hold unspent money of accounts.
 func (l *Leader) Holders(ctx context.Context, accounts []int64) ([]escrow.Recall, error) {
 	var out []escrow.Recall
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT l.account_id, l.gen, l.start, l.inc, i.edge
 			FROM ledger.lease l

@@ -40,7 +40,7 @@ func marshalLimits(limits []*eventv1.Limit) (ids []int64, values [][]byte, err e
 // Limits reads the limits of the partition.
 func (l *Leader) Limits(ctx context.Context) ([]*eventv1.Limit, error) {
 	var out []*eventv1.Limit
-	err := l.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+	err := l.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		out = nil
 		b := &pgx.Batch{}
 		queue(b, `SELECT l.value FROM ledger.limits l WHERE l.part = $1 ORDER BY l.limit_id`, []any{int32(l.part)}, func(row pgx.CollectableRow) error {

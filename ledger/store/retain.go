@@ -177,7 +177,7 @@ func (k *Keeper) removeOutside(ctx context.Context, sql string, args ...any) (in
 // remove does so under the lock of the leader, which has its turn in between.
 func (k *Keeper) remove(ctx context.Context, sql string, args ...any) (int64, error) {
 	return repeat(func() (n int64, err error) {
-		err = k.leader.tx(ctx, txTimeout, func(ctx context.Context, tx pgx.Tx) error {
+		err = k.leader.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 			return tx.QueryRow(ctx, sql, args...).Scan(&n)
 		})
 		return n, err

@@ -30,16 +30,22 @@ const lockAny = `SELECT p.epoch FROM ledger.ledger_part p WHERE p.part = $1 FOR 
 // queueExactly adds a statement that must change so many rows. With any other number the database is not as
 // it was read: the statement fails, and with it the transaction, even if its commit is on the way.
 func queueExactly(b *pgx.Batch, want int, what, sql string, args ...any) {
-	exact, ok := exactly.Load(sql)
-	if !ok {
-		exact, _ = exactly.LoadOrStore(sql, fmt.Sprintf(`WITH done AS (%s RETURNING 1) SELECT ledger.expect((SELECT count(*) FROM done), $%d, '%s', '%s')`,
-			sql, len(args)+1, what, codeMoved))
-	}
-	b.Queue(exact.(string), append(slices.Clip(args), int64(want))...)
+	b.Queue(exactly(sql, what, len(args)), append(slices.Clip(args), int64(want))...)
 }
 
-// exactly has the statements that queueExactly made of others. There are only so many.
-var exactly sync.Map // of string by string
+// exact has the statements that exactly made of others. There are only so many.
+var exact sync.Map // of string by string
+
+func exactly(sql, what string, args int) string {
+	if made, ok := exact.Load(sql); ok {
+		if made, ok := made.(string); ok {
+			return made
+		}
+	}
+	made := fmt.Sprintf(`WITH done AS (%s RETURNING 1) SELECT ledger.expect((SELECT count(*) FROM done), $%d, '%s', '%s')`, sql, args+1, what, codeMoved)
+	exact.Store(sql, made)
+	return made
+}
 
 // turn is a transaction that takes as few trips to the database as there are decisions in it: it begins
 // with the first batch, and is committed with the last. Before the first statement of the first batch, the
@@ -101,17 +107,9 @@ func (t *turn) end(ctx context.Context) {
 	}
 }
 
-// turn runs f, which commits what it did. It is for what is small; see tx for what ends it.
-func (l *Leader) turn(ctx context.Context, within time.Duration, f func(context.Context, *turn) error) error {
-	return l.turnOf(ctx, within, false, f)
-}
-
-// largeTurn is a turn with a lot to do.
-func (l *Leader) largeTurn(ctx context.Context, within time.Duration, f func(context.Context, *turn) error) error {
-	return l.turnOf(ctx, within, true, f)
-}
-
-func (l *Leader) turnOf(ctx context.Context, within time.Duration, large bool, f func(context.Context, *turn) error) error {
+// turn runs f, which commits what it did. Large says that it has a lot to do; see planAnew. See tx for what
+// ends it.
+func (l *Leader) turn(ctx context.Context, within time.Duration, large bool, f func(context.Context, *turn) error) error {
 	return l.alone(ctx, within, func(ctx context.Context) error {
 		return pg.Repeat(ctx, func() error {
 			t := &turn{l: l, large: large}
@@ -139,8 +137,8 @@ const planAnew = `SELECT set_config(s, CASE s WHEN 'plan_cache_mode' THEN 'auto'
 
 // tx runs f in a transaction that holds the lock of the partition's row, and commits it. The end of ctx does
 // not cut it off in the middle, because that would cost the connection and with it the leadership.
-func (l *Leader) tx(ctx context.Context, within time.Duration, f func(context.Context, pgx.Tx) error) error {
-	return l.alone(ctx, within, func(ctx context.Context) error {
+func (l *Leader) tx(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	return l.alone(ctx, txTimeout, func(ctx context.Context) error {
 		return pg.InTx(ctx, l.conn, func(tx pgx.Tx) error {
 			head := &pgx.Batch{}
 			head.Queue(planAnew)
