@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 type Spools struct {
 	// Parts are the partitions that are told of them even if nothing else is to be said.
 	Parts func() []uint32
-	// States are the spools that a partition has not booked whole.
+	// States are the spools that a partition has events of.
 	States func(part uint32) []*eventv1.SpoolState
 	// Mark is told how far a partition has booked one. It is called from several goroutines.
 	Mark func(*eventv1.Mark)

@@ -97,14 +97,21 @@ func (x *chaos) compare() {
 	conn := x.c.db()
 	testenv.Eventually(x.t, eventually, func() error {
 		ledger := map[string]counted{}
-		rows, _ := conn.Query(x.t.Context(), `SELECT endpoint_id, count(*), count(*) FILTER (WHERE outcome = 6), sum(cost)::bigint
-			FROM ledger.request GROUP BY 1`) //nolint:rowserrcheck // ForEachRow does
-		var id string
-		var n counted
-		if _, err := pgx.ForEachRow(rows, []any{&id, &n.requests, &n.abandoned, &n.cost}, func() error {
+		rows, err := conn.Query(x.t.Context(), `SELECT endpoint_id, count(*), count(*) FILTER (WHERE outcome = 6), sum(cost)::bigint
+			FROM ledger.request GROUP BY 1`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			var n counted
+			if err := rows.Scan(&id, &n.requests, &n.abandoned, &n.cost); err != nil {
+				return err
+			}
 			ledger[names[id]] = n
-			return nil
-		}); err != nil {
+		}
+		if err := rows.Err(); err != nil {
 			return err
 		}
 		if !maps.Equal(ledger, vendor) {

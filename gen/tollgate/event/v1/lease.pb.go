@@ -161,7 +161,7 @@ type LeaseRequest struct {
 	EdgeUnixMs int64 `protobuf:"varint,4,opt,name=edge_unix_ms,json=edgeUnixMs,proto3" json:"edge_unix_ms,omitempty"`
 	// One line per account-window.
 	Lines []*LeaseLine `protobuf:"bytes,5,rep,name=lines,proto3" json:"lines,omitempty"`
-	// Spools of this edge that the ledger has not booked whole, this incarnation's among them, so that a
+	// Spools that this edge keeps, booked or not, this incarnation's among them, so that a
 	// mark that was lost is told again and a database that went back is noticed.
 	Spools []*SpoolState `protobuf:"bytes,6,rep,name=spools,proto3" json:"spools,omitempty"`
 	// Limits of which the edge wants more tokens.
