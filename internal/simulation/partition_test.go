@@ -123,7 +123,7 @@ func (p *partition) grantable(win contract.Window) bool {
 		early = 5 * time.Second
 	}
 	if err != nil || at != win || time.Unix(win.Start, 0).After(p.w.now.Add(early)) ||
-		end != 0 && !p.w.now.Before(time.Unix(end, 0).Add(time.Minute)) {
+		end != 0 && !p.w.now.Before(time.Unix(end, 0).Add(time.Hour)) {
 		return false
 	}
 	if _, there := p.book.Accounts[win]; !there {

@@ -25,7 +25,7 @@ import (
 const (
 	early        = 65 * time.Second
 	earlyRolling = 5 * time.Second
-	late         = time.Minute
+	late         = time.Hour
 )
 
 // Table is the accounts of a partition. It is safe for concurrent use.

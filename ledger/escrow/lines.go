@@ -160,7 +160,7 @@ func (b *Book) taken(lines []Line) map[contract.Window]money.Nanos {
 }
 
 // freed finds what has less allocated than before, if edges that were refused should hear of it. What one
-// window of a rolling period gives back is free for the others.
+// window of a rolling period gives back is free for the others that share a span with it.
 func (b *Book) freed(before map[contract.Window]money.Nanos, r rolling, m *Memory, out *Outcome) {
 	check := func(w contract.Window) {
 		if a := b.refresh(r, w); !a.Closed && m.helps(w, a.Free()) {
@@ -168,14 +168,18 @@ func (b *Book) freed(before map[contract.Window]money.Nanos, r rolling, m *Memor
 		}
 	}
 	for w, was := range before {
-		if a := b.Accounts[w]; a.Alloc >= was {
+		a := b.Accounts[w]
+		switch {
+		case a.Alloc >= was:
 			continue
-		} else if a.Days == 0 {
+		case a.Days == 0:
 			check(w)
 			continue
 		}
 		for _, v := range r[series{w.Account, w.Gen}] {
-			check(v)
+			if far := b.Accounts[v].Day - a.Day; max(far, -far) < int64(a.Days) {
+				check(v)
+			}
 		}
 	}
 	slices.Sort(out.Freed)

@@ -14,7 +14,7 @@ const holdFor = 10 * time.Second
 type Hold struct {
 	history int64
 	until   time.Time
-	silent  map[int64]bool // live incarnations that have not spoken in this term
+	silent  map[int64]bool // live incarnations that have not told all that they hold
 	// on says that the history is new, as the leader knew or as an edge showed that remembers an older one.
 	on bool
 }
@@ -30,15 +30,16 @@ func NewHold(now time.Time, history int64, live []int64, restored bool) *Hold {
 	return h
 }
 
-// heard takes note of a request. One that only asks for tokens says nothing of money.
+// heard takes note of a request. An edge that knows the history, as its own spool shows, has told all of its
+// leases before.
 func (h *Hold) heard(now time.Time, r request) {
 	if h == nil || now.After(h.until) {
 		return
 	}
-	if len(r.lines) > 0 {
-		delete(h.silent, r.inc)
-	}
 	for _, s := range r.spools {
+		if s.GetInc() == r.inc && s.GetHistory() >= h.history {
+			delete(h.silent, r.inc)
+		}
 		h.on = h.on || s.GetHistory() > 0 && s.GetHistory() < h.history
 	}
 }

@@ -247,9 +247,9 @@ func TestHold(t *testing.T) {
 		want     []eventv1.LeaseState
 	}{
 		{"nothing happened", 0, false, []*eventv1.LeaseRequest{need(7, 10)}, []eventv1.LeaseState{granted}},
-		{"known", 0, true, []*eventv1.LeaseRequest{need(7, 10), need(9, 10), need(8, 10)}, []eventv1.LeaseState{pending, pending, granted}},
+		{"known", 0, true, []*eventv1.LeaseRequest{told(2, 7), need(8, 10), need(9, 10), told(2, 8)}, []eventv1.LeaseState{pending, pending, pending, granted}},
 		{"known, long ago", 11 * time.Second, true, []*eventv1.LeaseRequest{need(7, 10)}, []eventv1.LeaseState{granted}},
-		{"shown", 0, false, []*eventv1.LeaseRequest{told(1, 7), need(7, 10), need(8, 10)}, []eventv1.LeaseState{pending, pending, granted}},
+		{"shown", 0, false, []*eventv1.LeaseRequest{told(1, 7), told(2, 7), told(2, 8)}, []eventv1.LeaseState{pending, pending, granted}},
 		{"of this history", 0, false, []*eventv1.LeaseRequest{told(2, 7)}, []eventv1.LeaseState{granted}},
 		{"of none", 0, false, []*eventv1.LeaseRequest{told(0, 7)}, []eventv1.LeaseState{granted}},
 	} {

@@ -105,9 +105,11 @@ func TestProgressMissesNoWarning(t *testing.T) {
 			many = append(many, contract.Window{Account: i})
 		}
 		p.Touched(many)
+		p.mu.Lock()
 		if len(p.touched) != maxTouched {
 			t.Errorf("%d windows are remembered, want no more than %d", len(p.touched), maxTouched)
 		}
+		p.mu.Unlock()
 		pass(time.Minute)
 		if src.warned != 2+maxTouched || src.all != 2 || src.progress != 4+maxTouched {
 			t.Errorf("%d windows looked at, and all of them %d times; of %d edges heard", src.warned, src.all, src.progress)

@@ -91,7 +91,11 @@ func mapErrors(log *slog.Logger) connect.UnaryInterceptorFunc {
 				return nil, connect.NewError(connect.CodeCanceled, ctx.Err())
 			}
 			f := fault.From(err)
-			if f.Kind() == fault.Internal || f.Kind() == fault.Unavailable {
+			switch {
+			case f.Kind() == fault.Unavailable && errors.Unwrap(f) == nil:
+				// Nothing has failed: somebody else is to be asked.
+				log.DebugContext(ctx, "rpc refused", "procedure", req.Spec().Procedure, "err", err)
+			case f.Kind() == fault.Internal, f.Kind() == fault.Unavailable:
 				log.ErrorContext(ctx, "rpc failed", "procedure", req.Spec().Procedure, "err", err)
 			}
 			return nil, toConnect(f)
