@@ -280,6 +280,15 @@ func TestUnknownCommit(t *testing.T) {
 	b := setup(t)
 	b.account(t, budget(1, 1000))
 	b.leader.Close()
+	testenv.Eventually(t, 10*time.Second, func() error { // the server notices a moment later
+		var held int
+		err := b.pool.QueryRow(context.Background(), `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+			WHERE l.locktype = 'advisory' AND d.datname = current_database()`).Scan(&held)
+		if err == nil && held > 0 {
+			err = errors.New("the lock is still held")
+		}
+		return err
+	})
 
 	cfg := b.pool.Config()
 	network, to := pgconn.NetworkAddress(cfg.ConnConfig.Host, cfg.ConnConfig.Port)
