@@ -213,6 +213,8 @@ func (w *world) spendRest(a *account) {
 		x.accounts[a.id] = a.compiled()
 		x.skew = 0
 	}
+	defer e.settleAll() // what is left when the window has ended meanwhile
+	defer other.settleAll()
 	win := a.window(w.now)
 	if w.left(a) > 0 {
 		other.request([]*admit.Account{other.accounts[a.id]}, 1+money.Nanos(w.rng.Int64N(int64(w.left(a)))), nil)
