@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -146,6 +147,25 @@ func (p *process) awaitHTTP(url string) {
 // freePort is a TCP port of 127.0.0.1 that nobody listens on. Roles need ports that stay the same
 // over restarts.
 func freePort(t *testing.T) int {
+	t.Helper()
+	for {
+		if n := somePort(t); !givenPorts(n) {
+			return n
+		}
+	}
+}
+
+// givenPorts notes that a port is given away, and says whether it was before: whoever has it may not be
+// listening yet.
+var givenPorts = func() func(int) bool {
+	var given sync.Map
+	return func(n int) bool {
+		_, before := given.LoadOrStore(n, true)
+		return before
+	}
+}()
+
+func somePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -19,6 +19,9 @@ func IsForeignKey(err error) (constraint string, ok bool) { return violated(err,
 // IsCheck says that a value broke a check constraint.
 func IsCheck(err error) (constraint string, ok bool) { return violated(err, "23514") }
 
+// IsDuplicateTable says that a table of that name exists already.
+func IsDuplicateTable(err error) bool { return code(err) == "42P07" }
+
 // IsConflict says that the database ended a transaction that may succeed if it
 // is run again: a serialization failure or a deadlock.
 func IsConflict(err error) bool {

@@ -86,7 +86,7 @@ func (s *Store) makeDay(ctx context.Context, day time.Time) error {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !pg.IsDuplicateTable(err) { // else the ledger of another partition has made it meanwhile
 		return fmt.Errorf("make the partition of %s: %w", day.Format(time.DateOnly), err)
 	}
 	return nil
