@@ -170,6 +170,10 @@ const finishEvery = 30 * time.Second
 // finishCorrections ends what a correction of records has begun. The leader of one partition does it for
 // all.
 func (l *leadership) finishCorrections(ctx context.Context, push *grants.Push) error {
+	if l.part != 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	tick := time.NewTicker(finishEvery)
 	defer tick.Stop()
 	for {
@@ -177,9 +181,6 @@ func (l *leadership) finishCorrections(ctx context.Context, push *grants.Push) e
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-		}
-		if l.part != 0 {
-			continue
 		}
 		freed, err := l.db.FinishCorrections(ctx)
 		push.Changed(freed)

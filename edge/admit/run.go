@@ -1,7 +1,6 @@
 package admit
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -142,7 +141,7 @@ func (b *Book) Resync(part uint32) {
 	}
 	b.mu.Unlock()
 	slices.SortFunc(lines, func(x, y *line) int {
-		return cmp.Or(cmp.Compare(x.window.Account, y.window.Account), cmp.Compare(x.window.Gen, y.window.Gen), cmp.Compare(x.window.Start, y.window.Start))
+		return x.window.Compare(y.window)
 	})
 	for i, l := range lines {
 		l.mu.Lock()

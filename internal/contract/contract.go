@@ -5,6 +5,7 @@
 package contract
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"strconv"
 	"time"
@@ -103,6 +104,11 @@ type Window struct {
 	Account int64
 	Gen     uint32
 	Start   int64
+}
+
+// Compare orders account-windows as they are locked: by account, then in time.
+func (w Window) Compare(v Window) int {
+	return cmp.Or(cmp.Compare(w.Account, v.Account), cmp.Compare(w.Gen, v.Gen), cmp.Compare(w.Start, v.Start))
 }
 
 // Draw is an account-window that a request is charged to, and the partition of the ledger that owns it.

@@ -8,7 +8,6 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/contract"
 )
 
 // packet is a message under way. What it carries is encoded, as on a real wire.
@@ -107,21 +106,5 @@ func (w *world) deliverAll() {
 		if n > 100_000 {
 			w.fail("messages do not come to an end")
 		}
-	}
-}
-
-// byWindow orders what comes out of maps.
-func byWindow(a, b contract.Window) int {
-	switch {
-	case a.Account != b.Account:
-		return int(a.Account - b.Account)
-	case a.Gen != b.Gen:
-		return int(a.Gen) - int(b.Gen)
-	case a.Start < b.Start:
-		return -1
-	case a.Start > b.Start:
-		return 1
-	default:
-		return 0
 	}
 }

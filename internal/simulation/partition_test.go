@@ -107,7 +107,7 @@ func (p *partition) windows(id int64) []contract.Window {
 			out = append(out, win)
 		}
 	}
-	slices.SortFunc(out, byWindow)
+	slices.SortFunc(out, contract.Window.Compare)
 	return out
 }
 

@@ -1,7 +1,6 @@
 package escrow
 
 import (
-	"tollgate/internal/contract"
 	"tollgate/internal/money"
 )
 
@@ -48,27 +47,4 @@ func (b *Book) Apply(batch Batch) Booked {
 	inc.HWM = batch.Last()
 	b.Incs[batch.Inc] = inc
 	return out
-}
-
-// Compare orders account-windows as they are locked: by account, then in time.
-func Compare(v, w contract.Window) int {
-	switch {
-	case v.Account != w.Account:
-		return cmp64(v.Account, w.Account)
-	case v.Gen != w.Gen:
-		return cmp64(int64(v.Gen), int64(w.Gen))
-	default:
-		return cmp64(v.Start, w.Start)
-	}
-}
-
-func cmp64(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
-		return 0
-	}
 }

@@ -59,7 +59,7 @@ func (b *Book) Correct(w contract.Window, nanos money.Nanos) (freed bool) {
 // releaseAll gives back what an incarnation that has ended did not spend, and says how much that was and
 // of which accounts. All of its leases have to be in the book.
 func (b *Book) releaseAll(inc int64) (sum money.Nanos, freed []int64) {
-	for _, w := range slices.SortedFunc(maps.Keys(b.Leases), Compare) {
+	for _, w := range slices.SortedFunc(maps.Keys(b.Leases), contract.Window.Compare) {
 		l, ok := b.Leases[w][inc]
 		if !ok {
 			continue

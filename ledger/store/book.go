@@ -137,7 +137,7 @@ func (b *Booked) add(next Booked) {
 
 // sort makes what is listed be there once.
 func (b *Booked) sort() {
-	slices.SortFunc(b.Touched, escrow.Compare)
+	slices.SortFunc(b.Touched, contract.Window.Compare)
 	slices.Sort(b.Freed)
 	b.Touched, b.Freed = slices.Compact(b.Touched), slices.Compact(b.Freed)
 }

@@ -37,7 +37,7 @@ type leaseKey struct {
 }
 
 func compareKeys(a, b leaseKey) int {
-	return cmp.Or(escrow.Compare(a.window, b.window), cmp.Compare(a.inc, b.inc))
+	return cmp.Or(a.window.Compare(b.window), cmp.Compare(a.inc, b.inc))
 }
 
 // begin makes it new, because a transaction may be run again.
@@ -118,7 +118,7 @@ func (f *flush) accept() {
 			delete(f.spent, k)
 		}
 	}
-	f.out.Touched = slices.SortedFunc(maps.Keys(touched), escrow.Compare)
+	f.out.Touched = slices.SortedFunc(maps.Keys(touched), contract.Window.Compare)
 }
 
 // bare is a batch of which no event draws or closes anything.

@@ -41,7 +41,7 @@ func (s *state) all() ([]contract.Window, []leaseKey) {
 		}
 	}
 	slices.SortFunc(keys, compareKeys)
-	return slices.SortedFunc(maps.Keys(s.book.Accounts), escrow.Compare), keys
+	return slices.SortedFunc(maps.Keys(s.book.Accounts), contract.Window.Compare), keys
 }
 
 // remember notes how what may change is before it does.

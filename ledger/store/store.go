@@ -19,7 +19,6 @@ import (
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/pg"
-	"tollgate/ledger/escrow"
 )
 
 // Schema is the one that this package owns.
@@ -90,7 +89,7 @@ type windowSet struct {
 
 func windowSetOf(ws []contract.Window) windowSet {
 	ws = slices.Clone(ws)
-	slices.SortFunc(ws, escrow.Compare)
+	slices.SortFunc(ws, contract.Window.Compare)
 	s := windowSet{list: slices.Compact(ws)}
 	for _, w := range s.list {
 		s.accounts = append(s.accounts, w.Account)
