@@ -25,6 +25,7 @@ import (
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/nethttp"
 	"tollgate/edge/routing"
 	"tollgate/edge/snapsync"
 	"tollgate/edge/spool"
@@ -63,9 +64,9 @@ type Node struct {
 	link      *ledgerlink.Link
 	book      *admit.Book
 	limits    *limit.Set
-	client    *proxy.Client
+	client    *nethttp.Client
 	gateway   *proxy.Gateway
-	server    *proxy.Server
+	server    *nethttp.Server
 
 	traffic net.Listener
 	admin   net.Listener // nil for none
@@ -163,9 +164,9 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 	if _, off := tracing.(noop.TracerProvider); tracing != nil && !off {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
-	client := proxy.DefaultClientConfig()
+	client := nethttp.DefaultClientConfig()
 	client.AllowPrivate = n.cfg.AllowPrivateTargets
-	n.client = proxy.NewClient(client)
+	n.client = nethttp.NewClient(client)
 	n.gateway = proxy.New(proxy.Config{
 		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
@@ -174,7 +175,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Breakers: n.breakers, Upstream: n.client,
 		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
-	n.server = proxy.NewServer(proxy.DefaultServerConfig(), n.gateway, n.log)
+	n.server = nethttp.NewServer(nethttp.DefaultServerConfig(), n.gateway, n.log)
 	n.metrics.Watch(n.state)
 }
 

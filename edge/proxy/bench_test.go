@@ -87,9 +87,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 		b.Fatal(err)
 	}
 	defer func() { _ = disk.Close() }()
-	cfg := DefaultClientConfig()
-	cfg.AllowPrivate = true
-	client := NewClient(cfg)
+	client := NewEngineClient(ClientOptions{AllowPrivate: true})
 	defer client.Close()
 	book := admit.NewBook(admit.Config{Wait: patience, Ahead: 1_000_000}, &bank{limit: 1 << 60}, log)
 	ctx, stop := context.WithCancel(b.Context())
@@ -101,7 +99,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Breakers: breaker.New(log),
 		Upstream: client, Metrics: metrics.New(), Log: log,
 	})
-	server := NewServer(DefaultServerConfig(), g, log)
+	server := NewEngineServer(ServerOptions{}, g, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestUnitsAreLearned(t *testing.T) {
 	to := &script{status: 200}
 	s := newStages(t, &eventv1.RouteEndpoint{Usage: usage}, to, func(o *options) { o.limits = everyUnit })
 	for _, n := range []struct{ status, count, want int64 }{{200, 80, 1}, {200, 160, 80}, {200, 80, 90}, {500, 80, 89}, {200, 0, 89}, {200, 0, 78}, {200, 1e6, 69}, {200, 1e6, 100}} {
-		to.status, to.headers = int(n.status), []Header{{"X-N", formatLength(n.count)}}
+		to.status, to.headers = int(n.status), []Header{{"X-N", strconv.FormatInt(n.count, 10)}}
 		s.call(context.Background(), "GET", "", 0)
 		if a := s.gate.asked[len(s.gate.asked)-1]; a.units != n.want {
 			t.Errorf("taken for %d units, not %d", a.units, n.want)

@@ -46,7 +46,7 @@ type bench struct {
 	gate    *gate
 	metrics *metrics.Metrics
 	gateway *Gateway
-	server  *Server
+	server  EngineServer
 	routes  *routing.Holder
 	served  chan error
 }
@@ -54,8 +54,8 @@ type bench struct {
 // options change a bench before it starts.
 type options struct {
 	proxy     Config
-	server    ServerConfig
-	client    ClientConfig
+	server    ServerOptions
+	client    ClientOptions
 	endpoints []*eventv1.RouteEndpoint
 	upstream  Upstream
 	breakers  Breakers
@@ -68,8 +68,8 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	t.Helper()
 	b := &bench{t: t, vendor: newRawVendor(t), money: &purse{left: 100 * money.Dollar}, gate: &gate{}, metrics: metrics.New(), routes: &routing.Holder{}, served: make(chan error, 1)}
 	o := options{
-		proxy:  Config{MaxBody: 1 << 30, HeaderTimeout: patience, StreamIdle: patience},
-		server: DefaultServerConfig(), client: DefaultClientConfig(),
+		proxy: Config{MaxBody: 1 << 30, HeaderTimeout: patience, StreamIdle: patience},
+
 		endpoints: b.endpoints(), accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}, breakers: breaker.New(slog.New(slog.DiscardHandler)),
 	}
 	o.client.AllowPrivate = true
@@ -80,7 +80,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	b.serve(&eventv1.RouteSnapshot{Endpoints: o.endpoints, Accounts: o.accounts, Limits: o.limits})
 	b.spool = newWatchedSpool(t)
 
-	client := NewClient(o.client)
+	client := NewEngineClient(o.client)
 	t.Cleanup(client.Close)
 	if o.upstream == nil {
 		o.upstream = client
@@ -90,7 +90,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
 		Breakers: o.breakers, Upstream: o.upstream, Metrics: b.metrics, Log: log,
 	})
-	b.server = NewServer(o.server, b.gateway, log)
+	b.server = NewEngineServer(o.server, b.gateway, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -174,7 +174,7 @@ func (m *meter) pay(ctx context.Context, n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.over {
-		return errInterrupted
+		return errOver
 	}
 	next := m.used
 	next.sent += int64(n)

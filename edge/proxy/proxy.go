@@ -5,7 +5,7 @@
 // either side, and that a caller's key never leaves.
 //
 // The stages work on an Exchange of their own. What turns connections into exchanges and performs
-// attempts is an engine (engine_*.go), of which the one here is made of net/http. The package keeps
+// attempts is an engine, in a package below this one. The package keeps
 // no state between requests but counters, and knows nothing of how configuration, keys and money
 // reach the edge.
 package proxy
@@ -174,8 +174,8 @@ var (
 	// ErrCutOff: the edge had to stop before the exchange was over.
 	ErrCutOff = errors.New("the edge stopped")
 
-	errHeaderTimeout = errors.New("no answer in time")
-	errStreamIdle    = errors.New("the answer went silent")
+	errStreamIdle = errors.New("the answer went silent")
+	errOver       = errors.New("the exchange is over")
 )
 
 // Serve answers x. It returns when the answer is complete, or aborted, and everything about it is

@@ -1,4 +1,4 @@
-package proxy
+package nethttp
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"tollgate/edge/proxy"
 )
 
 // ServerConfig is what the listening side of the net/http engine needs to know.
@@ -33,7 +35,7 @@ func DefaultServerConfig() ServerConfig {
 // Server accepts HTTP/1.1 connections and has each request served by a Gateway.
 type Server struct {
 	cfg  ServerConfig
-	g    *Gateway
+	g    *proxy.Gateway
 	http *http.Server
 	// cutOff ends every exchange with ErrCutOff.
 	base   context.Context //nolint:containedctx // the server's own, which Close ends
@@ -42,7 +44,7 @@ type Server struct {
 }
 
 // NewServer makes a server for g.
-func NewServer(cfg ServerConfig, g *Gateway, log *slog.Logger) *Server {
+func NewServer(cfg ServerConfig, g *proxy.Gateway, log *slog.Logger) *Server {
 	s := &Server{cfg: cfg, g: g}
 	s.base, s.cutOff = context.WithCancelCause(context.Background())
 	var protocols http.Protocols
@@ -80,17 +82,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.g.Stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
-		s.cutOff(ErrCutOff)
+		s.cutOff(proxy.ErrCutOff)
 		err = errors.Join(err, s.http.Close())
 	}
 	s.busy.Wait()
-	s.cutOff(ErrCutOff)
+	s.cutOff(proxy.ErrCutOff)
 	return err
 }
 
 // served is one request on its way through net/http: all that lives as long as it.
 type served struct {
-	x       Exchange
+	x       proxy.Exchange
 	out     responder
 	body    requestBody
 	watcher watcher
@@ -110,7 +112,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	out, body := &v.out, &v.body
 	*out = responder{w: w, control: control, proto11: r.ProtoAtLeast(1, 1), timeout: s.cfg.PeerTimeout}
-	v.x = Exchange{
+	v.x = proxy.Exchange{
 		Method: r.Method, Target: r.RequestURI, Headers: listOf(r.Header),
 		Length: r.ContentLength, Remote: r.RemoteAddr, Out: out,
 		EmptyBody: r.ContentLength == 0 && r.Header["Content-Length"] != nil,
@@ -158,9 +160,9 @@ func (w *watcher) gone() {
 	switch conn, ok := w.caller.Value(connKey{}).(*strictConn); {
 	case w.ended:
 	case ok && conn.broken.Load():
-		w.cancel(ErrCallerGone)
+		w.cancel(proxy.ErrCallerGone)
 	default:
-		w.timer = time.AfterFunc(w.linger, func() { w.cancel(ErrCallerGone) })
+		w.timer = time.AfterFunc(w.linger, func() { w.cancel(proxy.ErrCallerGone) })
 	}
 }
 
@@ -176,11 +178,11 @@ func (w *watcher) stop() {
 
 // listOf makes a list of headers. The order between names is lost in net/http; that within a name is
 // kept.
-func listOf(h http.Header) []Header {
-	out := make([]Header, 0, len(h)+4)
+func listOf(h http.Header) []proxy.Header {
+	out := make([]proxy.Header, 0, len(h)+4)
 	for name, values := range h {
 		for _, v := range values {
-			out = append(out, Header{name, v})
+			out = append(out, proxy.Header{Name: name, Value: v})
 		}
 	}
 	return out
@@ -201,7 +203,7 @@ type responder struct {
 }
 
 // Interim sends a 1xx answer to callers whose protocol has them.
-func (o *responder) Interim(status int, headers []Header) {
+func (o *responder) Interim(status int, headers []proxy.Header) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.begun || !o.proto11 {
@@ -215,7 +217,7 @@ func (o *responder) Interim(status int, headers []Header) {
 }
 
 // Begin sends status and headers; they leave with the first flush.
-func (o *responder) Begin(status int, headers []Header, length int64) {
+func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.begun = true
@@ -238,7 +240,7 @@ func (o *responder) Begin(status int, headers []Header, length int64) {
 }
 
 // addAll adds a list to headers. The values of names that occur once share one array.
-func addAll(h http.Header, headers []Header) {
+func addAll(h http.Header, headers []proxy.Header) {
 	values := make([]string, 0, len(headers))
 	for _, kv := range headers {
 		name := http.CanonicalHeaderKey(kv.Name)

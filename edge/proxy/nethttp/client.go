@@ -1,4 +1,4 @@
-package proxy
+package nethttp
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tollgate/edge/proxy"
 )
 
 // ClientConfig is what the calling side of the net/http engine needs to know.
@@ -96,7 +98,7 @@ func (c *countingConn) Write(p []byte) (int, error) {
 type progress struct {
 	mu      sync.Mutex
 	over    bool // RoundTrip has returned: no more 1xx answers
-	interim func(int, []Header)
+	interim func(int, []proxy.Header)
 	conns   int           // connections it was given
 	conn    *countingConn // the last of them
 	before  int64         // what was written to it before
@@ -118,10 +120,12 @@ var errUnwanted = errors.New("the target did not ask for the body")
 
 var errStatus = errors.New("status is not final")
 
+var errHeaderTimeout = errors.New("no answer in time")
+
 var errReplayed = errors.New("the connection was closed twice")
 
 // trace is what the Transport is to call. What an attempt has no use for is left out.
-func (p *progress) trace(a *Attempt) *httptrace.ClientTrace {
+func (p *progress) trace(a *proxy.Attempt) *httptrace.ClientTrace {
 	t := &httptrace.ClientTrace{GotConn: p.gotConn, Got1xxResponse: p.got1xx, WroteRequest: p.wrote}
 	if a.Continue {
 		p.wanted = make(chan struct{})
@@ -201,7 +205,7 @@ func (p *progress) end() {
 // watchedBody holds the clock of the header timeout while the caller is waited for, and reports a
 // body that could not be read.
 type watchedBody struct {
-	Body
+	proxy.Body
 	p     *progress
 	ended <-chan struct{} // the attempt
 	waits bool            // for 100 Continue
@@ -231,7 +235,7 @@ func (b *watchedBody) Read(q []byte) (int, error) {
 func (b *watchedBody) Close() error { return nil }
 
 // RoundTrip performs one attempt.
-func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
+func (t *Client) RoundTrip(ctx context.Context, a *proxy.Attempt) (*proxy.Answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &progress{interim: a.Interim, cancel: cancel, wait: a.HeaderTimeout}
 	p.mu.Lock()
@@ -255,13 +259,13 @@ func (t *Client) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	if resp.StatusCode < 200 || resp.StatusCode > 999 { // 101 to a request that asked for no upgrade
 		defer cancel(nil)
 		resp.Body.Close()
-		return nil, &AttemptError{
-			Failure: FailAnswer, Text: fmt.Sprintf("status %d answers nothing", resp.StatusCode),
+		return nil, &proxy.AttemptError{
+			Failure: proxy.FailAnswer, Text: fmt.Sprintf("status %d answers nothing", resp.StatusCode),
 			Sent: true, Whole: p.whole.Load(), Err: errStatus,
 		}
 	}
 	p.answer = answerBody{resp.Body, cancel}
-	return &Answer{
+	return &proxy.Answer{
 		Status: resp.StatusCode, Headers: listOf(resp.Header), Length: resp.ContentLength,
 		Body: &p.answer, Cancel: cancel,
 	}, nil
@@ -281,7 +285,7 @@ func (b *answerBody) Close() error {
 
 var nameless = []string{""}
 
-func newRequest(ctx context.Context, a *Attempt, body *watchedBody) *http.Request {
+func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.Request {
 	h := make(http.Header, len(a.Headers)+2)
 	addAll(h, a.Headers)
 	if _, ok := h["User-Agent"]; !ok {
@@ -325,31 +329,31 @@ func rawURL(scheme, host, uri string) *url.URL {
 }
 
 // explain finds out what an error of the Transport means.
-func explain(ctx context.Context, p *progress, body *watchedBody, a *Attempt, err error) *AttemptError {
-	e := &AttemptError{Sent: p.sent(), Whole: p.whole.Load(), Err: err}
+func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attempt, err error) *proxy.AttemptError {
+	e := &proxy.AttemptError{Sent: p.sent(), Whole: p.whole.Load(), Err: err}
 	cause := context.Cause(ctx)
 	p.mu.Lock()
 	tlsErr, connected := p.tlsErr, p.conns > 0
 	p.mu.Unlock()
 	switch {
 	case errors.Is(cause, errHeaderTimeout) && !connected:
-		e.Failure, e.Text = FailConnect, "it timed out"
+		e.Failure, e.Text = proxy.FailConnect, "it timed out"
 	case errors.Is(cause, errHeaderTimeout):
-		e.Failure, e.Text = FailTimeout, a.HeaderTimeout.String()
+		e.Failure, e.Text = proxy.FailTimeout, a.HeaderTimeout.String()
 	case errors.Is(cause, errReplayed):
-		e.Failure, e.Text = FailAnswer, "it closed the connection without an answer"
+		e.Failure, e.Text = proxy.FailAnswer, "it closed the connection without an answer"
 	case ctx.Err() != nil:
-		e.Failure, e.Text = FailCanceled, "the exchange ended"
+		e.Failure, e.Text = proxy.FailCanceled, "the exchange ended"
 	case body != nil && body.err.Load() != nil:
-		e.Failure, e.Text, e.Err = FailBody, "the body could not be read", *body.err.Load()
+		e.Failure, e.Text, e.Err = proxy.FailBody, "the body could not be read", *body.err.Load()
 	case connected:
-		e.Failure, e.Text = FailAnswer, answerText(err)
+		e.Failure, e.Text = proxy.FailAnswer, answerText(err)
 	case errors.Is(err, errAddress):
-		e.Failure, e.Text = FailRefused, "its address is one that this edge does not connect to"
+		e.Failure, e.Text = proxy.FailRefused, "its address is one that this edge does not connect to"
 	case tlsErr != nil || isTLS(err):
-		e.Failure, e.Text = FailTLS, tlsText(err)
+		e.Failure, e.Text = proxy.FailTLS, tlsText(err)
 	default:
-		e.Failure, e.Text = FailConnect, connectText(err)
+		e.Failure, e.Text = proxy.FailConnect, connectText(err)
 	}
 	return e
 }
