@@ -20,10 +20,10 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"tollgate/edge/admit"
-	"tollgate/edge/breaker"
 	"tollgate/edge/ledgerlink"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/proxy"
 	"tollgate/edge/proxy/nethttp"
 	"tollgate/edge/routing"
@@ -55,7 +55,7 @@ type Node struct {
 
 	routes    *routing.Holder
 	keys      *admit.Keys
-	breakers  *breaker.Set
+	pools     *pool.Pools
 	metrics   *metrics.Metrics
 	spool     *spool.Spool
 	publisher *spool.Publisher
@@ -92,7 +92,7 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 		cfg: cfg, log: d.Log.With("edge", cfg.Name), started: time.Now(),
 		routes: &routing.Holder{}, keys: &admit.Keys{}, metrics: metrics.New(),
 	}
-	n.breakers = breaker.New(n.log)
+	n.pools = pool.New(n.log)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.release())
@@ -172,7 +172,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
 		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
-		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Breakers: n.breakers, Upstream: n.client,
+		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
 		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
 	n.server = nethttp.NewServer(nethttp.DefaultServerConfig(), n.gateway, n.log)

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"tollgate/edge/breaker"
 	"tollgate/edge/metrics"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -56,21 +55,14 @@ func (n *Node) heartbeat(version contract.Version, now time.Time) error {
 	if table := n.routes.Current(); table != nil {
 		h.MissingEnv = table.MissingEnv()
 	}
-	for _, s := range n.breakers.States() {
-		h.Breakers = append(h.Breakers, &eventv1.BreakerState{Target: s.Target, State: stateText(s)})
+	for _, s := range n.pools.States() {
+		h.Breakers = append(h.Breakers, &eventv1.BreakerState{Target: s.Target, State: s.State})
 	}
 	data, err := proto.Marshal(h)
 	if err != nil {
 		return err
 	}
 	return n.conn.NATS().Publish(contract.Fleet(n.cfg.Name), data)
-}
-
-func stateText(s breaker.State) string {
-	if s.HalfOpen {
-		return "half-open"
-	}
-	return "open"
 }
 
 // applied makes what hangs on the table follow it: the breakers of targets, and the counters of
@@ -81,14 +73,11 @@ func (n *Node) applied() {
 		return
 	}
 	n.table = table
-	targets, names, ids := map[string]breaker.Settings{}, map[string]bool{}, map[string]bool{}
+	names, ids := map[string]bool{}, map[string]bool{}
 	for _, e := range table.Endpoints() {
 		names[e.Name], ids[e.ID] = true, true
-		for _, t := range e.Targets {
-			targets[t.Name] = breaker.DefaultSettings()
-		}
 	}
-	n.breakers.Sync(targets)
+	n.pools.Sync(table.Endpoints())
 	n.metrics.Forget(func(name string) bool { return names[name] })
 	if n.gateway != nil { // at the start there is nothing to forget
 		n.gateway.Forget(func(id string) bool { return ids[id] })
@@ -105,8 +94,8 @@ func (n *Node) state() metrics.State {
 		Ready: n.gateway.Ready() == nil, Epoch: version.Epoch, Revision: version.Revision,
 		Keys: n.keys.Len(), SpoolEvents: events, SpoolAge: age,
 	}
-	for _, b := range n.breakers.States() {
-		s.Breakers = append(s.Breakers, metrics.Breaker{Target: b.Target, HalfOpen: b.HalfOpen})
+	for _, b := range n.pools.States() {
+		s.Breakers = append(s.Breakers, metrics.Breaker{Target: b.Target, HalfOpen: b.State == "half-open"})
 	}
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/edge/breaker"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
@@ -16,8 +17,8 @@ import (
 
 // Attempt is one request to one target.
 type Attempt struct {
-	Scheme, Host  string // where to connect
-	HostHeader    string // empty for Host
+	Target        *routing.Target // where and how to connect
+	HostHeader    string          // empty for the target's host
 	Method        string
 	URI           string // what stands in the request line, byte for byte
 	Headers       []Header
@@ -25,6 +26,8 @@ type Attempt struct {
 	Length        int64
 	EmptyBody     bool
 	Continue      bool
+	TrailerNames  []string                           // of what the caller sends behind the body
+	Upgrade       string                             // protocol to ask for; empty for none
 	HeaderTimeout time.Duration                      // from the moment nothing but the target is waited for
 	Interim       func(status int, headers []Header) // gets 1xx answers; not called after RoundTrip returned
 }
@@ -35,6 +38,10 @@ type Answer struct {
 	Headers []Header
 	Length  int64 // of the body; -1 unknown
 	Body    io.ReadCloser
+	// Trailers are what came behind the body, once it was read to its end; nil if none can come.
+	Trailers func() []Header
+	// Conn is the connection of an answer with status 101, which has no Body then.
+	Conn Conn
 	// Cancel makes a Read of the body that waits for the target fail; nil if none ever waits.
 	Cancel func(cause error)
 }
@@ -80,15 +87,15 @@ func (c *call) attempts(ctx context.Context) {
 	}
 
 	var last error
-	for i := 0; i < len(c.endpoint.Targets); {
-		target := c.endpoint.Targets[i]
-		report, err := c.g.d.Breakers.Allow(target.Name)
+	for {
+		choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
 		if err != nil {
-			last = err
-			i, c.again = i+1, false
-			continue
+			if !errors.Is(err, pool.ErrTried) {
+				last = err
+			}
+			break
 		}
-		err = c.try(ctx, target, headers, query, report)
+		err = c.try(ctx, choice, headers, query)
 		if err == nil {
 			return
 		}
@@ -99,7 +106,7 @@ func (c *call) attempts(ctx context.Context) {
 		}
 		last = unsent.err
 		if c.again = unsent.stale && !c.again; !c.again {
-			i++
+			c.tries.Drop(choice)
 		}
 	}
 	switch {
@@ -121,9 +128,11 @@ type unsentError struct {
 func (e *unsentError) Error() string { return e.err.Error() }
 
 // try makes one attempt and relays the answer. An error means that the caller has got nothing yet.
-func (c *call) try(ctx context.Context, target *routing.Target, headers []Header, query string, report func(breaker.Outcome)) error {
+func (c *call) try(ctx context.Context, choice *pool.Choice, headers []Header, query string) error {
+	target := choice.Target
+	report := func(o breaker.Outcome) { choice.Report(pool.Result{Outcome: o}) }
 	// A report that is forgotten would keep a half-open breaker waiting; the first one counts.
-	defer report(breaker.Abandoned)
+	defer choice.Done()
 	if err := c.intend(); err != nil {
 		return err
 	}
@@ -156,7 +165,7 @@ func (c *call) newAttempt(target *routing.Target, headers []Header, query string
 		uri += "?"
 	}
 	a := &Attempt{
-		Scheme: target.Scheme, Host: target.Host, HostHeader: configuredHost(c.endpoint),
+		Target: target, HostHeader: configuredHost(c.endpoint),
 		Method: c.x.Method, URI: uri, Headers: headers,
 		Length: c.x.Length, EmptyBody: c.x.EmptyBody, Continue: c.x.Continue,
 		HeaderTimeout: c.endpoint.Timeout,

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"tollgate/edge/admit"
-	"tollgate/edge/breaker"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -96,7 +96,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 	defer running.Wait()
 	defer stop()
 	g := New(Config{HeaderTimeout: patience}, Deps{
-		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Breakers: breaker.New(log),
+		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Pools: pool.New(log),
 		Upstream: client, Metrics: metrics.New(), Log: log,
 	})
 	server := NewEngineServer(ServerOptions{}, g, log)

@@ -32,7 +32,7 @@ func TestLimitsAreKept(t *testing.T) {
 		"usage, an error": {&eventv1.RouteEndpoint{Usage: usage}, func(s *stages) { s.to.status = 500 }, 500, 1, true, 0},
 		"fixed, an error": {&eventv1.RouteEndpoint{PriceNanos: 5}, func(s *stages) { s.to.status = 500 }, 500, 1, true, 1},
 		"no money":        {&eventv1.RouteEndpoint{PriceNanos: 5}, func(s *stages) { s.money.left = 4 }, 402, 1, false, 0},
-		"no target":       {&eventv1.RouteEndpoint{PriceNanos: 5}, func(s *stages) { s.gateway.d.Breakers = breakers{fault.New(fault.BreakerOpen, "x")} }, 503, 1, false, 0},
+		"no target":       {&eventv1.RouteEndpoint{PriceNanos: 5}, func(s *stages) { s.gateway.d.Pools = breakers{err: fault.New(fault.BreakerOpen, "x")} }, 503, 1, false, 0},
 		"no pass": {&eventv1.RouteEndpoint{PriceNanos: 5}, func(s *stages) {
 			s.gate.err = fault.New(fault.RateLimited, "Key ci-bot may send one request a minute.").WithRetryAfter(time.Second)
 			s.money.err = fault.New(fault.InternalError, "money was asked first")

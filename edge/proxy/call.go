@@ -11,6 +11,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
@@ -39,6 +40,7 @@ type call struct {
 	body     *limited // nil without one
 	bound    bound
 	spend    spend
+	tries    pool.Tries
 	again    bool // the target at hand is tried a second time, on a new connection
 
 	upstream time.Duration // spent waiting for targets

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tollgate/edge/admit"
-	"tollgate/edge/breaker"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -128,6 +129,8 @@ func TestWhatIsCharged(t *testing.T) {
 
 // mine breaks one place in the stages, the first time it is passed.
 type mine struct {
+	*pool.Pools
+
 	mu    sync.Mutex // guards what follows
 	at    string
 	seen  map[string]bool
@@ -204,9 +207,14 @@ func (m *mine) Settle(spool.Ticket, *spool.Settlement) {
 
 func (m *mine) Err() error { return nil }
 
-func (m *mine) Allow(string) (func(breaker.Outcome), error) {
-	m.step("Allow")
-	return func(breaker.Outcome) { m.step("report") }, nil
+func (m *mine) Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error) {
+	m.step("Pick")
+	choice, err := m.Pools.Pick(e, t)
+	if err != nil {
+		return nil, err
+	}
+	n := slices.Index(e.Targets, choice.Target)
+	return pool.NewChoice(e, n, -1, func(r pool.Result) { m.step("report"); choice.Report(r) }), nil
 }
 
 func (m *mine) RoundTrip(_ context.Context, a *Attempt) (*Answer, error) {
@@ -232,14 +240,21 @@ func (b minedBody) Close() error               { b.m.step("Close"); return nil }
 
 type minedOut struct{ *mine }
 
-func (o minedOut) Interim(int, []Header)       { o.step("Interim") }
-func (o minedOut) Begin(int, []Header, int64)  { o.step("Begin") }
-func (o minedOut) Write(p []byte) (int, error) { o.step("Write"); return len(p), nil }
-func (o minedOut) Flush() error                { o.step("Flush"); return nil }
-func (o minedOut) Abort()                      { o.step("Abort") }
-func (o minedOut) Interrupt()                  { o.step("Interrupt") }
-func (o minedOut) Drain()                      { o.step("Drain") }
-func (o minedOut) Read(p []byte) (int, error)  { o.step("body"); return 1, io.EOF }
+// minedIn is the body of the request.
+type minedIn struct{ minedOut }
+
+func (i minedIn) Trailers() []Header { i.step("in"); return nil }
+
+func (o minedOut) Interim(int, []Header)         { o.step("Interim") }
+func (o minedOut) Begin(int, []Header, int64)    { o.step("Begin") }
+func (o minedOut) Write(p []byte) (int, error)   { o.step("Write"); return len(p), nil }
+func (o minedOut) Flush() error                  { o.step("Flush"); return nil }
+func (o minedOut) Trailers([]Header)             { o.step("Trailers") }
+func (o minedOut) Switch([]Header) (Conn, error) { return nil, io.EOF }
+func (o minedOut) Abort()                        { o.step("Abort") }
+func (o minedOut) Interrupt()                    { o.step("Interrupt") }
+func (o minedOut) Drain()                        { o.step("Drain") }
+func (o minedOut) Read(p []byte) (int, error)    { o.step("body"); return 1, io.EOF }
 
 // Guarantee (37): wherever a stage fails by a bug, also while it answers for another one, each intent
 // that was recorded is settled once, each hold is given back once, and no place stays taken.
@@ -252,7 +267,7 @@ func TestBugsAnywhere(t *testing.T) {
 		for at := range places {
 			tried++
 			for _, path := range []string{"/x", "/unsent", "/nowhere", "/usage", "/ceiling"} {
-				m := &mine{at: at, seen: map[string]bool{}}
+				m := &mine{Pools: pool.New(slog.New(slog.DiscardHandler)), at: at, seen: map[string]bool{}}
 				serveMined(t, m, path)
 				if m.holds != 0 || m.passes != 0 || m.open != 0 || len(m.wrong) > 0 {
 					t.Errorf("%s fails at %s: %d holds, %d passes and %d intents are left, %v", path, at, m.holds, m.passes, m.open, m.wrong)
@@ -284,7 +299,7 @@ func serveMined(t *testing.T, m *mine, path string) {
 		Limits: []*eventv1.Limit{{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_CONCURRENT, Amount: 1, Subject: "everything"}},
 	})
 	g := New(Config{MaxInFlight: 5}, Deps{
-		Routes: b.routes, Keys: newKeys(t), Budgets: m, Limits: m, Spool: m, Breakers: m, Upstream: m,
+		Routes: b.routes, Keys: newKeys(t), Budgets: m, Limits: m, Spool: m, Pools: m, Upstream: m,
 		Metrics: metrics.New(), Log: slog.New(slog.DiscardHandler),
 	})
 	func() {
@@ -294,7 +309,7 @@ func serveMined(t *testing.T, m *mine, path string) {
 			}
 		}()
 		g.Serve(context.Background(), &Exchange{
-			Method: "POST", Target: path, Length: -1, Body: minedOut{m}, Out: minedOut{m},
+			Method: "POST", Target: path, Length: -1, Body: minedIn{minedOut{m}}, Out: minedOut{m},
 			Headers: []Header{{"Authorization", "Bearer " + testKey}},
 		})
 	}()

@@ -21,9 +21,25 @@ type Exchange struct {
 	// EmptyBody: the caller said Content-Length: 0, which some targets tell from no length at all.
 	EmptyBody bool
 	Continue  bool // the caller waits for 100 Continue before it sends the body
-	Remote    string
-	Out       Responder
+	// TrailerNames are those that the caller has announced to send after the body.
+	TrailerNames []string
+	// Upgrade is the protocol that the caller asks to switch to and the engine can, in lower case.
+	Upgrade string
+	Host    string // that the caller addressed
+	Proto   Proto
+	Remote  string
+	Out     Responder
 }
+
+// Proto is the version of HTTP that a caller speaks.
+type Proto uint8
+
+// The versions.
+const (
+	HTTP10 Proto = iota
+	HTTP11
+	HTTP2
+)
 
 // Body is the body of a request.
 type Body interface {
@@ -33,6 +49,16 @@ type Body interface {
 	// Drain reads the rest, if it is short and comes at once, so that the connection can be used for
 	// another request after an answer for which the body did not matter.
 	Drain()
+	// Trailers are what came behind the body, once it was read to its end.
+	Trailers() []Header
+}
+
+// Conn is a connection that was switched to another protocol. Read and Write may be called by two
+// goroutines; Close makes both return.
+type Conn interface {
+	io.ReadWriteCloser
+	// CloseWrite says that nothing more will be written.
+	CloseWrite() error
 }
 
 // Responder writes the answer. Only the goroutine that serves the exchange calls it, but for
@@ -46,6 +72,11 @@ type Responder interface {
 	Write(p []byte) (int, error)
 	// Flush sends what a buffer holds.
 	Flush() error
+	// Trailers sends what follows the body, after the last Write, where the caller's protocol has it.
+	Trailers(headers []Header)
+	// Switch answers 101 in place of Begin and hands over the connection, with what the caller has sent
+	// behind its request. Only for an exchange with an Upgrade.
+	Switch(headers []Header) (Conn, error)
 	// Abort makes the answer end in a way that the caller cannot take for complete.
 	Abort()
 }

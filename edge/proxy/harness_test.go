@@ -15,9 +15,9 @@ import (
 	"go.uber.org/goleak"
 
 	"tollgate/edge/admit"
-	"tollgate/edge/breaker"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -58,7 +58,7 @@ type options struct {
 	client    ClientOptions
 	endpoints []*eventv1.RouteEndpoint
 	upstream  Upstream
-	breakers  Breakers
+	pools     Pools
 	accounts  []*eventv1.Account
 	limits    []*eventv1.Limit
 	keys      []*eventv1.ShardKey // besides those that every bench has
@@ -70,7 +70,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	o := options{
 		proxy: Config{MaxBody: 1 << 30, HeaderTimeout: patience, StreamIdle: patience},
 
-		endpoints: b.endpoints(), accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}, breakers: breaker.New(slog.New(slog.DiscardHandler)),
+		endpoints: b.endpoints(), accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}, pools: pool.New(slog.New(slog.DiscardHandler)),
 	}
 	o.client.AllowPrivate = true
 	o.server.Linger = 200 * time.Millisecond
@@ -88,7 +88,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(o.proxy, Deps{
 		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
-		Breakers: o.breakers, Upstream: o.upstream, Metrics: b.metrics, Log: log,
+		Pools: o.pools, Upstream: o.upstream, Metrics: b.metrics, Log: log,
 	})
 	b.server = NewEngineServer(o.server, b.gateway, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

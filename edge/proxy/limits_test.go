@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -13,6 +14,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"tollgate/edge/breaker"
+	"tollgate/edge/pool"
+	"tollgate/edge/routing"
 )
 
 // Guarantee: above the limit of requests at a time the next ones are refused at once and told when to
@@ -61,21 +64,25 @@ func TestTooManyAtATime(t *testing.T) {
 	}
 }
 
-// outcomes is a breaker that notes what it is told.
+// outcomes is a pool that notes what it is told.
 type outcomes struct {
+	*pool.Pools
 	mu   sync.Mutex // guards told
 	told []breaker.Outcome
 }
 
-func (o *outcomes) Allow(string) (func(breaker.Outcome), error) {
+func (o *outcomes) Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error) {
+	if _, err := o.Pools.Pick(e, t); err != nil {
+		return nil, err
+	}
 	var once sync.Once
-	return func(out breaker.Outcome) {
+	return pool.NewChoice(e, 0, -1, func(r pool.Result) {
 		once.Do(func() {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			o.told = append(o.told, out)
+			o.told = append(o.told, r.Outcome)
 		})
-	}, nil
+	}), nil
 }
 
 // Guarantee (40): a kept connection that turns out to be closed before anything was written costs one
@@ -92,9 +99,9 @@ func TestStaleConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			told, calls := &outcomes{}, 0
+			told, calls := &outcomes{Pools: pool.New(slog.New(slog.DiscardHandler))}, 0
 			b := newBench(t, func(o *options) {
-				o.breakers = told
+				o.pools = told
 				o.upstream = broken{answer: func() (*Answer, error) {
 					if calls++; calls <= tc.fails {
 						return nil, &AttemptError{Failure: FailAnswer, Text: "closed", Err: io.EOF}

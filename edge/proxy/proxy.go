@@ -20,9 +20,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tollgate/edge/admit"
-	"tollgate/edge/breaker"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	"tollgate/internal/contract"
@@ -73,9 +73,14 @@ type Recorder interface {
 	Err() error // why no intent can be recorded at present, or nil
 }
 
-// Breakers say whether a target may be tried.
-type Breakers interface {
-	Allow(target string) (report func(breaker.Outcome), err error)
+// Pools choose where attempts go.
+type Pools interface {
+	// Pick chooses for the next attempt of a request. The error is a fault, or pool.ErrTried.
+	Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error)
+	// MayRetry takes one from the retries that an endpoint allows at present, if there is one.
+	MayRetry(e *routing.Endpoint) bool
+	// Look lists the targets of an endpoint in the order in which they would be tried now.
+	Look(e *routing.Endpoint) []pool.State
 }
 
 // Upstream performs attempts.
@@ -97,7 +102,7 @@ type Deps struct {
 	Budgets  Budgets
 	Limits   Limits
 	Spool    Recorder
-	Breakers Breakers
+	Pools    Pools
 	Upstream Upstream
 	Metrics  *metrics.Metrics
 	Tracer   trace.Tracer

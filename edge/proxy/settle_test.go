@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"tollgate/edge/breaker"
+	"tollgate/edge/pool"
+	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
@@ -91,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		"budget":   {nil, func(b *bench) { b.money.left = price - 1 }, 402, fault.BudgetExhausted, ""},
 		"ledger":   {nil, func(b *bench) { b.money.err = fault.New(fault.BudgetUnavailable, "x").WithRetryAfter(time.Second) }, 503, fault.BudgetUnavailable, "1"},
 		"spool":    {nil, func(b *bench) { b.spool.refuse = true }, 503, fault.SpoolUnavailable, ""},
-		"breaker":  {func(o *options) { o.breakers = openBreaker }, nil, 503, fault.BreakerOpen, "2"},
+		"breaker":  {func(o *options) { o.pools = openBreaker }, nil, 503, fault.BreakerOpen, "2"},
 		"snapshot": {nil, func(b *bench) { b.routes.Store(nil) }, 503, fault.SnapshotMissing, "5"},
 		"stopping": {nil, func(b *bench) { b.gateway.Stop() }, 503, fault.ShuttingDown, "1"},
 		"internal": {nil, func(b *bench) { b.money.err = errors.New("secret text") }, 500, fault.InternalError, ""},
@@ -147,9 +148,14 @@ func TestFreePassesUnrecorded(t *testing.T) {
 	}
 }
 
-type breakers struct{ err error }
+// breakers are all open.
+type breakers struct {
+	*pool.Pools
 
-func (b breakers) Allow(string) (func(breaker.Outcome), error) { return nil, b.err }
+	err error
+}
+
+func (b breakers) Pick(*routing.Endpoint, *pool.Tries) (*pool.Choice, error) { return nil, b.err }
 
 // Guarantee: a probe that says it is not ready is told why.
 func TestReadiness(t *testing.T) {

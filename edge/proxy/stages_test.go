@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"tollgate/edge/breaker"
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -95,13 +95,18 @@ func (g *got) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
-func (g *got) Flush() error { return nil }
-func (g *got) Abort()       { g.aborted = true }
+func (g *got) Flush() error                  { return nil }
+func (g *got) Trailers([]Header)             {}
+func (g *got) Switch([]Header) (Conn, error) { return nil, io.EOF }
+func (g *got) Abort()                        { g.aborted = true }
 
 // sentBody is a request's body that comes a few bytes at a time.
 type sentBody struct {
 	io.Reader
 }
+
+// Trailers are none.
+func (b sentBody) Trailers() []Header { return nil }
 
 func (sentBody) Interrupt() {}
 func (sentBody) Drain()     {}
@@ -127,7 +132,7 @@ func newStages(t *testing.T, endpoint *eventv1.RouteEndpoint, to *script, change
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(Config{}, Deps{
 		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
-		Breakers: breaker.New(log), Upstream: to, Metrics: b.metrics, Log: log,
+		Pools: pool.New(log), Upstream: to, Metrics: b.metrics, Log: log,
 	})
 	return &stages{b, to, "Bearer " + testKey}
 }

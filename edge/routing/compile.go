@@ -130,7 +130,7 @@ func (c *compiler) header(e *Endpoint, h *eventv1.RouteHeader) error {
 		why = errors.New("the value has a control character in it")
 	}
 	if why == nil {
-		e.Headers = append(e.Headers, Header{h.GetName(), value})
+		e.Headers = append(e.Headers, Header{Name: h.GetName(), Value: value})
 	} else if e.Err == nil { // the first is enough for callers
 		e.Err = unresolved(e, h, failed).WithCause(why)
 	}

@@ -37,12 +37,88 @@ type Endpoint struct {
 	Timeout      time.Duration           // until the target's response headers; 0 for the edge's default
 	MaxBody      int64                   // bytes; 0 for the edge's own limit
 	ForwardTrace bool
-	Accounts     []*admit.Account // of endpoint scope and of everything; empty when Free
-	Limits       []*limit.Limit   // of endpoint scope and of everything
+	Public       bool // callers need no key
+	PassHeaders  bool // x-pass-NAME of a caller goes on as NAME
+	Query        []Query
+	HostPolicy   eventv1.HostPolicy
+	HostText     string
+	Idle         time.Duration // longest silence in an answer; 0 for the edge's default
+	Total        time.Duration // for all attempts until the end of the answer; 0 for no limit
+
+	Balance           eventv1.BalancePolicy
+	Credentials       []*Credential // empty if the endpoint's own headers are all
+	CredentialBalance eventv1.BalancePolicy
+	Retry             *Retry // nil for none
+	Hedge             *Hedge // nil for none
+	Health            *Health
+	Outlier           *Outlier
+
+	Accounts []*admit.Account // of endpoint scope and of everything; empty when Free
+	Limits   []*limit.Limit   // of endpoint scope and of everything
 }
 
-// Header is a header set on requests to the target.
-type Header struct{ Name, Value string }
+// Header is a header of requests to the target.
+type Header struct {
+	Name, Value string
+	Mode        Mode
+}
+
+// Query is a query parameter of requests to the target, decoded.
+type Query struct {
+	Name, Value string
+	Mode        Mode
+}
+
+// Mode says what a configured header or parameter does to the caller's of the same name.
+type Mode uint8
+
+// The modes.
+const (
+	Set     Mode = iota // replaces it
+	Default             // is sent where there is none
+	Remove              // leaves it out
+)
+
+// Credential is one of several vendor credentials that take turns.
+type Credential struct {
+	Name     string // unique in the endpoint
+	Headers  []Header
+	Query    []Query
+	Weight   uint32 // at least 1
+	Priority uint32
+	Err      error // secret_unresolved: it cannot be used on this edge
+}
+
+// Retry says which requests are sent again. Nothing in it is zero but AnyMethod.
+type Retry struct {
+	Attempts      int
+	Statuses      []int
+	AnyMethod     bool
+	MaxBody       int64
+	BudgetPercent uint32
+	Backoff       time.Duration
+}
+
+// Hedge says when a second attempt is made beside a slow one.
+type Hedge struct {
+	After     time.Duration
+	AnyMethod bool
+}
+
+// Health is how targets are checked. Nothing in it is zero but Statuses, which then stand for 2xx.
+type Health struct {
+	Path                         string
+	Interval, Timeout            time.Duration
+	Statuses                     []int
+	UnhealthyAfter, HealthyAfter int
+}
+
+// Outlier says when a target is ejected. Nothing in it is zero.
+type Outlier struct {
+	Failures   int
+	EjectFor   time.Duration
+	MaxPercent int
+}
 
 // Holder gives requests the current table without a lock. The zero value holds none.
 type Holder struct{ current atomic.Pointer[Table] }

@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
+
+	"tollgate/edge/breaker"
+	eventv1 "tollgate/gen/tollgate/event/v1"
 )
 
 // Target is a base URL behind an endpoint.
@@ -16,7 +20,28 @@ type Target struct {
 	BasePath  string // raw, without a slash at its end
 	BaseQuery string // raw, without "?"
 
+	Weight    uint32 // at least 1
+	Priority  uint32
+	Transport Transport
+	// Key tells connections apart: targets with the same one share them.
+	Key string
+	// BreakerKey tells circuit breakers apart: targets of the same name that are judged alike share one.
+	BreakerKey string
+	Breaker    breaker.Settings
+
 	slash bool // the base path was written with a slash at its end
+}
+
+// Transport is how connections to a target are made.
+type Transport struct {
+	HTTP       eventv1.TargetHttp
+	Connect    time.Duration // for a connection, and again for TLS; 0 for the edge's default
+	CA         string        // PEM; empty for the system's
+	ClientCert string        // PEM; empty for none
+	ClientKey  string        // PEM, a secret
+	ServerName string        // empty for the host
+	MinTLS     uint16        // as in crypto/tls; 0 for 1.2
+	SkipVerify bool
 }
 
 func newTarget(raw string) (*Target, error) {
@@ -36,9 +61,11 @@ func newTarget(raw string) (*Target, error) {
 	}
 	path := u.EscapedPath()
 	base := strings.TrimRight(path, "/")
+	name := strings.TrimSuffix(u.Scheme+"://"+u.Host+path, "/")
 	return &Target{
-		URL: raw, Name: strings.TrimSuffix(u.Scheme+"://"+u.Host+path, "/"), Scheme: u.Scheme, Host: u.Host,
+		URL: raw, Name: name, Scheme: u.Scheme, Host: u.Host,
 		BasePath: base, BaseQuery: u.RawQuery, slash: path != base,
+		Weight: 1, Key: u.Scheme + "://" + u.Host, BreakerKey: name, Breaker: breaker.DefaultSettings(),
 	}, nil
 }
 

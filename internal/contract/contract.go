@@ -68,6 +68,14 @@ func Fleet(edge string) string { return "tollgate.v1.fleet." + edge }
 // Lease is the subject on which a partition's leader answers lease requests.
 func Lease(part uint32) string { return "tollgate.v1.lease." + strconv.FormatUint(uint64(part), 10) }
 
+// Explain is where edges answer what they would do with a request: one of them all for an empty name.
+func Explain(edge string) string {
+	if edge == "" {
+		return "tollgate.v1.explain"
+	}
+	return "tollgate.v1.edge." + edge + ".explain"
+}
+
 // EdgeControl is the subject on which the ledger pushes to one edge.
 func EdgeControl(edge string) string { return "tollgate.v1.edge." + edge + ".ctl" }
 

@@ -32,6 +32,9 @@ const (
 	SpoolUnavailable    Code = "spool_unavailable"
 	ShuttingDown        Code = "shutting_down"
 	UpgradeUnsupported  Code = "upgrade_unsupported"
+	UpstreamUnavailable Code = "upstream_unavailable"
+	UpstreamThrottled   Code = "upstream_throttled"
+	HeadersTooLarge     Code = "headers_too_large"
 )
 
 // Errors of the control plane and the CLI.
@@ -79,6 +82,9 @@ var catalogue = map[Code]entry{
 	SnapshotMissing:     {Unavailable, http.StatusServiceUnavailable, "This edge has not received a configuration yet: check that it reaches NATS and that the control plane has published."},
 	SpoolUnavailable:    {Unavailable, http.StatusServiceUnavailable, "This edge cannot record spend on its disk, so it admits no priced request: check its spool directory for space and errors."},
 	ShuttingDown:        {Unavailable, http.StatusServiceUnavailable, "This edge is stopping: send the request again, another edge will take it."},
+	UpstreamUnavailable: {Unavailable, http.StatusServiceUnavailable, "Nothing was charged. Try again when the Retry-After time has passed."},
+	UpstreamThrottled:   {Exhausted, http.StatusTooManyRequests, "Nothing was charged. Try again when the Retry-After time has passed, or ask your gateway admin to add a credential of the vendor."},
+	HeadersTooLarge:     {Invalid, http.StatusRequestHeaderFieldsTooLarge, "Send fewer or shorter headers."},
 	UpgradeUnsupported:  {Invalid, http.StatusNotImplemented, "Send the request without the Upgrade header."},
 
 	InvalidArgument:    {Invalid, http.StatusBadRequest, "Correct the fields that are named and send it again."},

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tollgate/edge/proxy"
 )
 
 var errInterrupted = errors.New("the exchange is over")
@@ -105,3 +107,6 @@ func (b *requestBody) linger() {
 }
 
 func formatLength(n int64) string { return strconv.FormatInt(n, 10) }
+
+// Trailers are what came behind the body.
+func (b *requestBody) Trailers() []proxy.Header { return nil }

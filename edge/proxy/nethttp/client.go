@@ -132,7 +132,7 @@ func (p *progress) trace(a *proxy.Attempt) *httptrace.ClientTrace {
 		t.GotFirstResponseByte = func() { p.first.Store(true) }
 		t.Got100Continue = func() { p.asked.Do(func() { close(p.wanted) }) }
 	}
-	if a.Scheme == "https" {
+	if a.Target.Scheme == "https" {
 		t.TLSHandshakeDone = func(_ tls.ConnectionState, err error) {
 			p.mu.Lock()
 			p.tlsErr = err
@@ -293,10 +293,10 @@ func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.
 	}
 	host := a.HostHeader
 	if host == "" {
-		host = a.Host
+		host = a.Target.Host
 	}
 	r := (&http.Request{
-		Method: a.Method, URL: rawURL(a.Scheme, a.Host, a.URI), Host: host,
+		Method: a.Method, URL: rawURL(a.Target.Scheme, a.Target.Host, a.URI), Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
 	}).WithContext(ctx)
 	switch {

@@ -282,3 +282,11 @@ func (o *responder) patience() {
 		_ = o.control.SetWriteDeadline(now.Add(o.timeout)) // fails only on a connection that is gone
 	}
 }
+
+// Trailers sends what follows the body.
+func (o *responder) Trailers([]proxy.Header) {}
+
+// Switch hands over the connection.
+func (o *responder) Switch([]proxy.Header) (proxy.Conn, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -136,6 +136,169 @@ func (ForwardHeaders) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
 }
 
+// Mode says what a configured header or query parameter does to those of the same name.
+type Mode int32
+
+const (
+	// Not set: set for headers, default for query parameters.
+	Mode_MODE_UNSPECIFIED Mode = 0
+	// It replaces the caller's.
+	Mode_MODE_SET Mode = 1
+	// It is sent where the caller, or the target's own URL, has none.
+	Mode_MODE_DEFAULT Mode = 2
+	// The caller's is left out. It has no value.
+	Mode_MODE_REMOVE Mode = 3
+)
+
+// Enum value maps for Mode.
+var (
+	Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_SET",
+		2: "MODE_DEFAULT",
+		3: "MODE_REMOVE",
+	}
+	Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_SET":         1,
+		"MODE_DEFAULT":     2,
+		"MODE_REMOVE":      3,
+	}
+)
+
+func (x Mode) Enum() *Mode {
+	p := new(Mode)
+	*p = x
+	return p
+}
+
+func (x Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[2].Descriptor()
+}
+
+func (Mode) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[2]
+}
+
+func (x Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Mode.Descriptor instead.
+func (Mode) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+}
+
+// TlsVersion is a version of TLS.
+type TlsVersion int32
+
+const (
+	// Not set: the server treats it as 1.2.
+	TlsVersion_TLS_VERSION_UNSPECIFIED TlsVersion = 0
+	// TLS 1.2.
+	TlsVersion_TLS_VERSION_1_2 TlsVersion = 1
+	// TLS 1.3.
+	TlsVersion_TLS_VERSION_1_3 TlsVersion = 2
+)
+
+// Enum value maps for TlsVersion.
+var (
+	TlsVersion_name = map[int32]string{
+		0: "TLS_VERSION_UNSPECIFIED",
+		1: "TLS_VERSION_1_2",
+		2: "TLS_VERSION_1_3",
+	}
+	TlsVersion_value = map[string]int32{
+		"TLS_VERSION_UNSPECIFIED": 0,
+		"TLS_VERSION_1_2":         1,
+		"TLS_VERSION_1_3":         2,
+	}
+)
+
+func (x TlsVersion) Enum() *TlsVersion {
+	p := new(TlsVersion)
+	*p = x
+	return p
+}
+
+func (x TlsVersion) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TlsVersion) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[3].Descriptor()
+}
+
+func (TlsVersion) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[3]
+}
+
+func (x TlsVersion) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TlsVersion.Descriptor instead.
+func (TlsVersion) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3}
+}
+
+// HttpVersion is the version of HTTP that a target is spoken to in.
+type HttpVersion int32
+
+const (
+	// Not set: what the target chooses over https, 1.1 over http.
+	HttpVersion_HTTP_VERSION_UNSPECIFIED HttpVersion = 0
+	// HTTP/1.1.
+	HttpVersion_HTTP_VERSION_1_1 HttpVersion = 1
+	// HTTP/2; over http without asking first (prior knowledge, h2c). gRPC needs it.
+	HttpVersion_HTTP_VERSION_2 HttpVersion = 2
+)
+
+// Enum value maps for HttpVersion.
+var (
+	HttpVersion_name = map[int32]string{
+		0: "HTTP_VERSION_UNSPECIFIED",
+		1: "HTTP_VERSION_1_1",
+		2: "HTTP_VERSION_2",
+	}
+	HttpVersion_value = map[string]int32{
+		"HTTP_VERSION_UNSPECIFIED": 0,
+		"HTTP_VERSION_1_1":         1,
+		"HTTP_VERSION_2":           2,
+	}
+)
+
+func (x HttpVersion) Enum() *HttpVersion {
+	p := new(HttpVersion)
+	*p = x
+	return p
+}
+
+func (x HttpVersion) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HttpVersion) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[4].Descriptor()
+}
+
+func (HttpVersion) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[4]
+}
+
+func (x HttpVersion) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HttpVersion.Descriptor instead.
+func (HttpVersion) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4}
+}
+
 // Abandoned says what a request is charged that was in flight when its edge died.
 type Abandoned int32
 
@@ -177,11 +340,11 @@ func (x Abandoned) String() string {
 }
 
 func (Abandoned) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_endpoint_proto_enumTypes[2].Descriptor()
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[5].Descriptor()
 }
 
 func (Abandoned) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_endpoint_proto_enumTypes[2]
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[5]
 }
 
 func (x Abandoned) Number() protoreflect.EnumNumber {
@@ -190,7 +353,7 @@ func (x Abandoned) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Abandoned.Descriptor instead.
 func (Abandoned) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
 }
 
 // Unit is what a rate counts.
@@ -238,11 +401,11 @@ func (x Price_Unit) String() string {
 }
 
 func (Price_Unit) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_endpoint_proto_enumTypes[3].Descriptor()
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[6].Descriptor()
 }
 
 func (Price_Unit) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_endpoint_proto_enumTypes[3]
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[6]
 }
 
 func (x Price_Unit) Number() protoreflect.EnumNumber {
@@ -251,7 +414,7 @@ func (x Price_Unit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Price_Unit.Descriptor instead.
 func (Price_Unit) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 0}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // Bound says what happens when the cost reaches what is held.
@@ -292,11 +455,11 @@ func (x Price_Bound) String() string {
 }
 
 func (Price_Bound) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_endpoint_proto_enumTypes[4].Descriptor()
+	return file_tollgate_control_v1_endpoint_proto_enumTypes[7].Descriptor()
 }
 
 func (Price_Bound) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_endpoint_proto_enumTypes[4]
+	return &file_tollgate_control_v1_endpoint_proto_enumTypes[7]
 }
 
 func (x Price_Bound) Number() protoreflect.EnumNumber {
@@ -305,7 +468,7 @@ func (x Price_Bound) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Price_Bound.Descriptor instead.
 func (Price_Bound) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 1}
 }
 
 // Endpoint maps a path and methods to targets.
@@ -321,10 +484,10 @@ type Endpoint struct {
 	Match MatchKind `protobuf:"varint,4,opt,name=match,proto3,enum=tollgate.control.v1.MatchKind" json:"match,omitempty"`
 	// Methods that are answered, upper case. Empty means every method.
 	Methods []string `protobuf:"bytes,5,rep,name=methods,proto3" json:"methods,omitempty"`
-	// Where requests go, in order of preference: the next is tried when a target cannot be
-	// reached or its breaker is open, and only while nothing was sent to it.
+	// Where requests go. balance says which target gets the next one; another is tried when a target
+	// cannot be reached or its breaker is open while nothing was sent to it, and where retry says so.
 	Targets []*Target `protobuf:"bytes,6,rep,name=targets,proto3" json:"targets,omitempty"`
-	// Headers set on every request to the target; they replace the caller's of the same name.
+	// Headers of requests to the target, and what each of them does to the caller's of the same name.
 	Headers []*Header `protobuf:"bytes,7,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Which of the caller's headers go along.
 	ForwardHeaders ForwardHeaders `protobuf:"varint,8,opt,name=forward_headers,json=forwardHeaders,proto3,enum=tollgate.control.v1.ForwardHeaders" json:"forward_headers,omitempty"`
@@ -347,7 +510,36 @@ type Endpoint struct {
 	// When it was last written.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// What a request is charged that was in flight when its edge died.
-	Abandoned     Abandoned `protobuf:"varint,18,opt,name=abandoned,proto3,enum=tollgate.control.v1.Abandoned" json:"abandoned,omitempty"`
+	Abandoned Abandoned `protobuf:"varint,18,opt,name=abandoned,proto3,enum=tollgate.control.v1.Abandoned" json:"abandoned,omitempty"`
+	// Who may call it; any key that is allowed to if not set.
+	Access *Access `protobuf:"bytes,19,opt,name=access,proto3" json:"access,omitempty"`
+	// Query parameters of requests to the target.
+	Query []*QueryParameter `protobuf:"bytes,20,rep,name=query,proto3" json:"query,omitempty"`
+	// Which Host header the target gets; the target's own host if not set.
+	HostHeader *HostHeader `protobuf:"bytes,21,opt,name=host_header,json=hostHeader,proto3" json:"host_header,omitempty"`
+	// Whether "x-pass-NAME: VALUE" of a caller goes to the target as "NAME: VALUE", whatever
+	// forward_headers says. Credentials and headers of the connection never do.
+	PassHeaders bool `protobuf:"varint,22,opt,name=pass_headers,json=passHeaders,proto3" json:"pass_headers,omitempty"`
+	// Further limits of time.
+	Timeouts *Timeouts `protobuf:"bytes,23,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	// Which target gets the next request.
+	Balance Balance `protobuf:"varint,24,opt,name=balance,proto3,enum=tollgate.control.v1.Balance" json:"balance,omitempty"`
+	// Vendor credentials that take turns; each is headers and query parameters beside the endpoint's own.
+	Credentials []*Credential `protobuf:"bytes,25,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	// Which credential is used next.
+	CredentialBalance Balance `protobuf:"varint,26,opt,name=credential_balance,json=credentialBalance,proto3,enum=tollgate.control.v1.Balance" json:"credential_balance,omitempty"`
+	// Which requests are sent again when a target fails; none that may have reached a target if not set.
+	Retry *Retry `protobuf:"bytes,27,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Whether a second attempt is made beside one that is slow; none if not set.
+	Hedge *Hedge `protobuf:"bytes,28,opt,name=hedge,proto3" json:"hedge,omitempty"`
+	// When a target that fails is left alone.
+	Breaker *Breaker `protobuf:"bytes,29,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	// Requests by which each edge finds out whether a target works; none if not set.
+	HealthCheck *HealthCheck `protobuf:"bytes,30,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
+	// When a target that does worse than the others gets no requests for a while; never if not set.
+	OutlierEjection *OutlierEjection `protobuf:"bytes,31,opt,name=outlier_ejection,json=outlierEjection,proto3" json:"outlier_ejection,omitempty"`
+	// What an operator should know of it. Set by the server.
+	Warnings      []*Warning `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,19 +700,591 @@ func (x *Endpoint) GetAbandoned() Abandoned {
 	return Abandoned_ABANDONED_UNSPECIFIED
 }
 
+func (x *Endpoint) GetAccess() *Access {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+func (x *Endpoint) GetQuery() []*QueryParameter {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *Endpoint) GetHostHeader() *HostHeader {
+	if x != nil {
+		return x.HostHeader
+	}
+	return nil
+}
+
+func (x *Endpoint) GetPassHeaders() bool {
+	if x != nil {
+		return x.PassHeaders
+	}
+	return false
+}
+
+func (x *Endpoint) GetTimeouts() *Timeouts {
+	if x != nil {
+		return x.Timeouts
+	}
+	return nil
+}
+
+func (x *Endpoint) GetBalance() Balance {
+	if x != nil {
+		return x.Balance
+	}
+	return Balance_BALANCE_UNSPECIFIED
+}
+
+func (x *Endpoint) GetCredentials() []*Credential {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *Endpoint) GetCredentialBalance() Balance {
+	if x != nil {
+		return x.CredentialBalance
+	}
+	return Balance_BALANCE_UNSPECIFIED
+}
+
+func (x *Endpoint) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *Endpoint) GetHedge() *Hedge {
+	if x != nil {
+		return x.Hedge
+	}
+	return nil
+}
+
+func (x *Endpoint) GetBreaker() *Breaker {
+	if x != nil {
+		return x.Breaker
+	}
+	return nil
+}
+
+func (x *Endpoint) GetHealthCheck() *HealthCheck {
+	if x != nil {
+		return x.HealthCheck
+	}
+	return nil
+}
+
+func (x *Endpoint) GetOutlierEjection() *OutlierEjection {
+	if x != nil {
+		return x.OutlierEjection
+	}
+	return nil
+}
+
+func (x *Endpoint) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Access says who may call an endpoint.
+type Access struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who may.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Access_Keys_
+	//	*Access_Public_
+	Kind          isAccess_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Access) GetKind() isAccess_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Access) GetKeys() *Access_Keys {
+	if x != nil {
+		if x, ok := x.Kind.(*Access_Keys_); ok {
+			return x.Keys
+		}
+	}
+	return nil
+}
+
+func (x *Access) GetPublic() *Access_Public {
+	if x != nil {
+		if x, ok := x.Kind.(*Access_Public_); ok {
+			return x.Public
+		}
+	}
+	return nil
+}
+
+type isAccess_Kind interface {
+	isAccess_Kind()
+}
+
+type Access_Keys_ struct {
+	// Callers with a key that is allowed to.
+	Keys *Access_Keys `protobuf:"bytes,1,opt,name=keys,proto3,oneof"`
+}
+
+type Access_Public_ struct {
+	// Everybody, at your cost.
+	Public *Access_Public `protobuf:"bytes,2,opt,name=public,proto3,oneof"`
+}
+
+func (*Access_Keys_) isAccess_Kind() {}
+
+func (*Access_Public_) isAccess_Kind() {}
+
+// QueryParameter is one query parameter of requests to the target.
+type QueryParameter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name, as it is read after decoding.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its value, which is encoded when it is sent. May hold references, as header values may.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// What it does to parameters of the same name; default if not set.
+	Mode          Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.control.v1.Mode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryParameter) Reset() {
+	*x = QueryParameter{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryParameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryParameter) ProtoMessage() {}
+
+func (x *QueryParameter) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryParameter.ProtoReflect.Descriptor instead.
+func (*QueryParameter) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *QueryParameter) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *QueryParameter) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *QueryParameter) GetMode() Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Mode_MODE_UNSPECIFIED
+}
+
+// HostHeader says which Host header a target gets.
+type HostHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*HostHeader_Target_
+	//	*HostHeader_Caller_
+	//	*HostHeader_Text
+	Kind          isHostHeader_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostHeader) Reset() {
+	*x = HostHeader{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostHeader) ProtoMessage() {}
+
+func (x *HostHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostHeader.ProtoReflect.Descriptor instead.
+func (*HostHeader) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *HostHeader) GetKind() isHostHeader_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *HostHeader) GetTarget() *HostHeader_Target {
+	if x != nil {
+		if x, ok := x.Kind.(*HostHeader_Target_); ok {
+			return x.Target
+		}
+	}
+	return nil
+}
+
+func (x *HostHeader) GetCaller() *HostHeader_Caller {
+	if x != nil {
+		if x, ok := x.Kind.(*HostHeader_Caller_); ok {
+			return x.Caller
+		}
+	}
+	return nil
+}
+
+func (x *HostHeader) GetText() string {
+	if x != nil {
+		if x, ok := x.Kind.(*HostHeader_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+type isHostHeader_Kind interface {
+	isHostHeader_Kind()
+}
+
+type HostHeader_Target_ struct {
+	// That of the target's URL.
+	Target *HostHeader_Target `protobuf:"bytes,1,opt,name=target,proto3,oneof"`
+}
+
+type HostHeader_Caller_ struct {
+	// The one that the caller sent.
+	Caller *HostHeader_Caller `protobuf:"bytes,2,opt,name=caller,proto3,oneof"`
+}
+
+type HostHeader_Text struct {
+	// This text.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3,oneof"`
+}
+
+func (*HostHeader_Target_) isHostHeader_Kind() {}
+
+func (*HostHeader_Caller_) isHostHeader_Kind() {}
+
+func (*HostHeader_Text) isHostHeader_Kind() {}
+
+// Timeouts are the limits of time beside that for response headers.
+type Timeouts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For a connection, and again for TLS; 10 seconds if not set.
+	Connect *durationpb.Duration `protobuf:"bytes,1,opt,name=connect,proto3" json:"connect,omitempty"`
+	// Longest silence in the middle of an answer, and of a connection that was switched to another
+	// protocol; the edge's own limit if not set.
+	Idle *durationpb.Duration `protobuf:"bytes,2,opt,name=idle,proto3" json:"idle,omitempty"`
+	// For all attempts together until the end of the answer; none if not set.
+	Total         *durationpb.Duration `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Timeouts) Reset() {
+	*x = Timeouts{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Timeouts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Timeouts) ProtoMessage() {}
+
+func (x *Timeouts) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
+func (*Timeouts) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Timeouts) GetConnect() *durationpb.Duration {
+	if x != nil {
+		return x.Connect
+	}
+	return nil
+}
+
+func (x *Timeouts) GetIdle() *durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+func (x *Timeouts) GetTotal() *durationpb.Duration {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+// Credential is one of the vendor credentials of an endpoint.
+type Credential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, unique in the endpoint: it shows in logs and metrics.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Headers that carry it.
+	Headers []*Header `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Query parameters that carry it.
+	Query []*QueryParameter `protobuf:"bytes,3,rep,name=query,proto3" json:"query,omitempty"`
+	// Share of the requests of its priority; 0 means 1.
+	Weight uint32 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Those of the lowest number are used while any of them can be.
+	Priority      uint32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credential) Reset() {
+	*x = Credential{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credential) ProtoMessage() {}
+
+func (x *Credential) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
+func (*Credential) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Credential) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Credential) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Credential) GetQuery() []*QueryParameter {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *Credential) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Credential) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+// Warning is something that an operator should know of an endpoint that is not wrong.
+type Warning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Field that it is about, "targets[0].tls.skip_verify".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// Machine-readable: "tls_not_verified", "plain_http", "public", "private_address".
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// What it means, in a sentence.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Warning) Reset() {
+	*x = Warning{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Warning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Warning) ProtoMessage() {}
+
+func (x *Warning) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
+func (*Warning) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Warning) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Warning) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Warning) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Target is one upstream.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Base URL, http or https, without user info or fragment. A request's remaining path is
 	// appended to the base's path.
-	Url           string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Share of the requests of its priority; 0 means 1. Not for failover.
+	Weight uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Targets of the lowest number are used while any of them works. Not for failover.
+	Priority uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	// How the connection is secured, for https.
+	Tls *TargetTLS `protobuf:"bytes,4,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Version of HTTP that it is spoken to in.
+	HttpVersion   HttpVersion `protobuf:"varint,5,opt,name=http_version,json=httpVersion,proto3,enum=tollgate.control.v1.HttpVersion" json:"http_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +1296,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +1309,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Target) GetUrl() string {
@@ -555,21 +1319,143 @@ func (x *Target) GetUrl() string {
 	return ""
 }
 
-// Header is one header set on requests to the target.
+func (x *Target) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Target) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Target) GetTls() *TargetTLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Target) GetHttpVersion() HttpVersion {
+	if x != nil {
+		return x.HttpVersion
+	}
+	return HttpVersion_HTTP_VERSION_UNSPECIFIED
+}
+
+// TargetTLS says how connections to a target are secured.
+type TargetTLS struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Certificates, in PEM, of the authorities that may have signed the target's; the edge's system's if
+	// empty.
+	CaPem string `protobuf:"bytes,1,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// Certificate, in PEM, that the edge shows to the target. May be a reference, "${secret:NAME}".
+	ClientCertPem string `protobuf:"bytes,2,opt,name=client_cert_pem,json=clientCertPem,proto3" json:"client_cert_pem,omitempty"`
+	// Its private key: a reference, "${secret:NAME}" or "${env:NAME}".
+	ClientKey string `protobuf:"bytes,3,opt,name=client_key,json=clientKey,proto3" json:"client_key,omitempty"`
+	// Name that is asked for and that the certificate must be for; the URL's host if empty.
+	ServerName string `protobuf:"bytes,4,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	// Oldest version that is spoken.
+	MinVersion TlsVersion `protobuf:"varint,5,opt,name=min_version,json=minVersion,proto3,enum=tollgate.control.v1.TlsVersion" json:"min_version,omitempty"`
+	// Whether any certificate is taken. Whoever is between edge and target can then read the credential.
+	SkipVerify    bool `protobuf:"varint,6,opt,name=skip_verify,json=skipVerify,proto3" json:"skip_verify,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TargetTLS) Reset() {
+	*x = TargetTLS{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TargetTLS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TargetTLS) ProtoMessage() {}
+
+func (x *TargetTLS) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TargetTLS.ProtoReflect.Descriptor instead.
+func (*TargetTLS) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TargetTLS) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *TargetTLS) GetClientCertPem() string {
+	if x != nil {
+		return x.ClientCertPem
+	}
+	return ""
+}
+
+func (x *TargetTLS) GetClientKey() string {
+	if x != nil {
+		return x.ClientKey
+	}
+	return ""
+}
+
+func (x *TargetTLS) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
+func (x *TargetTLS) GetMinVersion() TlsVersion {
+	if x != nil {
+		return x.MinVersion
+	}
+	return TlsVersion_TLS_VERSION_UNSPECIFIED
+}
+
+func (x *TargetTLS) GetSkipVerify() bool {
+	if x != nil {
+		return x.SkipVerify
+	}
+	return false
+}
+
+// Header is one header of requests to the target.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Header name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Value. "${secret:NAME}" is replaced by a secret and "${env:NAME}" by an environment variable
-	// of the edge, anywhere in the text.
-	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// of the edge, anywhere in the text. "os.environ/NAME" is stored as "${env:NAME}".
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// What it does to the caller's of the same name; set if not set.
+	Mode          Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.control.v1.Mode" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -581,7 +1467,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -594,7 +1480,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Header) GetName() string {
@@ -609,6 +1495,13 @@ func (x *Header) GetValue() string {
 		return x.Value
 	}
 	return ""
+}
+
+func (x *Header) GetMode() Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Mode_MODE_UNSPECIFIED
 }
 
 // Price says what a request costs.
@@ -628,7 +1521,7 @@ type Price struct {
 
 func (x *Price) Reset() {
 	*x = Price{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +1533,7 @@ func (x *Price) String() string {
 func (*Price) ProtoMessage() {}
 
 func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +1546,7 @@ func (x *Price) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price.ProtoReflect.Descriptor instead.
 func (*Price) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Price) GetKind() isPrice_Kind {
@@ -726,7 +1619,7 @@ type CreateEndpointRequest struct {
 
 func (x *CreateEndpointRequest) Reset() {
 	*x = CreateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1631,7 @@ func (x *CreateEndpointRequest) String() string {
 func (*CreateEndpointRequest) ProtoMessage() {}
 
 func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1644,7 @@ func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*CreateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateEndpointRequest) GetEndpoint() *Endpoint {
@@ -772,7 +1665,7 @@ type CreateEndpointResponse struct {
 
 func (x *CreateEndpointResponse) Reset() {
 	*x = CreateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +1677,7 @@ func (x *CreateEndpointResponse) String() string {
 func (*CreateEndpointResponse) ProtoMessage() {}
 
 func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +1690,7 @@ func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*CreateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateEndpointResponse) GetEndpoint() *Endpoint {
@@ -818,7 +1711,7 @@ type GetEndpointRequest struct {
 
 func (x *GetEndpointRequest) Reset() {
 	*x = GetEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1723,7 @@ func (x *GetEndpointRequest) String() string {
 func (*GetEndpointRequest) ProtoMessage() {}
 
 func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1736,7 @@ func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointRequest.ProtoReflect.Descriptor instead.
 func (*GetEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetEndpointRequest) GetEndpoint() string {
@@ -864,7 +1757,7 @@ type GetEndpointResponse struct {
 
 func (x *GetEndpointResponse) Reset() {
 	*x = GetEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +1769,7 @@ func (x *GetEndpointResponse) String() string {
 func (*GetEndpointResponse) ProtoMessage() {}
 
 func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +1782,7 @@ func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointResponse.ProtoReflect.Descriptor instead.
 func (*GetEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
@@ -912,7 +1805,7 @@ type ListEndpointsRequest struct {
 
 func (x *ListEndpointsRequest) Reset() {
 	*x = ListEndpointsRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1817,7 @@ func (x *ListEndpointsRequest) String() string {
 func (*ListEndpointsRequest) ProtoMessage() {}
 
 func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1830,7 @@ func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndpointsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListEndpointsRequest) GetPageSize() int32 {
@@ -967,7 +1860,7 @@ type ListEndpointsResponse struct {
 
 func (x *ListEndpointsResponse) Reset() {
 	*x = ListEndpointsResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1872,7 @@ func (x *ListEndpointsResponse) String() string {
 func (*ListEndpointsResponse) ProtoMessage() {}
 
 func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1885,7 @@ func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndpointsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListEndpointsResponse) GetEndpoints() []*Endpoint {
@@ -1021,7 +1914,7 @@ type UpdateEndpointRequest struct {
 
 func (x *UpdateEndpointRequest) Reset() {
 	*x = UpdateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1926,7 @@ func (x *UpdateEndpointRequest) String() string {
 func (*UpdateEndpointRequest) ProtoMessage() {}
 
 func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1939,7 @@ func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateEndpointRequest) GetEndpoint() *Endpoint {
@@ -1067,7 +1960,7 @@ type UpdateEndpointResponse struct {
 
 func (x *UpdateEndpointResponse) Reset() {
 	*x = UpdateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1972,7 @@ func (x *UpdateEndpointResponse) String() string {
 func (*UpdateEndpointResponse) ProtoMessage() {}
 
 func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1985,7 @@ func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1115,7 +2008,7 @@ type DeleteEndpointRequest struct {
 
 func (x *DeleteEndpointRequest) Reset() {
 	*x = DeleteEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +2020,7 @@ func (x *DeleteEndpointRequest) String() string {
 func (*DeleteEndpointRequest) ProtoMessage() {}
 
 func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +2033,7 @@ func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteEndpointRequest) GetEndpoint() string {
@@ -1166,7 +2059,7 @@ type DeleteEndpointResponse struct {
 
 func (x *DeleteEndpointResponse) Reset() {
 	*x = DeleteEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +2071,7 @@ func (x *DeleteEndpointResponse) String() string {
 func (*DeleteEndpointResponse) ProtoMessage() {}
 
 func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +2084,173 @@ func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{20}
+}
+
+// Keys asks for a key.
+type Access_Keys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access_Keys) Reset() {
+	*x = Access_Keys{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access_Keys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access_Keys) ProtoMessage() {}
+
+func (x *Access_Keys) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access_Keys.ProtoReflect.Descriptor instead.
+func (*Access_Keys) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// Public asks for none. A caller who sends one is charged by it.
+type Access_Public struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Requests that pass in a minute, of all callers together and on all edges. Required.
+	RequestsPerMinute int64 `protobuf:"varint,1,opt,name=requests_per_minute,json=requestsPerMinute,proto3" json:"requests_per_minute,omitempty"`
+	// Most that pass at once after a pause; the server chooses if it is 0.
+	Burst         int64 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access_Public) Reset() {
+	*x = Access_Public{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access_Public) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access_Public) ProtoMessage() {}
+
+func (x *Access_Public) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access_Public.ProtoReflect.Descriptor instead.
+func (*Access_Public) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1, 1}
+}
+
+func (x *Access_Public) GetRequestsPerMinute() int64 {
+	if x != nil {
+		return x.RequestsPerMinute
+	}
+	return 0
+}
+
+func (x *Access_Public) GetBurst() int64 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
+// Target stands for the host of the target's URL.
+type HostHeader_Target struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostHeader_Target) Reset() {
+	*x = HostHeader_Target{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostHeader_Target) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostHeader_Target) ProtoMessage() {}
+
+func (x *HostHeader_Target) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostHeader_Target.ProtoReflect.Descriptor instead.
+func (*HostHeader_Target) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Caller stands for the host that the caller addressed.
+type HostHeader_Caller struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostHeader_Caller) Reset() {
+	*x = HostHeader_Caller{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostHeader_Caller) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostHeader_Caller) ProtoMessage() {}
+
+func (x *HostHeader_Caller) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostHeader_Caller.ProtoReflect.Descriptor instead.
+func (*HostHeader_Caller) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
 }
 
 // Free is the price of nothing.
@@ -1203,7 +2262,7 @@ type Price_Free struct {
 
 func (x *Price_Free) Reset() {
 	*x = Price_Free{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +2274,7 @@ func (x *Price_Free) String() string {
 func (*Price_Free) ProtoMessage() {}
 
 func (x *Price_Free) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +2287,7 @@ func (x *Price_Free) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price_Free.ProtoReflect.Descriptor instead.
 func (*Price_Free) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 0}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // Fixed is one amount per request. It is charged when the target answered 2xx.
@@ -1242,7 +2301,7 @@ type Price_Fixed struct {
 
 func (x *Price_Fixed) Reset() {
 	*x = Price_Fixed{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +2313,7 @@ func (x *Price_Fixed) String() string {
 func (*Price_Fixed) ProtoMessage() {}
 
 func (x *Price_Fixed) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +2326,7 @@ func (x *Price_Fixed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price_Fixed.ProtoReflect.Descriptor instead.
 func (*Price_Fixed) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 1}
 }
 
 func (x *Price_Fixed) GetPerRequest() *money.Money {
@@ -1298,7 +2357,7 @@ type Price_Usage struct {
 
 func (x *Price_Usage) Reset() {
 	*x = Price_Usage{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +2369,7 @@ func (x *Price_Usage) String() string {
 func (*Price_Usage) ProtoMessage() {}
 
 func (x *Price_Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +2382,7 @@ func (x *Price_Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price_Usage.ProtoReflect.Descriptor instead.
 func (*Price_Usage) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 2}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 2}
 }
 
 func (x *Price_Usage) GetPerRequest() *money.Money {
@@ -1376,7 +2435,7 @@ type Price_Rate struct {
 
 func (x *Price_Rate) Reset() {
 	*x = Price_Rate{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +2447,7 @@ func (x *Price_Rate) String() string {
 func (*Price_Rate) ProtoMessage() {}
 
 func (x *Price_Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +2460,7 @@ func (x *Price_Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price_Rate.ProtoReflect.Descriptor instead.
 func (*Price_Rate) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 3}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 3}
 }
 
 func (x *Price_Rate) GetUnit() Price_Unit {
@@ -1429,7 +2488,7 @@ var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xf4\a\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a$tollgate/control/v1/resilience.proto\"\xe0\x0e\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
@@ -1455,13 +2514,83 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12F\n" +
-	"\tabandoned\x18\x12 \x01(\x0e2\x1e.tollgate.control.v1.AbandonedB\b\xbaH\x05\x82\x01\x02\x10\x01R\tabandoned\"&\n" +
+	"\tabandoned\x18\x12 \x01(\x0e2\x1e.tollgate.control.v1.AbandonedB\b\xbaH\x05\x82\x01\x02\x10\x01R\tabandoned\x123\n" +
+	"\x06access\x18\x13 \x01(\v2\x1b.tollgate.control.v1.AccessR\x06access\x12C\n" +
+	"\x05query\x18\x14 \x03(\v2#.tollgate.control.v1.QueryParameterB\b\xbaH\x05\x92\x01\x02\x10@R\x05query\x12@\n" +
+	"\vhost_header\x18\x15 \x01(\v2\x1f.tollgate.control.v1.HostHeaderR\n" +
+	"hostHeader\x12!\n" +
+	"\fpass_headers\x18\x16 \x01(\bR\vpassHeaders\x129\n" +
+	"\btimeouts\x18\x17 \x01(\v2\x1d.tollgate.control.v1.TimeoutsR\btimeouts\x12@\n" +
+	"\abalance\x18\x18 \x01(\x0e2\x1c.tollgate.control.v1.BalanceB\b\xbaH\x05\x82\x01\x02\x10\x01R\abalance\x12K\n" +
+	"\vcredentials\x18\x19 \x03(\v2\x1f.tollgate.control.v1.CredentialB\b\xbaH\x05\x92\x01\x02\x10 R\vcredentials\x12U\n" +
+	"\x12credential_balance\x18\x1a \x01(\x0e2\x1c.tollgate.control.v1.BalanceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x11credentialBalance\x120\n" +
+	"\x05retry\x18\x1b \x01(\v2\x1a.tollgate.control.v1.RetryR\x05retry\x120\n" +
+	"\x05hedge\x18\x1c \x01(\v2\x1a.tollgate.control.v1.HedgeR\x05hedge\x126\n" +
+	"\abreaker\x18\x1d \x01(\v2\x1c.tollgate.control.v1.BreakerR\abreaker\x12C\n" +
+	"\fhealth_check\x18\x1e \x01(\v2 .tollgate.control.v1.HealthCheckR\vhealthCheck\x12O\n" +
+	"\x10outlier_ejection\x18\x1f \x01(\v2$.tollgate.control.v1.OutlierEjectionR\x0foutlierEjection\x128\n" +
+	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\"\xfd\x01\n" +
+	"\x06Access\x126\n" +
+	"\x04keys\x18\x01 \x01(\v2 .tollgate.control.v1.Access.KeysH\x00R\x04keys\x12<\n" +
+	"\x06public\x18\x02 \x01(\v2\".tollgate.control.v1.Access.PublicH\x00R\x06public\x1a\x06\n" +
+	"\x04Keys\x1af\n" +
+	"\x06Public\x12=\n" +
+	"\x13requests_per_minute\x18\x01 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x94\xeb\xdc\x03(\x01R\x11requestsPerMinute\x12\x1d\n" +
+	"\x05burst\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05burstB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\x89\x01\n" +
+	"\x0eQueryParameter\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04name\x12\x1e\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\x127\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x19.tollgate.control.v1.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"\xd5\x01\n" +
+	"\n" +
+	"HostHeader\x12@\n" +
+	"\x06target\x18\x01 \x01(\v2&.tollgate.control.v1.HostHeader.TargetH\x00R\x06target\x12@\n" +
+	"\x06caller\x18\x02 \x01(\v2&.tollgate.control.v1.HostHeader.CallerH\x00R\x06caller\x12 \n" +
+	"\x04text\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01H\x00R\x04text\x1a\b\n" +
+	"\x06Target\x1a\b\n" +
+	"\x06CallerB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xce\x01\n" +
+	"\bTimeouts\x12B\n" +
+	"\aconnect\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\xac\x02*\x00R\aconnect\x12=\n" +
+	"\x04idle\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x05*\x00R\x04idle\x12?\n" +
+	"\x05total\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$*\x00R\x05total\"\x9c\x02\n" +
+	"\n" +
+	"Credential\x12A\n" +
+	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12?\n" +
+	"\aheaders\x18\x02 \x03(\v2\x1b.tollgate.control.v1.HeaderB\b\xbaH\x05\x92\x01\x02\x10\x10R\aheaders\x12C\n" +
+	"\x05query\x18\x03 \x03(\v2#.tollgate.control.v1.QueryParameterB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05query\x12 \n" +
+	"\x06weight\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x06weight\x12#\n" +
+	"\bpriority\x18\x05 \x01(\rB\a\xbaH\x04*\x02\x18\x0fR\bpriority\"G\n" +
+	"\aWarning\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xee\x01\n" +
 	"\x06Target\x12\x1c\n" +
 	"\x03url\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\"h\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x12 \n" +
+	"\x06weight\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x06weight\x12#\n" +
+	"\bpriority\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18\x0fR\bpriority\x120\n" +
+	"\x03tls\x18\x04 \x01(\v2\x1e.tollgate.control.v1.TargetTLSR\x03tls\x12M\n" +
+	"\fhttp_version\x18\x05 \x01(\x0e2 .tollgate.control.v1.HttpVersionB\b\xbaH\x05\x82\x01\x02\x10\x01R\vhttpVersion\"\xa1\x02\n" +
+	"\tTargetTLS\x12 \n" +
+	"\x06ca_pem\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05caPem\x121\n" +
+	"\x0fclient_cert_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\rclientCertPem\x12'\n" +
+	"\n" +
+	"client_key\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tclientKey\x12)\n" +
+	"\vserver_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\n" +
+	"serverName\x12J\n" +
+	"\vmin_version\x18\x05 \x01(\x0e2\x1f.tollgate.control.v1.TlsVersionB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"minVersion\x12\x1f\n" +
+	"\vskip_verify\x18\x06 \x01(\bR\n" +
+	"skipVerify\"\xa1\x01\n" +
 	"\x06Header\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$R\x04name\x12\x1e\n" +
-	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\"\xc6\a\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\x127\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x19.tollgate.control.v1.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"\xc6\a\n" +
 	"\x05Price\x125\n" +
 	"\x04free\x18\x01 \x01(\v2\x1f.tollgate.control.v1.Price.FreeH\x00R\x04free\x128\n" +
 	"\x05fixed\x18\x02 \x01(\v2 .tollgate.control.v1.Price.FixedH\x00R\x05fixed\x128\n" +
@@ -1526,7 +2655,21 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x1bFORWARD_HEADERS_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19FORWARD_HEADERS_SAFE_LIST\x10\x01\x12\x17\n" +
 	"\x13FORWARD_HEADERS_ALL\x10\x02\x12\x18\n" +
-	"\x14FORWARD_HEADERS_NONE\x10\x03*l\n" +
+	"\x14FORWARD_HEADERS_NONE\x10\x03*M\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bMODE_SET\x10\x01\x12\x10\n" +
+	"\fMODE_DEFAULT\x10\x02\x12\x0f\n" +
+	"\vMODE_REMOVE\x10\x03*S\n" +
+	"\n" +
+	"TlsVersion\x12\x1b\n" +
+	"\x17TLS_VERSION_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fTLS_VERSION_1_2\x10\x01\x12\x13\n" +
+	"\x0fTLS_VERSION_1_3\x10\x02*U\n" +
+	"\vHttpVersion\x12\x1c\n" +
+	"\x18HTTP_VERSION_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10HTTP_VERSION_1_1\x10\x01\x12\x12\n" +
+	"\x0eHTTP_VERSION_2\x10\x02*l\n" +
 	"\tAbandoned\x12\x19\n" +
 	"\x15ABANDONED_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ABANDONED_RESERVED\x10\x01\x12\x15\n" +
@@ -1552,78 +2695,125 @@ func file_tollgate_control_v1_endpoint_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_endpoint_proto_rawDescData
 }
 
-var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(MatchKind)(0),                 // 0: tollgate.control.v1.MatchKind
 	(ForwardHeaders)(0),            // 1: tollgate.control.v1.ForwardHeaders
-	(Abandoned)(0),                 // 2: tollgate.control.v1.Abandoned
-	(Price_Unit)(0),                // 3: tollgate.control.v1.Price.Unit
-	(Price_Bound)(0),               // 4: tollgate.control.v1.Price.Bound
-	(*Endpoint)(nil),               // 5: tollgate.control.v1.Endpoint
-	(*Target)(nil),                 // 6: tollgate.control.v1.Target
-	(*Header)(nil),                 // 7: tollgate.control.v1.Header
-	(*Price)(nil),                  // 8: tollgate.control.v1.Price
-	(*CreateEndpointRequest)(nil),  // 9: tollgate.control.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil), // 10: tollgate.control.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),     // 11: tollgate.control.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),    // 12: tollgate.control.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),   // 13: tollgate.control.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),  // 14: tollgate.control.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),  // 15: tollgate.control.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil), // 16: tollgate.control.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),  // 17: tollgate.control.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil), // 18: tollgate.control.v1.DeleteEndpointResponse
-	(*Price_Free)(nil),             // 19: tollgate.control.v1.Price.Free
-	(*Price_Fixed)(nil),            // 20: tollgate.control.v1.Price.Fixed
-	(*Price_Usage)(nil),            // 21: tollgate.control.v1.Price.Usage
-	(*Price_Rate)(nil),             // 22: tollgate.control.v1.Price.Rate
-	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
-	(*money.Money)(nil),            // 25: google.type.Money
+	(Mode)(0),                      // 2: tollgate.control.v1.Mode
+	(TlsVersion)(0),                // 3: tollgate.control.v1.TlsVersion
+	(HttpVersion)(0),               // 4: tollgate.control.v1.HttpVersion
+	(Abandoned)(0),                 // 5: tollgate.control.v1.Abandoned
+	(Price_Unit)(0),                // 6: tollgate.control.v1.Price.Unit
+	(Price_Bound)(0),               // 7: tollgate.control.v1.Price.Bound
+	(*Endpoint)(nil),               // 8: tollgate.control.v1.Endpoint
+	(*Access)(nil),                 // 9: tollgate.control.v1.Access
+	(*QueryParameter)(nil),         // 10: tollgate.control.v1.QueryParameter
+	(*HostHeader)(nil),             // 11: tollgate.control.v1.HostHeader
+	(*Timeouts)(nil),               // 12: tollgate.control.v1.Timeouts
+	(*Credential)(nil),             // 13: tollgate.control.v1.Credential
+	(*Warning)(nil),                // 14: tollgate.control.v1.Warning
+	(*Target)(nil),                 // 15: tollgate.control.v1.Target
+	(*TargetTLS)(nil),              // 16: tollgate.control.v1.TargetTLS
+	(*Header)(nil),                 // 17: tollgate.control.v1.Header
+	(*Price)(nil),                  // 18: tollgate.control.v1.Price
+	(*CreateEndpointRequest)(nil),  // 19: tollgate.control.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil), // 20: tollgate.control.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),     // 21: tollgate.control.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),    // 22: tollgate.control.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),   // 23: tollgate.control.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),  // 24: tollgate.control.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),  // 25: tollgate.control.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil), // 26: tollgate.control.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),  // 27: tollgate.control.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil), // 28: tollgate.control.v1.DeleteEndpointResponse
+	(*Access_Keys)(nil),            // 29: tollgate.control.v1.Access.Keys
+	(*Access_Public)(nil),          // 30: tollgate.control.v1.Access.Public
+	(*HostHeader_Target)(nil),      // 31: tollgate.control.v1.HostHeader.Target
+	(*HostHeader_Caller)(nil),      // 32: tollgate.control.v1.HostHeader.Caller
+	(*Price_Free)(nil),             // 33: tollgate.control.v1.Price.Free
+	(*Price_Fixed)(nil),            // 34: tollgate.control.v1.Price.Fixed
+	(*Price_Usage)(nil),            // 35: tollgate.control.v1.Price.Usage
+	(*Price_Rate)(nil),             // 36: tollgate.control.v1.Price.Rate
+	(*durationpb.Duration)(nil),    // 37: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
+	(Balance)(0),                   // 39: tollgate.control.v1.Balance
+	(*Retry)(nil),                  // 40: tollgate.control.v1.Retry
+	(*Hedge)(nil),                  // 41: tollgate.control.v1.Hedge
+	(*Breaker)(nil),                // 42: tollgate.control.v1.Breaker
+	(*HealthCheck)(nil),            // 43: tollgate.control.v1.HealthCheck
+	(*OutlierEjection)(nil),        // 44: tollgate.control.v1.OutlierEjection
+	(*money.Money)(nil),            // 45: google.type.Money
 }
 var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Endpoint.match:type_name -> tollgate.control.v1.MatchKind
-	6,  // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
-	7,  // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
+	15, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
+	17, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
 	1,  // 3: tollgate.control.v1.Endpoint.forward_headers:type_name -> tollgate.control.v1.ForwardHeaders
-	8,  // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
-	23, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
-	24, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	24, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
-	19, // 9: tollgate.control.v1.Price.free:type_name -> tollgate.control.v1.Price.Free
-	20, // 10: tollgate.control.v1.Price.fixed:type_name -> tollgate.control.v1.Price.Fixed
-	21, // 11: tollgate.control.v1.Price.usage:type_name -> tollgate.control.v1.Price.Usage
-	5,  // 12: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	5,  // 13: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	5,  // 14: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	5,  // 15: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
-	5,  // 16: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	5,  // 17: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	25, // 18: tollgate.control.v1.Price.Fixed.per_request:type_name -> google.type.Money
-	25, // 19: tollgate.control.v1.Price.Usage.per_request:type_name -> google.type.Money
-	22, // 20: tollgate.control.v1.Price.Usage.rates:type_name -> tollgate.control.v1.Price.Rate
-	25, // 21: tollgate.control.v1.Price.Usage.hold:type_name -> google.type.Money
-	4,  // 22: tollgate.control.v1.Price.Usage.bound:type_name -> tollgate.control.v1.Price.Bound
-	25, // 23: tollgate.control.v1.Price.Usage.fallback:type_name -> google.type.Money
-	3,  // 24: tollgate.control.v1.Price.Rate.unit:type_name -> tollgate.control.v1.Price.Unit
-	25, // 25: tollgate.control.v1.Price.Rate.per_million:type_name -> google.type.Money
-	9,  // 26: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
-	11, // 27: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
-	13, // 28: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
-	15, // 29: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
-	17, // 30: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
-	10, // 31: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
-	12, // 32: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
-	14, // 33: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
-	16, // 34: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
-	18, // 35: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
-	31, // [31:36] is the sub-list for method output_type
-	26, // [26:31] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
+	37, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
+	38, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	38, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
+	9,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
+	10, // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
+	11, // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
+	12, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
+	39, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
+	13, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
+	39, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
+	40, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
+	41, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
+	42, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
+	43, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
+	44, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
+	14, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
+	29, // 22: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
+	30, // 23: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
+	2,  // 24: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
+	31, // 25: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
+	32, // 26: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
+	37, // 27: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
+	37, // 28: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
+	37, // 29: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	17, // 30: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
+	10, // 31: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
+	16, // 32: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
+	4,  // 33: tollgate.control.v1.Target.http_version:type_name -> tollgate.control.v1.HttpVersion
+	3,  // 34: tollgate.control.v1.TargetTLS.min_version:type_name -> tollgate.control.v1.TlsVersion
+	2,  // 35: tollgate.control.v1.Header.mode:type_name -> tollgate.control.v1.Mode
+	33, // 36: tollgate.control.v1.Price.free:type_name -> tollgate.control.v1.Price.Free
+	34, // 37: tollgate.control.v1.Price.fixed:type_name -> tollgate.control.v1.Price.Fixed
+	35, // 38: tollgate.control.v1.Price.usage:type_name -> tollgate.control.v1.Price.Usage
+	8,  // 39: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	8,  // 40: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	8,  // 41: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	8,  // 42: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
+	8,  // 43: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	8,  // 44: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	45, // 45: tollgate.control.v1.Price.Fixed.per_request:type_name -> google.type.Money
+	45, // 46: tollgate.control.v1.Price.Usage.per_request:type_name -> google.type.Money
+	36, // 47: tollgate.control.v1.Price.Usage.rates:type_name -> tollgate.control.v1.Price.Rate
+	45, // 48: tollgate.control.v1.Price.Usage.hold:type_name -> google.type.Money
+	7,  // 49: tollgate.control.v1.Price.Usage.bound:type_name -> tollgate.control.v1.Price.Bound
+	45, // 50: tollgate.control.v1.Price.Usage.fallback:type_name -> google.type.Money
+	6,  // 51: tollgate.control.v1.Price.Rate.unit:type_name -> tollgate.control.v1.Price.Unit
+	45, // 52: tollgate.control.v1.Price.Rate.per_million:type_name -> google.type.Money
+	19, // 53: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
+	21, // 54: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
+	23, // 55: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
+	25, // 56: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
+	27, // 57: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
+	20, // 58: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
+	22, // 59: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
+	24, // 60: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
+	26, // 61: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
+	28, // 62: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
+	58, // [58:63] is the sub-list for method output_type
+	53, // [53:58] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_endpoint_proto_init() }
@@ -1631,7 +2821,17 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 	if File_tollgate_control_v1_endpoint_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_resilience_proto_init()
+	file_tollgate_control_v1_endpoint_proto_msgTypes[1].OneofWrappers = []any{
+		(*Access_Keys_)(nil),
+		(*Access_Public_)(nil),
+	}
 	file_tollgate_control_v1_endpoint_proto_msgTypes[3].OneofWrappers = []any{
+		(*HostHeader_Target_)(nil),
+		(*HostHeader_Caller_)(nil),
+		(*HostHeader_Text)(nil),
+	}
+	file_tollgate_control_v1_endpoint_proto_msgTypes[10].OneofWrappers = []any{
 		(*Price_Free_)(nil),
 		(*Price_Fixed_)(nil),
 		(*Price_Usage_)(nil),
@@ -1641,8 +2841,8 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_endpoint_proto_rawDesc), len(file_tollgate_control_v1_endpoint_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   18,
+			NumEnums:      8,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

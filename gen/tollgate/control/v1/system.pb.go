@@ -107,7 +107,11 @@ type Node struct {
 	// Names of environment variables that endpoints refer to and this edge does not have.
 	MissingEnv []string `protobuf:"bytes,12,rep,name=missing_env,json=missingEnv,proto3" json:"missing_env,omitempty"`
 	// Where it listens for traffic, as it sees itself.
-	Address       string `protobuf:"bytes,13,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,13,opt,name=address,proto3" json:"address,omitempty"`
+	// Targets that it has tried or cannot try: those in trouble first, at most 256.
+	Targets []*NodeTarget `protobuf:"bytes,14,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Requests in flight.
+	InFlight      int64 `protobuf:"varint,15,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +237,129 @@ func (x *Node) GetAddress() string {
 	return ""
 }
 
+func (x *Node) GetTargets() []*NodeTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *Node) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+// NodeTarget is one target of one endpoint as one edge sees it.
+type NodeTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the endpoint.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Base URL without its query.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// "ok", "open", "half-open", "ejected" or "unhealthy".
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// When it is tried again; not set if that is not known.
+	RetryTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=retry_time,json=retryTime,proto3" json:"retry_time,omitempty"`
+	// Attempts since the edge started.
+	Attempts int64 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Those of them that failed.
+	Failures int64 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Attempts that were made because an earlier one failed.
+	Retries int64 `protobuf:"varint,7,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Attempts in flight.
+	InFlight      int64 `protobuf:"varint,8,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeTarget) Reset() {
+	*x = NodeTarget{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeTarget) ProtoMessage() {}
+
+func (x *NodeTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeTarget.ProtoReflect.Descriptor instead.
+func (*NodeTarget) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NodeTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *NodeTarget) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *NodeTarget) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *NodeTarget) GetRetryTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetryTime
+	}
+	return nil
+}
+
+func (x *NodeTarget) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *NodeTarget) GetFailures() int64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *NodeTarget) GetRetries() int64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *NodeTarget) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
 // NodeBreaker is the state of one target's circuit breaker on one edge.
 type NodeBreaker struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -246,7 +373,7 @@ type NodeBreaker struct {
 
 func (x *NodeBreaker) Reset() {
 	*x = NodeBreaker{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -258,7 +385,7 @@ func (x *NodeBreaker) String() string {
 func (*NodeBreaker) ProtoMessage() {}
 
 func (x *NodeBreaker) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -271,7 +398,7 @@ func (x *NodeBreaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeBreaker.ProtoReflect.Descriptor instead.
 func (*NodeBreaker) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *NodeBreaker) GetTarget() string {
@@ -297,7 +424,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +436,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +449,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{3}
 }
 
 // GetInfoResponse describes the deployment.
@@ -342,7 +469,7 @@ type GetInfoResponse struct {
 
 func (x *GetInfoResponse) Reset() {
 	*x = GetInfoResponse{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +481,7 @@ func (x *GetInfoResponse) String() string {
 func (*GetInfoResponse) ProtoMessage() {}
 
 func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +494,7 @@ func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetInfoResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetInfoResponse) GetVersion() string {
@@ -407,7 +534,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +546,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +559,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{5}
 }
 
 // ListNodesResponse lists the fleet.
@@ -448,7 +575,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +587,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +600,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -494,7 +621,7 @@ var File_tollgate_control_v1_system_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/system.proto\x12\x13tollgate.control.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x03\n" +
+	" tollgate/control/v1/system.proto\x12\x13tollgate.control.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x04\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x03R\vincarnation\x127\n" +
@@ -512,7 +639,20 @@ const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\bbreakers\x18\v \x03(\v2 .tollgate.control.v1.NodeBreakerR\bbreakers\x12\x1f\n" +
 	"\vmissing_env\x18\f \x03(\tR\n" +
 	"missingEnv\x12\x18\n" +
-	"\aaddress\x18\r \x01(\tR\aaddress\";\n" +
+	"\aaddress\x18\r \x01(\tR\aaddress\x129\n" +
+	"\atargets\x18\x0e \x03(\v2\x1f.tollgate.control.v1.NodeTargetR\atargets\x12\x1b\n" +
+	"\tin_flight\x18\x0f \x01(\x03R\binFlight\"\x80\x02\n" +
+	"\n" +
+	"NodeTarget\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x129\n" +
+	"\n" +
+	"retry_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tretryTime\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x03R\battempts\x12\x1a\n" +
+	"\bfailures\x18\x06 \x01(\x03R\bfailures\x12\x18\n" +
+	"\aretries\x18\a \x01(\x03R\aretries\x12\x1b\n" +
+	"\tin_flight\x18\b \x01(\x03R\binFlight\";\n" +
 	"\vNodeBreaker\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\"\x10\n" +
@@ -550,32 +690,35 @@ func file_tollgate_control_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tollgate_control_v1_system_proto_goTypes = []any{
 	(NodeStatus)(0),               // 0: tollgate.control.v1.NodeStatus
 	(*Node)(nil),                  // 1: tollgate.control.v1.Node
-	(*NodeBreaker)(nil),           // 2: tollgate.control.v1.NodeBreaker
-	(*GetInfoRequest)(nil),        // 3: tollgate.control.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),       // 4: tollgate.control.v1.GetInfoResponse
-	(*ListNodesRequest)(nil),      // 5: tollgate.control.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),     // 6: tollgate.control.v1.ListNodesResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*NodeTarget)(nil),            // 2: tollgate.control.v1.NodeTarget
+	(*NodeBreaker)(nil),           // 3: tollgate.control.v1.NodeBreaker
+	(*GetInfoRequest)(nil),        // 4: tollgate.control.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),       // 5: tollgate.control.v1.GetInfoResponse
+	(*ListNodesRequest)(nil),      // 6: tollgate.control.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),     // 7: tollgate.control.v1.ListNodesResponse
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_system_proto_depIdxs = []int32{
 	0, // 0: tollgate.control.v1.Node.status:type_name -> tollgate.control.v1.NodeStatus
-	7, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
-	7, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
-	2, // 3: tollgate.control.v1.Node.breakers:type_name -> tollgate.control.v1.NodeBreaker
-	1, // 4: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
-	3, // 5: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
-	5, // 6: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
-	4, // 7: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
-	6, // 8: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
+	8, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
+	3, // 3: tollgate.control.v1.Node.breakers:type_name -> tollgate.control.v1.NodeBreaker
+	2, // 4: tollgate.control.v1.Node.targets:type_name -> tollgate.control.v1.NodeTarget
+	8, // 5: tollgate.control.v1.NodeTarget.retry_time:type_name -> google.protobuf.Timestamp
+	1, // 6: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
+	4, // 7: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
+	6, // 8: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
+	5, // 9: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
+	7, // 10: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_system_proto_init() }
@@ -589,7 +732,7 @@ func file_tollgate_control_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_system_proto_rawDesc), len(file_tollgate_control_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

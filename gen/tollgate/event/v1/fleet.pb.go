@@ -47,7 +47,11 @@ type Heartbeat struct {
 	// Environment variables that endpoints refer to and this edge does not have.
 	MissingEnv []string `protobuf:"bytes,11,rep,name=missing_env,json=missingEnv,proto3" json:"missing_env,omitempty"`
 	// Where it listens for traffic.
-	Address       string `protobuf:"bytes,12,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,12,opt,name=address,proto3" json:"address,omitempty"`
+	// Targets that were tried in this process life, or cannot be: those in trouble first, at most 256.
+	Targets []*TargetState `protobuf:"bytes,13,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Requests in flight.
+	InFlight      int64 `protobuf:"varint,14,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +170,129 @@ func (x *Heartbeat) GetAddress() string {
 	return ""
 }
 
+func (x *Heartbeat) GetTargets() []*TargetState {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+// TargetState is one target of one endpoint as an edge sees it.
+type TargetState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the endpoint.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Base URL without its query.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// "ok", "open", "half-open", "ejected" or "unhealthy".
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// When it is tried again, in Unix milliseconds; 0 if it is not known.
+	UntilUnixMs int64 `protobuf:"varint,4,opt,name=until_unix_ms,json=untilUnixMs,proto3" json:"until_unix_ms,omitempty"`
+	// Attempts since the edge started.
+	Attempts int64 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Those of them that failed.
+	Failures int64 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Attempts that were made because an earlier one failed.
+	Retries int64 `protobuf:"varint,7,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Attempts in flight.
+	InFlight      int64 `protobuf:"varint,8,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TargetState) Reset() {
+	*x = TargetState{}
+	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TargetState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TargetState) ProtoMessage() {}
+
+func (x *TargetState) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TargetState.ProtoReflect.Descriptor instead.
+func (*TargetState) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_fleet_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TargetState) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *TargetState) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *TargetState) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TargetState) GetUntilUnixMs() int64 {
+	if x != nil {
+		return x.UntilUnixMs
+	}
+	return 0
+}
+
+func (x *TargetState) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *TargetState) GetFailures() int64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *TargetState) GetRetries() int64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *TargetState) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
 // BreakerState is one target's circuit breaker.
 type BreakerState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -179,7 +306,7 @@ type BreakerState struct {
 
 func (x *BreakerState) Reset() {
 	*x = BreakerState{}
-	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[1]
+	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -191,7 +318,7 @@ func (x *BreakerState) String() string {
 func (*BreakerState) ProtoMessage() {}
 
 func (x *BreakerState) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[1]
+	mi := &file_tollgate_event_v1_fleet_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -204,7 +331,7 @@ func (x *BreakerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakerState.ProtoReflect.Descriptor instead.
 func (*BreakerState) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_fleet_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_event_v1_fleet_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *BreakerState) GetTarget() string {
@@ -225,7 +352,7 @@ var File_tollgate_event_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/event/v1/fleet.proto\x12\x11tollgate.event.v1\"\x80\x03\n" +
+	"\x1dtollgate/event/v1/fleet.proto\x12\x11tollgate.event.v1\"\xd7\x03\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\x03R\x03inc\x12\x14\n" +
@@ -242,7 +369,18 @@ const file_tollgate_event_v1_fleet_proto_rawDesc = "" +
 	" \x03(\v2\x1f.tollgate.event.v1.BreakerStateR\bbreakers\x12\x1f\n" +
 	"\vmissing_env\x18\v \x03(\tR\n" +
 	"missingEnv\x12\x18\n" +
-	"\aaddress\x18\f \x01(\tR\aaddress\"<\n" +
+	"\aaddress\x18\f \x01(\tR\aaddress\x128\n" +
+	"\atargets\x18\r \x03(\v2\x1e.tollgate.event.v1.TargetStateR\atargets\x12\x1b\n" +
+	"\tin_flight\x18\x0e \x01(\x03R\binFlight\"\xea\x01\n" +
+	"\vTargetState\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\"\n" +
+	"\runtil_unix_ms\x18\x04 \x01(\x03R\vuntilUnixMs\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x03R\battempts\x12\x1a\n" +
+	"\bfailures\x18\x06 \x01(\x03R\bfailures\x12\x18\n" +
+	"\aretries\x18\a \x01(\x03R\aretries\x12\x1b\n" +
+	"\tin_flight\x18\b \x01(\x03R\binFlight\"<\n" +
 	"\fBreakerState\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05stateB\xb1\x01\n" +
@@ -261,18 +399,20 @@ func file_tollgate_event_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_tollgate_event_v1_fleet_proto_rawDescData
 }
 
-var file_tollgate_event_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_tollgate_event_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tollgate_event_v1_fleet_proto_goTypes = []any{
 	(*Heartbeat)(nil),    // 0: tollgate.event.v1.Heartbeat
-	(*BreakerState)(nil), // 1: tollgate.event.v1.BreakerState
+	(*TargetState)(nil),  // 1: tollgate.event.v1.TargetState
+	(*BreakerState)(nil), // 2: tollgate.event.v1.BreakerState
 }
 var file_tollgate_event_v1_fleet_proto_depIdxs = []int32{
-	1, // 0: tollgate.event.v1.Heartbeat.breakers:type_name -> tollgate.event.v1.BreakerState
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: tollgate.event.v1.Heartbeat.breakers:type_name -> tollgate.event.v1.BreakerState
+	1, // 1: tollgate.event.v1.Heartbeat.targets:type_name -> tollgate.event.v1.TargetState
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_fleet_proto_init() }
@@ -286,7 +426,7 @@ func file_tollgate_event_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_fleet_proto_rawDesc), len(file_tollgate_event_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
