@@ -1,9 +1,8 @@
 package pki_test
 
 import (
-	"crypto/tls"
-	"io"
-	"net"
+	"crypto/x509"
+	"encoding/pem"
 	"testing"
 
 	"tollgate/internal/testenv/pki"
@@ -14,14 +13,15 @@ func TestIssue(t *testing.T) {
 	t.Parallel()
 	ca := pki.New(t)
 	pair := ca.Issue(t, []string{"a.example", "127.0.0.1"})
+	pair.TLS(t)
+	block, _ := pem.Decode(pair.Cert)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, good := range map[string]bool{"a.example": true, "127.0.0.1": true, "b.example": false} {
-		near, far := net.Pipe()
-		server := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{pair.TLS(t)}, MinVersion: tls.VersionTLS13})
-		go func() { _, _ = io.Copy(io.Discard, server) }()
-		err := tls.Client(near, &tls.Config{RootCAs: ca.Pool(), ServerName: name, MinVersion: tls.VersionTLS13}).HandshakeContext(t.Context())
-		if (err == nil) != good {
+		if _, err := cert.Verify(x509.VerifyOptions{Roots: ca.Pool(), DNSName: name}); (err == nil) != good {
 			t.Errorf("%s: %v", name, err)
 		}
-		near.Close()
 	}
 }
