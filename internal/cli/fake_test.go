@@ -195,7 +195,11 @@ func (s endpointService) CreateEndpoint(_ context.Context, req *controlv1.Create
 	if err := s.check(e); err != nil {
 		return nil, err
 	}
-	return &controlv1.CreateEndpointResponse{Endpoint: s.store(e)}, nil
+	stored := s.store(e)
+	if stored.GetAccess().GetPublic() != nil {
+		stored.Warnings = []*controlv1.Warning{{Field: "access", Code: "public", Text: "Anyone who can reach the gateway can call it, and you pay."}}
+	}
+	return &controlv1.CreateEndpointResponse{Endpoint: stored}, nil
 }
 
 func (s endpointService) GetEndpoint(_ context.Context, req *controlv1.GetEndpointRequest) (*controlv1.GetEndpointResponse, error) {
