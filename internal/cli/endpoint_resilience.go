@@ -92,7 +92,7 @@ func describeResilience(t *table, e *controlv1.Endpoint) {
 		s.add("", word(r.GetAttempts()), true)
 		s.numbers("status", r.GetStatuses())
 		s.add("any-method", "", r.GetAnyMethod())
-		s.number("max-body", uint32(r.GetMaxBodyBytes())) //nolint:gosec // at most 64 MiB
+		s.number("max-body", uint32(r.GetMaxBodyBytes()))
 		s.number("budget", r.GetBudgetPercent())
 		s.duration("backoff", r.GetBackoff())
 		t.add("retry", s.String())
