@@ -327,7 +327,7 @@ func (e *entry) rules(set map[string]field) {
 		Forward: registry.Forward(e.endpoint.GetForwardHeaders()), Price: registry.Price{Free: e.endpoint.GetPrice().GetFree() != nil, PerRequest: perRequest},
 	}
 	for _, t := range e.endpoint.GetTargets() {
-		r.Targets = append(r.Targets, t.GetUrl())
+		r.Targets = append(r.Targets, registry.Target{URL: t.GetUrl()})
 	}
 	for _, h := range e.endpoint.GetHeaders() {
 		r.Headers = append(r.Headers, registry.Header{Name: h.GetName(), Value: h.GetValue()})
