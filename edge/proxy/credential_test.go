@@ -111,7 +111,7 @@ func leakIn(text string, secrets ...string) string {
 				}
 			}
 		}
-		text = unescape(text)
+		text = routing.Unescape(text)
 	}
 	return ""
 }

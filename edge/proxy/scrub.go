@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+
+	"tollgate/edge/routing"
 )
 
 // scrub is what may leave of a caller's header: its value, without cookies that hold the key, or
@@ -169,46 +171,14 @@ func (c *credential) hiddenIn(text string) bool {
 			}
 		}
 		// A plus sign stands for a space in forms, which only an imported key can hold.
-		if strings.Contains(c.secret, " ") && c.in(unescape(strings.ReplaceAll(text, "+", " "))) {
+		if strings.Contains(c.secret, " ") && c.in(routing.Unescape(strings.ReplaceAll(text, "+", " "))) {
 			return true
 		}
-		plain := unescape(text)
+		plain := routing.Unescape(text)
 		if len(plain) == len(text) {
 			return false
 		}
 		text = plain
 	}
 	return true
-}
-
-// unescape undoes percent-encoding where there is any and leaves the rest, as lenient servers do.
-func unescape(s string) string {
-	i := strings.IndexByte(s, '%')
-	if i < 0 {
-		return s
-	}
-	out := append(make([]byte, 0, len(s)), s[:i]...)
-	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if high, low := unhex(s[i+1]), unhex(s[i+2]); high < 16 && low < 16 {
-				out = append(out, high<<4|low)
-				i += 2
-				continue
-			}
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
-}
-
-// unhex is the value of a hexadecimal digit, or 16.
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	default:
-		return 16
-	}
 }

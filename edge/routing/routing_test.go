@@ -165,7 +165,7 @@ func TestRequestURI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := m.Targets[0].RequestURI(c.rest, c.query); got != c.want {
+		if got := m.RequestURI(m.Targets[0], nil, c.rest, c.query, false); got != c.want {
 			t.Errorf("%s + %q ? %q = %s; want %s", c.target, c.rest, c.query, got, c.want)
 		}
 	}

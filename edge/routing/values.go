@@ -73,11 +73,15 @@ func (e *Endpoint) fail(why error) {
 	}
 }
 
-// headers resolves a list of headers. why says which of them could not be, err what makes the snapshot
+// headers resolves a list of headers. What belongs to a credential, which whose then says, gives way to
+// nothing that a caller sends. why says which of them could not be, err what makes the snapshot
 // a bad one.
 func (c *compiler) headers(e *Endpoint, list []*eventv1.RouteHeader, whose string) (out []Header, why, err error) {
 	for _, h := range list {
 		mode, err := modeOf(h.GetMode(), Set)
+		if whose != "" && mode == Default {
+			mode = Set
+		}
 		if err == nil && !validHeaderName(h.GetName()) {
 			err = errors.New("that is not a header name")
 		}
@@ -106,12 +110,11 @@ func (c *compiler) headers(e *Endpoint, list []*eventv1.RouteHeader, whose strin
 
 // query is headers for query parameters.
 func (c *compiler) query(e *Endpoint, list []*eventv1.RouteQuery, whose string) (out []Query, why, err error) {
-	otherwise := Default
-	if whose != "" { // a credential replaces what the caller sends
-		otherwise = Set
-	}
 	for _, q := range list {
-		mode, err := modeOf(q.GetMode(), otherwise)
+		mode, err := modeOf(q.GetMode(), Default)
+		if whose != "" && mode == Default {
+			mode = Set
+		}
 		if err == nil && q.GetName() == "" {
 			err = errors.New("it has no name")
 		}
