@@ -25,7 +25,7 @@ func (c *credential) scrub(name, value, keyHeader string, isOurs func(secret str
 	if c.in(user) || c.in(password) {
 		return "", false
 	}
-	if isCredentialHeader[name] || strings.EqualFold(name, keyHeader) {
+	if plain := dashed(name); isCredentialHeader[plain] || sameName(keyHeader, plain) {
 		for _, secret := range [...]string{secretIn(value), user, password} {
 			if secret != "" && isOurs(secret) {
 				return "", false
@@ -48,6 +48,31 @@ func halves(value string) (user, password string) {
 func (c *credential) inName(name string) bool {
 	return len(c.secret) >= shortestScrubbed && len(name) >= len(c.secret) &&
 		strings.Contains(strings.ToLower(name), strings.ToLower(c.secret))
+}
+
+// scrubProtocols is what may leave of a list of subprotocols: all but the key and what else is a key of
+// this gateway, and no credential at all unless the endpoint lets the vendor's through.
+func (c *credential) scrubProtocols(value string, vendors bool, isOurs func(secret string) bool) (string, bool) {
+	var kept []string
+	dropped := false
+	for token := range strings.SplitSeq(value, ",") {
+		token = strings.Trim(token, " \t")
+		secret, ok := strings.CutPrefix(token, protocolPrefix)
+		if c.hiddenIn(token) || ok && (!vendors || c.in(secret) || isOurs(secret)) {
+			dropped = true
+			continue
+		}
+		kept = append(kept, token)
+	}
+	if dropped {
+		if value = strings.Join(kept, ", "); strings.Trim(value, ", ") == "" {
+			return "", false
+		}
+	}
+	if c.hiddenIn(value) { // the secret holds a comma and reaches over two tokens
+		return "", false
+	}
+	return value, true
 }
 
 func (c *credential) scrubCookies(value string) (string, bool) {
@@ -122,10 +147,13 @@ func (c *credential) inBase64(text string) bool {
 	if len(text) < len(c.secret)*4/3-2 { // the shortest spelling
 		return false
 	}
-	if c.spread == nil {
-		c.spread = spreads(c.secret)
+	spread := c.spread.Load()
+	if spread == nil {
+		made := spreads(c.secret)
+		spread = &made
+		c.spread.Store(spread)
 	}
-	for _, spellings := range c.spread {
+	for _, spellings := range *spread {
 		for _, s := range spellings {
 			if strings.Contains(text, s) {
 				return true
