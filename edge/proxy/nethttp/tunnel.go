@@ -16,7 +16,7 @@ type tunnel struct {
 
 func newTunnel(ctx context.Context, b *answerBody) *tunnel {
 	t := &tunnel{body: b}
-	t.ReadWriter, _ = b.ReadCloser.(io.ReadWriter) // refusal has looked
+	t.ReadWriter, _ = b.ReadCloser.(io.ReadWriter)             // refusal has looked
 	t.unbid = context.AfterFunc(ctx, func() { _ = b.Close() }) // whoever uses it finds out
 	return t
 }
