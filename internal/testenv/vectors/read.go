@@ -105,10 +105,18 @@ func (c *content) list() []Header {
 	return out
 }
 
+// description parses a file that describes an exchange. Others may be JSON as well, or end in .json only.
+func description(name string, text []byte) (r recorded, ok bool) {
+	if path.Ext(name) != ".json" || !json.Valid(text) {
+		return r, false
+	}
+	err := json.Unmarshal(text, &r)
+	return r, err == nil && r.Source != nil && r.Response.Status != 0
+}
+
 func described(data fs.FS, name string, text []byte) (x Exchange, ok bool, err error) {
-	var r recorded
-	// A file of another kind may be JSON as well, or end in .json only.
-	if path.Ext(name) != ".json" || json.Unmarshal(text, &r) != nil || r.Source == nil || r.Response.Status == 0 {
+	r, ok := description(name, text)
+	if !ok {
 		return Exchange{}, false, nil
 	}
 	x = Exchange{
