@@ -232,6 +232,7 @@ func (n *Node) Run(ctx context.Context) error {
 		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
 		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
 		{Name: "heartbeat", Run: n.beat},
+		{Name: "explain", Run: n.explain},
 	}
 	if n.certs != nil {
 		parts = append(parts, lifecycle.Part{Name: "certificates", Run: n.certs.Run})

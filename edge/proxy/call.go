@@ -67,6 +67,11 @@ func (c *call) open(context.Context) error {
 			return fault.New(fault.Overloaded, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
 		}
 	}
+	return c.split()
+}
+
+// split takes the request line apart, and refuses methods that no target gets.
+func (c *call) split() error {
 	if tunnels[strings.ToUpper(c.x.Method)] {
 		err := fault.New(fault.MethodNotAllowed, "%s is not forwarded: it would open a tunnel, or show the target's credential.", c.x.Method)
 		err.Allow = common

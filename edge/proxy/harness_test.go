@@ -115,7 +115,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 func (b *bench) serve(s *eventv1.RouteSnapshot) {
 	b.t.Helper()
 	table, err := routing.Compile(s, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
-		Env: func(string) (string, bool) { return "", false },
+		Env: func(name string) (string, bool) { return "from-env", name == "VENDOR" },
 	})
 	if err != nil {
 		b.t.Fatal(err)
