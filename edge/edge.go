@@ -73,6 +73,8 @@ type Node struct {
 	traffic net.Listener
 	admin   net.Listener // nil for none
 	table   *routing.Table
+	// unverified are the endpoints and targets whose certificates are not verified, as they were warned of.
+	unverified map[[2]string]bool
 }
 
 // settleTime is what the parts behind the traffic have to bring the last spend to the ledger.
