@@ -29,16 +29,16 @@ func echo(_ context.Context, x *proxy.Exchange) {
 	reply(x, text)
 }
 
-func tlsOf(t *testing.T, ca *pki.Authority, change ...func(*tls.Config)) *tls.Config {
+func tlsOf(t *testing.T, ca *pki.Authority) *tls.Config {
 	t.Helper()
-	cfg := &tls.Config{
+	return &tls.Config{
 		Certificates: []tls.Certificate{ca.Issue(t, []string{"127.0.0.1"}).TLS(t)},
 		NextProtos:   []string{protoH2, protoH1}, MinVersion: tls.VersionTLS12,
 	}
-	for _, f := range change {
-		f(cfg)
-	}
-	return cfg
+}
+
+func clientOf(ca *pki.Authority, protos ...string) *tls.Config {
+	return &tls.Config{RootCAs: ca.Pool(), NextProtos: protos}
 }
 
 // Guarantee (53): one address takes HTTP/2 by prior knowledge beside HTTP/1.1, also when the preface
@@ -102,9 +102,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca := pki.New(t)
 	e := serve(t, echo, func(c *ServerConfig) { c.TLS = tlsOf(t, ca) })
-	client := func(protos ...string) *tls.Config { return &tls.Config{RootCAs: ca.Pool(), NextProtos: protos} }
-
-	p := e.dialTLS(client(protoH2))
+	p := e.dialTLS(clientOf(ca, protoH2))
 	s := open2(p, func(all []byte) { p.send(string(all)) })
 	s.request(1, "POST", "/x", false)
 	if err := s.f.WriteData(1, true, []byte("abc")); err != nil {
@@ -116,7 +114,7 @@ func TestTLS(t *testing.T) {
 	s.want(fmt.Sprintf("data 1 %q end", "POST /x h 2 -1 [abc <nil>] [] []"))
 
 	for _, protos := range [][]string{{protoH1}, nil} {
-		p = e.dialTLS(client(protos...))
+		p = e.dialTLS(clientOf(ca, protos...))
 		p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
 		if _, body := p.answer("GET"); body != "GET /x h 1 0 [] []" {
 			t.Errorf("%v: got %q", protos, body)
@@ -124,12 +122,12 @@ func TestTLS(t *testing.T) {
 		p.send("GET /x HTTP/1.1\nHost: h\r\n\r\n")
 		res, body := p.answer("GET")
 		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-		p = e.dialTLS(client(protos...))
+		p = e.dialTLS(clientOf(ca, protos...))
 		p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 		res, body = p.answer("GET")
 		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
 	}
-	p = e.dialTLS(client(protoH2))
+	p = e.dialTLS(clientOf(ca, protoH2))
 	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
 	if rest := p.rest(); rest != "" {
 		t.Errorf("HTTP/1.1 where HTTP/2 was agreed on got %q", rest)
