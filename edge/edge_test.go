@@ -505,12 +505,13 @@ func TestConfig(t *testing.T) {
 	}
 	bad := edge.Config{
 		Name: "a b", Listen: "4000", AdminListen: "x", MaxBodyBytes: -1, SealingKey: "short", LedgerURLs: []string{"ledger:4002"},
+		TLS: edge.TLS{CertFile: "c.pem", MinVersion: "1.1"},
 	}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:", "spool_storage:", "ledger_urls:", "ledger_token:"} {
+	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "tls.key_file:", "tls.min_version:", "header_read_timeout:", "peer_timeout:", "idle_timeout:", "max_header_bytes:", "max_header_lines:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:", "spool_storage:", "ledger_urls:", "ledger_token:"} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named in %v", key, err)
 		}

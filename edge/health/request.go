@@ -2,7 +2,6 @@ package health
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -24,7 +23,7 @@ func (s *spec) target() *routing.Target { return s.endpoint.Targets[s.index] }
 
 // newSpec is nil where no check could be told from one without a credential.
 func newSpec(e *routing.Endpoint, index int) *spec {
-	headers, query := e.Headers, e.Query
+	headers, cred := e.Headers, (*routing.Credential)(nil)
 	if e.Err != nil {
 		return nil
 	}
@@ -33,8 +32,8 @@ func newSpec(e *routing.Endpoint, index int) *spec {
 		if i < 0 {
 			return nil
 		}
-		headers = overlay(headers, e.Credentials[i].Headers, func(h routing.Header) string { return strings.ToLower(h.Name) })
-		query = overlay(query, e.Credentials[i].Query, func(q routing.Query) string { return q.Name })
+		cred = e.Credentials[i]
+		headers = overlay(headers, cred.Headers, func(h routing.Header) string { return strings.ToLower(h.Name) })
 	}
 	s := &spec{endpoint: e, index: index}
 	for _, h := range headers {
@@ -53,16 +52,7 @@ func newSpec(e *routing.Endpoint, index int) *spec {
 		s.headers = append(s.headers, proxy.Header{Name: "User-Agent", Value: "tollgate-health-check"})
 	}
 	path, raw, _ := strings.Cut(e.Health.Path, "?")
-	for _, q := range query {
-		if q.Mode == routing.Remove {
-			continue
-		}
-		if raw != "" {
-			raw += "&"
-		}
-		raw += url.QueryEscape(q.Name) + "=" + url.QueryEscape(q.Value)
-	}
-	s.uri = s.target().RequestURI(path, raw)
+	s.uri = e.RequestURI(s.target(), cred, path, raw, false)
 	return s
 }
 
