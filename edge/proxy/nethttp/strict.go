@@ -176,8 +176,8 @@ func (f *framing) endLine() (good bool) {
 		case empty && !f.first: // between requests
 		case empty:
 			good = f.endHead()
-		case !f.first:
-			f.first = true
+		case !f.first: // net/http skips a CR before a request that follows a POST
+			f.first, good = true, len(line) > 0 && line[0] != '\r'
 			f.old = string(f.tail[:]) == "HTTP/1.0\r"
 		default:
 			good = f.header(line)
