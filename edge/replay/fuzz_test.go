@@ -109,7 +109,7 @@ func newEngine(f *testing.F) *engine {
 	cfg := nethttp.DefaultServerConfig()
 	cfg.Linger = patience // so that a caller who has sent everything gets its answers
 	server := nethttp.NewServer(cfg, gateway, log)
-	dir, err := os.MkdirTemp("", "tg") //nolint:usetesting // the path of a socket must be short
+	dir, err := os.MkdirTemp("", "tg") // the path of a socket must be short
 	if err != nil {
 		f.Fatal(err)
 	}
