@@ -51,7 +51,6 @@ func TestSmuggling(t *testing.T) {
 		"two hosts":                   {"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n{A}\r\n\r\n", nil, 400},
 		"no host":                     {"GET /x HTTP/1.1\r\n{A}\r\n\r\n", nil, 400},
 		"HTTP/0.9":                    {"GET /x\r\n\r\n", nil, 400},
-		"HTTP/2 preface":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", nil, 400},
 		"HTTP/1.10":                   {"GET /x HTTP/1.10\r\nHost: g\r\n{A}\r\n\r\n", nil, 400},
 		"a request line of two":       {"GET /x HTTP/1.1 HTTP/1.1\r\nHost: g\r\n{A}\r\n\r\n", nil, 400},
 		"a chunk of a negative size":  {head + "Transfer-Encoding: chunked\r\n\r\n-1\r\n" + inner, []string{"POST /base HTTP/1.1"}, 400},
