@@ -308,7 +308,7 @@ func TestOnTheWire(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	for i, got := range seen {
-		if want := `GET /base/healthz?v=1&deep=1&q=a+b&key=%26 api.example.com k's 1  ["tollgate-health-check"]`; got != want || peers[i] != peers[0] {
+		if want := `GET /base/healthz?v=1&deep=1&q=a%20b&key=%26 api.example.com k's 1  ["tollgate-health-check"]`; got != want || peers[i] != peers[0] {
 			t.Errorf("check %d over %s is %s\nwant %s", i, peers[i], got, want)
 		}
 	}
