@@ -21,6 +21,7 @@ import (
 
 	"tollgate/edge/admit"
 	"tollgate/edge/certs"
+	"tollgate/edge/health"
 	"tollgate/edge/ledgerlink"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
@@ -66,6 +67,7 @@ type Node struct {
 	book      *admit.Book
 	limits    *limit.Set
 	client    *nethttp.Client
+	health    *health.Checker
 	gateway   *proxy.Gateway
 	server    *nethttp.Server
 	certs     *certs.Store // nil without TLS
@@ -120,6 +122,7 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 	if err := n.wireMoney(); err != nil {
 		return nil, err
 	}
+	n.wireTargets()
 	n.wireConfiguration(key, d.Getenv)
 	if err := n.wireTraffic(d.Tracing); err != nil {
 		return nil, err
@@ -165,14 +168,19 @@ func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, boo
 	n.applied()
 }
 
+// wireTargets makes what follows the targets of a configuration.
+func (n *Node) wireTargets() {
+	client := nethttp.DefaultClientConfig()
+	client.AllowPrivate = n.cfg.AllowPrivateTargets
+	n.client = nethttp.NewClient(client)
+	n.health = health.New(n.client.RoundTrip, n.pools, n.log)
+}
+
 func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 	var tracer trace.Tracer
 	if _, off := tracing.(noop.TracerProvider); tracing != nil && !off {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
-	client := nethttp.DefaultClientConfig()
-	client.AllowPrivate = n.cfg.AllowPrivateTargets
-	n.client = nethttp.NewClient(client)
 	n.gateway = proxy.New(proxy.Config{
 		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
@@ -235,6 +243,7 @@ func (n *Node) Run(ctx context.Context) error {
 		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
 		{Name: "heartbeat", Run: n.beat},
 		{Name: "explain", Run: n.explain},
+		{Name: "health checks", Run: n.health.Run},
 	}
 	if n.certs != nil {
 		parts = append(parts, lifecycle.Part{Name: "certificates", Run: n.certs.Run})

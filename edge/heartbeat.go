@@ -113,8 +113,8 @@ func (n *Node) warnOfUnverified(endpoints []*routing.Endpoint) {
 	n.unverified = unverified
 }
 
-// applied makes what hangs on the table follow it: the breakers of targets, and the counters of
-// endpoints and what was learned of them. A target that has no breaker yet is simply tried.
+// applied makes what hangs on the table follow it: the breakers, connections and checks of targets, and
+// the counters of endpoints and what was learned of them. A target that has no breaker yet is simply tried.
 func (n *Node) applied() {
 	table := n.routes.Current()
 	if table == nil || table == n.table {
@@ -126,6 +126,8 @@ func (n *Node) applied() {
 		names[e.Name], ids[e.ID] = true, true
 	}
 	n.pools.Sync(table.Endpoints())
+	n.client.Sync(table.Endpoints())
+	n.health.Sync(table.Endpoints())
 	n.warnOfUnverified(table.Endpoints())
 	n.metrics.Forget(func(name string) bool { return names[name] })
 	if n.gateway != nil { // at the start there is nothing to forget
