@@ -37,7 +37,8 @@ type targets struct {
 	steps    []step
 	tried    []string // host of each attempt
 	bodies   []string
-	reached  map[string]bool // hosts that something was sent to
+	sent     int // attempts of which a target has seen something, and that it did not refuse with 429
+	touched  int // attempts that read all of a body
 	canceled int
 	open     int // answers that were not closed
 }
@@ -47,11 +48,11 @@ func (u *targets) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	s := u.steps[min(len(u.tried), len(u.steps)-1)]
 	n := len(u.tried)
 	u.tried, u.bodies = append(u.tried, a.Target.Host), append(u.bodies, "")
-	if u.reached == nil {
-		u.reached = map[string]bool{}
+	if s.status != 429 && (s.status != 0 || s.sent) {
+		u.sent++
 	}
-	if s.status != 0 || s.sent || s.reads != 0 {
-		u.reached[a.Target.Host] = true
+	if a.Body != nil && s.reads < 0 {
+		u.touched++
 	}
 	u.mu.Unlock()
 	if s.interim {
@@ -436,5 +437,19 @@ func TestErrorsTellWhatWasTried(t *testing.T) {
 	c.spend.charged = 1
 	if charged := c.truthful(f); strings.Contains(charged.Hint, "Nothing was charged") || !strings.Contains(charged.Hint, "Try again") {
 		t.Errorf("the hint is %q", charged.Hint)
+	}
+}
+
+// Guarantee: what a target says about when to ask again is read in both forms, and nonsense is nothing.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "0": 0, "2": 2 * time.Second, " 120 ": 2 * time.Minute, "99999999999999999999": 0, "999999999": 24 * time.Hour, "-1": 0, "1.5": 0, "soon": 0,
+		"Sun, 01 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Nov 2026 11:00:00 GMT": 0, "Sun, 01 Nov 2099 11:00:00 GMT": 24 * time.Hour,
+	} {
+		if got := retryAfter(value, now); got != want {
+			t.Errorf("%q is %s, want %s", value, got, want)
+		}
 	}
 }
