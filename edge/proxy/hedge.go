@@ -77,7 +77,7 @@ func (c *call) race(ctx context.Context, first *try) *try {
 		return join().raise()
 	}
 	start(second, second.launch)
-	winner := join()
+	winner := join().raise()
 	loser := first
 	if winner == first {
 		loser = second

@@ -259,8 +259,8 @@ func (t *try) settleAll() {
 func (c *call) settle() {
 	defer c.settlePass()
 	defer c.settleHold()
-	if c.now != nil {
-		c.now.settleAll()
+	if c.newest != nil {
+		c.newest.settleAll()
 	}
 }
 
