@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
 	"tollgate/edge/breaker"
 	"tollgate/edge/pool"
@@ -21,10 +22,10 @@ const (
 
 // failed decides what an attempt without an answer means: for the pools, for what is charged, and for
 // the caller.
-func (t *try) failed(ctx context.Context) (error, reach) { //nolint:revive // the error is what happened
+func (t *try) failed(ctx context.Context) (reach, error) {
 	e, ok := t.err.(*AttemptError) //nolint:errorlint // what RoundTrip promises
 	if !ok {
-		return t.err, over
+		return over, t.err
 	}
 	c, host := t.c, t.choice.Target.Host
 	body := c.body
@@ -39,35 +40,35 @@ func (t *try) failed(ctx context.Context) (error, reach) { //nolint:revive // th
 	}
 	switch {
 	case ctx.Err() != nil || e.Failure == FailCanceled:
-		return t.cutShort(ctx, e), over
+		return over, t.cutShort(ctx, e)
 	case body != nil && body.over():
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
-		return tooLarge(body.seen(), c.limit), over
+		return over, tooLarge(body.seen(), c.limit)
 	case t.unpaid() != nil:
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
-		return t.tooDear("The request was broken off because its body cost more than what is left", t.unpaid()), over
+		return over, t.tooDear("The request was broken off because its body cost more than what is left", t.unpaid())
 	case e.Failure == FailBody:
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
-		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err), over
+		return over, fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err)
 	case e.Failure == FailTLS:
 		report()
-		return fault.New(fault.UpstreamTLS, "Could not set up TLS with %s: %s.", host, e.Text).WithCause(e.Err), far
+		return far, fault.New(fault.UpstreamTLS, "Could not set up TLS with %s: %s.", host, e.Text).WithCause(e.Err)
 	case e.Failure == FailTimeout:
 		report()
-		return fault.New(fault.UpstreamTimeout, "%s sent no answer within %s.", host, e.Text).WithCause(e.Err), some
+		return some, fault.New(fault.UpstreamTimeout, "%s sent no answer within %s.", host, e.Text).WithCause(e.Err)
 	case e.Failure == FailAnswer:
 		// That a kept connection was closed meanwhile says nothing about the target.
 		if e.Sent || c.again {
 			report()
 		}
-		return fault.New(fault.UpstreamUnreachable, "%s gave no valid answer: %s.", host, e.Text).WithCause(e.Err), far
+		return far, fault.New(fault.UpstreamUnreachable, "%s gave no valid answer: %s.", host, e.Text).WithCause(e.Err)
 	case e.Failure == FailRefused:
-		return fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).
+		return far, fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).
 			WithHint("Nothing was charged. Edges connect to private addresses only where their configuration allows it, and never to link-local ones.").
-			WithCause(e.Err), far
+			WithCause(e.Err)
 	default:
 		report()
-		return fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).WithCause(e.Err), far
+		return far, fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).WithCause(e.Err)
 	}
 }
 
@@ -76,11 +77,11 @@ func (t *try) failed(ctx context.Context) (error, reach) { //nolint:revive // th
 // than it may.
 func (t *try) cutShort(ctx context.Context, e *AttemptError) error {
 	why := t.c.ended(ctx)
-	switch context.Cause(ctx) { //nolint:errorlint // set as they are
-	case errTotal:
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTotal):
 		t.choice.Report(pool.Result{Outcome: breaker.Failure})
 		return why
-	case ErrCutOff:
+	case errors.Is(cause, ErrCutOff):
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
 	default:
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE

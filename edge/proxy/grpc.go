@@ -43,7 +43,7 @@ func grpcStatus(f *fault.Error) int {
 		unavailable       = 14
 		unauthenticated   = 16
 	)
-	switch f.Code {
+	switch f.Code { //nolint:exhaustive // the kinds say enough of the others
 	case fault.BodyTooLarge, fault.HeadersTooLarge:
 		return resourceExhausted
 	case fault.EndpointNotFound, fault.MethodNotAllowed, fault.UpgradeUnsupported:

@@ -24,8 +24,17 @@ func TestTrailers(t *testing.T) {
 	t.Parallel()
 	s, _ := newTries(t, 1, nil)
 	late := []Header{
-		{"Grpc-Status", "0"}, {"grpc-message", "fine"}, {"X-Sum", "1"}, {"X-Sum", "2"}, {"Content-Length", "5"}, {"Transfer-Encoding", "chunked"},
-		{"Set-Cookie", "a=b"}, {"Authorization", "Bearer x"}, {"X-Tollgate-Cost", "0.00"}, {"Connection", "close"}, {"Trailer", "X"},
+		{"Grpc-Status", "0"},
+		{"grpc-message", "fine"},
+		{"X-Sum", "1"},
+		{"X-Sum", "2"},
+		{"Content-Length", "5"},
+		{"Transfer-Encoding", "chunked"},
+		{"Set-Cookie", "a=b"},
+		{"Authorization", "Bearer x"},
+		{"X-Tollgate-Cost", "0.00"},
+		{"Connection", "close"},
+		{"Trailer", "X"},
 	}
 	for length, announcement := range map[int64]string{-1: "Grpc-Status, X-Sum", 4: ""} {
 		s.gateway.d.Upstream = upstreamFunc(func(context.Context, *Attempt) (*Answer, error) {

@@ -40,7 +40,7 @@ func (t *try) relay(ctx context.Context) {
 	}
 	c.begin(a.Status, headers, a.Length)
 	outcome := t.copyBody(ctx)
-	switch outcome {
+	switch outcome { //nolint:exhaustive // nothing is to be done about the others
 	case eventv1.SpendOutcome_SPEND_OUTCOME_OK:
 		c.passTrailers(a)
 	case eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED:

@@ -104,7 +104,7 @@ func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 		}
 		return choice, nil
 	}
-	err, reach := t.failed(ctx)
+	reach, err := t.failed(ctx)
 	switch {
 	case reach == over:
 		return nil, err

@@ -90,7 +90,7 @@ func (t *try) startSpan(ctx context.Context) context.Context {
 	if c.span == nil {
 		return ctx
 	}
-	ctx, t.span = c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient))
+	ctx, t.span = c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient)) //nolint:spancheck // endSpan ends it
 	if c.endpoint.ForwardTrace && t.span.SpanContext().IsValid() {
 		t.request.Headers = slices.Clone(t.request.Headers)
 		propagator.Inject(ctx, carrier{&t.request.Headers})
