@@ -51,8 +51,8 @@ func (c *call) refuse(err error) {
 		c.x.Body.Drain()
 	}
 
-	body := append(c.errorText(f), '\n')
-	headers := append(c.ownHeaders(), Header{"Content-Type", "application/json"})
+	f = c.truthful(f)
+	headers := c.ownHeaders()
 	if f.RetryAfter > 0 {
 		headers = append(headers, Header{"Retry-After", strconv.FormatInt(int64(math.Ceil(f.RetryAfter.Seconds())), 10)})
 	}
@@ -62,10 +62,24 @@ func (c *call) refuse(err error) {
 	if f.Code == fault.KeyMissing {
 		headers = append(headers, Header{"Www-Authenticate", "Bearer"})
 	}
-	c.begin(f.Status(), headers, int64(len(body)))
+	if isGRPC(c.x.Headers) {
+		c.begin(http.StatusOK, append(headers, grpcError(f)...), 0)
+		return
+	}
+	body := append(c.errorText(f), '\n')
+	c.begin(f.Status(), append(headers, Header{"Content-Type", "application/json"}), int64(len(body)))
 	if c.x.Method != http.MethodHead {
 		_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer
 	}
+}
+
+// truthful is an error that says that nothing was charged only where nothing was.
+func (c *call) truthful(f *fault.Error) *fault.Error {
+	rest, found := strings.CutPrefix(f.Hint, "Nothing was charged.")
+	if !found || c.spend.charged == 0 {
+		return f
+	}
+	return f.WithHint("%s", "The target had all of the request, so it was charged."+rest)
 }
 
 // turnAway ends a request that was not admitted. What a stage says when its waiting was cut short is
@@ -94,7 +108,7 @@ func (c *call) ourHeaders() []Header {
 	if known {
 		out = append(out, Header{HeaderCost, c.costText(cost)})
 	} else {
-		cost = c.reserved() // until it is known, all of that counts as gone
+		cost = c.spend.charged + c.now.given() // until it is known, all of that counts as gone
 	}
 	if c.endpoint != nil {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
@@ -130,15 +144,15 @@ func (c *call) ownHeaders() []Header {
 
 // remaining is what the tightest budget has left when this request is charged.
 func (c *call) remaining(cost money.Nanos) (money.Nanos, bool) {
-	if c.spend.held == nil {
+	if c.spend.pot.held == nil {
 		return 0, false
 	}
-	left, ok := c.spend.held.Remaining()
+	left, ok := c.spend.pot.Remaining()
 	if !ok || c.spend.settled {
 		return left, ok
 	}
 	// What is held for this request counts as gone, but only the cost will be.
-	left, err := left.Add(c.reserved() - cost)
+	left, err := left.Add(c.spend.pot.sum() - cost)
 	return left, err == nil
 }
 

@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"tollgate/edge/breaker"
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
+	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/fault"
+	"tollgate/internal/money"
 )
 
 // Attempt is one request to one target.
@@ -74,173 +78,186 @@ func (e *AttemptError) Error() string { return fmt.Sprintf("attempt: %s: %v", e.
 // Unwrap is the cause.
 func (e *AttemptError) Unwrap() error { return e.Err }
 
-// attempts tries the targets in order. The next one gets its turn only if nothing of the request was
-// sent to the one before.
-func (c *call) attempts(ctx context.Context) {
-	if c.x.Body != nil {
-		c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
-		if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted {
-			c.body.pay = func(n int) error { return c.payForBody(ctx, n) }
-		}
-	}
+// try is one attempt of a call, from before its intent until after its settlement.
+type try struct {
+	c       *call
+	before  *try // the one that was made before it
+	number  uint32
+	choice  *pool.Choice
+	request Attempt
+	body    *replay // its view of a body that is kept; nil if it reads the caller's own
+	span    trace.Span
+	cancel  context.CancelFunc // nil if it ends with the exchange only
 
-	var last error
-	for {
-		choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
-		if err != nil {
-			if !errors.Is(err, pool.ErrTried) {
-				last = err
-			}
-			break
-		}
-		err = c.try(ctx, choice)
-		if err == nil {
-			return
-		}
-		unsent, ok := err.(*unsentError) //nolint:errorlint // made by try itself
-		if !ok {
-			last = err
-			break
-		}
-		last = unsent.err
-		if c.again = unsent.stale && !c.again; !c.again {
-			c.tries.Drop(choice)
-		}
-	}
-	switch {
-	case errors.Is(last, ErrCallerGone):
-		c.x.Out.Abort() // nobody is there to read an answer
-		return
-	case last == nil:
-		last = fault.New(fault.InternalError, "Endpoint %s has no target.", c.endpoint.Name)
-	}
-	c.refuse(last)
+	answer   *Answer
+	err      error // why there is no answer
+	bug      any   // what its goroutine failed with, if it has one
+	closed   bool
+	took     time.Duration
+	throttle time.Duration // how long the target does not want to be asked again
+
+	amount  money.Nanos // what it was given to begin with
+	meter   meter
+	intent  spool.Intent
+	ticket  spool.Ticket
+	pending bool       // ticket is to be settled
+	end     settlement // how it would be recorded if the exchange ended now
+	last    spool.Settlement
 }
 
-// unsentError wraps the error of an attempt of which the target has seen nothing.
-type unsentError struct {
-	err   error
-	stale bool // it had a connection, which turned out to be closed
-}
-
-func (e *unsentError) Error() string { return e.err.Error() }
-
-// try makes one attempt and relays the answer. An error means that the caller has got nothing yet.
-func (c *call) try(ctx context.Context, choice *pool.Choice) error {
-	target := choice.Target
-	report := func(o breaker.Outcome) { choice.Report(pool.Result{Outcome: o}) }
-	// A report that is forgotten would keep a half-open breaker waiting; the first one counts.
-	defer choice.Done()
-	if err := c.intend(); err != nil {
-		return err
+// newTry makes an attempt for a choice. The first one needs no memory of its own.
+func (c *call) newTry(choice *pool.Choice) *try {
+	t := &c.first
+	if c.newest != nil {
+		t = &try{before: c.newest}
 	}
-	defer c.settleAttempt()
-
+	// First the choice: whatever happens from here on, it is ended.
+	t.c, t.choice, c.newest = c, choice, t
 	headers, uri, host := c.prepare(choice)
-	ctx, headers, endSpan := c.startAttemptSpan(ctx, target, headers)
-	a := c.newAttempt(target, headers, uri, host)
-	began := time.Now()
-	answer, err := c.g.d.Upstream.RoundTrip(ctx, a)
-	c.upstream += time.Since(began)
-	if err != nil {
-		endSpan(0, err)
-		return c.failed(ctx, target, err, report)
-	}
-	endSpan(answer.Status, nil)
-	defer answer.Body.Close()
-	switch answer.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		report(breaker.Failure)
-	default:
-		report(breaker.Success)
-	}
-	c.relay(ctx, answer)
-	return nil
-}
-
-func (c *call) newAttempt(target *routing.Target, headers []Header, uri, host string) *Attempt {
-	a := &Attempt{
-		Target: target, HostHeader: host,
-		Method: c.x.Method, URI: uri, Headers: headers,
+	t.request = Attempt{
+		Target: choice.Target, HostHeader: host, Method: c.x.Method, URI: uri, Headers: headers,
 		Length: c.x.Length, EmptyBody: c.x.EmptyBody, Continue: c.x.Continue,
-		HeaderTimeout: c.endpoint.Timeout,
-		Interim:       c.interim,
-	}
-	if c.body != nil {
-		a.Body = c.body
-	}
-	if a.HeaderTimeout <= 0 {
-		a.HeaderTimeout = c.g.cfg.HeaderTimeout
-	}
-	return a
-}
-
-// interim passes on a 1xx answer.
-func (c *call) interim(status int, headers []Header) {
-	c.x.Out.Interim(status, fromTarget(headers, nil))
-}
-
-// failed decides what an attempt without an answer means: for the breaker, for what is charged, and
-// for the caller.
-func (c *call) failed(ctx context.Context, target *routing.Target, err error, report func(breaker.Outcome)) error {
-	e, ok := err.(*AttemptError) //nolint:errorlint // what RoundTrip promises
-	if !ok {
-		return err
-	}
-	body, end, host := c.body, &c.spend.end, target.Host
-	wrap := func(f *fault.Error) error {
-		f = f.WithCause(e.Err)
-		if !e.Sent && (body == nil || !body.touched()) {
-			return &unsentError{f, e.Failure == FailAnswer}
-		}
-		return f
+		TrailerNames: c.x.TrailerNames, Upgrade: c.x.Upgrade,
+		HeaderTimeout: c.endpoint.Timeout, Interim: t.interim,
 	}
 	switch {
-	case ctx.Err() != nil || e.Failure == FailCanceled:
-		return c.cutShort(ctx, e)
-	case body != nil && body.over():
-		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
-		return tooLarge(body.seen(), c.limit)
-	case body.unpaid() != nil:
-		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED
-		return c.tooDear("The request was broken off because its body cost more than what is left", body.unpaid())
-	case e.Failure == FailBody:
-		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
-		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err)
-	case e.Failure == FailTLS:
-		report(breaker.Failure)
-		return wrap(fault.New(fault.UpstreamTLS, "Could not set up TLS with %s: %s.", host, e.Text))
-	case e.Failure == FailTimeout:
-		report(breaker.Failure)
-		return fault.New(fault.UpstreamTimeout, "%s sent no answer within %s.", host, e.Text).WithCause(e.Err)
-	case e.Failure == FailAnswer:
-		// That a kept connection was closed meanwhile says nothing about the target.
-		if e.Sent || c.again {
-			report(breaker.Failure)
+	case c.kept != nil:
+		t.body = c.kept.view()
+		t.request.Body = t.body
+		t.request.Continue = c.x.Continue && !c.kept.begun()
+	case c.body != nil:
+		t.request.Body = c.body
+	}
+	if t.request.HeaderTimeout <= 0 {
+		t.request.HeaderTimeout = c.g.cfg.HeaderTimeout
+	}
+	return t
+}
+
+// send makes the attempt, which must have its intent. Afterwards there is an answer or an error.
+func (t *try) send(ctx context.Context) {
+	c := t.c
+	if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted && c.body != nil && t.meter.usage != nil {
+		pay := func(n int) error { return t.payForBody(ctx, n) }
+		if t.body != nil {
+			t.body.pay = pay
+		} else {
+			c.body.pay = pay
 		}
-		return wrap(fault.New(fault.UpstreamUnreachable, "%s gave no valid answer: %s.", host, e.Text))
-	case e.Failure == FailRefused:
-		return wrap(fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text).
-			WithHint("Nothing was charged. Edges connect to private addresses only where their configuration allows it, and never to link-local ones."))
-	default:
-		report(breaker.Failure)
-		return wrap(fault.New(fault.UpstreamUnreachable, "Could not connect to %s: %s.", host, e.Text))
+	}
+	ctx = t.startSpan(ctx)
+	began := time.Now()
+	t.answer, t.err = c.g.d.Upstream.RoundTrip(ctx, &t.request)
+	t.took = time.Since(began)
+	t.endSpan()
+	if t.answer != nil {
+		t.end = settlement{status: t.answer.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	}
 }
 
-// cutShort settles an attempt that ended because the exchange did. The target that got the whole
-// request does the work whether or not anybody waits for it, so it is charged.
-func (c *call) cutShort(ctx context.Context, e *AttemptError) error {
-	cutOff := context.Cause(ctx) == ErrCutOff //nolint:errorlint // set as it is
-	c.spend.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
-	if cutOff {
-		c.spend.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+// interim passes on a 1xx answer. Those of one attempt go on, so that none comes twice.
+func (t *try) interim(status int, headers []Header) {
+	if by := &t.c.interimBy; by.CompareAndSwap(0, t.number) || by.Load() == t.number {
+		t.c.x.Out.Interim(status, fromTarget(headers, nil))
 	}
-	if e.Whole {
-		c.chargeUnanswered()
+}
+
+// report tells the pools what an answer says about its target.
+func (t *try) report() {
+	r := pool.Result{Outcome: breaker.Success, Status: t.answer.Status}
+	switch r.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		r.Outcome = breaker.Failure
 	}
-	if cutOff {
-		return shuttingDown()
+	if r.Status == http.StatusTooManyRequests || r.Status >= 500 {
+		r.RetryAfter = retryAfter(get(t.answer.Headers, "Retry-After"), time.Now())
+		t.throttle = r.RetryAfter
 	}
-	return ErrCallerGone
+	t.choice.Report(r)
+}
+
+// complete says whether the target has got all of the request.
+func (t *try) complete() bool {
+	switch {
+	case t.answer != nil && t.answer.Conn != nil:
+		return false
+	case t.body != nil:
+		return t.body.sent(t.c.x.Length)
+	default:
+		return t.c.body.complete(t.c.x.Length)
+	}
+}
+
+// unpaid says why the body was broken off where it could not be paid for, or nil.
+func (t *try) unpaid() error {
+	if t.body != nil {
+		return t.body.unpaid()
+	}
+	return t.c.body.unpaid()
+}
+
+// closeAnswer ends what still comes from the target. It may be called again.
+func (t *try) closeAnswer() {
+	if t.answer == nil || t.closed {
+		return
+	}
+	t.closed = true
+	if t.answer.Conn != nil {
+		_ = t.answer.Conn.Close() // whatever there was to say was said
+		return
+	}
+	_ = t.answer.Body.Close()
+}
+
+// close ends the attempt for its target. It may be called again.
+func (t *try) close() {
+	// A report that is forgotten would keep a half-open breaker waiting; the first one counts.
+	defer t.choice.Done()
+	if t.cancel != nil {
+		defer t.cancel()
+	}
+	t.closeAnswer()
+}
+
+// closeAll closes an attempt and those before it, each also if another one fails by a bug.
+func (t *try) closeAll() {
+	if t.before != nil {
+		defer t.before.closeAll()
+	}
+	t.close()
+}
+
+// What is still read of an answer that nobody gets, to keep its connection.
+const (
+	drainBytes = 64 << 10
+	drainFor   = 50 * time.Millisecond
+)
+
+var errDrained = errors.New("nobody reads the answer")
+
+// discard ends an attempt in whose place another one is made.
+func (t *try) discard() {
+	if a := t.answer; a != nil && a.Conn == nil && a.Cancel != nil && a.Length <= drainBytes {
+		timer := time.AfterFunc(drainFor, func() { a.Cancel(errDrained) })
+		_, _ = io.CopyN(io.Discard, a.Body, drainBytes) // otherwise the connection is closed
+		timer.Stop()
+	}
+	t.close()
+	t.settle()
+}
+
+// retryAfter reads the header of that name: seconds, or a date. What cannot be read says nothing.
+func retryAfter(value string, now time.Time) time.Duration {
+	const most = 24 * time.Hour
+	value = strings.Trim(value, " \t")
+	if value == "" {
+		return 0
+	}
+	if n, ok := count(value); ok {
+		return time.Duration(min(n, int64(most/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(at.Sub(now), 0), most)
+	}
+	return 0
 }

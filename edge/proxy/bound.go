@@ -91,7 +91,7 @@ func (c *call) settlePass() {
 	if c.bound.pass == nil || s.attempt == 0 {
 		return
 	}
-	if c.endpoint.Usage != nil && s.end.metered {
+	if s.metered {
 		c.g.learned.learn(c.endpoint.ID, s.units)
 	}
 	c.bound.pass.Settle(s.units)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -38,10 +39,17 @@ type call struct {
 	labels   labels
 	limit    int64    // of the body; 0 for none
 	body     *limited // nil without one
+	kept     *kept    // nil unless the body may be sent more than once
 	bound    bound
 	spend    spend
-	tries    pool.Tries
-	again    bool // the target at hand is tried a second time, on a new connection
+
+	tries     pool.Tries
+	first     try
+	newest    *try          // the last attempt that was made
+	now       *try          // the attempt that the answer depends on
+	again     bool          // the target at hand is tried a second time, on a new connection
+	retries   int           // how often the request was sent again
+	interimBy atomic.Uint32 // number of the attempt whose 1xx answers go on
 
 	upstream time.Duration // spent waiting for targets
 	begun    bool          // status and headers were sent

@@ -217,9 +217,25 @@ func (m *mine) Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error) {
 	return pool.NewChoice(e, n, -1, func(r pool.Result) { m.step("report"); choice.Report(r) }), nil
 }
 
-func (m *mine) RoundTrip(_ context.Context, a *Attempt) (*Answer, error) {
+// MayRetry is asked before a request is sent again.
+func (m *mine) MayRetry(*routing.Endpoint) bool { m.step("MayRetry"); return true }
+
+func (m *mine) RoundTrip(ctx context.Context, a *Attempt) (*Answer, error) {
 	m.step("RoundTrip")
 	a.Interim(103, nil)
+	switch host := a.Target.Host; {
+	case host == "slow.example":
+		<-ctx.Done()
+		m.step("slow")
+		return nil, &AttemptError{Failure: FailCanceled, Sent: true, Err: ctx.Err()}
+	case host == "quick.example":
+		m.step("quick")
+	case a.URI == "/busy":
+		m.step("busy")
+		return &Answer{Status: 503, Length: -1, Body: minedBody{strings.NewReader("busy"), m}, Cancel: func(error) {}}, nil
+	case a.Upgrade != "":
+		return &Answer{Status: 101, Conn: minedConn{minedBody{strings.NewReader("down"), m}, "target"}}, nil
+	}
 	if a.URI == "/unsent" {
 		m.step("unsent")
 		return nil, &AttemptError{Failure: FailConnect, Err: io.EOF}
@@ -238,6 +254,18 @@ type minedBody struct {
 func (b minedBody) Read(p []byte) (int, error) { b.m.step("Read"); return b.r.Read(p) }
 func (b minedBody) Close() error               { b.m.step("Close"); return nil }
 
+// minedConn is one side of a tunnel.
+type minedConn struct {
+	minedBody
+
+	name string
+}
+
+func (c minedConn) Read(p []byte) (int, error)  { c.m.step(c.name + " Read"); return c.r.Read(p) }
+func (c minedConn) Write(p []byte) (int, error) { c.m.step(c.name + " Write"); return len(p), nil }
+func (c minedConn) CloseWrite() error           { c.m.step(c.name + " CloseWrite"); return nil }
+func (c minedConn) Close() error                { c.m.step(c.name + " Close"); return nil }
+
 type minedOut struct{ *mine }
 
 // minedIn is the body of the request.
@@ -245,16 +273,19 @@ type minedIn struct{ minedOut }
 
 func (i minedIn) Trailers() []Header { i.step("in"); return nil }
 
-func (o minedOut) Interim(int, []Header)         { o.step("Interim") }
-func (o minedOut) Begin(int, []Header, int64)    { o.step("Begin") }
-func (o minedOut) Write(p []byte) (int, error)   { o.step("Write"); return len(p), nil }
-func (o minedOut) Flush() error                  { o.step("Flush"); return nil }
-func (o minedOut) Trailers([]Header)             { o.step("Trailers") }
-func (o minedOut) Switch([]Header) (Conn, error) { return nil, io.EOF }
-func (o minedOut) Abort()                        { o.step("Abort") }
-func (o minedOut) Interrupt()                    { o.step("Interrupt") }
-func (o minedOut) Drain()                        { o.step("Drain") }
-func (o minedOut) Read(p []byte) (int, error)    { o.step("body"); return 1, io.EOF }
+func (o minedOut) Interim(int, []Header)       { o.step("Interim") }
+func (o minedOut) Begin(int, []Header, int64)  { o.step("Begin") }
+func (o minedOut) Write(p []byte) (int, error) { o.step("Write"); return len(p), nil }
+func (o minedOut) Flush() error                { o.step("Flush"); return nil }
+func (o minedOut) Trailers([]Header)           { o.step("Trailers") }
+func (o minedOut) Switch([]Header) (Conn, error) {
+	o.step("Switch")
+	return minedConn{minedBody{strings.NewReader("up"), o.mine}, "caller"}, nil
+}
+func (o minedOut) Abort()                     { o.step("Abort") }
+func (o minedOut) Interrupt()                 { o.step("Interrupt") }
+func (o minedOut) Drain()                     { o.step("Drain") }
+func (o minedOut) Read(p []byte) (int, error) { o.step("body"); return 1, io.EOF }
 
 // Guarantee (37): wherever a stage fails by a bug, also while it answers for another one, each intent
 // that was recorded is settled once, each hold is given back once, and no place stays taken.
@@ -266,7 +297,7 @@ func TestBugsAnywhere(t *testing.T) {
 		tried = 0
 		for at := range places {
 			tried++
-			for _, path := range []string{"/x", "/unsent", "/nowhere", "/usage", "/ceiling"} {
+			for _, path := range []string{"/x", "/unsent", "/nowhere", "/usage", "/ceiling", "/retry", "/hedge", "/tunnel"} {
 				m := &mine{Pools: pool.New(slog.New(slog.DiscardHandler)), at: at, seen: map[string]bool{}}
 				serveMined(t, m, path)
 				if m.holds != 0 || m.passes != 0 || m.open != 0 || len(m.wrong) > 0 {
@@ -278,7 +309,7 @@ func TestBugsAnywhere(t *testing.T) {
 			}
 		}
 	}
-	if len(places) < 23 {
+	if len(places) < 30 {
 		t.Errorf("only %d places were tried: %v", len(places), places)
 	}
 }
@@ -294,10 +325,28 @@ func serveMined(t *testing.T, m *mine, path string) {
 			{Id: "x", Name: "x", Path: "/x", Targets: []string{"http://a.example"}, PriceNanos: 1, Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_METERED},
 			{Id: "u", Name: "u", Path: "/unsent", Targets: []string{"http://a.example/unsent", "http://b.example"}, PriceNanos: 1},
 			{Id: "g", Name: "g", Path: "/usage", Targets: []string{"http://a.example"}, Usage: &eventv1.UsagePrice{Rates: bytes}},
+			{Id: "r", Name: "r", Path: "/retry", Targets: []string{"http://a.example/busy", "http://b.example"}, Usage: &eventv1.UsagePrice{Rates: bytes}},
+			{Id: "h", Name: "h", Path: "/hedge", Targets: []string{"http://slow.example", "http://quick.example"}, PriceNanos: 1},
+			{Id: "t", Name: "t", Path: "/tunnel", Targets: []string{"http://a.example"}, Usage: &eventv1.UsagePrice{Rates: bytes}},
 			{Id: "c", Name: "c", Path: "/ceiling", Targets: []string{"http://a.example"}, Usage: &eventv1.UsagePrice{Rates: bytes, HoldNanos: 2000, Ceiling: true}},
 		},
 		Limits: []*eventv1.Limit{{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_CONCURRENT, Amount: 1, Subject: "everything"}},
 	})
+	x := &Exchange{
+		Method: "POST", Target: path, Length: -1, Body: minedIn{minedOut{m}}, Out: minedOut{m},
+		Headers: []Header{{"Authorization", "Bearer " + testKey}},
+	}
+	if e, _, err := b.routes.Current().Match("POST", path); err == nil {
+		switch path {
+		case "/retry":
+			e.Retry = &routing.Retry{Attempts: 2, Statuses: []int{503}, AnyMethod: true, MaxBody: 100, Backoff: 1}
+		case "/hedge":
+			e.Hedge = &routing.Hedge{After: time.Microsecond, AnyMethod: true}
+			x.Length = 1
+		case "/tunnel":
+			x.Method, x.Body, x.Upgrade = "GET", nil, "websocket"
+		}
+	}
 	g := New(Config{MaxInFlight: 5}, Deps{
 		Routes: b.routes, Keys: newKeys(t), Budgets: m, Limits: m, Spool: m, Pools: m, Upstream: m,
 		Metrics: metrics.New(), Log: slog.New(slog.DiscardHandler),
@@ -308,10 +357,7 @@ func serveMined(t *testing.T, m *mine, path string) {
 				panic(v)
 			}
 		}()
-		g.Serve(context.Background(), &Exchange{
-			Method: "POST", Target: path, Length: -1, Body: minedIn{minedOut{m}}, Out: minedOut{m},
-			Headers: []Header{{"Authorization", "Bearer " + testKey}},
-		})
+		g.Serve(context.Background(), x)
 	}()
 	if g.InFlight() != 0 || g.admitted.Load() != 0 {
 		t.Errorf("%s fails at %s: %d in flight, %d admitted", path, m.at, g.InFlight(), g.admitted.Load())

@@ -10,21 +10,22 @@ import (
 )
 
 // afford is as much of a piece of the answer as is paid for, and why it is not all of it.
-func (c *call) afford(ctx context.Context, p []byte) ([]byte, error) {
-	if !c.spend.end.metered {
+func (t *try) afford(ctx context.Context, p []byte) ([]byte, error) {
+	if !t.end.metered {
 		return p, nil
 	}
-	n, err := c.spend.meter.received(ctx, p)
+	n, err := t.meter.received(ctx, p)
 	return p[:n], err
 }
 
 // cut says to a caller who reads events why the answer ends here. Every answer that is cut is then
 // broken off, so that none can be taken for complete.
-func (c *call) cut(a *Answer, why error) {
-	f := c.tooDear("The answer was cut off when its cost reached what is available", why)
+func (t *try) cut(why error) {
+	c := t.c
+	f := t.tooDear("The answer was cut off when its cost reached what is available", why)
 	c.g.d.Log.Info("answer cut off", "request_id", c.id.Text(id.Request), "endpoint", c.endpoint.Name, "err", f)
-	stream, inLine := c.spend.meter.where()
-	if !stream || a.Length >= 0 {
+	stream, inLine := t.meter.where()
+	if !stream || t.answer.Length >= 0 || t.answer.Conn != nil {
 		return
 	}
 	// An event that is not whole becomes this one, so that nobody takes it for what it was to be.
@@ -39,22 +40,22 @@ func (c *call) cut(a *Answer, why error) {
 }
 
 // withhold ends an answer of which nothing was passed on, because its headers cost more than can be held.
-func (c *call) withhold(ctx context.Context, a *Answer, why error) {
-	end := &c.spend.end
+func (t *try) withhold(ctx context.Context, why error) {
+	c := t.c
 	if ctx.Err() != nil {
-		end.outcome = untaken(ctx)
-		c.x.Out.Abort()
+		t.end.outcome = untaken(ctx)
+		c.giveUp(c.ended(ctx))
 		return
 	}
-	end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CUT
-	a.Body.Close() // the target need not go on
-	c.refuse(c.tooDear("The answer was withheld because it costs more than what is available", why))
+	t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CUT
+	t.closeAnswer() // the target need not go on
+	c.refuse(t.tooDear("The answer was withheld because it costs more than what is available", why))
 }
 
 // tooDear says what has happened and why there is no more money.
-func (c *call) tooDear(what string, why error) *fault.Error {
+func (t *try) tooDear(what string, why error) *fault.Error {
 	if errors.Is(why, errCeiling) {
-		return fault.New(fault.BudgetExhausted, "%s: endpoint %s lets a request like this one cost %s at most.", what, c.endpoint.Name, c.reserved().Dollars()).
+		return fault.New(fault.BudgetExhausted, "%s: endpoint %s lets a request like this one cost %s at most.", what, t.c.endpoint.Name, t.given().Dollars()).
 			WithHint("Ask for less at a time, or ask your gateway admin to let a request of this endpoint cost more.")
 	}
 	f := *fault.From(why)

@@ -173,8 +173,8 @@ func (x *explainer) held() string {
 	if c.endpoint.Free {
 		return "nothing is held: the endpoint is free"
 	}
-	x.out.Hold = contract.MoneyToProto(c.reserved())
-	text := fmt.Sprintf("%s is held in %s", c.reserved().Dollars(), counted(len(c.spend.draws), "budget"))
+	x.out.Hold = contract.MoneyToProto(c.spend.pot.sum())
+	text := fmt.Sprintf("%s is held in %s", c.spend.pot.sum().Dollars(), counted(len(c.spend.draws), "budget"))
 	if left, ok := c.remaining(0); ok {
 		text += fmt.Sprintf("; the tightest has %s left", left.Dollars())
 	}

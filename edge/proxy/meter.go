@@ -16,11 +16,11 @@ import (
 // errCeiling means that a request may cost no more than what was held for it.
 var errCeiling = errors.New("it would cost more than was held")
 
-// meter counts what an attempt uses and sees to it that what it comes to is held before it goes on. It
+// meter counts what one attempt uses and sees to it that what it comes to is held before it goes on. It
 // is told of the request's body by the engine and of the answer by the call, each in its goroutine.
 type meter struct {
 	usage *routing.Usage // nil: the price is not by usage
-	hold  Hold
+	pot   *pot
 	spool Recorder
 	keep  bool // what it has cost is recorded as it grows, because that is charged if the edge dies
 
@@ -47,11 +47,10 @@ type used struct {
 
 // reserve is what is held before a request leaves, whose body has as many bytes if that is known. It is
 // at least the smallest amount, so that a budget with nothing left admits nothing.
-func (m *meter) reserve(length int64) money.Nanos {
-	m.promised = max(length, 0)
-	sum, err := money.Rated{}.PlusNanos(m.usage.Base).Plus(m.promised, m.usage.RequestBytes.PerMillion).Nanos()
+func reserve(usage *routing.Usage, length int64) money.Nanos {
+	sum, err := money.Rated{}.PlusNanos(usage.Base).Plus(max(length, 0), usage.RequestBytes.PerMillion).Nanos()
 	if err == nil {
-		sum, err = sum.Add(m.usage.Hold)
+		sum, err = sum.Add(usage.Hold)
 	}
 	if most := 100 * mostCost; err != nil || sum > most {
 		return most // which no budget has
@@ -59,16 +58,15 @@ func (m *meter) reserve(length int64) money.Nanos {
 	return max(sum, 1)
 }
 
-// begin starts an attempt.
-func (m *meter) begin(ticket spool.Ticket) {
+// begin starts to count for an attempt.
+func (m *meter) begin(t *try, ticket spool.Ticket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ticket, m.over, m.safe = ticket, false, m.amount
-	m.used, m.named, m.unpriced = used{}, 0, false
-	m.fixed, m.recorded = money.Rated{}, 0
-	if m.usage != nil {
-		m.fixed = m.fixed.PlusNanos(m.usage.Base)
-	}
+	c := t.c
+	m.usage, m.pot, m.spool, m.keep = c.endpoint.Usage, &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
+	m.ticket, m.amount, m.safe = ticket, t.amount, t.amount
+	m.promised = max(c.x.Length, 0)
+	m.fixed = money.Rated{}.PlusNanos(m.usage.Base)
 }
 
 // held is how much is held by now.
@@ -131,16 +129,16 @@ func (m *meter) extend(ctx context.Context, short money.Nanos) error {
 	if more > money.Max-m.amount {
 		more = short
 	}
-	err := m.hold.Extend(ctx, more)
+	err := m.pot.Extend(ctx, more)
 	if err != nil && more > short && ctx.Err() == nil {
 		more = short // which may be at hand, also while the ledger is away
-		err = m.hold.Extend(ctx, more)
+		err = m.pot.Extend(ctx, more)
 	}
 	if err == nil {
 		m.amount += more
 		return nil
 	}
-	if left, ok := m.hold.Remaining(); ok && 0 < left && left < short && isExhausted(err) && m.hold.Extend(ctx, left) == nil {
+	if left, ok := m.pot.Remaining(); ok && 0 < left && left < short && isExhausted(err) && m.pot.Extend(ctx, left) == nil {
 		m.amount += left
 	}
 	return err

@@ -179,6 +179,8 @@ var (
 	// ErrCutOff: the edge had to stop before the exchange was over.
 	ErrCutOff = errors.New("the edge stopped")
 
+	errTotal = errors.New("the time for the whole exchange is over")
+
 	errStreamIdle = errors.New("the answer went silent")
 	errOver       = errors.New("the exchange is over")
 )

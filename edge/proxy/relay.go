@@ -16,24 +16,38 @@ const firstBytes = 2 * time.Millisecond
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// relay passes a target's answer on. From here on it is known whether the request costs anything.
-func (c *call) relay(ctx context.Context, a *Answer) {
-	end := &c.spend.end
-	*end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
-	if a.Status >= 200 && a.Status < 300 {
-		end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
-		if err := c.charge(ctx, a); err != nil {
-			c.withhold(ctx, a, err)
+// relay passes the target's answer on. From here on it is known whether the request costs anything.
+func (t *try) relay(ctx context.Context) {
+	c, a := t.c, t.answer
+	t.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
+	if a.Conn != nil {
+		a.Length = -1 // whatever it says of a body
+	}
+	if a.Status >= 200 && a.Status < 300 || a.Conn != nil {
+		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+		if err := t.charge(ctx, a); err != nil {
+			t.withhold(ctx, err)
 			return
 		}
 	}
-	c.begin(a.Status, fromTarget(a.Headers, c.ourHeaders()), a.Length)
-	outcome := c.copyBody(ctx, a)
-	if outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
+	if a.Conn != nil {
+		t.tunnel(ctx)
+		return
+	}
+	headers := fromTarget(a.Headers, c.ourHeaders())
+	if a.Length < 0 {
+		headers = announced(headers, a.Headers)
+	}
+	c.begin(a.Status, headers, a.Length)
+	outcome := t.copyBody(ctx)
+	switch outcome { //nolint:exhaustive // nothing is to be done about the others
+	case eventv1.SpendOutcome_SPEND_OUTCOME_OK:
+		c.passTrailers(a)
+	case eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED:
 		// The answer came while the body was still on its way, and ended with it.
-		switch unpaid := c.body.unpaid(); {
-		case unpaid != nil && end.metered:
-			c.cut(a, unpaid)
+		switch unpaid := t.unpaid(); {
+		case unpaid != nil && t.end.metered:
+			t.cut(unpaid)
 			outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 		case c.body.broken():
 			outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
@@ -43,8 +57,8 @@ func (c *call) relay(ctx context.Context, a *Answer) {
 		c.x.Out.Abort()
 	}
 	// An answer that is an error stays one, however its body ended.
-	if end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
-		end.outcome = outcome
+	if t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED {
+		t.end.outcome = outcome
 	}
 }
 
@@ -54,7 +68,8 @@ func bodyless(method string, status int) bool {
 }
 
 // copyBody streams the body and says how it ended.
-func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
+func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
+	c, a := t.c, t.answer
 	if bodyless(c.x.Method, a.Status) || a.Length == 0 {
 		return eventv1.SpendOutcome_SPEND_OUTCOME_OK
 	}
@@ -68,7 +83,7 @@ func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 		out.flushAfter(firstBytes)
 		defer out.stop()
 	}
-	idle := c.g.cfg.StreamIdle
+	idle := c.idle()
 	var silence *time.Timer
 	if idle > 0 && a.Cancel != nil {
 		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
@@ -85,7 +100,7 @@ func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 			if silence != nil {
 				silence.Stop() // how slowly money comes and the caller takes it is not the target's silence
 			}
-			piece, unpaid := c.afford(ctx, (*buf)[:n])
+			piece, unpaid := t.afford(ctx, (*buf)[:n])
 			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
 				return untaken(ctx)
 			}
@@ -93,7 +108,7 @@ func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 				if ctx.Err() != nil {
 					return untaken(ctx)
 				}
-				c.cut(a, unpaid)
+				t.cut(unpaid)
 				return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 			}
 			if silence != nil {
@@ -110,24 +125,33 @@ func (c *call) copyBody(ctx context.Context, a *Answer) eventv1.SpendOutcome {
 	}
 }
 
-// untaken tells why an answer cannot be written: the caller is gone, or the edge has cut it off.
-func untaken(ctx context.Context) eventv1.SpendOutcome {
-	if errors.Is(context.Cause(ctx), ErrCutOff) {
-		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+// idle is the longest silence in an answer.
+func (c *call) idle() time.Duration {
+	if c.endpoint.Idle > 0 {
+		return c.endpoint.Idle
 	}
-	return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+	return c.g.cfg.StreamIdle
+}
+
+// untaken tells why an answer cannot be written: the caller is gone, or the edge has cut it off, or its
+// time was over.
+func untaken(ctx context.Context) eventv1.SpendOutcome {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, ErrCutOff):
+		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
+	case errors.Is(cause, errTotal):
+		return eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+	default:
+		return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
+	}
 }
 
 // brokenOff tells who ended an answer in the middle.
 func brokenOff(ctx context.Context) eventv1.SpendOutcome {
-	switch cause := context.Cause(ctx); {
-	case ctx.Err() == nil:
+	if ctx.Err() == nil {
 		return eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
-	case errors.Is(cause, ErrCutOff):
-		return eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED
-	default:
-		return eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
 	}
+	return untaken(ctx)
 }
 
 // flusher sends each piece on at once, and the headers too if the first piece is late.

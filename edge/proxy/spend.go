@@ -3,32 +3,29 @@ package proxy
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"tollgate/edge/admit"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 )
 
 // spend is the money of a request, from what is held for it to what it is charged.
 type spend struct {
-	held    Hold // nil if nothing was held
+	pot     pot
 	money   admit.Hold
 	settled bool        // it has ended
-	amount  money.Nanos // held; the meter knows how much more
-	meter   meter
+	amount  money.Nanos // what an attempt is given at first
 	draws   []contract.Draw
 
-	attempt uint32
-	intent  spool.Intent
-	ticket  spool.Ticket
-	pending bool       // ticket is to be settled
-	end     settlement // how the attempt would be recorded if the exchange ended now
-	last    spool.Settlement
-	charged money.Nanos
-	units   int64 // used by all attempts
+	attempt uint32      // number of attempts
+	charged money.Nanos // for all attempts that have ended
+	units   int64       // used by them
+	metered bool        // what one of them has used was counted
 }
 
 // settlement is the end of an attempt.
@@ -41,6 +38,52 @@ type settlement struct {
 
 var errPanicked = errors.New("paying for the body failed by a bug")
 
+// pot is what is held for a request. An attempt is given a part of it, which covers that attempt alone: two
+// that run at the same time may both be charged if the edge dies.
+type pot struct {
+	held Hold // nil if nothing is held
+
+	mu    sync.Mutex // guards what follows, and held from being extended twice at a time
+	total money.Nanos
+	free  money.Nanos // given to no attempt that runs
+}
+
+var errPotFull = errors.New("more than there can be")
+
+// Extend gives an attempt more, and holds what is missing for that.
+func (p *pot) Extend(ctx context.Context, more money.Nanos) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if short := more - p.free; short > 0 {
+		if short > money.Max-p.total {
+			return fault.New(fault.BudgetExhausted, "No budget has as much as that costs.").WithCause(errPotFull)
+		}
+		if err := p.held.Extend(ctx, short); err != nil {
+			return err
+		}
+		p.total, p.free = p.total+short, p.free+short
+	}
+	p.free -= more
+	return nil
+}
+
+// Remaining is what the tightest budget has left beside what is held.
+func (p *pot) Remaining() (money.Nanos, bool) { return p.held.Remaining() }
+
+// sum is what is held for all attempts.
+func (p *pot) sum() money.Nanos {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.total
+}
+
+// back takes back what an attempt was given, for the next one.
+func (p *pot) back(amount money.Nanos) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free += amount
+}
+
 // hold sets aside what the request may cost, in every account that it draws on.
 func (c *call) hold(ctx context.Context) error {
 	e, s := c.endpoint, &c.spend
@@ -49,149 +92,181 @@ func (c *call) hold(ctx context.Context) error {
 	}
 	s.amount = e.Price
 	if e.Usage != nil {
-		s.meter.usage, s.meter.spool, s.meter.keep = e.Usage, c.g.d.Spool, keepsCost(e.Abandoned)
-		s.amount = s.meter.reserve(c.x.Length)
+		s.amount = reserve(e.Usage, c.x.Length)
 	}
 	held, err := c.g.d.Budgets.Hold(ctx, &s.money, c.accounts(), s.amount)
 	if err != nil {
 		return err
 	}
-	s.held = held // first: whatever happens from here on, it is given back
-	s.meter.hold, s.meter.amount = held, s.amount
+	s.pot.held = held // first: whatever happens from here on, it is given back
+	s.pot.total, s.pot.free = s.amount, s.amount
 	s.draws = held.Draws()
 	return nil
 }
 
-// reserved is what is held by now.
-func (c *call) reserved() money.Nanos {
-	if c.spend.meter.usage != nil {
-		return c.spend.meter.held()
+// cover gives an attempt what it needs at first. Only one beside another has to find more than is held.
+func (t *try) cover(ctx context.Context) error {
+	s := &t.c.spend
+	if s.pot.held == nil || s.amount == 0 {
+		return nil
 	}
-	return c.spend.amount
+	if err := s.pot.Extend(ctx, s.amount); err != nil {
+		return err
+	}
+	t.amount = s.amount
+	return nil
 }
 
-// intend records that an attempt is about to be made.
-func (c *call) intend() error {
-	s := &c.spend
-	s.attempt++
-	s.intent = spool.Intent{
-		Request: c.id, Attempt: s.attempt, At: time.Now(),
-		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
-		PriceVersion: c.endpoint.PriceVersion, Amount: c.reserved(), Draws: s.draws, Abandoned: c.endpoint.Abandoned,
+// given is what covers the attempt by now.
+func (t *try) given() money.Nanos {
+	if t.meter.usage != nil {
+		return t.meter.held()
 	}
-	ticket, err := c.g.d.Spool.Intent(&s.intent)
+	return t.amount
+}
+
+// intend records that the attempt is about to be made.
+func (t *try) intend(ctx context.Context) error {
+	c := t.c
+	s, e := &c.spend, c.endpoint
+	if err := t.cover(ctx); err != nil {
+		return err
+	}
+	s.attempt++
+	t.number = s.attempt
+	t.intent = spool.Intent{
+		Request: c.id, Attempt: t.number, At: time.Now(),
+		KeyID: c.key.ID, EndpointID: e.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
+		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: e.Abandoned,
+	}
+	ticket, err := c.g.d.Spool.Intent(&t.intent)
 	if err != nil {
+		s.pot.back(t.amount)
 		c.g.spoolFailed.Store(time.Now().UnixNano())
-		if c.endpoint.Free { // it owes nothing: only its record will be missing
+		if e.Free { // it owes nothing: only its record will be missing
 			s.units++
 			return nil
 		}
 		return err
 	}
 	c.g.spoolFailed.Store(0)
-	s.ticket, s.pending = ticket, true
-	s.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
-	if s.meter.usage != nil {
-		s.meter.begin(ticket)
+	t.ticket, t.pending = ticket, true
+	t.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
+	if e.Usage != nil && !e.Free {
+		t.meter.begin(t, ticket)
 	}
 	return nil
 }
 
 // payForBody is called by the engine's goroutine, where nobody else would survive a bug.
-func (c *call) payForBody(ctx context.Context, n int) (err error) {
+func (t *try) payForBody(ctx context.Context, n int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.logPanic(ctx, v)
+			t.c.logPanic(ctx, v)
 			err = errPanicked
 		}
 	}()
-	return c.spend.meter.pay(ctx, n)
+	return t.meter.pay(ctx, n)
 }
 
 // charge finds out what an answer of status 2xx costs as far as its headers tell. With an error nothing
 // of it may go on.
-func (c *call) charge(ctx context.Context, a *Answer) error {
-	s := &c.spend
-	if s.meter.usage != nil {
-		s.end.metered = true
-		return s.meter.answered(ctx, c.x.Method, a)
+func (t *try) charge(ctx context.Context, a *Answer) error {
+	if t.meter.usage != nil {
+		t.end.metered = true
+		return t.meter.answered(ctx, t.c.x.Method, a)
 	}
-	s.end.cost = s.amount
-	if s.amount > 0 && keepsCost(c.endpoint.Abandoned) {
+	t.end.cost = t.amount
+	if t.amount > 0 && keepsCost(t.c.endpoint.Abandoned) {
 		// Without it the request would be free if the edge died now, which is what the policy says then.
-		_ = c.g.d.Spool.Partial(s.ticket, s.amount, s.amount)
+		_ = t.c.g.d.Spool.Partial(t.ticket, t.amount, t.amount)
 	}
 	return nil
 }
 
 // chargeUnanswered charges for a request that was sent whole and whose answer nobody waits for.
-func (c *call) chargeUnanswered() {
-	if c.spend.meter.usage != nil {
-		c.spend.end.metered = true
+func (t *try) chargeUnanswered() {
+	if t.meter.usage != nil {
+		t.end.metered = true
 		return
 	}
-	c.spend.end.cost = c.spend.amount
+	t.end.cost = t.amount
 }
 
 // cost is what the request is charged as things stand, if that is known.
 func (c *call) cost() (money.Nanos, bool) {
-	switch s := &c.spend; {
-	case !s.pending:
-		return s.charged, true
-	case s.end.metered:
-		return s.meter.known(c.body.complete(c.x.Length))
+	t := c.now
+	switch {
+	case t == nil || !t.pending:
+		return c.spend.charged, true
+	case t.end.metered:
+		cost, known := t.meter.known(t.complete())
+		return c.spend.charged + cost, known
 	default:
-		return s.end.cost, true
+		return c.spend.charged + t.end.cost, true
 	}
 }
 
-// settleAttempt ends the intent that is open. It may be called again.
-func (c *call) settleAttempt() {
-	s := &c.spend
-	if !s.pending {
+// settle ends the intent of an attempt. It may be called again.
+func (t *try) settle() {
+	if !t.pending {
 		return
 	}
-	s.pending = false
-	s.charged = c.reserved() // if this fails by a bug: the intent stays open, and may cost as much in the end
+	t.pending = false
+	s, given := &t.c.spend, t.given()
+	before := s.charged
+	s.charged += given // if this fails by a bug: the intent stays open, and may cost as much in the end
 	units, unpriced := int64(1), false
-	if s.meter.usage != nil {
+	if t.meter.usage != nil {
 		var cost money.Nanos
-		if cost, units, unpriced = s.meter.end(); s.end.metered {
-			s.end.cost = cost
+		if cost, units, unpriced = t.meter.end(); t.end.metered {
+			t.end.cost, s.metered = cost, true
 		} else {
 			units, unpriced = 0, false
 		}
 	}
 	s.units += units
-	s.last = spool.Settlement{
-		At: time.Now(), Status: s.end.status, Outcome: s.end.outcome,
-		Cost: s.end.cost, Duration: time.Since(c.began), Units: units, Unpriced: unpriced,
+	t.last = spool.Settlement{
+		At: time.Now(), Status: t.end.status, Outcome: t.end.outcome,
+		Cost: t.end.cost, Duration: time.Since(t.c.began), Units: units, Unpriced: unpriced,
 	}
-	c.g.d.Spool.Settle(s.ticket, &s.last)
-	s.charged = s.end.cost
-	if c.counters == nil {
+	t.c.g.d.Spool.Settle(t.ticket, &t.last)
+	s.charged = before + t.end.cost
+	s.pot.back(given)
+	counters := t.c.counters
+	if counters == nil {
 		return
 	}
-	c.counters.Settled(int64(s.charged), int64(s.charged-c.reserved()))
-	if s.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
-		c.counters.Cut()
+	counters.Settled(int64(t.end.cost), int64(t.end.cost-given))
+	if t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
+		counters.Cut()
 	}
 	if unpriced {
-		c.counters.Unpriced()
+		counters.Unpriced()
 	}
 }
 
-// settle ends the intent, gives back what was held and not charged, and tells the limits what was used,
+// settleAll settles an attempt and those before it, each also if another one fails by a bug.
+func (t *try) settleAll() {
+	if t.before != nil {
+		defer t.before.settleAll()
+	}
+	t.settle()
+}
+
+// settle ends the intents, gives back what was held and not charged, and tells the limits what was used,
 // each of them also if one before it fails by a bug. It may be called again.
 func (c *call) settle() {
 	defer c.settlePass()
 	defer c.settleHold()
-	c.settleAttempt()
+	if c.newest != nil {
+		c.newest.settleAll()
+	}
 }
 
 func (c *call) settleHold() {
-	if s := &c.spend; s.held != nil && !s.settled {
+	if s := &c.spend; s.pot.held != nil && !s.settled {
 		s.settled = true
-		s.held.Settle(s.charged)
+		s.pot.held.Settle(s.charged)
 	}
 }

@@ -145,7 +145,7 @@ func (s *stages) call(ctx context.Context, method, body string, length int64, he
 	return out
 }
 
-func (s *stages) callInto(ctx context.Context, out *got, method, body string, length int64, headers ...Header) {
+func (s *stages) callInto(ctx context.Context, out Responder, method, body string, length int64, headers ...Header) {
 	s.t.Helper()
 	x := &Exchange{
 		Method: method, Target: "/x", Length: length, Out: out,

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"tollgate/edge/routing"
 	"tollgate/internal/id"
 )
 
@@ -84,36 +83,38 @@ func (c *call) endSpan() {
 	c.span.End()
 }
 
-// startAttemptSpan begins the span of one attempt, which lasts until the target's headers, and adds
-// the trace context to what the target gets, if the endpoint says so.
-func (c *call) startAttemptSpan(ctx context.Context, target *routing.Target, headers []Header) (context.Context, []Header, func(status int, err error)) {
+// startSpan begins the span of one attempt, which lasts until the target's headers, and adds the trace
+// context to what the target gets, if the endpoint says so.
+func (t *try) startSpan(ctx context.Context) context.Context {
+	c := t.c
 	if c.span == nil {
-		return ctx, headers, func(int, error) {}
+		return ctx
 	}
-	return c.attemptSpan(ctx, target, headers)
+	ctx, t.span = c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient)) //nolint:spancheck // endSpan ends it
+	if c.endpoint.ForwardTrace && t.span.SpanContext().IsValid() {
+		t.request.Headers = slices.Clone(t.request.Headers)
+		propagator.Inject(ctx, carrier{&t.request.Headers})
+	}
+	return ctx
 }
 
-func (c *call) attemptSpan(ctx context.Context, target *routing.Target, headers []Header) (context.Context, []Header, func(status int, err error)) {
-	ctx, span := c.g.d.Tracer.Start(ctx, known(c.x.Method), trace.WithSpanKind(trace.SpanKindClient))
-	if c.endpoint.ForwardTrace && span.SpanContext().IsValid() {
-		headers = slices.Clone(headers)
-		propagator.Inject(ctx, carrier{&headers})
+func (t *try) endSpan() {
+	if t.span == nil {
+		return
 	}
-	return ctx, headers, func(status int, err error) {
-		if span.IsRecording() {
-			span.SetAttributes(
-				attribute.String("http.request.method", known(c.x.Method)),
-				attribute.String("server.address", target.Host),
-				attribute.Int64("tollgate.attempt", int64(c.spend.attempt)),
-				attribute.String("tollgate.endpoint", c.endpoint.Name),
-			)
-			if status != 0 {
-				span.SetAttributes(attribute.Int("http.response.status_code", status))
-			}
-			if err != nil {
-				span.SetStatus(codes.Error, "no answer")
-			}
+	if t.span.IsRecording() {
+		t.span.SetAttributes(
+			attribute.String("http.request.method", known(t.c.x.Method)),
+			attribute.String("server.address", t.choice.Target.Host),
+			attribute.Int64("tollgate.attempt", int64(t.number)),
+			attribute.String("tollgate.endpoint", t.c.endpoint.Name),
+		)
+		if t.answer != nil {
+			t.span.SetAttributes(attribute.Int("http.response.status_code", t.answer.Status))
 		}
-		span.End()
+		if t.err != nil {
+			t.span.SetStatus(codes.Error, "no answer")
+		}
 	}
+	t.span.End()
 }

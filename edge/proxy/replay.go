@@ -1,0 +1,217 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"tollgate/internal/fault"
+)
+
+// kept is the body of a request that may be sent more than once: what was read of it is kept, as long as
+// it is not too long.
+type kept struct {
+	from *limited
+	most int64
+	over func() bool // whether the exchange has ended
+
+	reading sync.Mutex // held while the caller is waited for
+	mu      sync.Mutex // guards what follows
+	data    []byte
+	end     error // how it ended: io.EOF, or why it could not be read
+	lost    bool  // it is too long, and nothing of it is kept
+}
+
+// whole says whether all that was read can be sent again.
+func (k *kept) whole() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.lost
+}
+
+// ended says whether all of it is kept.
+func (k *kept) ended() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.lost && errors.Is(k.end, io.EOF)
+}
+
+// begun says whether the caller was asked for it.
+func (k *kept) begun() bool { return k.from.touched() }
+
+// view is the body from its beginning, for one attempt.
+func (k *kept) view() *replay { return &replay{kept: k} }
+
+// replay is a kept body as one attempt reads it.
+type replay struct {
+	*kept
+
+	pay  func(n int) error // for what is about to go on; nil where that costs nothing
+	at   int               // of what is kept, as far as it was read; guarded by mu of kept
+	done bool              // the attempt is over; guarded as well
+	all  atomic.Bool       // it was read to its end
+	dear atomic.Pointer[error]
+}
+
+// Read reads on: what is kept first, then from the caller.
+func (r *replay) Read(p []byte) (int, error) {
+	n, err := r.next(p)
+	if errors.Is(err, io.EOF) {
+		r.all.Store(true)
+	}
+	if n > 0 && r.pay != nil {
+		if unpaid := r.pay(n); unpaid != nil {
+			r.dear.Store(&unpaid)
+			return 0, errTooDear
+		}
+	}
+	return n, err
+}
+
+func (r *replay) next(p []byte) (int, error) {
+	if n, err, ok := r.have(p); ok {
+		return n, err
+	}
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	// An attempt that is over may have waited for the caller, and what came then is kept.
+	if n, err, ok := r.have(p); ok {
+		return n, err
+	}
+	n, err := r.from.Read(p)
+	return r.keep(p[:n], err)
+}
+
+// have is what needs no waiting.
+func (r *replay) have(p []byte) (n int, err error, ok bool) { //nolint:revive // the error is what a Read returns
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.done:
+		return 0, errOver, true
+	case r.at < len(r.data):
+		n = copy(p, r.data[r.at:])
+		r.at += n
+		return n, nil, true
+	case r.end != nil:
+		return 0, r.end, true
+	default:
+		return 0, nil, false
+	}
+}
+
+// keep takes in what the caller has sent.
+func (r *replay) keep(p []byte, err error) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.end = err
+	}
+	switch {
+	case r.lost:
+	case int64(len(r.data)+len(p)) > r.most && !r.done:
+		// Nobody but this attempt will read it.
+		r.data, r.lost, r.at = nil, true, 0
+	default:
+		r.data = append(r.data, p...)
+	}
+	if r.done {
+		return 0, errOver
+	}
+	if !r.lost {
+		r.at += len(p)
+	}
+	return len(p), err
+}
+
+// finish ends the reading of this attempt and says whether another one can read all of it.
+func (r *replay) finish() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = true
+	return !r.lost
+}
+
+// Interrupt ends the reading of this attempt; and what waits for the caller if the exchange is over.
+func (r *replay) Interrupt() {
+	r.finish()
+	if r.over() {
+		r.from.Interrupt()
+	}
+}
+
+// Drain has nothing to do: what the caller still sends is the exchange's to take.
+func (r *replay) Drain() {}
+
+// Trailers are what came behind the body.
+func (r *replay) Trailers() []Header { return r.from.Trailers() }
+
+func (r *replay) unpaid() error {
+	if err := r.dear.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// sent says whether all of a body of this length has gone to the target.
+func (r *replay) sent(length int64) bool {
+	if r.all.Load() {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost {
+		return r.from.complete(length)
+	}
+	return length >= 0 && int64(r.at) == length
+}
+
+// mostWhole is how long a body may be that is read whole before the first attempt, where the endpoint
+// says nothing about bodies to be sent again.
+const mostWhole = 1 << 20
+
+// openBody prepares for the body to be read. Where a second attempt may be made beside the first one,
+// it is read now.
+func (c *call) openBody(ctx context.Context) error {
+	if c.x.Body == nil {
+		return nil
+	}
+	c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
+	e, most := c.endpoint, int64(mostWhole)
+	if e.Retry != nil {
+		most = e.Retry.MaxBody
+	}
+	if e.Retry == nil && !c.mayHedge() || c.x.Length > most {
+		return nil
+	}
+	c.kept = &kept{from: c.body, most: most, over: func() bool { return ctx.Err() != nil }}
+	if !c.mayHedge() || c.x.Length < 0 {
+		return nil
+	}
+	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
+	_, err := io.Copy(io.Discard, c.kept.view())
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return c.ended(ctx)
+	case c.body.over():
+		return tooLarge(c.body.seen(), c.limit)
+	default:
+		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(err)
+	}
+}
+
+// resendable says whether the body can go to another target as well.
+func (c *call) resendable() bool {
+	switch {
+	case c.body == nil || !c.body.touched():
+		return true
+	case c.kept != nil:
+		return c.kept.whole()
+	default:
+		return false
+	}
+}
