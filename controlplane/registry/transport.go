@@ -229,15 +229,15 @@ func checkCertificates(p *Problems, field, text string) {
 		p.Add(field, Malformed, "It is not text: paste the certificates in PEM, which begins with -----BEGIN CERTIFICATE-----.")
 		return
 	}
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		p.Add(field, Forbidden, "There is a private key in it, which everybody could read who may read endpoints: leave it out, and store it as a secret.")
+		return
+	}
 	n := 0
 	for rest := []byte(text); ; n++ {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
-		}
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			p.Add(field, Forbidden, "There is a private key in it, which everybody could read who may read endpoints: store it as a secret, and replace it.")
-			return
 		}
 		if block.Type != "CERTIFICATE" {
 			p.Add(field, Malformed, "There is something else than certificates in it: %q.", clip(block.Type))

@@ -28,8 +28,10 @@ func (e *Endpoint) Warnings() []Warning {
 	for i, t := range e.Targets {
 		at := fmt.Sprintf("targets[%d]", i)
 		if t.TLS != nil && t.TLS.SkipVerify {
-			all = append(all, Warning{at + ".tls.skip_verify", WarnTLS,
-				"The target's certificate is not verified: whoever is between edge and target can read and change everything, credentials included."})
+			all = append(all, Warning{
+				at + ".tls.skip_verify", WarnTLS,
+				"The target's certificate is not verified: whoever is between edge and target can read and change everything, credentials included.",
+			})
 		}
 		u, err := url.Parse(t.URL)
 		if err != nil {
@@ -37,11 +39,15 @@ func (e *Endpoint) Warnings() []Warning {
 		}
 		switch inside := insideAddress(u.Hostname()); {
 		case inside:
-			all = append(all, Warning{at + ".url", WarnPrivate,
-				"It is a loopback or private address, which edges connect to only with the setting allow_private_targets."})
+			all = append(all, Warning{
+				at + ".url", WarnPrivate,
+				"It is a loopback or private address, which edges connect to only with the setting allow_private_targets.",
+			})
 		case u.Scheme == "http" && !insideName(u.Hostname()) && e.carriesSecret():
-			all = append(all, Warning{at + ".url", WarnPlain,
-				"Requests to it are not encrypted, and have a credential in them that anybody on the way can read: use https."})
+			all = append(all, Warning{
+				at + ".url", WarnPlain,
+				"Requests to it are not encrypted, and have a credential in them that anybody on the way can read: use https.",
+			})
 		}
 	}
 	return all

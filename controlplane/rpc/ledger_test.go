@@ -158,7 +158,7 @@ func TestRollingBudgetState(t *testing.T) {
 	}
 }
 
-// Guarantee: usage carries names next to ids, its total has every request once, also where rows overlap,
+// Guarantee: usage carries names next to ids, and "public" for requests without a key; its total has every request once, also where rows overlap,
 // and what is not said is filled in.
 func TestUsage(t *testing.T) {
 	t.Parallel()
@@ -179,7 +179,7 @@ func TestUsage(t *testing.T) {
 		Rows: []*controlv1.UsageRow{
 			{KeyId: k.GetId(), KeyName: "ci-bot", EndpointId: e.GetId(), EndpointName: "bria", Requests: 3, Failed: 1, Cost: usd(24, 0)},
 			{KeyId: "key_gone", EndpointId: e.GetId(), EndpointName: "bria", Requests: 2, Abandoned: 1, Cost: usd(12, 0), Units: 4, Unpriced: 1},
-			{Team: "search", Customer: "acme", Tag: "beta", Model: "m-1", Status: 404, Day: "2026-11-01", Hour: "2026-11-01T13", Requests: 1, Cost: usd(0, 0), Units: 6, Unpriced: 1},
+			{KeyName: "public", Team: "search", Customer: "acme", Tag: "beta", Model: "m-1", Status: 404, Day: "2026-11-01", Hour: "2026-11-01T13", Requests: 1, Cost: usd(0, 0), Units: 6, Unpriced: 1},
 		},
 		Total: &controlv1.UsageRow{Requests: 6, Failed: 1, Abandoned: 1, Cost: usd(36, 0), Units: 10, Unpriced: 2},
 		AsOf:  timestamppb.New(at),
@@ -251,13 +251,24 @@ func TestListNodes(t *testing.T) {
 	b.nodes = []fleet.Node{{Status: fleet.Behind, LastSeen: at, Heartbeat: &eventv1.Heartbeat{
 		Edge: "lon-1", Inc: 3, Epoch: 1, Revision: 2, Version: "v1", StartUnixMs: at.UnixMilli(), SpoolEvents: 4, SpoolAgeMs: 5,
 		Breakers: []*eventv1.BreakerState{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+		InFlight: 6, Targets: []*eventv1.TargetState{
+			{Endpoint: "bria", Target: "https://x", State: "ejected", UntilUnixMs: at.UnixMilli(), Attempts: 7, Failures: 8, Retries: 9, InFlight: 10},
+			{Endpoint: "bria", Target: "https://y", State: "ok"},
+		},
 	}}}
 	got := must[*controlv1.ListNodesResponse](t)(b.system.ListNodes(t.Context(), &controlv1.ListNodesRequest{}))
 	want := &controlv1.ListNodesResponse{Revision: 4, Nodes: []*controlv1.Node{{
 		Id: "lon-1", Incarnation: 3, Status: controlv1.NodeStatus_NODE_STATUS_BEHIND, Revision: 2, Epoch: 1, Version: "v1",
 		StartTime: timestamppb.New(at), LastSeenTime: timestamppb.New(at), SpoolEvents: 4, SpoolAgeMs: 5,
 		Breakers: []*controlv1.NodeBreaker{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+		InFlight: 6, Targets: []*controlv1.NodeTarget{
+			{Endpoint: "bria", Target: "https://x", State: "ejected", RetryTime: timestamppb.New(at), Attempts: 7, Failures: 8, Retries: 9, InFlight: 10},
+			{Endpoint: "bria", Target: "https://y", State: "ok"},
+		},
 	}}}
+	if missing := unset(got.GetNodes()); len(missing) > 0 {
+		t.Errorf("nodes do not have %v", missing)
+	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("nodes (-want +got):\n%s", diff)
 	}

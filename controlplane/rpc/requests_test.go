@@ -51,7 +51,7 @@ func TestListRequests(t *testing.T) {
 	var asked []*ledgerv1.ListRequestsRequest
 	ledger.list = func(_ context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
 		asked = append(asked, proto.CloneOf(req))
-		return &ledgerv1.ListRequestsResponse{Requests: []*ledgerv1.RequestRecord{booked(k.GetId(), e.GetId()), booked("key_gone", "")}, NextPageToken: "two:2"}, nil
+		return &ledgerv1.ListRequestsResponse{Requests: []*ledgerv1.RequestRecord{booked(k.GetId(), e.GetId()), booked("key_gone", ""), booked("", e.GetId())}, NextPageToken: "two:2"}, nil
 	}
 	filter := &controlv1.RequestFilter{
 		Key: "ci-bot", Endpoint: "bria", Team: search.GetId(), Customer: "acme", Tag: "beta", Model: "m-1",
@@ -69,7 +69,9 @@ func TestListRequests(t *testing.T) {
 	}
 	gone := proto.CloneOf(want)
 	gone.KeyId, gone.KeyName, gone.EndpointId, gone.EndpointName = "key_gone", "", "", ""
-	if diff := cmp.Diff([]*controlv1.RequestRecord{want, gone}, got.GetRequests(), protocmp.Transform()); diff != "" {
+	keyless := proto.CloneOf(want)
+	keyless.KeyId, keyless.KeyName = "", "public"
+	if diff := cmp.Diff([]*controlv1.RequestRecord{want, gone, keyless}, got.GetRequests(), protocmp.Transform()); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
 	first := &ledgerv1.ListRequestsRequest{PageSize: 2, Filter: &ledgerv1.RequestFilter{

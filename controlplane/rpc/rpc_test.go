@@ -44,6 +44,9 @@ func TestEndpoints(t *testing.T) {
 	want := bria()
 	want.Match, want.ForwardHeaders = controlv1.MatchKind_MATCH_KIND_PREFIX, controlv1.ForwardHeaders_FORWARD_HEADERS_SAFE_LIST
 	want.Timeout, want.Revision, want.Abandoned = durationpb.New(10*time.Minute), 2, controlv1.Abandoned_ABANDONED_RESERVED
+	want.Access = &controlv1.Access{Kind: &controlv1.Access_Keys_{Keys: &controlv1.Access_Keys{}}}
+	want.HostHeader = &controlv1.HostHeader{Kind: &controlv1.HostHeader_Target_{Target: &controlv1.HostHeader_Target{}}}
+	want.Balance, want.CredentialBalance, want.Headers[0].Mode = controlv1.Balance_BALANCE_FAILOVER, controlv1.Balance_BALANCE_FAILOVER, controlv1.Mode_MODE_SET
 	want.Id, want.Etag, want.CreateTime, want.UpdateTime = e.GetId(), e.GetEtag(), e.GetCreateTime(), e.GetCreateTime()
 	if diff := cmp.Diff(want, e, protocmp.Transform()); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)

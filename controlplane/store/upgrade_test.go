@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,14 +27,14 @@ func migrateFirst(ctx context.Context, url string) error {
 }
 
 // Guarantee: a configuration of the first version comes through the migrations as it was: budgets are
-// hard and have no raise, keys belong to nobody, prices stay, and what two budgets of a scope may not
-// share they still may not.
+// hard and have no raise, keys belong to nobody, prices stay, endpoints ask for keys, fail over and send
+// what they sent, and what two budgets of a scope may not share they still may not.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	pool, ctx := testenv.Postgres(t, migrateFirst), t.Context()
 	for _, sql := range []string{
 		`UPDATE control.revision SET n = 4`,
-		`INSERT INTO control.endpoint VALUES ('ep_1', 'bria', '/bria', false, '{POST}', '{https://x.example.com}', '[]', 1, '', false, 12, 1, 1000, 0, false, 1, now(), now())`,
+		`INSERT INTO control.endpoint VALUES ('ep_1', 'bria', '/bria', false, '{POST}', '{https://x.example.com,https://y.example.com}', '[{"name": "a", "value": "os.environ/A"}]', 1, '', false, 12, 1, 1000, 0, false, 1, now(), now())`,
 		`INSERT INTO control.key VALUES ('key_1', 'ci-bot', 'tgk_', sha256('x'), 7, false, NULL, NULL, 2, now())`,
 		`INSERT INTO control.budget (id, name, key_id, amount_nanos, period, time_zone, gen, revision, create_time, update_time)
 			VALUES ('bud_1', 'ci', 'key_1', 5, 5, 'UTC', 0, 3, now(), now()), ('bud_2', 'all', NULL, 6, 1, 'UTC', 0, 4, now(), now())`,
@@ -50,8 +51,15 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := s.Endpoint(ctx, "bria")
-	if err != nil || e.Abandoned != registry.AbandonedReserved || !e.Price.Equal(&registry.Price{PerRequest: 12}) {
-		t.Errorf("endpoint %+v, %v", e, err)
+	same := registry.Endpoint{
+		ID: "ep_1", Name: "bria", Path: "/bria", Methods: []string{"POST"}, Targets: []registry.Target{{URL: "https://x.example.com"}, {URL: "https://y.example.com"}},
+		Balance: registry.BalanceFailover, CredentialBalance: registry.BalanceFailover, Host: registry.Host{Kind: registry.HostTarget},
+		Headers: []registry.Header{{Name: "a", Value: "os.environ/A", Mode: registry.ModeSet}}, Query: []registry.Query{}, Credentials: []registry.Credential{},
+		Forward: registry.ForwardSafeList, Price: registry.Price{PerRequest: 12}, PriceVersion: 1, Abandoned: registry.AbandonedReserved,
+		Timeout: time.Second, Revision: 1, Created: e.Created, Updated: e.Updated,
+	}
+	if diff := cmp.Diff(same, e); diff != "" || err != nil {
+		t.Errorf("endpoint, %v (-want +got):\n%s", err, diff)
 	}
 	k, err := s.Key(ctx, "ci-bot")
 	if err != nil || k.Team != "" || k.Customer != "" || len(k.Tags) != 0 {
@@ -73,10 +81,22 @@ func TestUpgrade(t *testing.T) {
 		`UPDATE control.budget SET overdraft_nanos = 1`,
 		`UPDATE control.budget SET raise_nanos = 1`,
 		`UPDATE control.endpoint SET usage = '{}'`,
+		`UPDATE control.endpoint SET host = 3`,
+		`UPDATE control.endpoint SET public = '5'`,
+		`UPDATE control.endpoint SET balance = 4`,
+		`INSERT INTO control.traffic_limit (id, name, owner_id, kind, amount, burst, fallback, revision, create_time, update_time)
+			VALUES ('lim_1', 'l', 'ep_1', 1, 1, 0, 1, 1, now(), now())`,
 	} {
 		if _, err := pool.Exec(ctx, sql); err == nil {
 			t.Errorf("the schema allows %s", sql)
 		}
+	}
+	e.Public = &registry.Public{RequestsPerMinute: 60}
+	if e, err = s.UpdateEndpoint(ctx, "test", e, "", nil); err != nil || e.Headers[0].Value != "${env:A}" {
+		t.Errorf("made public: %+v, %v", e, err)
+	}
+	if l, err := s.Limit(ctx, "public-bria"); err != nil || l.Owner != "ep_1" || l.Amount != 60 {
+		t.Errorf("its limit: %+v, %v", l, err)
 	}
 	if _, err := s.CreateBudget(ctx, "test", registry.Budget{
 		Name: "c", Scoped: registry.Scoped{Scope: registry.ScopeCustomer, ScopeName: "acme"}, Amount: money.Dollar, Period: period.Month,

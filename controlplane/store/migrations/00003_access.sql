@@ -23,4 +23,4 @@ ALTER TABLE control.endpoint
 -- A limit that bounds a public endpoint belongs to it, and comes and goes with it.
 ALTER TABLE control.traffic_limit
     ADD COLUMN owner_id text UNIQUE REFERENCES control.endpoint (id),
-    ADD CHECK (owner_id IS NULL OR owner_id = endpoint_id AND kind = 1);
+    ADD CHECK (owner_id IS NULL OR endpoint_id IS NOT NULL AND owner_id = endpoint_id AND kind = 1);
