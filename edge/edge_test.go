@@ -441,7 +441,7 @@ func TestBreakerIsShown(t *testing.T) {
 		if h.GetRevision() != revision || len(h.GetBreakers()) != 1 || h.GetBreakers()[0].GetTarget() != dead+"/v1" || h.GetBreakers()[0].GetState() != "open" {
 			return fmt.Errorf("heartbeat %v", h)
 		}
-		if targets := h.GetTargets(); len(targets) != 1 || targets[0].GetEndpoint() != "bria" || targets[0].GetTarget() != dead+"/v1" || targets[0].GetState() != "open" ||
+		if targets := h.GetTargets(); len(targets) != 2 || targets[1].GetEndpoint() != "metered" || targets[1].GetState() != "open" || targets[0].GetEndpoint() != "bria" || targets[0].GetTarget() != dead+"/v1" || targets[0].GetState() != "open" ||
 			targets[0].GetAttempts() < 5 || targets[0].GetFailures() != targets[0].GetAttempts() || targets[0].GetInFlight() != 0 || targets[0].GetUntilUnixMs() == 0 || h.GetInFlight() != 0 {
 			return fmt.Errorf("heartbeat %v", h)
 		}

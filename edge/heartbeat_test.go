@@ -43,8 +43,11 @@ func TestUnverifiedTargets(t *testing.T) {
 func TestBrokenTargets(t *testing.T) {
 	t.Parallel()
 	got := brokenTargets([]pool.State{
-		{Endpoint: "x", Target: "a", State: pool.HalfOpen}, {Endpoint: "y", Target: "b", State: pool.Ejected},
-		{Endpoint: "y", Target: "a", State: pool.Open}, {Endpoint: "z", Target: "a", State: pool.HalfOpen}, {Endpoint: "z", Target: "c", State: pool.OK},
+		{Endpoint: "x", Target: "a", State: pool.HalfOpen},
+		{Endpoint: "y", Target: "b", State: pool.Ejected},
+		{Endpoint: "y", Target: "a", State: pool.Open},
+		{Endpoint: "z", Target: "a", State: pool.HalfOpen},
+		{Endpoint: "z", Target: "c", State: pool.OK},
 	})
 	if len(got) != 1 || got[0].Target != "a" || got[0].State != pool.Open {
 		t.Errorf("%+v", got)

@@ -108,7 +108,8 @@ func TestConventions(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	m.Watch(func() metrics.State {
-		return metrics.State{Ready: true, Breakers: []metrics.Breaker{{Target: "https://a.example", HalfOpen: true}, {Target: "https://b.example"}},
+		return metrics.State{
+			Ready: true, Breakers: []metrics.Breaker{{Target: "https://a.example", HalfOpen: true}, {Target: "https://b.example"}},
 			Targets: []metrics.Target{
 				{Endpoint: "bria", Target: "https://a.example", State: "half-open", SkipVerify: true, Attempts: 9, Failures: 5, Retries: 2, InFlight: 3},
 				{Endpoint: "bria", Target: "https://b.example", State: "ok"},

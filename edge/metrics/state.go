@@ -77,8 +77,10 @@ var (
 
 // Describe is part of prometheus.Collector.
 func (w *watcher) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descValues, descBreaker,
-		descAttempts, descFailures, descRetries, descFlying, descState, descTLS, descPaused, descRejected} {
+	for _, d := range []*prometheus.Desc{
+		descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descValues, descBreaker,
+		descAttempts, descFailures, descRetries, descFlying, descState, descTLS, descPaused, descRejected,
+	} {
 		ch <- d
 	}
 }

@@ -77,7 +77,8 @@ func TestPausesGrow(t *testing.T) {
 		e := credentials(endpoint(failover, "a"), failover, "k")
 		p := seeded(e)
 		for round := range 2 {
-			for _, seconds := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+			for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+				wait := time.Duration(seconds) * time.Second
 				var together []*pool.Choice
 				for range 5 {
 					together = append(together, pick(t, p, e, &pool.Tries{}))
@@ -86,10 +87,10 @@ func TestPausesGrow(t *testing.T) {
 					c.Report(told(429, 0))
 					c.Done()
 				}
-				if _, after := use(t, p, e, worked); after != seconds*time.Second {
-					t.Errorf("round %d: wait %s, want %d s", round, after, seconds)
+				if _, after := use(t, p, e, worked); after != wait {
+					t.Errorf("round %d: wait %s, want %s", round, after, wait)
 				}
-				pass(seconds * time.Second)
+				pass(wait)
 			}
 			if got, _ := use(t, p, e, worked); got != "k" {
 				t.Error("it is still paused")

@@ -61,8 +61,11 @@ func TestEjectionIsBounded(t *testing.T) {
 		percent int
 		want    int
 	}{
-		{[]string{"a"}, 100, 0}, {[]string{"a", "b"}, 100, 1}, {[]string{"a", "b"}, 10, 1},
-		{[]string{"a", "b", "c", "d", "e"}, 50, 2}, {[]string{"a", "b", "c", "d"}, 100, 3},
+		{[]string{"a"}, 100, 0},
+		{[]string{"a", "b"}, 100, 1},
+		{[]string{"a", "b"}, 10, 1},
+		{[]string{"a", "b", "c", "d", "e"}, 50, 2},
+		{[]string{"a", "b", "c", "d"}, 100, 3},
 	} {
 		e := ejecting(tc.hosts...)
 		e.Outlier.MaxPercent = tc.percent

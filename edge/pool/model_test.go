@@ -123,7 +123,7 @@ func (m *model) pick() error {
 			code = fault.BreakerOpen
 		}
 		if err == nil || tried != errors.Is(err, pool.ErrTried) || !tried && fault.From(err).Code != code {
-			return fmt.Errorf("nothing can be tried, got %v", err)
+			return fmt.Errorf("nothing can be tried, got %w", err)
 		}
 		return nil
 	}
@@ -292,6 +292,7 @@ func TestNewChoice(t *testing.T) {
 }
 
 func benchmark(b *testing.B, e *routing.Endpoint) {
+	b.Helper()
 	p := pool.New(nil)
 	p.Sync([]*routing.Endpoint{e})
 	b.ReportAllocs()

@@ -130,5 +130,5 @@ func (v *view) noCredential(p *Pools, t *Tries) error {
 
 // wholeSeconds is a time to wait as callers are told it: at least a second.
 func wholeSeconds(d time.Duration) time.Duration {
-	return max((d+time.Second-1)/time.Second, 1) * time.Second
+	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
 }
