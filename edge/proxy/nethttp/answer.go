@@ -23,7 +23,7 @@ func (b *answerBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
-	if b.resp.ProtoMajor == 2 {
+	if b.resp.ProtoMajor == 2 && !b.p.whole.Load() {
 		b.p.cancel(nil) // else Close would wait for what the caller still sends
 	}
 	err := b.ReadCloser.Close()

@@ -360,7 +360,7 @@ func TestHTTP2Shared(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan *proxy.AttemptError, 1)
 	go func() {
-		_, err := c.RoundTrip(ctx, attemptAt(target)) //nolint:bodyclose // there is none
+		_, err := c.RoundTrip(ctx, attemptAt(target))
 		e, _ := errors.AsType[*proxy.AttemptError](err)
 		ended <- e
 	}()
