@@ -23,6 +23,9 @@ func (b *answerBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
+	if b.resp.ProtoMajor == 2 && !b.p.whole.Load() {
+		b.p.cancel(nil) // else Close would wait for what the caller still sends
+	}
 	err := b.ReadCloser.Close()
 	b.p.cancel(nil)
 	b.p.body.stopped.Store(true) // what the caller still sends is not for this target
