@@ -209,7 +209,7 @@ func callerGets(ctx context.Context, p *play, s Step) error {
 	for _, l := range s.Lines {
 		kind, rest, _ := strings.Cut(l, " ")
 		switch kind {
-		case "has", "lacks", "exactly":
+		case "has", "lacks", "exactly", "many":
 		case "chunked":
 			encoded := p.session != nil || slices.Equal(h.get("Transfer-Encoding"), []string{"chunked"})
 			if len(h.get("Content-Length")) > 0 || !encoded {

@@ -73,6 +73,12 @@ func expect(fields []field, lines []string) error {
 			}
 		case "exactly":
 			exactly = true
+		case "many":
+			all, err := many(rest)
+			errs = append(errs, err)
+			for _, f := range all {
+				want[strings.ToLower(f.name)] = []string{f.value}
+			}
 		}
 	}
 	for name, values := range want {
@@ -99,9 +105,29 @@ func unescape(s string) string {
 	return s
 }
 
+// many are headers by their number, the beginning of their names and the length of their values: "100
+// X-H 560" is X-H0 to X-H99.
+func many(text string) (out []field, err error) {
+	var n, length int
+	var name string
+	if _, err := fmt.Sscanf(text, "%d %s %d", &n, &name, &length); err != nil {
+		return nil, fmt.Errorf("many %s: %w", text, err)
+	}
+	for i := range n {
+		out = append(out, field{name + strconv.Itoa(i), strings.Repeat("v", length)})
+	}
+	return out, nil
+}
+
 // fieldsOf are the lines of a step that are header lines.
 func fieldsOf(lines []string) (out []field, rest []string) {
 	for _, l := range lines {
+		if text, ok := strings.CutPrefix(l, "many "); ok {
+			if all, err := many(text); err == nil {
+				out = append(out, all...)
+				continue
+			}
+		}
 		name, value, ok := strings.Cut(l, ":")
 		if !ok || strings.ContainsAny(name, " \"") {
 			rest = append(rest, l)

@@ -22,6 +22,7 @@ func (p *play) request(who string) (*arrival, error) {
 //	vendor gets METHOD TARGET
 //	vendor gets nothing         no byte came to it, also not until the end of the case
 //	vendor gets no more         no further request does
+//	vendor gets no whole        no request came to it whole: a head may have
 //
 // Below it are lines of expect, "body TEXT" for its whole body, which is empty where nothing is said, and
 // "open" if other steps read that.
@@ -37,6 +38,9 @@ func vendorGets(ctx context.Context, p *play, s Step) error {
 			}
 			return nil
 		})
+		return nil
+	case "no whole":
+		p.quiet = append(p.quiet, func() error { return noWhole(s.Who, v) })
 		return nil
 	case "no more":
 		p.quiet = append(p.quiet, func() error {
@@ -82,6 +86,25 @@ func vendorGets(ctx context.Context, p *play, s Step) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// noWhole reads what came to a vendor without an answer.
+func noWhole(who string, v *vendor) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	for {
+		select {
+		case a := <-v.arrivals:
+			if a.err != nil {
+				continue
+			}
+			if text, err := readRest(ctx, a.f); !errors.Is(err, errAborted) {
+				return fmt.Errorf("%s got %s %s with %s: %w", who, a.h.method, a.h.target, short(text), err)
+			}
+		default:
+			return nil
+		}
+	}
 }
 
 // vendorReads reads as many bytes of the request's body as the text has, which must be it.
