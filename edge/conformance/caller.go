@@ -30,7 +30,7 @@ func callerSends(ctx context.Context, p *play, s Step) error {
 		method, _, _ := strings.Cut(text, " ")
 		f := &flow1{w: p.wire, method: method}
 		f.w.text(text, false)
-		p.sent = append(p.sent, &sending{flow: f, method: method})
+		p.sent = append(p.sent, &sending{flow: f, raw: true})
 		return nil
 	}
 	h := &head{proto: "HTTP/1.1"}
@@ -61,7 +61,7 @@ func callerSends(ctx context.Context, p *play, s Step) error {
 	if p.session != nil {
 		f = p.session.begin()
 	}
-	p.sent = append(p.sent, &sending{flow: f, method: h.method})
+	p.sent = append(p.sent, &sending{flow: f})
 	open := body.open || body.there && (body.text != "" || len(h.get("Transfer-Encoding")) > 0) || len(body.trailers) > 0
 	f.sendHead(h, open)
 	if open {
@@ -186,6 +186,10 @@ func callerGets(ctx context.Context, p *play, s Step) error {
 			if _, err := readAll(ctx, p.sent[0]); err != nil {
 				return fmt.Errorf("the answer before: %w", err)
 			}
+		}
+		if last := p.sent[0]; len(p.sent) == 1 && last.raw {
+			// What was sent as it is may have been several requests.
+			p.sent = append(p.sent, &sending{flow: &flow1{w: p.wire}, raw: true})
 		}
 		p.sent = p.sent[1:]
 	}

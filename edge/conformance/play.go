@@ -50,7 +50,7 @@ type play struct {
 // sending is one request of the caller.
 type sending struct {
 	flow
-	method   string
+	raw      bool // it may be several
 	answered bool // its final head was read
 	over     bool // its end was read, or does not matter
 }
