@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (s *Server, err error) {
 		IdleConnTimeout:     time.Minute,
 	}}
 	handler, err := rpc.NewHandler(rpc.Deps{
-		Store: s.store, Vault: vault, Fleet: s.fleet,
+		Store: s.store, Vault: vault, Fleet: s.fleet, Edges: s.fleet,
 		Ledger:     rpc.NewLedger(s.client, cfg.LedgerURL, cfg.LedgerToken.Reveal()),
 		AdminToken: cfg.AdminToken.Reveal(), Version: telemetry.Version(), Open: s.checked.Load,
 		Tracer: deps.Tracer, Log: deps.Log,

@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"time"
 
+	"tollgate/edge/proxy/nethttp"
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
@@ -21,6 +23,7 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// AdminListen is the address for metrics and probes; empty for none.
 	AdminListen string `yaml:"admin_listen"`
+	TLS         TLS    `yaml:"tls"`
 	// DataDir keeps the spool and the last good configuration. Two edges never share one.
 	DataDir string     `yaml:"data_dir"`
 	NATS    bus.Config `yaml:"nats"`
@@ -51,16 +54,53 @@ type Config struct {
 	SpoolMaxBytes int64 `yaml:"spool_max_bytes"`
 	// MaxInFlight limits how many requests are served at a time; 0 for no limit.
 	MaxInFlight int64 `yaml:"max_in_flight"`
+	// HeaderReadTimeout is how long a caller may take for TLS and the headers of a request.
+	HeaderReadTimeout time.Duration `yaml:"header_read_timeout"`
+	// PeerTimeout is the longest time in which a caller neither sends nor takes a byte it is waited for.
+	PeerTimeout time.Duration `yaml:"peer_timeout"`
+	// IdleTimeout is how long a caller's connection is kept without a request.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// MaxHeaderBytes limits the headers of a request, with its first line.
+	MaxHeaderBytes int `yaml:"max_header_bytes"`
+	// MaxHeaderLines limits how many headers a request has.
+	MaxHeaderLines int `yaml:"max_header_lines"`
 }
+
+// TLS is how callers are spoken to on the address for traffic. Changed files are taken over within
+// seconds; running requests go on.
+type TLS struct {
+	// CertFile is the certificate that callers are shown, with those that lead to its authority; empty
+	// for plain HTTP.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the key of the certificate.
+	KeyFile string `yaml:"key_file"`
+	// ClientCAFile holds the authorities of which callers must have a certificate; empty if they need none.
+	ClientCAFile string `yaml:"client_ca_file"`
+	// MinVersion is the oldest version of TLS that callers may use, 1.2 or 1.3.
+	MinVersion string `yaml:"min_version"`
+}
+
+// versions are those of TLS that can be the oldest.
+var versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+
+// Least values of limits on headers: what is below them refuses what common clients send.
+const (
+	leastHeaderBytes = 4 << 10
+	leastHeaderLines = 16
+)
 
 // DefaultConfig is the whole story of defaults, but for what has none: the name and the sealing key.
 func DefaultConfig() Config {
+	server := nethttp.DefaultServerConfig()
 	return Config{
+		TLS:    TLS{MinVersion: "1.2"},
 		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
 		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
 		Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
+		MaxInFlight: 20000, HeaderReadTimeout: server.HeaderTimeout, PeerTimeout: server.PeerTimeout, IdleTimeout: server.IdleTimeout,
+		MaxHeaderBytes: server.MaxHeader, MaxHeaderLines: server.MaxLines,
 	}
 }
 
@@ -108,6 +148,7 @@ func (c *Config) Validate() error {
 	}
 	for key, d := range map[string]time.Duration{
 		"lease_wait": c.LeaseWait, "header_timeout": c.HeaderTimeout, "stream_idle": c.StreamIdle, "drain": c.Drain,
+		"header_read_timeout": c.HeaderReadTimeout, "peer_timeout": c.PeerTimeout, "idle_timeout": c.IdleTimeout,
 	} {
 		if d <= 0 {
 			bad(key, "%s is not a positive duration", d)
@@ -118,6 +159,13 @@ func (c *Config) Validate() error {
 			bad(key, "%d is negative; 0 stands for no limit", n)
 		}
 	}
+	if c.MaxHeaderBytes < leastHeaderBytes {
+		bad("max_header_bytes", "%d is not at least %d", c.MaxHeaderBytes, leastHeaderBytes)
+	}
+	if c.MaxHeaderLines < leastHeaderLines {
+		bad("max_header_lines", "%d is not at least %d", c.MaxHeaderLines, leastHeaderLines)
+	}
+	c.TLS.validate(bad)
 	if c.LeaseAhead <= 0 {
 		bad("lease_ahead", "%d is not at least 1", c.LeaseAhead)
 	}
@@ -128,4 +176,19 @@ func (c *Config) Validate() error {
 		bad("spool_max_bytes", "%d is not positive", c.SpoolMaxBytes)
 	}
 	return errors.Join(errs...)
+}
+
+func (t *TLS) validate(bad func(key, format string, args ...any)) {
+	if t.CertFile == "" && t.KeyFile != "" {
+		bad("tls.cert_file", "must be set together with tls.key_file")
+	}
+	if t.CertFile != "" && t.KeyFile == "" {
+		bad("tls.key_file", "must be set together with tls.cert_file")
+	}
+	if t.ClientCAFile != "" && t.CertFile == "" {
+		bad("tls.client_ca_file", "has no meaning without tls.cert_file: certificates of callers exist in TLS only")
+	}
+	if versions[t.MinVersion] == 0 {
+		bad("tls.min_version", "%q is neither 1.2 nor 1.3", t.MinVersion)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"tollgate/edge/admit"
+	"tollgate/edge/certs"
 	"tollgate/edge/ledgerlink"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
@@ -67,6 +68,7 @@ type Node struct {
 	client    *nethttp.Client
 	gateway   *proxy.Gateway
 	server    *nethttp.Server
+	certs     *certs.Store // nil without TLS
 
 	traffic net.Listener
 	admin   net.Listener // nil for none
@@ -117,7 +119,9 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 		return nil, err
 	}
 	n.wireConfiguration(key, d.Getenv)
-	n.wireTraffic(d.Tracing)
+	if err := n.wireTraffic(d.Tracing); err != nil {
+		return nil, err
+	}
 	if err := n.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +163,7 @@ func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, boo
 	n.applied()
 }
 
-func (n *Node) wireTraffic(tracing trace.TracerProvider) {
+func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 	var tracer trace.Tracer
 	if _, off := tracing.(noop.TracerProvider); tracing != nil && !off {
 		tracer = tracing.Tracer("tollgate/edge")
@@ -175,8 +179,21 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) {
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
 		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
-	n.server = nethttp.NewServer(nethttp.DefaultServerConfig(), n.gateway, n.log)
 	n.metrics.Watch(n.state)
+	server := nethttp.DefaultServerConfig()
+	server.HeaderTimeout, server.PeerTimeout, server.IdleTimeout = n.cfg.HeaderReadTimeout, n.cfg.PeerTimeout, n.cfg.IdleTimeout
+	server.MaxHeader, server.MaxLines = n.cfg.MaxHeaderBytes, n.cfg.MaxHeaderLines
+	if t := n.cfg.TLS; t.CertFile != "" {
+		var err error
+		if n.certs, err = certs.Open(certs.Files{
+			Cert: t.CertFile, Key: t.KeyFile, ClientCA: t.ClientCAFile, MinVersion: versions[t.MinVersion],
+		}, n.log); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+		server.TLS = n.certs.TLS()
+	}
+	n.server = nethttp.NewServer(server, n.gateway, n.log)
+	return nil
 }
 
 func (n *Node) listen(ctx context.Context) (err error) {
@@ -215,6 +232,9 @@ func (n *Node) Run(ctx context.Context) error {
 		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
 		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
 		{Name: "heartbeat", Run: n.beat},
+	}
+	if n.certs != nil {
+		parts = append(parts, lifecycle.Part{Name: "certificates", Run: n.certs.Run})
 	}
 	if n.admin != nil {
 		parts = append(parts, n.adminPart())

@@ -94,8 +94,9 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 		e.timeout(*v.timeout, e.line, path)
 	}
 	if _, ok := set["auth"]; !ok && !e.refused {
-		v.note(e.line, plan.Warning, path, "It does not say auth. LiteLLM before 1.84 let anyone call this path; Tollgate always requires a key, so callers without one are answered 401.")
+		v.note(e.line, plan.Warning, path, "It does not say auth. LiteLLM before 1.84 let anyone call this path; here it requires a key, so callers without one are answered 401. %s lets them in.", e.makePublic())
 	}
+	e.keyHeader()
 	e.rules(set)
 	e.finish()
 	if e.refused {
@@ -123,14 +124,14 @@ func (e *entry) read(f field) error {
 		}
 	case "forward_headers":
 		if e.boolean(f, path) {
-			e.endpoint.ForwardHeaders = controlv1.ForwardHeaders_FORWARD_HEADERS_ALL
-			e.v.note(f.line, plan.Warning, path, "The caller's headers go along, but never its key or other credentials. LiteLLM also forwards the caller's key to the target.")
+			e.endpoint.ForwardHeaders, e.endpoint.PassHeaders = controlv1.ForwardHeaders_FORWARD_HEADERS_ALL, true
+			e.v.note(f.line, plan.Warning, path, "The caller's headers go along, and x-pass-NAME as NAME, but never its key or other credentials. LiteLLM also forwards the caller's key to the target.")
 		}
 	case "auth":
 		if need, ok := truth(f.value); ok && !need {
-			e.v.note(f.line, plan.Warning, path, "LiteLLM lets anyone call this path. Tollgate always requires a key, so callers without one are answered 401.")
+			e.v.note(f.line, plan.Warning, path, "LiteLLM lets anyone call this path. Here it requires a key, so callers without one are answered 401; %s lets them in.", e.makePublic())
 		} else if !ok {
-			e.v.note(f.line, plan.Info, path, "Tollgate always requires a key.")
+			e.v.note(f.line, plan.Info, path, "It requires a key.")
 		}
 	case "timeout":
 		if null(resolve(f.value)) {
@@ -144,6 +145,18 @@ func (e *entry) read(f field) error {
 		e.timeout(d, f.line, path)
 	case "methods":
 		e.methods(f, path)
+	case "default_query_params":
+		if !null(resolve(f.value)) {
+			return e.query(f)
+		}
+	case "merge_query_params":
+		e.v.note(f.line, plan.Info, path, "Queries are always merged: what the caller sends comes before the query of the target's URL, and that before defaults.")
+	case "custom_auth_parser":
+		if text := scalar(f.value); text == "langfuse" {
+			e.v.note(f.line, plan.Info, path, "The user name of Basic credentials is read as the caller's key where there is no password. Where there are both, LiteLLM takes the user name, and Tollgate the password unless only the user name is one of its keys.")
+		} else if !null(resolve(f.value)) {
+			e.refuse(f.line, path, "%s is not known as a way to present keys.", quote(text))
+		}
 	case "guardrails":
 		if n := resolve(f.value); !null(n) && len(n.Content) > 0 {
 			e.refuse(f.line, path, "Tollgate has no guardrails, and without them content would pass that LiteLLM blocks. Remove them from the entry to import it without.")
@@ -152,6 +165,12 @@ func (e *entry) read(f field) error {
 		e.v.remark(f, path, entryKeys)
 	}
 	return nil
+}
+
+// makePublic is the command by which callers without a key are let in. It is not done by itself: what
+// anybody may call at somebody's cost needs a limit, which LiteLLM's file does not have.
+func (e *entry) makePublic() string {
+	return "`tollgate endpoint set " + e.endpoint.GetName() + " --public --rate-limit N`"
 }
 
 func (e *entry) boolean(f field, path string) bool {
@@ -307,7 +326,7 @@ func (e *entry) route() route { return route{e.endpoint.GetPath(), e.endpoint.Ge
 
 // settings say which setting of an entry a field of an endpoint comes from.
 var settings = map[string]string{
-	"path": "path", "methods": "methods", "targets": "target", "headers": "headers", "key_header": "headers",
+	"path": "path", "methods": "methods", "targets": "target", "headers": "headers", "key_header": "headers", "query": "default_query_params", "host_header": "headers",
 	"price": "cost_per_request", "timeout": "timeout",
 }
 
@@ -327,10 +346,16 @@ func (e *entry) rules(set map[string]field) {
 		Forward: registry.Forward(e.endpoint.GetForwardHeaders()), Price: registry.Price{Free: e.endpoint.GetPrice().GetFree() != nil, PerRequest: perRequest},
 	}
 	for _, t := range e.endpoint.GetTargets() {
-		r.Targets = append(r.Targets, t.GetUrl())
+		r.Targets = append(r.Targets, registry.Target{URL: t.GetUrl()})
 	}
 	for _, h := range e.endpoint.GetHeaders() {
 		r.Headers = append(r.Headers, registry.Header{Name: h.GetName(), Value: h.GetValue()})
+	}
+	if text := e.endpoint.GetHostHeader(); text != nil {
+		r.Host = registry.Host{Kind: registry.HostText, Text: text.GetText()}
+	}
+	for _, q := range e.endpoint.GetQuery() {
+		r.Query = append(r.Query, registry.Query{Name: q.GetName(), Value: q.GetValue(), Mode: registry.Mode(q.GetMode())})
 	}
 	r.Normalize()
 	var problems registry.Problems

@@ -5,7 +5,6 @@ import (
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/config"
-	"tollgate/internal/headervalue"
 	"tollgate/internal/plan"
 )
 
@@ -45,10 +44,10 @@ func (e *entry) headers(f field) error {
 		path := path + "." + h.key
 		lower := strings.ToLower(h.key)
 		switch {
-		case h.key == langfusePublic:
+		case strings.EqualFold(h.key, langfusePublic):
 			public = &all[i]
 			continue
-		case h.key == langfuseSecret:
+		case strings.EqualFold(h.key, langfuseSecret):
 			secret = &all[i]
 			continue
 		case lower == callerKey:
@@ -57,11 +56,14 @@ func (e *entry) headers(f field) error {
 		case !headerName(h.key):
 			e.refuse(h.line, path, "%s is not a header name.", quote(h.key))
 			continue
+		case lower == "host" && !strings.Contains(scalar(h.value), environPrefix):
+			e.endpoint.HostHeader = &controlv1.HostHeader{Kind: &controlv1.HostHeader_Text{Text: scalar(h.value)}}
+			continue
 		case connectionHeaders[lower]:
 			e.v.note(h.line, plan.Warning, path, "It is not sent: the edge sets this header itself.")
 			continue
 		}
-		value, ok := e.headerValue(h, path)
+		value, ok := e.text(h, path)
 		if !ok {
 			continue
 		}
@@ -90,73 +92,6 @@ func (e *entry) callerKey(h field, path string) {
 	}
 	e.endpoint.KeyHeader = name
 	e.v.note(h.line, plan.Info, path, "Callers may present their key in %s. The header %s itself is no longer sent to the target.", name, callerKey)
-}
-
-// headerValue turns a configured value into a template.
-func (e *entry) headerValue(h field, path string) (string, bool) {
-	if n := resolve(h.value); n != nil && len(n.Content) > 0 {
-		e.refuse(h.line, path, "The value is no text.")
-		return "", false
-	}
-	text := scalar(h.value)
-	if len(escape(text)) > maxHeaderValue-2 { // a reference is up to two bytes longer than LiteLLM's
-		e.refuse(h.line, path, "The value has %d bytes; a header has at most %d.", len(text), maxHeaderValue)
-		return "", false
-	}
-	if !sendable(text) {
-		e.refuse(h.line, path, "The value has a line end or another control character in it, which no header may have.")
-		return "", false
-	}
-	before, name, refers := strings.Cut(text, environPrefix)
-	if !refers {
-		if text != "" && (credentialName(h.key) || scheme(text)) {
-			return "${secret:" + e.secret(slug(h.key, "header"), text) + "}", true
-		}
-		return escape(text), true
-	}
-	if strings.HasSuffix(before, "$") {
-		e.refuse(h.line, path, "A $ right before %s cannot be kept apart from the reference.", environPrefix)
-		return "", false
-	}
-	reference, ok := e.reference(h.line, path, name)
-	if !ok {
-		return "", false
-	}
-	if rest := strings.TrimSpace(before); rest != "" && strings.ContainsAny(rest, " :") {
-		e.v.note(h.line, plan.Warning, path, "The text before %s is kept as it is, readable by all who may read endpoints.", environPrefix)
-	}
-	return escape(before) + reference, true
-}
-
-// reference is what stands for os.environ/NAME.
-func (e *entry) reference(line int, path, name string) (string, bool) {
-	if name == "" {
-		e.refuse(line, path, "%s names no variable. LiteLLM would send the text itself to the target.", environPrefix)
-		return "", false
-	}
-	literal, variable, _ := e.v.variable(name)
-	if variable == "" {
-		if literal == "" {
-			e.refuse(line, path, "The variable %s is empty in environment_variables.", quote(name))
-			return "", false
-		}
-		if len(literal) > maxSecret || !sendable(literal) {
-			e.refuse(line, path, "The variable %s is too long or no single line of text in environment_variables.", quote(name))
-			return "", false
-		}
-		return "${secret:" + e.sharedSecret(name) + "}", true
-	}
-	reference := "${" + string(headervalue.Env) + ":" + variable + "}"
-	if parsed, err := headervalue.Parse(reference); err != nil || len(parsed.Refs()) != 1 {
-		e.refuse(line, path, "%s is not the name of a variable. LiteLLM takes everything after %s, to the end of the value, as the name.", quote(variable), environPrefix)
-		return "", false
-	}
-	if e.v.getenv != nil && e.v.getenv(variable) == "" {
-		e.v.note(line, plan.Warning, path, "%s is read on the edges, and is not set here. An edge without it refuses requests, where LiteLLM would send the reference itself to the target.", variable)
-	} else {
-		e.v.note(line, plan.Info, path, "%s is read on the edges, each of which must have it.", variable)
-	}
-	return reference, true
 }
 
 // langfuse makes the Basic credentials that LiteLLM makes of Langfuse's two keys.

@@ -199,9 +199,6 @@ var litellmSettings = table{
 
 // entryKeys are keys of an entry that no code here reads.
 var entryKeys = table{
-	"id":                   {plan.Info, "Tollgate gives its own ids."},
-	"is_from_config":       {plan.Info, "It is LiteLLM's mark on what came from a file."},
-	"default_query_params": {plan.Warning, "Default query parameters are not imported: requests reach the target without them. Put them into the target's URL or have callers send them."},
-	"merge_query_params":   {plan.Warning, "It is not imported: the query of a request goes on as the caller sent it."},
-	"custom_auth_parser":   {plan.Warning, "It is not imported: LiteLLM takes the key from the user name of Basic credentials here, Tollgate from their password."},
+	"id":             {plan.Info, "Tollgate gives its own ids."},
+	"is_from_config": {plan.Info, "It is LiteLLM's mark on what came from a file."},
 }

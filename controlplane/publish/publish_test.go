@@ -161,7 +161,7 @@ func read[M proto.Message](b *bundle, subject string, m M) (M, contract.Version)
 func (b *bundle) endpoint(name string) registry.Endpoint {
 	b.t.Helper()
 	e, err := b.store.CreateEndpoint(b.t.Context(), "test", registry.Endpoint{
-		Name: name, Path: "/" + name, Targets: []string{"https://x.example.com"}, Price: registry.Price{PerRequest: 12 * money.Dollar},
+		Name: name, Path: "/" + name, Targets: []registry.Target{{URL: "https://x.example.com"}}, Price: registry.Price{PerRequest: 12 * money.Dollar},
 		Headers: []registry.Header{{Name: "api_token", Value: "${secret:vendor}"}},
 	}, nil)
 	if err != nil {

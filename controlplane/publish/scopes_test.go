@@ -178,7 +178,7 @@ func TestEveryFieldIsPublished(t *testing.T) {
 	}
 	l := b.limit("l", registry.ScopeTag, "beta", registry.LimitUnits)
 	e, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
-		Name: "e", Path: "/e", Targets: []string{"https://x.example.com"}, Abandoned: registry.AbandonedMetered,
+		Name: "e", Path: "/e", Targets: []registry.Target{{URL: "https://x.example.com"}}, Abandoned: registry.AbandonedMetered,
 		Price: registry.Price{Usage: &registry.Usage{
 			PerRequest: 1, Hold: 2, Fallback: 3, Rates: []registry.Rate{{Unit: registry.UnitResponseHeader, Header: "x-tokens", PerMillion: 4}},
 		}},
@@ -187,7 +187,7 @@ func TestEveryFieldIsPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	ceiling, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
-		Name: "f", Path: "/f", Targets: []string{"https://x.example.com"},
+		Name: "f", Path: "/f", Targets: []registry.Target{{URL: "https://x.example.com"}},
 		Price: registry.Price{Usage: &registry.Usage{Hold: 2, Ceiling: true, Rates: []registry.Rate{{Unit: registry.UnitResponseEvents, PerMillion: 4}}}},
 	}, nil)
 	if err != nil {
@@ -214,14 +214,14 @@ func TestEveryFieldIsPublished(t *testing.T) {
 		Accounts: []*eventv1.Account{account}, Limits: []*eventv1.Limit{limit},
 		Endpoints: []*eventv1.RouteEndpoint{
 			{
-				Id: e.ID, Name: "e", Path: "/e", Targets: []string{"https://x.example.com"}, Forward: eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST,
+				Id: e.ID, Name: "e", Path: "/e", Targets: []string{"https://x.example.com"}, RouteTargets: []*eventv1.RouteTarget{{Url: "https://x.example.com"}}, Forward: eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST,
 				PriceVersion: e.Revision, TimeoutMs: 600_000, Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_METERED,
 				Usage: &eventv1.UsagePrice{BaseNanos: 1, HoldNanos: 2, FallbackNanos: 3, Rates: []*eventv1.UsageRate{
 					{Unit: eventv1.UsageUnit_USAGE_UNIT_RESPONSE_HEADER, Header: "x-tokens", NanosPerMillion: 4},
 				}},
 			},
 			{
-				Id: ceiling.ID, Name: "f", Path: "/f", Targets: []string{"https://x.example.com"}, Forward: eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST,
+				Id: ceiling.ID, Name: "f", Path: "/f", Targets: []string{"https://x.example.com"}, RouteTargets: []*eventv1.RouteTarget{{Url: "https://x.example.com"}}, Forward: eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST,
 				PriceVersion: ceiling.Revision, TimeoutMs: 600_000, Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED,
 				Usage: &eventv1.UsagePrice{HoldNanos: 2, Ceiling: true, Rates: []*eventv1.UsageRate{
 					{Unit: eventv1.UsageUnit_USAGE_UNIT_RESPONSE_EVENTS, NanosPerMillion: 4},

@@ -178,34 +178,3 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	}
 	return out
 }
-
-func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
-	out := &eventv1.RouteEndpoint{
-		Id: e.ID, Name: e.Name, Path: e.Path, Exact: e.Exact,
-		Methods: e.Methods, Targets: e.Targets,
-		Forward: eventv1.ForwardMode(e.Forward), KeyHeader: e.KeyHeader,
-		PriceNanos: int64(e.Price.PerRequest), Free: e.Price.Free, PriceVersion: e.PriceVersion,
-		TimeoutMs: e.Timeout.Milliseconds(), MaxBodyBytes: e.MaxBodyBytes,
-		ForwardTraceContext: e.ForwardTraceContext,
-		Usage:               usage(e.Price.Usage), Abandoned: eventv1.AbandonedPolicy(e.Abandoned),
-	}
-	for _, h := range e.Headers {
-		out.Headers = append(out.Headers, &eventv1.RouteHeader{Name: h.Name, Value: h.Value})
-	}
-	return out
-}
-
-func usage(u *registry.Usage) *eventv1.UsagePrice {
-	if u == nil {
-		return nil
-	}
-	out := &eventv1.UsagePrice{
-		BaseNanos: int64(u.PerRequest), HoldNanos: int64(u.Hold), Ceiling: u.Ceiling, FallbackNanos: int64(u.Fallback),
-	}
-	for _, r := range u.Rates {
-		out.Rates = append(out.Rates, &eventv1.UsageRate{
-			Unit: eventv1.UsageUnit(r.Unit), Header: r.Header, NanosPerMillion: int64(r.PerMillion),
-		})
-	}
-	return out
-}

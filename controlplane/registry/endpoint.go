@@ -25,15 +25,8 @@ const (
 	DefaultTimeout = 10 * time.Minute
 	MaxTimeout     = time.Hour
 	MaxTargets     = 8
-	MaxHeaders     = 64
 	MaxMethods     = 16
 )
-
-// Header is set on requests to the target. Its value may hold references.
-type Header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
 
 // Endpoint maps a path and methods to targets.
 type Endpoint struct {
@@ -42,19 +35,28 @@ type Endpoint struct {
 	Path                string        `json:"path"`
 	Exact               bool          `json:"exact"`
 	Methods             []string      `json:"methods"` // empty: every method
-	Targets             []string      `json:"targets"`
+	Public              *Public       `json:"public,omitempty"`
+	Targets             []Target      `json:"targets"`
+	Balance             Balance       `json:"balance"`
 	Headers             []Header      `json:"headers"`
+	Query               []Query       `json:"query,omitempty"`
+	Host                Host          `json:"host_header"`
+	Credentials         []Credential  `json:"credentials,omitempty"`
+	CredentialBalance   Balance       `json:"credential_balance"`
 	Forward             Forward       `json:"forward"`
+	PassHeaders         bool          `json:"pass_headers"`
 	KeyHeader           string        `json:"key_header"`
 	Price               Price         `json:"price"`
 	PriceVersion        int64         `json:"price_version"` // revision of the last change of price
 	Abandoned           Abandoned     `json:"abandoned"`
 	Timeout             time.Duration `json:"timeout_ns"`
+	Timeouts            Timeouts      `json:"timeouts"`
 	MaxBodyBytes        int64         `json:"max_body_bytes"`
 	ForwardTraceContext bool          `json:"forward_trace_context"`
-	Revision            int64         `json:"revision"`
-	Created             time.Time     `json:"create_time"`
-	Updated             time.Time     `json:"update_time"`
+	Resilience
+	Revision int64     `json:"revision"`
+	Created  time.Time `json:"create_time"`
+	Updated  time.Time `json:"update_time"`
 }
 
 // ETag changes with every write.
@@ -66,23 +68,60 @@ type EndpointFacts struct {
 	NameTaken bool
 	SamePath  []Endpoint // others on the same path
 	Secrets   []string   // those of SecretRefs that exist
+	// PublicName says whether the limit of a public endpoint cannot have its name, because another has it.
+	PublicName bool
+	// RequestLimit is the name of a limit of the endpoint's requests that somebody made.
+	RequestLimit string
 }
 
-// Normalize fills in what was left out and drops the slash that a prefix does not need.
+// Normalize fills in what was left out, writes what is meant in other products' forms in ours, and
+// drops the slash that a prefix does not need.
 func (e *Endpoint) Normalize() {
-	if e.Forward == 0 {
-		e.Forward = ForwardSafeList
-	}
-	if e.Timeout == 0 {
-		e.Timeout = DefaultTimeout
-	}
-	if e.Abandoned == 0 {
-		e.Abandoned = AbandonedReserved
-	}
+	e.rewrite()
+	e.FillIn()
+	e.Timeout = wholeMillis(e.Timeout)
+	e.Timeouts.normalize()
+	e.Resilience.normalize()
 	if !e.Exact && len(e.Path) > 1 && !strings.HasSuffix(e.Path, "//") {
 		e.Path = strings.TrimSuffix(e.Path, "/")
 	}
 	slices.Sort(e.Methods)
+}
+
+// FillIn gives what is not set the value that it stands for, also in what an older version stored.
+func (e *Endpoint) FillIn() {
+	e.Forward = either(e.Forward, ForwardSafeList)
+	e.Timeout = either(e.Timeout, DefaultTimeout)
+	e.Abandoned = either(e.Abandoned, AbandonedReserved)
+	e.Balance = either(e.Balance, BalanceFailover)
+	e.CredentialBalance = either(e.CredentialBalance, BalanceFailover)
+	e.Host.Kind = either(e.Host.Kind, HostTarget)
+	fillModes(e.Headers, e.Query, ModeDefault)
+	for i := range e.Credentials {
+		fillModes(e.Credentials[i].Headers, e.Credentials[i].Query, ModeSet)
+	}
+	for i := range e.Targets {
+		if t := e.Targets[i].TLS; t != nil {
+			t.MinVersion = either(t.MinVersion, TLS12)
+		}
+	}
+}
+
+// either is v, or what v stands for where it is not set.
+func either[T comparable](v, otherwise T) T {
+	var unset T
+	if v == unset {
+		return otherwise
+	}
+	return v
+}
+
+// wholeMillis rounds up to what is stored and published.
+func wholeMillis(d time.Duration) time.Duration {
+	if rest := d % time.Millisecond; d > 0 && rest != 0 {
+		return d - rest + time.Millisecond
+	}
+	return d
 }
 
 // Check adds everything that is wrong with a normalized endpoint to p.
@@ -101,9 +140,14 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 			}
 		}
 	}
-	checkTargets(p, e.Targets)
-	e.checkHeaders(p, facts.Secrets)
-	checkKeyHeader(p, e.KeyHeader)
+	e.checkPublic(p, facts)
+	known := secretsKnown(facts.Secrets)
+	e.checkTargets(p, known)
+	checkHeaders(p, "headers", e.Headers, known)
+	checkQuery(p, "query", e.Query, known)
+	e.Host.check(p)
+	e.checkCredentials(p, known)
+	e.checkKeyHeader(p)
 	if e.Forward > ForwardNone {
 		p.Add("forward_headers", Malformed, "This way of forwarding headers is not known.")
 	}
@@ -114,6 +158,8 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	if (e.Timeout < time.Millisecond || e.Timeout > MaxTimeout) && !p.Has("timeout") {
 		p.Add("timeout", Range, "The timeout %s is not between 1ms and %s.", e.Timeout, MaxTimeout)
 	}
+	e.Timeouts.check(p)
+	e.checkResilience(p)
 	if e.MaxBodyBytes < 0 {
 		p.Add("max_body_bytes", Range, "The largest body is %d bytes: use 0 for the edge's own limit, or more.", e.MaxBodyBytes)
 	}

@@ -11,6 +11,52 @@ import (
 	"tollgate/internal/headervalue"
 )
 
+// Bounds of what is sent to targets.
+const (
+	MaxHeaders = 64
+	MaxQuery   = 64
+
+	maxHeaderName = 128
+	maxQueryName  = 256
+	maxValue      = 8192
+)
+
+// Mode says what a header or query parameter does to others of the same name. The numbers are those of
+// both protobuf enumerations.
+type Mode uint8
+
+// The modes.
+const (
+	ModeSet     Mode = iota + 1 // it replaces them
+	ModeDefault                 // it is sent where there are none
+	ModeRemove                  // they are left out
+)
+
+// Header is a header of requests to the target. Its value may hold references.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Mode  Mode   `json:"mode,omitempty"`
+}
+
+// Query is a query parameter of requests to the target, decoded. Its value may hold references.
+type Query struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Mode  Mode   `json:"mode,omitempty"`
+}
+
+// fillModes: a header replaces the caller's. A query parameter gives way to it, unless it carries a
+// credential.
+func fillModes(headers []Header, query []Query, ofQuery Mode) {
+	for i := range headers {
+		headers[i].Mode = either(headers[i].Mode, ModeSet)
+	}
+	for i := range query {
+		query[i].Mode = either(query[i].Mode, ofQuery)
+	}
+}
+
 // Headers that belong to a connection or to the framing of one message. Setting one of them would
 // break forwarding, or let one request be read as two.
 var connectionHeaders = []string{
@@ -27,52 +73,136 @@ func is(name string, list []string) bool {
 	return slices.Contains(list, textproto.CanonicalMIMEHeaderKey(name))
 }
 
-func (e *Endpoint) checkHeaders(p *Problems, secrets []string) {
-	if len(e.Headers) > MaxHeaders {
-		p.Add("headers", Range, "There are %d headers: at most %d are allowed.", len(e.Headers), MaxHeaders)
+// secretsKnown are the names of the secrets that exist.
+type secretsKnown []string
+
+func checkHeaders(p *Problems, field string, headers []Header, known secretsKnown) {
+	if len(headers) > MaxHeaders {
+		p.Add(field, Range, "There are %d headers: at most %d are allowed.", len(headers), MaxHeaders)
 	}
 	seen := map[string]bool{}
-	for i, h := range e.Headers {
-		name, value := fmt.Sprintf("headers[%d].name", i), fmt.Sprintf("headers[%d].value", i)
+	for i, h := range headers {
+		at := fmt.Sprintf("%s[%d]", field, i)
 		lower := strings.ToLower(h.Name)
 		switch {
-		case len(h.Name) > 128 || !httpguts.ValidHeaderFieldName(h.Name):
-			p.Add(name, Malformed, "%q is not a header name.", clip(h.Name))
+		case len(h.Name) > maxHeaderName || !httpguts.ValidHeaderFieldName(h.Name):
+			p.Add(at+".name", Malformed, "%q is not a header name.", clip(h.Name))
+		case lower == "host":
+			p.Add(at+".name", Forbidden, "The header %s says where a request goes: set it with host_header.", h.Name)
 		case is(h.Name, connectionHeaders):
-			p.Add(name, Forbidden, "The header %s belongs to the connection and is set by the edge: leave it out.", h.Name)
+			p.Add(at+".name", Forbidden, "The header %s belongs to the connection and is set by the edge: leave it out.", h.Name)
 		case seen[lower]:
-			p.Add(name, Duplicate, "The header %s is listed twice.", h.Name)
+			p.Add(at+".name", Duplicate, "The header %s is listed twice.", h.Name)
 		}
 		seen[lower] = true
-
-		if len(h.Value) > 8192 {
-			p.Add(value, Range, "The value of %s is longer than 8192 bytes.", clip(h.Name))
-			continue
-		}
-		v, err := headervalue.Parse(h.Value)
-		if err != nil {
-			p.Add(value, Malformed, "The value of %s cannot be read: %s.", clip(h.Name), err)
-			continue
-		}
-		// With something harmless for every reference, only what is written here is judged.
-		text, err := v.Resolve(func(headervalue.Ref) (string, error) { return "x", nil })
-		if err != nil || !httpguts.ValidHeaderFieldValue(text) {
-			p.Add(value, Malformed, "The value of %s has a line end or another control character in it.", clip(h.Name))
-		}
-		for _, r := range v.Refs() {
-			if r.Kind == headervalue.Secret && !slices.Contains(secrets, r.Name) {
-				p.Add(value, Unknown, "The value of %s refers to secret %s, which does not exist: create it first.", clip(h.Name), r.Name)
-			}
+		if checkMode(p, at, h.Mode, h.Value) {
+			known.checkValue(p, at+".value", "The value of "+clip(h.Name), h.Value, true)
 		}
 	}
 }
 
-// SecretRefs lists the names of the secrets that headers refer to, sorted, each once. Values that
+func checkQuery(p *Problems, field string, query []Query, known secretsKnown) {
+	if len(query) > MaxQuery {
+		p.Add(field, Range, "There are %d query parameters: at most %d are allowed.", len(query), MaxQuery)
+	}
+	modes := map[string]Mode{}
+	for i, q := range query {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		before, twice := modes[q.Name]
+		switch {
+		case q.Name == "":
+			p.Add(at+".name", Required, "Name the query parameter.")
+		case len(q.Name) > maxQueryName || strings.ContainsFunc(q.Name, control):
+			p.Add(at+".name", Malformed, "The name of a query parameter is longer than %d bytes or has a control character in it.", maxQueryName)
+		// Several defaults of a name are one default of several values. Nothing else has a meaning twice.
+		case twice && (before != ModeDefault || q.Mode != ModeDefault):
+			p.Add(at+".name", Duplicate, "The query parameter %s is listed twice: only defaults can be.", clip(q.Name))
+		}
+		modes[q.Name] = q.Mode
+		if checkMode(p, at, q.Mode, q.Value) {
+			known.checkValue(p, at+".value", "The value of "+clip(q.Name), q.Value, false)
+		}
+	}
+}
+
+// checkMode says whether there is a value to be judged.
+func checkMode(p *Problems, at string, mode Mode, value string) bool {
+	switch {
+	case mode > ModeRemove:
+		p.Add(at+".mode", Malformed, "This mode is not known: use set, default or remove.")
+	case mode == ModeRemove && value != "":
+		p.Add(at+".value", Forbidden, "What is removed has no value: leave the value out, or set it.")
+	}
+	return mode != ModeRemove
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+// checkValue judges a text that may hold references. The text itself is never shown: it may be a
+// credential.
+func (known secretsKnown) checkValue(p *Problems, field, what, value string, header bool) {
+	if len(value) > maxValue {
+		p.Add(field, Range, "%s is longer than %d bytes.", what, maxValue)
+		return
+	}
+	if strings.Contains(value, environ) {
+		p.Add(field, Malformed, "%s has %s in it without a variable's name behind it, or right behind a $: write ${env:NAME}.", what, environ)
+		return
+	}
+	v, err := headervalue.Parse(value)
+	if err != nil {
+		p.Add(field, Malformed, "%s cannot be read: %s.", what, err)
+		return
+	}
+	// With something harmless for every reference, only what is written here is judged.
+	text, err := v.Resolve(func(headervalue.Ref) (string, error) { return "x", nil })
+	if err != nil || header && !httpguts.ValidHeaderFieldValue(text) || strings.ContainsRune(text, 0) {
+		p.Add(field, Malformed, "%s has a line end or another control character in it.", what)
+	}
+	known.checkRefs(p, field, what, v)
+}
+
+// checkRefs finds references to secrets that do not exist.
+func (known secretsKnown) checkRefs(p *Problems, field, what string, v headervalue.Value) {
+	for _, r := range v.Refs() {
+		if r.Kind == headervalue.Secret && !slices.Contains(known, r.Name) {
+			p.Add(field, Unknown, "%s refers to secret %s, which does not exist: create it first.", what, r.Name)
+		}
+	}
+}
+
+// values are all texts of the endpoint that may hold references.
+func (e *Endpoint) values() []string {
+	var all []string
+	add := func(headers []Header, query []Query) {
+		for _, h := range headers {
+			all = append(all, h.Value)
+		}
+		for _, q := range query {
+			all = append(all, q.Value)
+		}
+	}
+	add(e.Headers, e.Query)
+	for _, c := range e.Credentials {
+		add(c.Headers, c.Query)
+	}
+	for _, t := range e.Targets {
+		if t.TLS != nil {
+			all = append(all, t.TLS.ClientKey)
+			if reference(t.TLS.ClientCertPEM) {
+				all = append(all, t.TLS.ClientCertPEM)
+			}
+		}
+	}
+	return all
+}
+
+// SecretRefs lists the names of the secrets that the endpoint refers to, sorted, each once. Values that
 // cannot be read have none.
 func (e *Endpoint) SecretRefs() []string {
 	var names []string
-	for _, h := range e.Headers {
-		v, err := headervalue.Parse(h.Value)
+	for _, text := range e.values() {
+		v, err := headervalue.Parse(text)
 		if err != nil {
 			continue
 		}
@@ -86,12 +216,21 @@ func (e *Endpoint) SecretRefs() []string {
 	return slices.Compact(names)
 }
 
-func checkKeyHeader(p *Problems, name string) {
+// checkKeyHeader: a header in which the key stands is removed, so nothing else can be sent in it.
+func (e *Endpoint) checkKeyHeader(p *Problems) {
+	name := e.KeyHeader
 	switch {
 	case name == "":
-	case len(name) > 128 || !httpguts.ValidHeaderFieldName(name):
+	case len(name) > maxHeaderName || !httpguts.ValidHeaderFieldName(name):
 		p.Add("key_header", Malformed, "%q is not a header name.", clip(name))
 	case is(name, messageHeaders):
 		p.Add("key_header", Forbidden, "Keys cannot be presented in %s: it describes the message or the connection.", name)
+	case sends(e.Headers, name) || slices.ContainsFunc(e.Credentials, func(c Credential) bool { return sends(c.Headers, name) }):
+		p.Add("key_header", Duplicate, "Keys cannot be presented in %s, which is also a header for the target: choose another.", name)
 	}
+}
+
+// sends says whether a header of the name goes to the target.
+func sends(headers []Header, name string) bool {
+	return slices.ContainsFunc(headers, func(h Header) bool { return h.Mode != ModeRemove && strings.EqualFold(h.Name, name) })
 }

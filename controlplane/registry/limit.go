@@ -62,6 +62,8 @@ type Limit struct {
 	Burst    int64     `json:"burst,omitempty"` // 0: what Passes says
 	Fallback Fallback  `json:"fallback"`
 	Number   int64     `json:"number"` // by which the ledger and edges know it
+	// Owner is the id of the public endpoint that the limit belongs to; empty for a limit that somebody made.
+	Owner    string    `json:"owner,omitempty"`
 	Revision int64     `json:"revision"`
 	Created  time.Time `json:"create_time"`
 	Updated  time.Time `json:"update_time"`

@@ -24,7 +24,7 @@ import (
 func good() registry.Endpoint {
 	return registry.Endpoint{
 		Name: "bria", Path: "/bria", Methods: []string{"POST"},
-		Targets: []string{"https://engine.prod.bria-api.com/v1"},
+		Targets: []registry.Target{{URL: "https://engine.prod.bria-api.com/v1"}},
 		Headers: []registry.Header{{Name: "api_token", Value: "${secret:bria}"}},
 		Price:   registry.Price{PerRequest: 12 * money.Dollar},
 	}
@@ -74,8 +74,10 @@ func TestEndpointRules(t *testing.T) {
 		{"free", func(e *registry.Endpoint) { e.Price = registry.Price{Free: true} }, known, nil},
 		{"base64 of a secret", func(e *registry.Endpoint) { e.Headers[0].Value = "Basic ${base64:x:${secret:bria}}" }, known, nil},
 		{"environment", func(e *registry.Endpoint) { e.Headers[0].Value = "${env:BRIA}" }, registry.EndpointFacts{}, nil},
-		{"target with a query", func(e *registry.Endpoint) { e.Targets = []string{"http://x:8080/v1?timeout=60"} }, known, nil},
-		{"target on loopback", func(e *registry.Endpoint) { e.Targets = []string{"http://127.0.0.1:9000", "http://[::1]/"} }, known, nil},
+		{"target with a query", func(e *registry.Endpoint) { e.Targets = []registry.Target{{URL: "http://x:8080/v1?timeout=60"}} }, known, nil},
+		{"target on loopback", func(e *registry.Endpoint) {
+			e.Targets = []registry.Target{{URL: "http://127.0.0.1:9000"}, {URL: "http://[::1]/"}}
+		}, known, nil},
 
 		{"name", func(e *registry.Endpoint) { e.Name = "Bria" }, known, []string{"endpoint.name:invalid"}},
 		{"no name", func(e *registry.Endpoint) { e.Name = "" }, known, []string{"endpoint.name:required"}},
@@ -88,7 +90,7 @@ func TestEndpointRules(t *testing.T) {
 		{"trace", func(e *registry.Endpoint) { e.Methods = []string{"TRACE"} }, known, []string{"endpoint.methods:forbidden"}},
 		{"connect", func(e *registry.Endpoint) { e.Methods = []string{"CONNECT"} }, known, []string{"endpoint.methods:forbidden"}},
 		{"no target", func(e *registry.Endpoint) { e.Targets = nil }, known, []string{"endpoint.targets:required"}},
-		{"target twice", func(e *registry.Endpoint) { e.Targets = []string{"http://x", "http://x"} }, known, []string{"endpoint.targets[1].url:duplicate"}},
+		{"target twice", func(e *registry.Endpoint) { e.Targets = []registry.Target{{URL: "http://x"}, {URL: "http://x"}} }, known, []string{"endpoint.targets[1].url:duplicate"}},
 		{"unknown secret", func(*registry.Endpoint) {}, registry.EndpointFacts{}, []string{"endpoint.headers[0].value:unknown"}},
 		{"host header", func(e *registry.Endpoint) { e.Headers[0].Name = "host" }, known, []string{"endpoint.headers[0].name:forbidden"}},
 		{"hop-by-hop header", func(e *registry.Endpoint) { e.Headers[0].Name = "TE" }, known, []string{"endpoint.headers[0].name:forbidden"}},
@@ -104,7 +106,7 @@ func TestEndpointRules(t *testing.T) {
 		{"negative timeout", func(e *registry.Endpoint) { e.Timeout = -1 }, known, []string{"endpoint.timeout:out_of_range"}},
 		{"body", func(e *registry.Endpoint) { e.MaxBodyBytes = -1 }, known, []string{"endpoint.max_body_bytes:out_of_range"}},
 		{"all at once", func(e *registry.Endpoint) {
-			e.Name, e.Path, e.Targets, e.Price.PerRequest, e.KeyHeader = "-", "bria", []string{"ftp://x"}, -5, "host"
+			e.Name, e.Path, e.Targets, e.Price.PerRequest, e.KeyHeader = "-", "bria", []registry.Target{{URL: "ftp://x"}}, -5, "host"
 		}, registry.EndpointFacts{}, []string{
 			"endpoint.name:invalid", "endpoint.path:invalid", "endpoint.targets[0].url:invalid",
 			"endpoint.headers[0].value:unknown", "endpoint.key_header:forbidden", "endpoint.price.fixed.per_request:out_of_range",
@@ -233,7 +235,7 @@ func TestTargetsRefused(t *testing.T) {
 		"http://" + strings.Repeat("a", 2048): "out_of_range",
 	} {
 		e := good()
-		e.Targets = []string{target}
+		e.Targets = []registry.Target{{URL: target}}
 		if _, got := violations(t, e, known); !slices.Equal(got, []string{"endpoint.targets[0].url:" + code}) {
 			t.Errorf("%q: %v, want %s", target, got, code)
 		}
@@ -244,7 +246,7 @@ func TestTargetsRefused(t *testing.T) {
 func TestUserInfoIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	e := good()
-	e.Targets = []string{"https://user:hunter2@x.example.com", "https://user:hunter2@x y", "hunter2://user:hunter2@[x"}
+	e.Targets = []registry.Target{{URL: "https://user:hunter2@x.example.com"}, {URL: "https://user:hunter2@x y"}, {URL: "hunter2://user:hunter2@[x"}}
 	e.Normalize()
 	p := registry.NewProblems("")
 	e.Check(p, known)
@@ -289,7 +291,7 @@ func FuzzTarget(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, target string) {
 		e := good()
-		e.Targets = []string{target}
+		e.Targets = []registry.Target{{URL: target}}
 		if _, found := violations(t, e, known); len(found) > 0 {
 			return
 		}

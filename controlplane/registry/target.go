@@ -9,23 +9,6 @@ import (
 	"strings"
 )
 
-func checkTargets(p *Problems, targets []string) {
-	if len(targets) == 0 {
-		p.Add("targets", Required, "Name at least one target, for example https://api.example.com.")
-	}
-	if len(targets) > MaxTargets {
-		p.Add("targets", Range, "There are %d targets: at most %d are allowed.", len(targets), MaxTargets)
-	}
-	for i, t := range targets {
-		field := fmt.Sprintf("targets[%d].url", i)
-		if code, reason := targetProblem(t); code != "" {
-			p.Add(field, code, "%s", reason)
-		} else if slices.Contains(targets[:i], t) {
-			p.Add(field, Duplicate, "The target %s is listed twice.", t)
-		}
-	}
-}
-
 // targetProblem never quotes a URL with user info in it, because that is a credential.
 func targetProblem(raw string) (code, reason string) {
 	if raw == "" {

@@ -29,6 +29,7 @@ import (
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/gen/tollgate/control/v1/controlv1connect"
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
@@ -53,6 +54,8 @@ type bundle struct {
 	http      *http.Client
 	logs      *logs
 	nodes     []fleet.Node
+	asked     *eventv1.ExplainCall
+	explain   controlv1connect.ExplainServiceClient
 	endpoints controlv1connect.EndpointServiceClient
 	keys      controlv1connect.KeyServiceClient
 	budgets   controlv1connect.BudgetServiceClient
@@ -113,7 +116,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	}
 	b := &bundle{t: t, pool: pool, logs: &logs{}}
 	handler, err := rpc.NewHandler(rpc.Deps{
-		Store: store.New(pool), Vault: vault, Fleet: b, Ledger: ledger, AdminToken: token, Version: "v1.2.3",
+		Store: store.New(pool), Vault: vault, Fleet: b, Edges: b, Ledger: ledger, AdminToken: token, Version: "v1.2.3",
 		Tracer: noop.NewTracerProvider(), Log: slog.New(slog.NewTextHandler(b.logs, nil)),
 	})
 	if err != nil {
@@ -140,6 +143,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
 	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
+	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
 	return b
 }

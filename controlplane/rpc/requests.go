@@ -187,7 +187,7 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		Time:         timeTo(time.UnixMilli(e.GetUnixMs())),
 		DurationUs:   e.GetDurationUs(),
 		KeyId:        e.GetKeyId(),
-		KeyName:      names[e.GetKeyId()],
+		KeyName:      keyName(names, e.GetKeyId()),
 		EndpointId:   e.GetEndpointId(),
 		EndpointName: names[e.GetEndpointId()],
 		Team:         e.GetTeam(),

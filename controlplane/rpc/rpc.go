@@ -53,6 +53,7 @@ type Deps struct {
 	Store      *store.Store
 	Vault      Vault
 	Fleet      Nodes
+	Edges      Edges
 	Ledger     *Ledger
 	AdminToken string
 	Version    string      // of this binary
@@ -70,6 +71,7 @@ var services = []string{
 	controlv1connect.LimitServiceName,
 	controlv1connect.SecretServiceName,
 	controlv1connect.UsageServiceName,
+	controlv1connect.ExplainServiceName,
 	controlv1connect.SystemServiceName,
 }
 
@@ -99,6 +101,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	usagePath, usage := controlv1connect.NewUsageServiceHandler(&usageService{d.Store, d.Ledger}, options)
 	api.Handle(usagePath, withConnection(usage))
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
+	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

@@ -53,12 +53,23 @@ func nodeTo(n fleet.Node) *controlv1.Node {
 		SpoolAgeMs:   n.GetSpoolAgeMs(),
 		MissingEnv:   n.GetMissingEnv(),
 		Address:      n.GetAddress(),
+		InFlight:     n.GetInFlight(),
 	}
 	if ms := n.GetStartUnixMs(); ms != 0 {
 		m.StartTime = timeTo(time.UnixMilli(ms))
 	}
 	for _, b := range n.GetBreakers() {
 		m.Breakers = append(m.Breakers, &controlv1.NodeBreaker{Target: b.GetTarget(), State: b.GetState()})
+	}
+	for _, t := range n.GetTargets() {
+		target := &controlv1.NodeTarget{
+			Endpoint: t.GetEndpoint(), Target: t.GetTarget(), State: t.GetState(), Attempts: t.GetAttempts(),
+			Failures: t.GetFailures(), Retries: t.GetRetries(), InFlight: t.GetInFlight(),
+		}
+		if ms := t.GetUntilUnixMs(); ms != 0 {
+			target.RetryTime = timeTo(time.UnixMilli(ms))
+		}
+		m.Targets = append(m.Targets, target)
 	}
 	return m
 }

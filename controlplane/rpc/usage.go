@@ -56,9 +56,14 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 		return nil, err
 	}
 	out := &controlv1.QueryUsageResponse{AsOf: timeTo(time.UnixMilli(got.GetAsOfUnixMs()))}
+	byKey := slices.Contains(ask.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_KEY)
 	for _, r := range got.GetRows() {
+		key := ""
+		if byKey {
+			key = keyName(names, r.GetKeyId())
+		}
 		out.Rows = append(out.Rows, &controlv1.UsageRow{
-			KeyId: r.GetKeyId(), KeyName: names[r.GetKeyId()],
+			KeyId: r.GetKeyId(), KeyName: key,
 			EndpointId: r.GetEndpointId(), EndpointName: names[r.GetEndpointId()],
 			Day: r.GetDay(), Hour: r.GetHour(), Team: r.GetTeam(), Customer: r.GetCustomer(), Tag: r.GetTag(),
 			Model: r.GetModel(), Status: r.GetStatus(),
@@ -149,6 +154,16 @@ func (s *usageService) teamName(ctx context.Context, ref string) (string, error)
 
 // idNames are the names of keys and endpoints by their ids, empty for those that are not known.
 type idNames map[string]string
+
+// noKey is shown where a key's name would stand for requests that came without one, to public endpoints.
+const noKey = "public"
+
+func keyName(names idNames, id string) string {
+	if id == "" {
+		return noKey
+	}
+	return names[id]
+}
 
 // find adds the names of what messages refer to.
 func find[M interface {

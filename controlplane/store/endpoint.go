@@ -2,11 +2,9 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,26 +14,10 @@ import (
 	"tollgate/internal/id"
 )
 
-const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.headers, e.forward,
-	e.key_header, e.free, e.price_nanos, e.price_version, e.timeout_ms, e.max_body_bytes,
-	e.forward_trace_context, e.revision, e.create_time, e.update_time, e.abandoned, e.usage`
-
 const (
-	selectEndpoint      = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = $1 OR e.name = $1`
-	selectEndpointPage  = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.name > $1 ORDER BY e.name LIMIT $2`
-	selectEndpointsLike = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE (e.path = $1 OR e.name = $2) AND e.id <> $3 ORDER BY e.name`
-	insertEndpoint      = `
-		INSERT INTO control.endpoint (id, name, path, exact, methods, targets, headers, forward,
-			key_header, free, price_nanos, price_version, timeout_ms, max_body_bytes,
-			forward_trace_context, revision, create_time, update_time, abandoned, usage)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
-	updateEndpoint = `
-		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
-			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
-			price_version = $12, timeout_ms = $13, max_body_bytes = $14,
-			forward_trace_context = $15, revision = $16, create_time = $17, update_time = $18,
-			abandoned = $19, usage = $20
-		WHERE id = $1`
+	selectEndpoint        = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = $1 OR e.name = $1`
+	selectEndpointPage    = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.name > $1 ORDER BY e.name LIMIT $2`
+	selectEndpointsLike   = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE (e.path = $1 OR e.name = $2) AND e.id <> $3 ORDER BY e.name`
 	deleteEndpoint        = `DELETE FROM control.endpoint WHERE id = $1`
 	selectKnownSecrets    = `SELECT s.id, s.name FROM control.secret s WHERE s.name = ANY($1) ORDER BY s.name`
 	deleteEndpointSecrets = `DELETE FROM control.endpoint_secret WHERE endpoint_id = $1`
@@ -52,51 +34,6 @@ const (
 		UPDATE control.key SET revision = $2 WHERE id IN (SELECT gone.key_id FROM gone)
 		RETURNING shard`
 )
-
-func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
-	var e registry.Endpoint
-	var headers, usage []byte
-	var timeoutMS int64
-	err := row.Scan(&e.ID, &e.Name, &e.Path, &e.Exact, &e.Methods, &e.Targets, &headers, &e.Forward,
-		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeoutMS, &e.MaxBodyBytes,
-		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated, &e.Abandoned, &usage)
-	if err != nil {
-		return e, err
-	}
-	e.Timeout = time.Duration(timeoutMS) * time.Millisecond
-	if usage != nil {
-		if err := json.Unmarshal(usage, &e.Price.Usage); err != nil {
-			return e, err
-		}
-	}
-	return e, json.Unmarshal(headers, &e.Headers)
-}
-
-func endpointArgs(e *registry.Endpoint) ([]any, error) {
-	headers := e.Headers
-	if headers == nil {
-		headers = []registry.Header{}
-	}
-	raw, err := json.Marshal(headers)
-	if err != nil {
-		return nil, fmt.Errorf("headers of endpoint %s: %w", e.ID, err)
-	}
-	var usage []byte // NULL for a price of another kind
-	if e.Price.Usage != nil {
-		if usage, err = json.Marshal(e.Price.Usage); err != nil {
-			return nil, fmt.Errorf("price of endpoint %s: %w", e.ID, err)
-		}
-	}
-	methods := e.Methods
-	if methods == nil {
-		methods = []string{}
-	}
-	return []any{
-		e.ID, e.Name, e.Path, e.Exact, methods, e.Targets, raw, int16(e.Forward),
-		e.KeyHeader, e.Price.Free, e.Price.PerRequest, e.PriceVersion, e.Timeout.Milliseconds(), e.MaxBodyBytes,
-		e.ForwardTraceContext, e.Revision, e.Created, e.Updated, int16(e.Abandoned), usage,
-	}, nil
-}
 
 // Endpoint finds an endpoint by id or name.
 func (s *Store) Endpoint(ctx context.Context, ref string) (registry.Endpoint, error) {
@@ -168,6 +105,9 @@ func (s *Store) CreateEndpoint(ctx context.Context, actor string, e registry.End
 		if err := c.writeEndpoint(ctx, insertEndpoint, &e, secrets); err != nil {
 			return err
 		}
+		if err := c.followPublic(ctx, &e); err != nil {
+			return err
+		}
 		c.record("create", "endpoint", e.ID, nil, e)
 		return nil
 	})
@@ -207,6 +147,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.End
 				return err
 			}
 		}
+		if err := c.followPublic(ctx, &e); err != nil {
+			return err
+		}
 		c.record("update", "endpoint", e.ID, old, e)
 		return nil
 	})
@@ -229,6 +172,9 @@ func (c *change) checkEndpoint(ctx context.Context, e *registry.Endpoint, p *reg
 			}
 			facts.NameTaken = facts.NameTaken || o.Name == e.Name
 		}
+	}
+	if err := c.publicFacts(ctx, e, &facts); err != nil {
+		return nil, err
 	}
 	secrets, err := list(ctx, c, "secrets", pgx.RowToStructByPos[named], selectKnownSecrets, e.SecretRefs())
 	if err != nil {
@@ -272,8 +218,8 @@ func (c *change) renameEndpoint(ctx context.Context, id string) error {
 	return nil
 }
 
-// DeleteEndpoint removes an endpoint, and takes it from the keys that were restricted to it. Budgets
-// and limits of the endpoint hold it.
+// DeleteEndpoint removes an endpoint with the limit that belongs to it, and takes it from the keys that
+// were restricted to it. Budgets and other limits of the endpoint hold it.
 func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) error {
 	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
 		old, err := findEndpoint(ctx, c, ref)
@@ -291,6 +237,11 @@ func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) err
 			return fault.New(fault.FailedPrecondition, "Endpoint %s has %s.", old.Name, held).WithHint("Delete them first.")
 		}
 		if err := c.touchKeys(ctx, releaseKeys, old.ID, c.revision); err != nil {
+			return err
+		}
+		private := old
+		private.Public = nil
+		if err := c.followPublic(ctx, &private); err != nil {
 			return err
 		}
 		var b pgx.Batch

@@ -24,6 +24,7 @@ const keyTeam = `coalesce((SELECT t.name FROM control.team t WHERE t.id = k.team
 
 const (
 	selectKey          = `SELECT ` + keyColumns + ` FROM control.key k WHERE k.id = $1 OR k.name = $1`
+	selectKeyHash      = `SELECT k.sha256 FROM control.key k WHERE k.id = $1 OR k.name = $1`
 	selectKeyPage      = `SELECT ` + keyColumns + ` FROM control.key k WHERE k.name > $1 ORDER BY k.name LIMIT $2`
 	selectKeyShard     = `SELECT k.shard FROM control.key k WHERE k.id = $1`
 	selectKeysLike     = `SELECT k.name, k.sha256 = $2 FROM control.key k WHERE k.name = $1 OR k.sha256 = $2`
@@ -58,6 +59,12 @@ func (s *Store) Key(ctx context.Context, ref string) (registry.Key, error) {
 
 func findKey(ctx context.Context, db querier, ref string) (registry.Key, error) {
 	return findOne(ctx, db, "key", ref, selectKey, scanKey)
+}
+
+// KeyHash is the SHA-256 of the secret of a key, by which edges know it.
+func (s *Store) KeyHash(ctx context.Context, ref string) ([]byte, error) {
+	hash, err := findOne(ctx, s.pool, "key", ref, selectKeyHash, pgx.RowTo[[]byte])
+	return hash, translate(err)
 }
 
 // Keys lists keys by name, revoked ones too.

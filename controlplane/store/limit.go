@@ -14,7 +14,7 @@ import (
 )
 
 const limitColumns = `o.id, o.name, ` + scopeColumns + `,
-	o.kind, o.amount, o.burst, o.fallback, o.number, o.revision, o.create_time, o.update_time`
+	o.kind, o.amount, o.burst, o.fallback, o.number, o.revision, o.create_time, o.update_time, coalesce(o.owner_id, '')`
 
 const limitTables = ` FROM control.traffic_limit o ` + scopeTables
 
@@ -25,8 +25,8 @@ const (
 	selectLimitsLike = `SELECT o.name, ` + sameLimit + ` FROM control.traffic_limit o WHERE o.name = $1 OR ` + sameLimit
 	insertLimit      = `
 		INSERT INTO control.traffic_limit (id, name, key_id, team_id, customer, tag, endpoint_id, kind, amount, burst,
-			fallback, revision, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+			fallback, owner_id, revision, create_time, update_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''), $13, $14, $14)
 		RETURNING number`
 	updateLimit = `
 		UPDATE control.traffic_limit SET amount = $2, burst = $3, fallback = $4, revision = $5, update_time = $6
@@ -37,7 +37,7 @@ const (
 func scanLimit(row pgx.CollectableRow) (registry.Limit, error) {
 	var l registry.Limit
 	err := row.Scan(&l.ID, &l.Name, &l.Scope, &l.ScopeID, &l.ScopeName,
-		&l.Kind, &l.Amount, &l.Burst, &l.Fallback, &l.Number, &l.Revision, &l.Created, &l.Updated)
+		&l.Kind, &l.Amount, &l.Burst, &l.Fallback, &l.Number, &l.Revision, &l.Created, &l.Updated, &l.Owner)
 	return l, err
 }
 
@@ -74,16 +74,24 @@ func (s *Store) CreateLimit(ctx context.Context, actor string, l registry.Limit,
 		if err := c.checkLimit(ctx, &l, p.Clone()); err != nil {
 			return err
 		}
-		l.Revision, l.Created, l.Updated = c.revision, c.now, c.now
-		args := append([]any{l.ID, l.Name}, scopeArgs(&l.Scoped)...)
-		args = append(args, int16(l.Kind), l.Amount, l.Burst, int16(l.Fallback), l.Revision, l.Created)
-		if err := c.QueryRow(ctx, insertLimit, args...).Scan(&l.Number); err != nil {
-			return fmt.Errorf("write limit: %w", err)
+		if err := c.addLimit(ctx, &l); err != nil {
+			return err
 		}
 		c.record("create", "limit", l.ID, nil, l)
-		return c.touchLimit(ctx, &l)
+		return nil
 	})
 	return l, err
+}
+
+// addLimit writes a new limit that has passed the rules.
+func (c *change) addLimit(ctx context.Context, l *registry.Limit) error {
+	l.Revision, l.Created, l.Updated = c.revision, c.now, c.now
+	args := append([]any{l.ID, l.Name}, scopeArgs(&l.Scoped)...)
+	args = append(args, int16(l.Kind), l.Amount, l.Burst, int16(l.Fallback), l.Owner, l.Revision, l.Created)
+	if err := c.QueryRow(ctx, insertLimit, args...).Scan(&l.Number); err != nil {
+		return fmt.Errorf("write limit: %w", err)
+	}
+	return c.touchLimit(ctx, l)
 }
 
 func (c *change) checkLimit(ctx context.Context, l *registry.Limit, p *registry.Problems) error {
@@ -123,6 +131,9 @@ func (s *Store) UpdateLimit(ctx context.Context, actor, ref string, patch regist
 		if err := compareETag("limit", l.Name, etag, l.ETag()); err != nil {
 			return err
 		}
+		if err := refuseOwned(&l); err != nil {
+			return err
+		}
 		old := l
 		l.Apply(patch)
 		var p registry.Problems
@@ -148,6 +159,9 @@ func (s *Store) DeleteLimit(ctx context.Context, actor, ref, etag string) error 
 			return err
 		}
 		if err := compareETag("limit", l.Name, etag, l.ETag()); err != nil {
+			return err
+		}
+		if err := refuseOwned(&l); err != nil {
 			return err
 		}
 		if _, err := c.Exec(ctx, deleteLimit, l.ID); err != nil {

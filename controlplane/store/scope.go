@@ -126,15 +126,18 @@ func (c *change) touchKeys(ctx context.Context, sql string, args ...any) error {
 	return nil
 }
 
-// holders are the statements that list what refers to an object, by name, with what they are.
-var holders = []struct{ what, table string }{{"budgets", "control.budget"}, {"limits", "control.traffic_limit"}}
+// holders are what can refer to an object. A limit that belongs to its endpoint does not hold it.
+var holders = []struct{ what, table, but string }{
+	{"budgets", "control.budget", ""},
+	{"limits", "control.traffic_limit", ` AND o.owner_id IS NULL`},
+}
 
 // heldBy says which budgets and limits apply to an object, as in "budgets: a, b; limits: c". What they
 // apply to must not vanish unnoticed.
 func (c *change) heldBy(ctx context.Context, column, id string) (string, error) {
 	var parts []string
 	for _, h := range holders {
-		all, err := list(ctx, c, h.what, pgx.RowTo[string], `SELECT o.name FROM `+h.table+` o WHERE o.`+column+` = $1 ORDER BY o.name`, id)
+		all, err := list(ctx, c, h.what, pgx.RowTo[string], `SELECT o.name FROM `+h.table+` o WHERE o.`+column+` = $1`+h.but+` ORDER BY o.name`, id)
 		if err != nil {
 			return "", err
 		}

@@ -95,7 +95,12 @@ func (k *Keys) Len() int {
 // Authenticate finds the key whose secret was presented and checks that it may call the endpoint
 // now. No text of it says more of the secret than that it is not known.
 func (k *Keys) Authenticate(secret []byte, endpointID, endpointName string, now time.Time) (*Key, error) {
-	key, ok := k.Lookup(contract.KeyHash(secret))
+	return k.AuthenticateHash(contract.KeyHash(secret), endpointID, endpointName, now)
+}
+
+// AuthenticateHash does the same for the hash of a secret that was not presented here.
+func (k *Keys) AuthenticateHash(hash [32]byte, endpointID, endpointName string, now time.Time) (*Key, error) {
+	key, ok := k.Lookup(hash)
 	if !ok {
 		return nil, fault.New(fault.KeyUnknown, "This key is not known.")
 	}

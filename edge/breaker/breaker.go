@@ -1,22 +1,19 @@
 // Package breaker keeps one circuit breaker per target across configuration changes, so that a
 // target that does not answer is left alone for a while. It promises that a change of configuration
 // does not close an open breaker and that a caller who forgets to report cannot keep one open for
-// good. It decides nothing about retries and sends no request.
+// good. It decides nothing about retries, sends no request and words no refusal.
 package breaker
 
 import (
 	"cmp"
 	"errors"
 	"log/slog"
-	"math"
-	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-
-	"tollgate/internal/fault"
 )
 
 // Settings are how easily a breaker opens and how long it stays open. What is zero takes the default.
@@ -61,14 +58,16 @@ var (
 type State struct {
 	Target   string
 	HalfOpen bool      // the next attempt is let through as a probe, or is under way
+	Probing  bool      // it is under way, so that no other is let through
 	Since    time.Time // when it left the closed state
+	Until    time.Time // when an attempt is let through again; zero unless it is open
 }
 
 // Set holds the breakers of the targets in use. It is safe for concurrent use.
 type Set struct {
 	log *slog.Logger
 	mu  sync.RWMutex // guards by; taken before a breaker's own lock, never inside it
-	by  map[string]*breaker
+	by  map[string]*Breaker
 }
 
 // New makes an empty set.
@@ -76,15 +75,15 @@ func New(log *slog.Logger) *Set {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Set{log: log, by: map[string]*breaker{}}
+	return &Set{log: log, by: map[string]*Breaker{}}
 }
 
 // Sync makes the set match the targets of a configuration, by names that logs and metrics may show. A
-// target whose settings did not change keeps its state.
+// target whose settings did not change keeps its breaker.
 func (s *Set) Sync(targets map[string]Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[string]*breaker, len(targets))
+	next := make(map[string]*Breaker, len(targets))
 	for target, settings := range targets {
 		settings = settings.complete()
 		if old := s.by[target]; old != nil && old.settings == settings {
@@ -96,23 +95,11 @@ func (s *Set) Sync(targets map[string]Settings) {
 	s.by = next
 }
 
-// Allow asks before an attempt; the error is the fault breaker_open. report takes the outcome once
-// the head of the answer is there or the attempt has failed. Only its first call counts, so that an
-// attempt begins with
-//
-//	report, err := set.Allow(target)
-//	if err != nil { … }
-//	defer report(breaker.Abandoned)
-//
-// and no path out of it forgets to report. A target that is not in the set is always allowed.
-func (s *Set) Allow(target string) (report func(Outcome), err error) {
+// Of is the breaker of a target; nil if it is not in the set.
+func (s *Set) Of(target string) *Breaker {
 	s.mu.RLock()
-	b := s.by[target]
-	s.mu.RUnlock()
-	if b == nil {
-		return func(Outcome) {}, nil
-	}
-	return b.allow()
+	defer s.mu.RUnlock()
+	return s.by[target]
 }
 
 // States lists the targets whose breaker is not closed, in order.
@@ -120,36 +107,39 @@ func (s *Set) States() []State {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var states []State
-	for target, b := range s.by {
-		if state, since := b.state(); state != gobreaker.StateClosed {
-			states = append(states, State{Target: target, HalfOpen: state == gobreaker.StateHalfOpen, Since: since})
+	for _, b := range s.by {
+		if state, closed := b.Look(); !closed {
+			states = append(states, state)
 		}
 	}
 	slices.SortFunc(states, func(a, b State) int { return cmp.Compare(a.Target, b.Target) })
 	return states
 }
 
-// breaker is one target's. The counting is gobreaker's; what is added is the knowledge of when it
-// opened and of the probe that is under way.
-type breaker struct {
+// Breaker is one target's. The counting is gobreaker's; what is added is the knowledge of when it
+// opened and of the probe that is under way. A nil one is always closed.
+type Breaker struct {
 	target   string
 	settings Settings
 	log      *slog.Logger
 	cb       *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	// turn is held while an attempt asks, so that the newest probe is the one that is remembered. It
-	// is taken before gobreaker's lock, and that before mu.
+	// phase is gobreaker's state after its last change, so that the closed one costs no more than
+	// gobreaker's own lock.
+	phase atomic.Int32
+
+	// turn is held while an attempt asks one that is not closed, so that the newest probe is the one
+	// that is remembered. It is taken before gobreaker's lock, and that before mu.
 	turn sync.Mutex
 
 	mu     sync.Mutex // guards all below; gobreaker calls back into changed with its own lock held
 	left   time.Time  // when it left the closed state
 	opened time.Time  // when it opened last
-	probe  func(Outcome)
-	until  time.Time // when the probe is given up
+	probe  *probe     // under way
 }
 
-func newBreaker(target string, settings Settings, log *slog.Logger) *breaker {
-	b := &breaker{target: target, settings: settings, log: log}
+func newBreaker(target string, settings Settings, log *slog.Logger) *Breaker {
+	b := &Breaker{target: target, settings: settings, log: log}
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: target, MaxRequests: 1, Timeout: settings.OpenFor,
 		Interval: settings.Window, BucketPeriod: max(settings.Window/10, 1),
@@ -164,7 +154,7 @@ func newBreaker(target string, settings Settings, log *slog.Logger) *breaker {
 	return b
 }
 
-func (b *breaker) changed(_ string, from, to gobreaker.State) {
+func (b *Breaker) changed(_ string, from, to gobreaker.State) {
 	now := time.Now()
 	b.mu.Lock()
 	if from == gobreaker.StateClosed {
@@ -177,17 +167,73 @@ func (b *breaker) changed(_ string, from, to gobreaker.State) {
 		b.probe = nil
 	}
 	b.mu.Unlock()
+	b.phase.Store(int32(to))
 	b.log.Info("circuit breaker changed", "target", b.target, "from", from.String(), "to", to.String())
 }
 
-func (b *breaker) state() (gobreaker.State, time.Time) {
-	state := b.cb.State()
+// closed reads without a lock what nearly every attempt finds.
+func (b *Breaker) closed() bool { return b.phase.Load() == int32(gobreaker.StateClosed) }
+
+// Look tells where it stands, without counting as an attempt and without taking the place of a probe.
+func (b *Breaker) Look() (s State, closed bool) {
+	if b == nil || b.closed() {
+		return State{}, true
+	}
+	phase := b.cb.State() // which opens it half, once it is time
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return state, b.left
+	s = State{Target: b.target, Since: b.left}
+	switch phase {
+	case gobreaker.StateOpen:
+		s.Until = b.opened.Add(b.settings.OpenFor)
+	case gobreaker.StateHalfOpen:
+		s.HalfOpen, s.Probing = true, b.probe != nil && time.Now().Before(b.probe.until)
+	case gobreaker.StateClosed:
+		return State{}, true
+	}
+	return s, false
 }
 
-func (b *breaker) allow() (func(Outcome), error) {
+// Permit is the right to one attempt. Its zero value belongs to a target without a breaker.
+type Permit struct{ done func(error) }
+
+// Report takes the outcome, once the head of the answer is there or the attempt has failed. Only the
+// first call counts, and each permit must get one: Abandoned at the least. Calls must not overlap.
+func (p *Permit) Report(o Outcome) {
+	done := p.done
+	if done == nil {
+		return
+	}
+	p.done = nil
+	switch o {
+	case Success:
+		done(nil)
+	case Failure:
+		done(errFailed)
+	case Abandoned:
+		done(errAbandoned)
+	}
+}
+
+// Allow asks before an attempt.
+func (b *Breaker) Allow() (Permit, bool) {
+	if b == nil {
+		return Permit{}, true
+	}
+	if b.closed() {
+		done, err := b.cb.Allow()
+		if err == nil && b.closed() {
+			return Permit{done}, true
+		}
+		if err == nil {
+			// It has opened meanwhile. This may be the permit of a probe, which must be remembered.
+			done(errAbandoned)
+		}
+	}
+	return b.allowProbe()
+}
+
+func (b *Breaker) allowProbe() (Permit, bool) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
 	done, err := b.cb.Allow()
@@ -195,58 +241,47 @@ func (b *breaker) allow() (func(Outcome), error) {
 		done, err = b.cb.Allow()
 	}
 	if err != nil {
-		return nil, b.refusal()
+		return Permit{}, false
 	}
-	var once sync.Once
-	report := func(o Outcome) {
-		once.Do(func() {
-			switch o {
-			case Success:
-				done(nil)
-			case Failure:
-				done(errFailed)
-			case Abandoned:
-				done(errAbandoned)
-			}
-		})
+	if b.cb.State() != gobreaker.StateHalfOpen {
+		return Permit{done}, true
 	}
-	if b.cb.State() == gobreaker.StateHalfOpen {
-		b.mu.Lock()
-		b.probe, b.until = report, time.Now().Add(b.settings.ProbeFor)
-		b.mu.Unlock()
-	}
-	return report, nil
+	p := &probe{b: b, done: done, until: time.Now().Add(b.settings.ProbeFor)}
+	b.mu.Lock()
+	b.probe = p
+	b.mu.Unlock()
+	return Permit{p.end}, true
+}
+
+// probe is the one attempt that a half-open breaker lets through.
+type probe struct {
+	b     *Breaker
+	once  sync.Once
+	done  func(error)
+	until time.Time // when it is given up
+}
+
+func (p *probe) end(err error) {
+	p.once.Do(func() {
+		p.b.mu.Lock()
+		if p.b.probe == p {
+			p.b.probe = nil
+		}
+		p.b.mu.Unlock()
+		p.done(err)
+	})
 }
 
 // giveUpProbe abandons a probe that was not reported in time, which makes room for another one. What
 // its caller reports later counts for nothing.
-func (b *breaker) giveUpProbe() bool {
+func (b *Breaker) giveUpProbe() bool {
 	b.mu.Lock()
-	probe, until := b.probe, b.until
-	if probe == nil || time.Now().Before(until) {
-		b.mu.Unlock()
+	p := b.probe
+	b.mu.Unlock()
+	if p == nil || time.Now().Before(p.until) {
 		return false
 	}
-	b.probe = nil
-	b.mu.Unlock()
 	b.log.Warn("probe of a target was never reported", "target", b.target)
-	probe(Abandoned)
+	p.end(errAbandoned)
 	return true
-}
-
-func (b *breaker) refusal() error {
-	b.mu.Lock()
-	wait := time.Until(b.opened.Add(b.settings.OpenFor))
-	b.mu.Unlock()
-	seconds := max(int64(math.Ceil(wait.Seconds())), 1)
-	return fault.New(fault.BreakerOpen, "The target %s has failed repeatedly; it is not tried for %d s.", host(b.target), seconds).
-		WithRetryAfter(time.Duration(seconds) * time.Second)
-}
-
-// host is what a caller is told of a target, whose URL may hold more than is theirs to know.
-func host(target string) string {
-	if u, err := url.Parse(target); err == nil && u.Host != "" {
-		return u.Host
-	}
-	return target
 }

@@ -1,8 +1,6 @@
 package breaker_test
 
 import (
-	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,7 +9,6 @@ import (
 	"pgregory.net/rapid"
 
 	"tollgate/edge/breaker"
-	"tollgate/internal/fault"
 )
 
 const target = "https://user:secret@api.example.com/v1?token=hidden"
@@ -25,11 +22,17 @@ func newSet() *breaker.Set {
 }
 
 func attempt(t interface{ Fatal(args ...any) }, s *breaker.Set, o breaker.Outcome) {
-	report, err := s.Allow(target)
-	if err != nil {
-		t.Fatal(err)
+	permit, ok := s.Of(target).Allow()
+	if !ok {
+		t.Fatal("refused")
 	}
-	report(o)
+	permit.Report(o)
+}
+
+func refuses(s *breaker.Set, target string) bool {
+	permit, ok := s.Of(target).Allow()
+	permit.Report(breaker.Abandoned)
+	return !ok
 }
 
 func open(t *testing.T, s *breaker.Set) {
@@ -37,7 +40,7 @@ func open(t *testing.T, s *breaker.Set) {
 	for range 5 {
 		attempt(t, s, breaker.Failure)
 	}
-	if _, err := s.Allow(target); err == nil {
+	if !refuses(s, target) {
 		t.Fatal("five failures did not open it")
 	}
 }
@@ -55,32 +58,33 @@ func TestCycle(t *testing.T) {
 			t.Errorf("open after four attempts: %v", states)
 		}
 		attempt(t, s, breaker.Failure)
-		_, err := s.Allow(target)
-		f := fault.From(err)
-		if !errors.Is(err, fault.New(fault.BreakerOpen, "")) || f.RetryAfter != 10*time.Second || !strings.Contains(f.Message, "api.example.com") {
-			t.Fatalf("Allow = %v, retry after %s", err, f.RetryAfter)
-		}
-		if strings.Contains(f.Message, "secret") || strings.Contains(f.Message, "hidden") {
-			t.Errorf("the message tells too much: %s", f.Message)
-		}
 		opened := time.Now()
+		state, closed := s.Of(target).Look()
+		if closed || state.HalfOpen || !state.Until.Equal(opened.Add(10*time.Second)) || !refuses(s, target) {
+			t.Fatalf("after five attempts: %+v", state)
+		}
 		pass(9500 * time.Millisecond)
-		if _, err := s.Allow(target); fault.From(err).RetryAfter != time.Second {
-			t.Errorf("after 9.5 s: %v, retry after %s", err, fault.From(err).RetryAfter)
+		if !refuses(s, target) {
+			t.Error("let through after 9.5 s")
 		}
 		pass(time.Second)
-		probe, err := s.Allow(target)
-		if err != nil {
-			t.Fatal(err)
+		for range 3 { // looking takes no permit
+			if state, _ := s.Of(target).Look(); !state.HalfOpen || state.Probing {
+				t.Errorf("before the probe: %+v", state)
+			}
 		}
-		if _, err := s.Allow(target); err == nil || fault.From(err).RetryAfter < time.Second {
-			t.Errorf("a second probe: %v", err)
+		probe, ok := s.Of(target).Allow()
+		if !ok {
+			t.Fatal("refused a probe")
 		}
-		if states := s.States(); len(states) != 1 || !states[0].HalfOpen || !states[0].Since.Equal(opened) {
+		if !refuses(s, target) {
+			t.Error("a second probe")
+		}
+		if states := s.States(); len(states) != 1 || !states[0].HalfOpen || !states[0].Probing || !states[0].Since.Equal(opened) || !states[0].Until.IsZero() {
 			t.Errorf("states = %v", states)
 		}
-		probe(breaker.Success)
-		probe(breaker.Failure) // does nothing
+		probe.Report(breaker.Success)
+		probe.Report(breaker.Failure) // does nothing
 		attempt(t, s, breaker.Success)
 		if states := s.States(); len(states) != 0 {
 			t.Errorf("states = %v", states)
@@ -97,7 +101,7 @@ func TestProbeFails(t *testing.T) {
 		pass(11 * time.Second)
 		attempt(t, s, breaker.Failure)
 		pass(9 * time.Second)
-		if _, err := s.Allow(target); err == nil {
+		if !refuses(s, target) {
 			t.Error("closed too early")
 		}
 		pass(2 * time.Second)
@@ -138,16 +142,16 @@ func TestForgottenProbe(t *testing.T) {
 		open(t, s)
 		for range 3 {
 			pass(61 * time.Second)
-			forgotten, err := s.Allow(target)
-			if err != nil {
-				t.Fatal(err)
+			forgotten, ok := s.Of(target).Allow()
+			if !ok {
+				t.Fatal("refused a probe")
 			}
-			defer forgotten(breaker.Failure)
-			if _, err := s.Allow(target); err == nil {
+			defer forgotten.Report(breaker.Failure)
+			if !refuses(s, target) {
 				t.Error("two probes at once")
 			}
 			pass(59 * time.Second)
-			if _, err := s.Allow(target); err == nil {
+			if !refuses(s, target) {
 				t.Error("a second probe before the first was given up")
 			}
 		}
@@ -166,8 +170,8 @@ func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSet()
 		for range 50 {
-			if _, err := s.Allow(target); err != nil {
-				t.Fatal(err)
+			if _, ok := s.Of(target).Allow(); !ok {
+				t.Fatal("refused")
 			}
 		}
 		for range 4 {
@@ -195,18 +199,18 @@ func TestSync(t *testing.T) {
 		s := newSet()
 		open(t, s)
 		s.Sync(map[string]breaker.Settings{target: breaker.DefaultSettings(), "https://other.example.com": {}})
-		if _, err := s.Allow(target); err == nil {
+		if !refuses(s, target) {
 			t.Error("a new configuration closed an open breaker")
 		}
-		if _, err := s.Allow("https://other.example.com"); err != nil {
-			t.Error(err)
+		if refuses(s, "https://other.example.com") {
+			t.Error("a new target is refused")
 		}
 		s.Sync(map[string]breaker.Settings{target: {MinEnded: 10}})
 		for range 9 {
 			attempt(t, s, breaker.Failure)
 		}
 		attempt(t, s, breaker.Failure)
-		if _, err := s.Allow(target); err == nil {
+		if !refuses(s, target) {
 			t.Error("new settings are not used")
 		}
 		s.Sync(nil)
@@ -250,14 +254,14 @@ func TestModel(t *testing.T) {
 
 func run(steps []step) (problem string) {
 	s := newSet()
-	var running []func(breaker.Outcome)
+	var running []*breaker.Permit
 	failures := 0
 	for _, st := range steps {
 		switch {
 		case st.What < 2:
-			report, err := s.Allow(target)
-			if err == nil {
-				running = append(running, report)
+			permit, ok := s.Of(target).Allow()
+			if ok {
+				running = append(running, &permit)
 			} else if failures < 3 {
 				return "shut too early"
 			}
@@ -266,7 +270,7 @@ func run(steps []step) (problem string) {
 			if st.Outcome == breaker.Failure {
 				failures++
 			}
-			running[k](st.Outcome)
+			running[k].Report(st.Outcome)
 			if !st.Keep {
 				running = append(running[:k], running[k+1:]...)
 			}
@@ -275,8 +279,8 @@ func run(steps []step) (problem string) {
 		}
 	}
 	for range 80 { // forgetting all that runs
-		if report, err := s.Allow(target); err == nil {
-			report(breaker.Success)
+		if permit, ok := s.Of(target).Allow(); ok {
+			permit.Report(breaker.Success)
 			if len(s.States()) == 0 {
 				return ""
 			}
@@ -298,15 +302,15 @@ func TestConcurrent(t *testing.T) {
 		through := 0
 		for range 20 {
 			wg.Go(func() {
-				report, err := s.Allow(target)
-				if err != nil {
+				permit, ok := s.Of(target).Allow()
+				if !ok {
 					return
 				}
 				mu.Lock()
 				through++
 				mu.Unlock()
 				pass(time.Second)
-				report(breaker.Failure)
+				permit.Report(breaker.Failure)
 			})
 			wg.Go(func() { s.Sync(map[string]breaker.Settings{target: {}}); s.States() })
 		}
@@ -321,10 +325,10 @@ func BenchmarkAllow(b *testing.B) {
 	s := newSet()
 	b.ReportAllocs()
 	for b.Loop() {
-		report, err := s.Allow(target)
-		if err != nil {
-			b.Fatal(err)
+		permit, ok := s.Of(target).Allow()
+		if !ok {
+			b.Fatal("refused")
 		}
-		report(breaker.Success)
+		permit.Report(breaker.Success)
 	}
 }

@@ -6,136 +6,158 @@
 package pool
 
 import (
-	"errors"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/edge/breaker"
 	"tollgate/edge/routing"
 )
 
-// ErrTried says that each target was tried by the request.
-var ErrTried = errors.New("each target was tried")
+// Config is what tests of chance set.
+type Config struct {
+	// Rand gives random bits and is safe for concurrent use; nil for the system's.
+	Rand func() uint64
+}
 
 // Pools is what is known of all targets and credentials. It is safe for concurrent use.
 type Pools struct {
+	log      *slog.Logger
+	rand     func() uint64
+	began    time.Time
 	breakers *breaker.Set
+
+	// views is of *routing.Endpoint to *view, so that requests find theirs without a lock. An endpoint
+	// that Sync has not seen yet, or not any more, gets one when it is first asked for.
+	views   sync.Map
+	current atomic.Pointer[[]*view] // of the configuration, in its order
+
+	mu    sync.Mutex         // guards known and the maps in it
+	known map[string]*memory // by id of the endpoint
 }
 
 // New makes an empty one.
-func New(log *slog.Logger) *Pools { return &Pools{breakers: breaker.New(log)} }
+func New(log *slog.Logger) *Pools { return NewWith(Config{}, log) }
+
+// NewWith makes an empty one with another source of chance.
+func NewWith(cfg Config, log *slog.Logger) *Pools {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Uint64
+	}
+	p := &Pools{log: log, rand: cfg.Rand, began: time.Now(), breakers: breaker.New(log), known: map[string]*memory{}}
+	p.current.Store(&[]*view{})
+	return p
+}
 
 // Sync makes it match the endpoints of a configuration. What it knows of targets and credentials that
 // are still there stays.
 func (p *Pools) Sync(endpoints []*routing.Endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	targets := map[string]breaker.Settings{}
 	for _, e := range endpoints {
 		for _, t := range e.Targets {
-			targets[t.BreakerKey] = t.Breaker
+			targets[breakerKey(t)] = t.Breaker
 		}
 	}
 	p.breakers.Sync(targets)
-}
 
-// Tries is what one request has tried. The zero value is before its first attempt.
-type Tries struct {
-	targets     uint64 // bits of those that are not to be tried again
-	credentials uint64
-	retries     int
-}
-
-// Drop keeps the request from the target of a choice.
-func (t *Tries) Drop(c *Choice) { t.targets |= 1 << c.target }
-
-// DropCredential keeps it from the credential of a choice.
-func (t *Tries) DropCredential(c *Choice) { t.credentials |= 1 << c.credential }
-
-// Retry lets the request try all targets again.
-func (t *Tries) Retry() { t.targets, t.retries = 0, t.retries+1 }
-
-// Choice is where one attempt goes. It must be ended with Done, which may be called again.
-type Choice struct {
-	Target     *routing.Target
-	Credential *routing.Credential // nil if the endpoint has none to choose from
-
-	target, credential int // their numbers in the endpoint
-	report             func(Result)
-}
-
-// NewChoice makes a choice of the target and the credential with these numbers in the endpoint; a negative
-// one stands for no credential. report gets every report, the first of which counts; the one with no more
-// than an abandoned attempt in it is Done's.
-func NewChoice(e *routing.Endpoint, target, credential int, report func(Result)) *Choice {
-	c := &Choice{Target: e.Targets[target], target: target, credential: credential, report: report}
-	if credential >= 0 {
-		c.Credential = e.Credentials[credential]
+	current, wanted, ids := make([]*view, 0, len(endpoints)), make(map[*routing.Endpoint]bool, len(endpoints)), make(map[string]bool, len(endpoints))
+	for _, e := range endpoints {
+		v := p.newView(e)
+		v.memory.follow(p.now(), v)
+		p.views.Store(e, v)
+		current, wanted[e], ids[e.ID] = append(current, v), true, true
 	}
-	return c
-}
-
-// Result is what an attempt says about its target and its credential.
-type Result struct {
-	Outcome    breaker.Outcome
-	Status     int           // of the answer; 0 without one
-	RetryAfter time.Duration // that the answer asks for; 0 if it does not
-}
-
-// Report tells how the attempt went, once the head of the answer is there or it has failed. Only the
-// first call counts.
-func (c *Choice) Report(r Result) { c.report(r) }
-
-// Done ends the attempt. One that was not reported says nothing about its target.
-func (c *Choice) Done() { c.report(Result{Outcome: breaker.Abandoned}) }
-
-// Pick chooses for the next attempt of a request. The error is a fault that tells why none can be made,
-// or ErrTried.
-func (p *Pools) Pick(e *routing.Endpoint, t *Tries) (*Choice, error) {
-	err := ErrTried
-	for i, target := range e.Targets {
-		if t.targets&(1<<i) != 0 {
-			continue
+	p.current.Store(&current)
+	p.views.Range(func(e, _ any) bool {
+		if !wanted[e.(*routing.Endpoint)] { //nolint:forcetypeassert // nothing else is stored
+			p.views.Delete(e)
 		}
-		report, refused := p.breakers.Allow(target.BreakerKey)
-		if refused != nil {
-			err = refused
-			continue
+		return true
+	})
+	for id := range p.known {
+		if !ids[id] {
+			delete(p.known, id)
 		}
-		return NewChoice(e, i, -1, func(r Result) { report(r.Outcome) }), nil
 	}
-	return nil, err
 }
 
-// MayRetry takes one from the retries that an endpoint allows at present, if there is one.
-func (p *Pools) MayRetry(*routing.Endpoint) bool { return true }
-
-// State is one target of one endpoint.
-type State struct {
-	Endpoint, Target            string
-	State                       string    // "ok", "open", "half-open", "ejected" or "unhealthy"
-	Until                       time.Time // when it is tried again; zero if it is not known
-	Attempts, Failures, Retries int64
-	InFlight                    int64
+// SetHealth says what checks have found out about a target, by its number in the endpoint.
+func (p *Pools) SetHealth(e *routing.Endpoint, target int, healthy bool) {
+	p.view(e).targets[target].unhealthy.Store(!healthy)
 }
 
-// States lists the targets that were tried or cannot be, those in trouble first.
-func (p *Pools) States() []State {
-	var out []State
-	for _, s := range p.breakers.States() {
-		state := "open"
-		if s.HalfOpen {
-			state = "half-open"
+// now is the time on the clock that never goes back.
+func (p *Pools) now() time.Duration { return time.Since(p.began) }
+
+// moment is what a time on that clock is on everybody's.
+func (p *Pools) moment(at time.Duration) time.Time { return p.began.Add(at) }
+
+func breakerKey(t *routing.Target) string {
+	if t.BreakerKey != "" {
+		return t.BreakerKey
+	}
+	return t.Name
+}
+
+// view is an endpoint of one configuration, with what is known of its targets and credentials.
+type view struct {
+	e           *routing.Endpoint
+	memory      *memory
+	targets     []seat
+	credentials []*credential
+	ofTargets   members
+	ofCreds     members
+	limited     bool // attempts are counted, because they allow retries
+}
+
+// seat is a target of the endpoint.
+type seat struct {
+	*target
+
+	spec    *routing.Target
+	breaker *breaker.Breaker // nil until the configuration is in use: it is simply tried
+}
+
+func (p *Pools) view(e *routing.Endpoint) *view {
+	if v, ok := p.views.Load(e); ok {
+		return v.(*view) //nolint:forcetypeassert // nothing else is stored
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v, _ := p.views.LoadOrStore(e, p.newView(e))
+	return v.(*view) //nolint:forcetypeassert // nothing else is stored
+}
+
+// newView needs mu. More than 64 targets or credentials have no bit in Tries and are not used.
+func (p *Pools) newView(e *routing.Endpoint) *view {
+	m := p.known[e.ID]
+	if m == nil {
+		m = &memory{targets: map[targetKey]*target{}, credentials: map[string]*credential{}}
+		p.known[e.ID] = m
+	}
+	v := &view{e: e, memory: m, limited: e.Retry != nil || e.Hedge != nil}
+	v.ofTargets.policy, v.ofCreds.policy = e.Balance, e.CredentialBalance
+	twins := map[string]int{}
+	for _, spec := range e.Targets[:min(len(e.Targets), 64)] {
+		t := m.target(targetKey{spec.Name, twins[spec.Name]})
+		twins[spec.Name]++
+		v.targets = append(v.targets, seat{t, spec, p.breakers.Of(breakerKey(spec))})
+		v.ofTargets.add(spec.Weight, spec.Priority, &t.inFlight)
+	}
+	for i, spec := range e.Credentials[:min(len(e.Credentials), 64)] {
+		c := m.credential(spec.Name)
+		v.credentials = append(v.credentials, c)
+		v.ofCreds.add(spec.Weight, spec.Priority, &c.inFlight)
+		if spec.Err == nil {
+			v.ofCreds.valid |= 1 << i
 		}
-		out = append(out, State{Target: s.Target, State: state})
 	}
-	return out
-}
-
-// Look lists the targets of an endpoint in the order in which a request would try them now, without
-// counting as an attempt.
-func (p *Pools) Look(e *routing.Endpoint) []State {
-	out := make([]State, len(e.Targets))
-	for i, t := range e.Targets {
-		out[i] = State{Endpoint: e.Name, Target: t.Name, State: "ok"}
-	}
-	return out
+	return v
 }

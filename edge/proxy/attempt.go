@@ -77,8 +77,6 @@ func (e *AttemptError) Unwrap() error { return e.Err }
 // attempts tries the targets in order. The next one gets its turn only if nothing of the request was
 // sent to the one before.
 func (c *call) attempts(ctx context.Context) {
-	headers := forTarget(c.x.Headers, c.endpoint, &c.found, c.isOurs)
-	query := c.found.scrubQuery(c.query, c.isOurs)
 	if c.x.Body != nil {
 		c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
 		if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted {
@@ -95,7 +93,7 @@ func (c *call) attempts(ctx context.Context) {
 			}
 			break
 		}
-		err = c.try(ctx, choice, headers, query)
+		err = c.try(ctx, choice)
 		if err == nil {
 			return
 		}
@@ -128,7 +126,7 @@ type unsentError struct {
 func (e *unsentError) Error() string { return e.err.Error() }
 
 // try makes one attempt and relays the answer. An error means that the caller has got nothing yet.
-func (c *call) try(ctx context.Context, choice *pool.Choice, headers []Header, query string) error {
+func (c *call) try(ctx context.Context, choice *pool.Choice) error {
 	target := choice.Target
 	report := func(o breaker.Outcome) { choice.Report(pool.Result{Outcome: o}) }
 	// A report that is forgotten would keep a half-open breaker waiting; the first one counts.
@@ -138,8 +136,9 @@ func (c *call) try(ctx context.Context, choice *pool.Choice, headers []Header, q
 	}
 	defer c.settleAttempt()
 
+	headers, uri, host := c.prepare(choice)
 	ctx, headers, endSpan := c.startAttemptSpan(ctx, target, headers)
-	a := c.newAttempt(target, headers, query)
+	a := c.newAttempt(target, headers, uri, host)
 	began := time.Now()
 	answer, err := c.g.d.Upstream.RoundTrip(ctx, a)
 	c.upstream += time.Since(began)
@@ -159,13 +158,9 @@ func (c *call) try(ctx context.Context, choice *pool.Choice, headers []Header, q
 	return nil
 }
 
-func (c *call) newAttempt(target *routing.Target, headers []Header, query string) *Attempt {
-	uri := target.RequestURI(c.rest, query)
-	if c.bareQuery && target.BaseQuery == "" {
-		uri += "?"
-	}
+func (c *call) newAttempt(target *routing.Target, headers []Header, uri, host string) *Attempt {
 	a := &Attempt{
-		Target: target, HostHeader: configuredHost(c.endpoint),
+		Target: target, HostHeader: host,
 		Method: c.x.Method, URI: uri, Headers: headers,
 		Length: c.x.Length, EmptyBody: c.x.EmptyBody, Continue: c.x.Continue,
 		HeaderTimeout: c.endpoint.Timeout,

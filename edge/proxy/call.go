@@ -133,31 +133,48 @@ func (c *call) match(context.Context) error {
 	return nil
 }
 
+// publicKey is who calls a public endpoint without a key. It has no budget and no limit of its own.
+var publicKey = &admit.Key{Name: "public", Labels: &admit.Labels{}}
+
 // authenticate finds out who calls, before anything of the body is read.
 func (c *call) authenticate(context.Context) error {
 	keys := c.g.d.Keys
-	found, ok := findCredential(c.x.Headers, c.query, c.endpoint.KeyHeader, func(hash [32]byte) bool {
+	secret, ok := findCredential(c.x, c.query, c.endpoint.KeyHeader, func(hash [32]byte) bool {
 		_, ok := keys.Lookup(hash)
 		return ok
 	})
 	if !ok {
+		if c.endpoint.Public {
+			c.key = publicKey
+			return nil
+		}
 		return fault.New(fault.KeyMissing, "No key was sent to endpoint %s.", c.endpoint.Name)
 	}
-	key, err := keys.Authenticate([]byte(found.secret), c.endpoint.ID, c.endpoint.Name, c.began)
-	if err != nil {
+	key, err := keys.Authenticate([]byte(secret), c.endpoint.ID, c.endpoint.Name, c.began)
+	switch {
+	case err != nil && c.endpoint.Public && !c.isOurs(secret):
+		c.key = publicKey // the credential is for the target, or for nobody
+		return nil
+	case err != nil:
 		return err
 	}
-	c.key, c.found = key, found
+	c.key, c.found.secret = key, secret
 	// Of the rest of the request line nothing can be left out.
-	if len(found.secret) >= shortestScrubbed && (c.found.hiddenIn(c.rest) || c.found.hiddenIn(c.x.Method)) {
+	if len(secret) >= shortestScrubbed && (c.found.hiddenIn(c.rest) || c.found.hiddenIn(c.x.Method)) {
 		return fault.New(fault.PathInvalid, "The path holds the key, which never goes to a target.").
 			WithHint("Send the key in the Authorization header only.")
 	}
 	return nil
 }
 
-// label finds out whom the request is charged to.
-func (c *call) label(context.Context) error { return c.labels.read(c.x.Headers, c.key) }
+// label finds out whom the request is charged to. Who shows no key cannot charge others.
+func (c *call) label(context.Context) error {
+	if c.key == publicKey && namesSomebody(c.x.Headers) {
+		return fault.New(fault.LabelInvalid, "A request without a key can't name a customer or tags.").
+			WithHint("Send a key, or leave out the headers " + HeaderCustomer + " and " + HeaderTags + ".")
+	}
+	return c.labels.read(c.x.Headers, c.key)
+}
 
 // isOurs says whether a secret is, or looks like, a key of this gateway.
 func (c *call) isOurs(secret string) bool {
@@ -173,9 +190,10 @@ func (c *call) checkBody(context.Context) error {
 	if c.endpoint.Err != nil {
 		return c.endpoint.Err
 	}
-	if wanted := upgrade(c.x.Headers); wanted != "" {
-		return fault.New(fault.UpgradeUnsupported, "Endpoint %s can't switch to %q.", c.endpoint.Name, wanted)
+	if err := c.checkUpgrade(); err != nil {
+		return err
 	}
+	c.checkTrailers()
 	if c.limit = c.endpoint.MaxBody; c.limit <= 0 {
 		c.limit = c.g.cfg.MaxBody
 	}
@@ -183,6 +201,21 @@ func (c *call) checkBody(context.Context) error {
 		return tooLarge(c.x.Length, c.limit)
 	}
 	return nil
+}
+
+// checkUpgrade refuses to go on as if a caller had not asked for another protocol: it would wait for that.
+func (c *call) checkUpgrade() error {
+	if c.x.Upgrade != "" {
+		return nil
+	}
+	switch wanted := upgrade(c.x.Headers); {
+	case wanted == "":
+		return nil
+	case strings.EqualFold(wanted, "websocket"):
+		return fault.New(fault.UpgradeUnsupported, "This request can't become a WebSocket: that takes a GET over HTTP/1.1 without a body.")
+	default:
+		return fault.New(fault.UpgradeUnsupported, "Endpoint %s can't switch to %q.", c.endpoint.Name, wanted)
+	}
 }
 
 // upgrade is the protocol that a caller wants to switch to. Asking for HTTP/2 in clear text is not

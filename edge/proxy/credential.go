@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"tollgate/internal/contract"
 )
@@ -16,30 +17,51 @@ const keyPrefix = "tgk_"
 // it is removed where it is the whole value.
 const shortestScrubbed = 6
 
-// credentialHeaders may carry a key, in the order in which they are looked at.
-var credentialHeaders = []string{"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key"}
-
-var isCredentialHeader = names(credentialHeaders...)
-
-// credential is the key that a caller presented. What the caller sent is searched for it by one
-// goroutine.
-type credential struct {
-	secret string
-	spread [][]string // the secret in base64, made when it is needed
+// credentialHeaders may carry a key, in the order in which they are looked at. They are where vendors and
+// their libraries put theirs.
+var credentialHeaders = []string{
+	"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key",
+	"xi-api-key", "ocp-apim-subscription-key", "api_token", "litellm_user_api_key",
 }
 
-// findCredential looks for keys in the headers and in ?key=. A caller may send several credentials,
-// of which only one is a key of this gateway: the first that known knows is taken, and the first of
-// all if none is, so that the refusal is about the one that the caller most likely means.
-func findCredential(headers []Header, query, keyHeader string, known func(hash [32]byte) bool) (credential, bool) {
+// isCredentialHeader has their names dashed.
+var isCredentialHeader = func() map[string]bool {
+	m := map[string]bool{}
+	for _, name := range credentialHeaders {
+		m[dashed(name)] = true
+	}
+	return m
+}()
+
+// protocolPrefix begins the subprotocol in which OpenAI's libraries send the key of a WebSocket.
+const protocolPrefix = "openai-insecure-api-key."
+
+// credential is the key that a caller presented. The zero value is none. Several goroutines may search
+// for it.
+type credential struct {
+	secret string
+	spread atomic.Pointer[[][]string] // the secret in base64, made when it is needed
+}
+
+// findCredential looks for keys in the headers and in ?key=, and where the exchange is to become a
+// WebSocket in its subprotocols. A caller may send several credentials, of which only one is a key of this
+// gateway: the first that known knows is taken, else the first that looks like one, and the first of all
+// if none does, so that the refusal is about the one that the caller most likely means.
+func findCredential(x *Exchange, query, keyHeader string, known func(hash [32]byte) bool) (secret string, ok bool) {
 	var all []string
 	add := func(header string) {
-		for _, h := range headers {
+		for _, h := range x.Headers {
 			if !strings.EqualFold(h.Name, header) {
 				continue
 			}
-			if s := secretIn(h.Value); s != "" {
-				all = append(all, s)
+			secret, user := secretsIn(h.Value)
+			if secret != "" {
+				all = append(all, secret)
+			}
+			if user != "" { // it counts only if it is ours: beside a password it is seldom the secret
+				if strings.HasPrefix(user, keyPrefix) || known(contract.KeyHash([]byte(user))) {
+					all = append(all, user)
+				}
 			}
 		}
 	}
@@ -58,17 +80,50 @@ func findCredential(headers []Header, query, keyHeader string, known func(hash [
 			}
 		}
 	}
-	if len(all) == 0 {
-		return credential{}, false
+	if x.Upgrade != "" {
+		all = append(all, protocolSecrets(x.Headers)...)
 	}
-	if len(all) > 1 {
-		for _, s := range all {
-			if known(contract.KeyHash([]byte(s))) {
-				return credential{secret: s}, true
+	if len(all) == 0 {
+		return "", false
+	}
+	if len(all) == 1 {
+		return all[0], true
+	}
+	likely := all[0]
+	for _, s := range all {
+		if known(contract.KeyHash([]byte(s))) {
+			return s, true
+		}
+		if strings.HasPrefix(s, keyPrefix) && !strings.HasPrefix(likely, keyPrefix) {
+			likely = s
+		}
+	}
+	return likely, true
+}
+
+// protocolSecrets are the secrets among the subprotocols of a WebSocket.
+func protocolSecrets(headers []Header) (out []string) {
+	for _, h := range headers {
+		if !strings.EqualFold(h.Name, subprotocol) {
+			continue
+		}
+		for token := range strings.SplitSeq(h.Value, ",") {
+			if s, ok := strings.CutPrefix(strings.Trim(token, " \t"), protocolPrefix); ok && s != "" {
+				out = append(out, s)
 			}
 		}
 	}
-	return credential{secret: all[0]}, true
+	return out
+}
+
+// secretsIn are the secret in the value of a credential header and, for Basic with a password, the user
+// name, which some take for the secret.
+func secretsIn(value string) (secret, user string) {
+	secret = secretIn(value)
+	if user, _ = halves(value); user == secret {
+		user = ""
+	}
+	return secret, user
 }
 
 // secretIn is the secret in the value of a credential header: behind Bearer, the password of Basic

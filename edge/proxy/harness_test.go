@@ -168,7 +168,7 @@ func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Accou
 	}
 }
 
-func newKeys(t *testing.T, more ...*eventv1.ShardKey) *admit.Keys {
+func newKeys(t testing.TB, more ...*eventv1.ShardKey) *admit.Keys {
 	t.Helper()
 	keys := &admit.Keys{}
 	all := append([]*eventv1.ShardKey{keyOf(testKey), keyOf(otherKey)}, more...)

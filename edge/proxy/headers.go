@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"tollgate/edge/routing"
@@ -41,6 +40,13 @@ func forwarded(name string) bool {
 // tracing is the W3C trace context, which leaves only where the endpoint says so.
 var tracing = names("traceparent", "tracestate", "baggage")
 
+// webSocket begins the names of the headers that make a WebSocket; subprotocol is the one in which browsers,
+// which cannot set others, send a key.
+const (
+	webSocket   = "sec-websocket-"
+	subprotocol = "sec-websocket-protocol"
+)
+
 func names(list ...string) map[string]bool {
 	m := make(map[string]bool, len(list))
 	for _, n := range list {
@@ -53,7 +59,7 @@ func names(list ...string) map[string]bool {
 var lowered = func() map[string]string {
 	m := map[string]string{}
 	for _, list := range []map[string]bool{
-		hopByHop, describing, safe, tracing, isCredentialHeader,
+		hopByHop, describing, safe, tracing, names(credentialHeaders...),
 		names("cookie", "set-cookie", "date", "server", "location", "etag", "vary", "age", "last-modified", "accept-ranges", "via"),
 	} {
 		for name := range list {
@@ -98,50 +104,6 @@ func connectionNames(headers []Header) map[string]bool {
 		}
 	}
 	return out
-}
-
-// forTarget makes the headers of a request to a target: what the mode lets through of the caller's,
-// without connection headers, without credentials of this gateway and without what is addressed to it,
-// then what is configured.
-// Configured names replace the caller's.
-func forTarget(in []Header, e *routing.Endpoint, found *credential, isOurs func(secret string) bool) []Header {
-	named := connectionNames(in)
-	out := make([]Header, 0, len(in)+len(e.Headers)+2)
-	for _, h := range in {
-		name := lower(h.Name)
-		plain := dashed(name)
-		if hopByHop[plain] || named[name] || overridden(e.Headers, plain) || forwarded(plain) || strings.HasPrefix(plain, ownHeader) || !passes(name, e) {
-			continue
-		}
-		if value, ok := found.scrub(name, h.Value, e.KeyHeader, isOurs); ok {
-			out = append(out, Header{h.Name, value})
-		}
-	}
-	for _, h := range e.Headers {
-		if !hopByHop[lower(h.Name)] {
-			out = append(out, Header{h.Name, h.Value})
-		}
-	}
-	if e.Usage != nil && e.Usage.ResponseEvents.Counted {
-		// Events that are compressed cannot be counted, and a caller could have them for nothing.
-		out = slices.DeleteFunc(out, func(h Header) bool { return strings.EqualFold(h.Name, "accept-encoding") })
-		out = append(out, Header{"Accept-Encoding", "identity"})
-	}
-	return out
-}
-
-// configuredHost is the Host header of an endpoint, which replaces the target's host.
-func configuredHost(e *routing.Endpoint) string {
-	for _, h := range e.Headers {
-		if strings.EqualFold(h.Name, "host") {
-			return h.Value
-		}
-	}
-	return ""
-}
-
-func overridden(configured []routing.Header, name string) bool {
-	return slices.ContainsFunc(configured, func(h routing.Header) bool { return strings.EqualFold(dashed(h.Name), name) })
 }
 
 // passes says whether the mode of an endpoint lets a caller's header through.

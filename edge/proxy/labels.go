@@ -45,6 +45,13 @@ func (l *labels) read(headers []Header, key *admit.Key) error {
 	return nil
 }
 
+// namesSomebody says whether headers name a customer or tags.
+func namesSomebody(headers []Header) bool {
+	return slices.ContainsFunc(headers, func(h Header) bool {
+		return (strings.EqualFold(h.Name, HeaderCustomer) || strings.EqualFold(h.Name, HeaderTags)) && strings.Trim(h.Value, " \t,") != ""
+	})
+}
+
 func (l *labels) nameCustomer(name string, key *admit.Key) error {
 	switch {
 	case name == "" || name == l.customer:

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+
+	"tollgate/edge/routing"
 )
 
 // scrub is what may leave of a caller's header: its value, without cookies that hold the key, or
@@ -23,7 +25,7 @@ func (c *credential) scrub(name, value, keyHeader string, isOurs func(secret str
 	if c.in(user) || c.in(password) {
 		return "", false
 	}
-	if isCredentialHeader[name] || strings.EqualFold(name, keyHeader) {
+	if plain := dashed(name); isCredentialHeader[plain] || sameName(keyHeader, plain) {
 		for _, secret := range [...]string{secretIn(value), user, password} {
 			if secret != "" && isOurs(secret) {
 				return "", false
@@ -46,6 +48,31 @@ func halves(value string) (user, password string) {
 func (c *credential) inName(name string) bool {
 	return len(c.secret) >= shortestScrubbed && len(name) >= len(c.secret) &&
 		strings.Contains(strings.ToLower(name), strings.ToLower(c.secret))
+}
+
+// scrubProtocols is what may leave of a list of subprotocols: all but the key and what else is a key of
+// this gateway, and no credential at all unless the endpoint lets the vendor's through.
+func (c *credential) scrubProtocols(value string, vendors bool, isOurs func(secret string) bool) (string, bool) {
+	var kept []string
+	dropped := false
+	for token := range strings.SplitSeq(value, ",") {
+		token = strings.Trim(token, " \t")
+		secret, ok := strings.CutPrefix(token, protocolPrefix)
+		if c.hiddenIn(token) || ok && (!vendors || c.in(secret) || isOurs(secret)) {
+			dropped = true
+			continue
+		}
+		kept = append(kept, token)
+	}
+	if dropped {
+		if value = strings.Join(kept, ", "); strings.Trim(value, ", ") == "" {
+			return "", false
+		}
+	}
+	if c.hiddenIn(value) { // the secret holds a comma and reaches over two tokens
+		return "", false
+	}
+	return value, true
 }
 
 func (c *credential) scrubCookies(value string) (string, bool) {
@@ -120,10 +147,13 @@ func (c *credential) inBase64(text string) bool {
 	if len(text) < len(c.secret)*4/3-2 { // the shortest spelling
 		return false
 	}
-	if c.spread == nil {
-		c.spread = spreads(c.secret)
+	spread := c.spread.Load()
+	if spread == nil {
+		made := spreads(c.secret)
+		spread = &made
+		c.spread.Store(spread)
 	}
-	for _, spellings := range c.spread {
+	for _, spellings := range *spread {
 		for _, s := range spellings {
 			if strings.Contains(text, s) {
 				return true
@@ -169,46 +199,14 @@ func (c *credential) hiddenIn(text string) bool {
 			}
 		}
 		// A plus sign stands for a space in forms, which only an imported key can hold.
-		if strings.Contains(c.secret, " ") && c.in(unescape(strings.ReplaceAll(text, "+", " "))) {
+		if strings.Contains(c.secret, " ") && c.in(routing.Unescape(strings.ReplaceAll(text, "+", " "))) {
 			return true
 		}
-		plain := unescape(text)
+		plain := routing.Unescape(text)
 		if len(plain) == len(text) {
 			return false
 		}
 		text = plain
 	}
 	return true
-}
-
-// unescape undoes percent-encoding where there is any and leaves the rest, as lenient servers do.
-func unescape(s string) string {
-	i := strings.IndexByte(s, '%')
-	if i < 0 {
-		return s
-	}
-	out := append(make([]byte, 0, len(s)), s[:i]...)
-	for ; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if high, low := unhex(s[i+1]), unhex(s[i+2]); high < 16 && low < 16 {
-				out = append(out, high<<4|low)
-				i += 2
-				continue
-			}
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
-}
-
-// unhex is the value of a hexadecimal digit, or 16.
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	default:
-		return 16
-	}
 }

@@ -3,25 +3,24 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/fault"
-	"tollgate/internal/headervalue"
 )
 
-// Lookups resolve the references in header values.
+// Lookups resolve the references in what is configured.
 type Lookups struct {
 	Secret func(name string) (string, error)
 	Env    func(name string) (string, bool)
 }
 
-// Compile makes a table of a snapshot, whole or not at all. A header whose reference cannot be
-// resolved here is no reason to refuse the snapshot: its endpoint answers secret_unresolved, and all
-// the others work.
+// Compile makes a table of a snapshot, whole or not at all. What refers to something that cannot be
+// had here is no reason to refuse the snapshot: its endpoint answers secret_unresolved, and all the
+// others work.
 func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, error) {
 	bounds, err := newScopes(s)
 	if err != nil {
@@ -62,8 +61,8 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	e := &Endpoint{
 		ID: from.GetId(), Name: from.GetName(), Path: from.GetPath(), Exact: from.GetExact(),
 		Methods: from.GetMethods(), Forward: from.GetForward(), KeyHeader: from.GetKeyHeader(),
-		Timeout: time.Duration(from.GetTimeoutMs()) * time.Millisecond,
 		MaxBody: from.GetMaxBodyBytes(), ForwardTrace: from.GetForwardTraceContext(),
+		Public: from.GetPublic(), PassHeaders: from.GetPassHeaders(),
 	}
 	switch {
 	case e.ID == "":
@@ -72,10 +71,8 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 		return nil, fmt.Errorf("path %q does not begin with a slash", e.Path)
 	case !validPath(e.Path) || slices.ContainsFunc(strings.Split(e.Path, "/"), func(s string) bool { return kind(s) == parent }):
 		return nil, fmt.Errorf("path %q cannot be that of a request", e.Path)
-	case e.Timeout < 0 || e.MaxBody < 0:
-		return nil, errors.New("its timeout or largest body is negative")
-	case len(from.GetTargets()) == 0:
-		return nil, errors.New("it has no target")
+	case e.MaxBody < 0:
+		return nil, errors.New("its largest body is negative")
 	}
 	if err := e.price(from); err != nil {
 		return nil, err
@@ -83,16 +80,11 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	if e.Forward == eventv1.ForwardMode_FORWARD_MODE_UNSPECIFIED {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
 	}
-	for _, raw := range from.GetTargets() {
-		target, err := newTarget(raw)
-		if err != nil {
+	for _, part := range []func(*Endpoint, *eventv1.RouteEndpoint) error{
+		timeouts, resilience, c.targets, c.values, c.credentials, host,
+	} {
+		if err := part(e, from); err != nil {
 			return nil, err
-		}
-		e.Targets = append(e.Targets, target)
-	}
-	for _, h := range from.GetHeaders() {
-		if err := c.header(e, h); err != nil {
-			return nil, fmt.Errorf("header %q: %w", h.GetName(), err)
 		}
 	}
 	bounds := c.scopes.endpoint(e.ID)
@@ -103,85 +95,67 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	return e, nil
 }
 
-// header resolves a header, or leaves why it cannot in e.Err.
-func (c *compiler) header(e *Endpoint, h *eventv1.RouteHeader) error {
-	if !validHeaderName(h.GetName()) {
-		return errors.New("that is not a header name")
-	}
-	parsed, err := headervalue.Parse(h.GetValue())
-	if err != nil {
-		return err
-	}
-	var failed headervalue.Ref
-	value, why := parsed.Resolve(func(r headervalue.Ref) (string, error) {
-		text, err := c.resolve(r)
-		if err != nil {
-			failed = r
+func timeouts(e *Endpoint, from *eventv1.RouteEndpoint) error {
+	for _, t := range []struct {
+		to   *time.Duration
+		ms   int64
+		what string
+	}{
+		{&e.Timeout, from.GetTimeoutMs(), "timeout"},
+		{&e.Idle, from.GetIdleTimeoutMs(), "idle timeout"},
+		{&e.Total, from.GetTotalTimeoutMs(), "total timeout"},
+	} {
+		var err error
+		if *t.to, err = millis(t.ms, t.what); err != nil {
+			return err
 		}
-		return text, err
-	})
-	// Every name that is missing is to be reported, not only the first.
-	for _, r := range parsed.Refs() {
-		if r.Kind == headervalue.Env {
-			_, _ = c.resolve(r)
-		}
-	}
-	if why == nil && !validHeaderValue(value) {
-		why = errors.New("the value has a control character in it")
-	}
-	if why == nil {
-		e.Headers = append(e.Headers, Header{Name: h.GetName(), Value: value})
-	} else if e.Err == nil { // the first is enough for callers
-		e.Err = unresolved(e, h, failed).WithCause(why)
 	}
 	return nil
 }
 
-func unresolved(e *Endpoint, h *eventv1.RouteHeader, r headervalue.Ref) *fault.Error {
-	switch r.Kind {
-	case headervalue.Env:
-		return fault.New(fault.SecretUnresolved, "Environment variable %s of endpoint %s is not set on this edge.", r.Name, e.Name)
-	case headervalue.Secret:
-		return fault.New(fault.SecretUnresolved, "Secret %s of endpoint %s can't be read on this edge.", r.Name, e.Name)
+// millis is a configured time, which must not be negative.
+func millis(ms int64, what string) (time.Duration, error) {
+	if ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+		return 0, fmt.Errorf("its %s of %d ms is negative or too long", what, ms)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// orMillis is millis with a default for 0.
+func orMillis(ms int64, what string, otherwise time.Duration) (time.Duration, error) {
+	if ms == 0 {
+		return otherwise, nil
+	}
+	return millis(ms, what)
+}
+
+// host finds out which Host header targets get. A configured header of that name says so as well, which
+// is how it was done before there was a policy.
+func host(e *Endpoint, from *eventv1.RouteEndpoint) error {
+	switch e.HostPolicy = from.GetHostPolicy(); e.HostPolicy {
+	case eventv1.HostPolicy_HOST_POLICY_TEXT:
+		if e.HostText = from.GetHostText(); !validHost(e.HostText) {
+			return fmt.Errorf("%q cannot be a Host header", e.HostText)
+		}
+	case eventv1.HostPolicy_HOST_POLICY_CALLER, eventv1.HostPolicy_HOST_POLICY_UNSPECIFIED:
 	default:
-		return fault.New(fault.SecretUnresolved, "Header %s of endpoint %s can't be made from its secrets.", h.GetName(), e.Name)
+		return fmt.Errorf("host policy %s is not known", e.HostPolicy)
 	}
-}
-
-func (c *compiler) resolve(r headervalue.Ref) (string, error) {
-	if r.Kind == headervalue.Secret {
-		if c.lookups.Secret == nil {
-			return "", errors.New("no secrets here")
-		}
-		return c.lookups.Secret(r.Name)
-	}
-	if c.lookups.Env != nil {
-		if text, ok := c.lookups.Env(r.Name); ok {
-			return text, nil
+	for _, h := range e.Headers {
+		if strings.EqualFold(h.Name, "host") && h.Mode != Remove && e.HostPolicy == eventv1.HostPolicy_HOST_POLICY_UNSPECIFIED {
+			e.HostPolicy, e.HostText = eventv1.HostPolicy_HOST_POLICY_TEXT, h.Value
 		}
 	}
-	c.missing[r.Name] = true
-	return "", fmt.Errorf("environment variable %s is not set", r.Name)
+	e.Headers = slices.DeleteFunc(e.Headers, func(h Header) bool { return strings.EqualFold(h.Name, "host") })
+	return nil
 }
 
-// validHeaderName follows the grammar of HTTP: a token.
-func validHeaderName(s string) bool {
+// validHost takes what can be a name or an address with a port.
+func validHost(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("/?#@\\\"<>^`{|},", c) >= 0 {
 			return false
 		}
 	}
 	return s != ""
-}
-
-// validHeaderValue refuses what would make every request to the target fail. The text may be a secret
-// and is never shown.
-func validHeaderValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -171,7 +171,7 @@ func FuzzMatch(f *testing.F) {
 		if "/x"+rest != path || leaves(rest) {
 			t.Errorf("%q leaves with rest %q", path, rest)
 		}
-		uri := e.Targets[0].RequestURI(rest, "")
+		uri := e.RequestURI(e.Targets[0], nil, rest, "", false)
 		if u, err := url.ParseRequestURI(uri); err == nil {
 			// Go's own reading is one of those that must stay below.
 			if clean := u.JoinPath("."); !strings.HasPrefix(clean.Path+"/", "/base/") {

@@ -165,7 +165,7 @@ func TestRequestURI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := m.Targets[0].RequestURI(c.rest, c.query); got != c.want {
+		if got := m.RequestURI(m.Targets[0], nil, c.rest, c.query, false); got != c.want {
 			t.Errorf("%s + %q ? %q = %s; want %s", c.target, c.rest, c.query, got, c.want)
 		}
 	}
@@ -259,6 +259,7 @@ func TestCompileCarriesEverything(t *testing.T) {
 		Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, KeyHeader: "litellm_user_api_key", Price: 12, PriceText: "0.000000012", PriceVersion: 7,
 		Timeout: 1500 * time.Millisecond, MaxBody: 99, ForwardTrace: true,
 		Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED,
+		Balance:   eventv1.BalancePolicy_BALANCE_POLICY_FAILOVER, CredentialBalance: eventv1.BalancePolicy_BALANCE_POLICY_FAILOVER,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

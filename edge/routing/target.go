@@ -69,21 +69,11 @@ func newTarget(raw string) (*Target, error) {
 	}, nil
 }
 
-// RequestURI is what stands in the request line: the base path, then rest as the caller sent it, with
-// one slash where they meet; the base's own query comes before the caller's.
-func (t *Target) RequestURI(rest, rawQuery string) string {
+// path is the base path and what follows it, with one slash where they meet.
+func (t *Target) path(rest string) string {
 	path := t.BasePath + rest
 	if rest == "" && (t.slash || path == "") {
 		path += "/"
 	}
-	switch {
-	case t.BaseQuery == "" && rawQuery == "":
-		return path
-	case t.BaseQuery == "":
-		return path + "?" + rawQuery
-	case rawQuery == "":
-		return path + "?" + t.BaseQuery
-	default:
-		return path + "?" + t.BaseQuery + "&" + rawQuery
-	}
+	return path
 }

@@ -157,7 +157,7 @@ func New(o Options) *Root {
 			cmd.AddCommand(c)
 		}
 	}
-	add(groupUse, a.tryCommand())
+	add(groupUse, a.tryCommand(), a.explainCommand())
 	add(groupResources, a.endpointCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand())
 	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.nodesCommand(), a.versionCommand())
 	cmd.SetHelpCommand(a.helpCommand())

@@ -38,6 +38,7 @@ func (a *app) endpointList() *cobra.Command {
 				for _, e := range all {
 					data, r.names = append(data, view(e)), append(r.names, e.GetName())
 					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
+					a.sayWarnings(e)
 				}
 				r.data = data
 				if len(all) == 0 {
@@ -68,16 +69,8 @@ func (a *app) endpointGet() *cobra.Command {
 				r.table.add("id", e.GetId())
 				r.table.add("path", pattern(e))
 				r.table.add("methods", list(e.GetMethods(), "any"))
-				for _, t := range e.GetTargets() {
-					r.table.add("target", t.GetUrl())
-				}
-				for _, h := range e.GetHeaders() {
-					r.table.add("header", h.GetName()+": "+h.GetValue())
-				}
-				r.table.add("forwards", forwardName(e.GetForwardHeaders()))
-				if h := e.GetKeyHeader(); h != "" {
-					r.table.add("key header", h)
-				}
+				describeTargets(&r.table, e)
+				describeRequest(&r.table, e)
 				r.table.add("price", price(e))
 				if use := e.GetPrice().GetUsage(); use != nil {
 					describeUsage(&r.table, use)
@@ -88,6 +81,7 @@ func (a *app) endpointGet() *cobra.Command {
 				if t := e.GetTimeout(); t != nil {
 					r.table.add("timeout", t.AsDuration().String())
 				}
+				describeResilience(&r.table, e)
 				if n := e.GetMaxBodyBytes(); n > 0 {
 					r.table.add("max body", strconv.FormatInt(n, 10)+" bytes")
 				}
@@ -96,6 +90,7 @@ func (a *app) endpointGet() *cobra.Command {
 				}
 				r.table.add("revision", strconv.FormatInt(e.GetRevision(), 10))
 				r.table.add("updated", a.when(e.GetUpdateTime()))
+				a.sayWarnings(e)
 				return a.print(r)
 			})
 		},
@@ -130,6 +125,7 @@ func (a *app) endpointCreate() *cobra.Command {
 					return err
 				}
 				made := res.GetEndpoint()
+				a.sayWarnings(made)
 				return a.done(endpointResult(made), a.Program+" try "+list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST")+" "+made.GetPath(),
 					"endpoint %s created (rev %d)", made.GetName(), made.GetRevision())
 			})
@@ -163,12 +159,14 @@ func (a *app) endpointSet() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.sayWarnings(res.GetEndpoint())
 				return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s changed (rev %d)", res.GetEndpoint().GetName(), res.GetEndpoint().GetRevision())
 			})
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringArrayVar(&f.removeHeaders, "remove-header", nil, "header that is no longer set; may be repeated")
+	f.request.registerRemoval(cmd)
+	cmd.Flags().StringArrayVar(&f.targets.removeCredentials, "remove-credential", nil, "name of a credential that is no longer used; may be repeated")
 	return cmd
 }
 
@@ -191,6 +189,13 @@ func deleted(name string) result {
 	data := &object{}
 	data.set("deleted", name)
 	return result{data: data, names: []string{name}}
+}
+
+// sayWarnings tells what the server finds worth knowing of an endpoint.
+func (a *app) sayWarnings(e *controlv1.Endpoint) {
+	for _, w := range e.GetWarnings() {
+		a.say("! %s, %s: %s", e.GetName(), w.GetField(), w.GetText())
+	}
 }
 
 func pattern(e *controlv1.Endpoint) string {

@@ -17,20 +17,24 @@ import (
 
 // endpointFlags are the settings of an endpoint as flags.
 type endpointFlags struct {
-	path, price, forward, keyHeader         string
-	targets, headers, removeHeaders, method []string
-	free, exact, prefix, trace              bool
-	usage                                   usageFlags
-	abandoned                               string
-	maxBody                                 int64
-	timeout                                 time.Duration
+	path, price, forward, keyHeader string
+	method                          []string
+	free, exact, prefix, trace      bool
+	targets                         targetFlags
+	request                         forwardFlags
+	resilience                      resilienceFlags
+	usage                           usageFlags
+	abandoned                       string
+	maxBody                         int64
+	timeout                         time.Duration
 }
 
 func (f *endpointFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.path, "path", "", "path on the gateway, such as /bria")
-	flags.StringArrayVar(&f.targets, "target", nil, "URL that requests go to; repeat it to name the next when one cannot be reached")
-	flags.StringArrayVar(&f.headers, "header", nil, "'name: value' sent to the target, with ${secret:NAME} or ${env:NAME} in it; may be repeated")
+	f.targets.register(cmd)
+	f.request.register(cmd)
+	f.resilience.register(cmd)
 	flags.StringVar(&f.price, "price", "", "dollars per request, such as 12.00")
 	flags.BoolVar(&f.free, "free", false, "requests cost nothing")
 	flags.BoolVar(&f.exact, "exact", false, "answer the path only, nothing below it")
@@ -53,12 +57,6 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 	given := cmd.Flags().Changed
 	if given("path") {
 		e.Path = f.path
-	}
-	if given("target") {
-		e.Targets = nil
-		for _, u := range f.targets {
-			e.Targets = append(e.Targets, &controlv1.Target{Url: u})
-		}
 	}
 	if f.exact {
 		e.Match = controlv1.MatchKind_MATCH_KIND_EXACT
@@ -108,7 +106,13 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 	if err := f.changePrice(cmd, e); err != nil {
 		return err
 	}
-	return f.changeHeaders(cmd, e)
+	if err := f.targets.change(cmd, e); err != nil {
+		return err
+	}
+	if err := f.resilience.change(cmd, e); err != nil {
+		return err
+	}
+	return f.request.change(cmd, e)
 }
 
 func (f *endpointFlags) changePrice(cmd *cobra.Command, e *controlv1.Endpoint) error {
@@ -130,33 +134,6 @@ func (f *endpointFlags) changePrice(cmd *cobra.Command, e *controlv1.Endpoint) e
 			return usage(cmd, "--price is 0; say --free if requests cost nothing.")
 		}
 		e.Price = &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(amount)}}}
-	}
-	return nil
-}
-
-// changeHeaders replaces headers of the same name and adds the others.
-func (f *endpointFlags) changeHeaders(cmd *cobra.Command, e *controlv1.Endpoint) error {
-	at := func(name string) int {
-		return slices.IndexFunc(e.Headers, func(h *controlv1.Header) bool { return strings.EqualFold(h.GetName(), name) })
-	}
-	for _, name := range f.removeHeaders {
-		i := at(name)
-		if i < 0 {
-			return usage(cmd, "The endpoint sets no header %s.", name)
-		}
-		e.Headers = slices.Delete(e.Headers, i, i+1)
-	}
-	for _, text := range f.headers {
-		name, value, ok := strings.Cut(text, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" {
-			return usage(cmd, "The header %q has no name. Write it as 'name: value'.", text)
-		}
-		header := &controlv1.Header{Name: name, Value: strings.TrimSpace(value)}
-		if i := at(name); i >= 0 {
-			e.Headers[i] = header
-		} else {
-			e.Headers = append(e.Headers, header)
-		}
 	}
 	return nil
 }

@@ -64,6 +64,7 @@ func (f *fake) serve(t *testing.T) *httptest.Server {
 	mux.Handle(controlv1connect.NewLimitServiceHandler(limitService{f}, check))
 	mux.Handle(controlv1connect.NewSecretServiceHandler(secretService{f}, check))
 	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
+	mux.Handle(controlv1connect.NewExplainServiceHandler(explainService{}, check))
 	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -195,7 +196,11 @@ func (s endpointService) CreateEndpoint(_ context.Context, req *controlv1.Create
 	if err := s.check(e); err != nil {
 		return nil, err
 	}
-	return &controlv1.CreateEndpointResponse{Endpoint: s.store(e)}, nil
+	stored := s.store(e)
+	if stored.GetAccess().GetPublic() != nil {
+		stored.Warnings = []*controlv1.Warning{{Field: "access", Code: "public", Text: "Anyone who can reach the gateway can call it, and you pay."}}
+	}
+	return &controlv1.CreateEndpointResponse{Endpoint: stored}, nil
 }
 
 func (s endpointService) GetEndpoint(_ context.Context, req *controlv1.GetEndpointRequest) (*controlv1.GetEndpointResponse, error) {

@@ -55,6 +55,11 @@ func (a *app) nodeTroubles(nodes []*controlv1.Node) {
 		for _, b := range n.GetBreakers() {
 			a.say("! %s: the breaker of %s is %s", n.GetId(), b.GetTarget(), b.GetState())
 		}
+		for _, t := range n.GetTargets() {
+			if s := t.GetState(); s == "ejected" || s == "unhealthy" {
+				a.say("! %s: target %s of endpoint %s is %s", n.GetId(), t.GetTarget(), t.GetEndpoint(), s)
+			}
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ type clients struct {
 	limits  controlv1connect.LimitServiceClient
 	usage   controlv1connect.UsageServiceClient
 	system  controlv1connect.SystemServiceClient
+	explain controlv1connect.ExplainServiceClient
 }
 
 // note is what `tollgate dev` left in this folder or one above.
@@ -121,6 +122,7 @@ func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, 
 		limits:  controlv1connect.NewLimitServiceClient(a.HTTPClient, server, options),
 		usage:   controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
 		system:  controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
+		explain: controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
 	}, nil
 }
 

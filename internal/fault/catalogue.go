@@ -35,6 +35,8 @@ const (
 	UpstreamUnavailable Code = "upstream_unavailable"
 	UpstreamThrottled   Code = "upstream_throttled"
 	HeadersTooLarge     Code = "headers_too_large"
+	RequestMalformed    Code = "request_malformed"
+	EncodingUnsupported Code = "transfer_encoding_unsupported"
 )
 
 // Errors of the control plane and the CLI.
@@ -85,6 +87,8 @@ var catalogue = map[Code]entry{
 	UpstreamUnavailable: {Unavailable, http.StatusServiceUnavailable, "Nothing was charged. Try again when the Retry-After time has passed."},
 	UpstreamThrottled:   {Exhausted, http.StatusTooManyRequests, "Nothing was charged. Try again when the Retry-After time has passed, or ask your gateway admin to add a credential of the vendor."},
 	HeadersTooLarge:     {Invalid, http.StatusRequestHeaderFieldsTooLarge, "Send fewer or shorter headers."},
+	RequestMalformed:    {Invalid, http.StatusBadRequest, "Send a request of HTTP/1.1 or HTTP/2 whose head and body everybody reads alike; the connection was closed."},
+	EncodingUnsupported: {Invalid, http.StatusNotImplemented, "Send the body with Content-Length, or with Transfer-Encoding: chunked alone."},
 	UpgradeUnsupported:  {Invalid, http.StatusNotImplemented, "Send the request without the Upgrade header."},
 
 	InvalidArgument:    {Invalid, http.StatusBadRequest, "Correct the fields that are named and send it again."},

@@ -1,7 +1,7 @@
-// Package headervalue reads the values of configured headers, in which references stand for what
-// must not be written down: "${secret:NAME}", "${env:NAME}" and "${base64:TEXT}", where TEXT may
-// hold references itself. It parses and substitutes; where a secret or variable comes from is its
-// caller's business.
+// Package headervalue reads the values of configured headers, and of what is configured like them, in
+// which references stand for what must not be written down: "${secret:NAME}", "${env:NAME}" and
+// "${base64:TEXT}", where TEXT may hold references itself. It parses and substitutes; where a secret or
+// variable comes from is its caller's business.
 package headervalue
 
 import (
@@ -139,10 +139,15 @@ func refs(parts []part) (out []Ref) {
 	return out
 }
 
+// Text substitutes every reference for a place where any text may stand, such as a certificate's.
+func (v Value) Text(lookup func(Ref) (string, error)) (string, error) {
+	return resolve(v.parts, lookup)
+}
+
 // Resolve substitutes every reference. The result is refused if it cannot stand in a header, so that
 // a secret with a line end cannot add headers.
 func (v Value) Resolve(lookup func(Ref) (string, error)) (string, error) {
-	s, err := resolve(v.parts, lookup)
+	s, err := v.Text(lookup)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"tollgate/edge/routing"
 )
 
 // Guarantee: metadata services and link-local addresses cannot be reached in any spelling, and private
@@ -39,7 +41,7 @@ func TestAddresses(t *testing.T) {
 // Guarantee: no forward proxy comes between, whose addresses the edge could not check.
 func TestNoForwardProxy(t *testing.T) {
 	t.Parallel()
-	if NewClient(DefaultClientConfig()).transport.Proxy != nil {
+	if newLink(t.Context(), new(DefaultClientConfig()), &routing.Target{Scheme: "https"}).main.Proxy != nil {
 		t.Error("a forward proxy may be used")
 	}
 }

@@ -14,9 +14,15 @@ import (
 
 var errInterrupted = errors.New("the exchange is over")
 
+// longAgo is a deadline that is over.
+var longAgo = time.Unix(1, 0)
+
 // requestBody is a caller's body on a net/http connection.
 type requestBody struct {
 	r       io.Reader
+	request *http.Request // which has the trailers at the end
+	out     *responder
+	stall   *stall // of a stream; nil for HTTP/1
 	control *http.ResponseController
 	length  int64 // -1 unknown
 	timeout time.Duration
@@ -40,6 +46,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	case b.ended.Load():
 		return 0, io.EOF
 	}
+	if b.stall != nil {
+		return b.readStream(p)
+	}
 	b.asked.Store(true)
 	if now := time.Now(); b.timeout > 0 && now.Sub(b.last) > b.timeout/8 {
 		b.last = now
@@ -58,13 +67,30 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readStream is Read for a stream.
+func (b *requestBody) readStream(p []byte) (int, error) {
+	if !b.asked.Load() && b.out.hasBegun() {
+		return 0, errInterrupted // net/http would ask for the body behind the answer's head
+	}
+	b.asked.Store(true)
+	b.stall.begin(b.timeout)
+	n, err := b.r.Read(p)
+	b.stall.end()
+	b.seen += int64(n)
+	if errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
 // Interrupt ends a Read that waits for the caller, and returns when nobody reads any more.
 func (b *requestBody) Interrupt() {
 	if b.ended.Load() {
 		return
 	}
-	b.interrupted.Store(true)
-	_ = b.control.SetReadDeadline(time.Unix(1, 0)) // fails only on a connection that is gone
+	if !b.interrupted.Swap(true) {
+		_ = b.control.SetReadDeadline(longAgo) // fails only on a connection that is gone
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 }
@@ -76,8 +102,11 @@ func (b *requestBody) awaited() bool { return b.expect && !b.asked.Load() }
 // complete says whether all of it was read, so that the next bytes are another request.
 func (b *requestBody) complete() bool { return b.ended.Load() && !b.interrupted.Load() }
 
-// Drain takes a short rest of the body.
+// Drain takes a short rest of the body. A stream needs none: the connection can be used in any case.
 func (b *requestBody) Drain() {
+	if b.stall != nil {
+		return
+	}
 	const most, wait = 256 << 10, 100 * time.Millisecond
 	b.mu.Lock()
 	waiting := b.awaited()
@@ -109,4 +138,9 @@ func (b *requestBody) linger() {
 func formatLength(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Trailers are what came behind the body.
-func (b *requestBody) Trailers() []proxy.Header { return nil }
+func (b *requestBody) Trailers() []proxy.Header {
+	if !b.ended.Load() || len(b.request.Trailer) == 0 {
+		return nil
+	}
+	return listOf(b.request.Trailer)
+}

@@ -2,10 +2,12 @@ package nethttp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,8 @@ type ServerConfig struct {
 	PeerTimeout   time.Duration // longest time in which a caller neither sends nor takes a byte it is waited for
 	MaxHeader     int           // bytes of a request's headers
 	MaxLines      int           // of a request's headers
+	MaxStreams    int           // at a time on one connection of HTTP/2
+	TLS           *tls.Config   // nil for none
 	Linger        time.Duration // how long an answer goes on for a caller that has closed its sending side
 }
 
@@ -28,14 +32,23 @@ type ServerConfig struct {
 func DefaultServerConfig() ServerConfig {
 	return ServerConfig{
 		HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, PeerTimeout: 5 * time.Minute,
-		MaxHeader: 64 << 10, MaxLines: 256, Linger: 750 * time.Millisecond,
+		MaxHeader: 64 << 10, MaxLines: 256, MaxStreams: 250, Linger: 750 * time.Millisecond,
 	}
 }
 
-// Server accepts HTTP/1.1 connections and has each request served by a Gateway.
+// Handler serves exchanges: a proxy.Gateway, but for tests.
+type Handler interface {
+	Serve(ctx context.Context, x *proxy.Exchange)
+	// Stop makes the handler refuse new exchanges.
+	Stop()
+}
+
+// Server accepts connections of HTTP/1.1 and HTTP/2, with TLS or without, and has each request served
+// by a Handler.
 type Server struct {
 	cfg  ServerConfig
-	g    *proxy.Gateway
+	h    Handler
+	log  *slog.Logger
 	http *http.Server
 	// cutOff ends every exchange with ErrCutOff.
 	base   context.Context //nolint:containedctx // the server's own, which Close ends
@@ -43,21 +56,39 @@ type Server struct {
 	busy   sync.WaitGroup
 }
 
-// NewServer makes a server for g.
-func NewServer(cfg ServerConfig, g *proxy.Gateway, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, g: g}
+// How long a connection of HTTP/2 may be silent while it is in use before the caller is asked for a
+// sign of life, and how long the caller has for it.
+const (
+	pingAfter = time.Minute
+	pingWait  = 15 * time.Second
+)
+
+// NewServer makes a server for h.
+func NewServer(cfg ServerConfig, h Handler, log *slog.Logger) *Server {
+	s := &Server{cfg: cfg, h: h, log: log}
 	s.base, s.cutOff = context.WithCancelCause(context.Background())
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // what is encrypted was decrypted below
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: cfg.HeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
-		MaxHeaderBytes:    cfg.MaxHeader,
-		Protocols:         &protocols,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // about peers' mistakes
+		// The limits are kept by the connections and, for HTTP/2, before an exchange begins: with an
+		// error of the catalogue. This one is for what is far beyond them.
+		MaxHeaderBytes: 2 * cfg.MaxHeader,
+		Protocols:      &protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: cfg.MaxStreams, SendPingTimeout: pingAfter, PingTimeout: pingWait, WriteByteTimeout: cfg.PeerTimeout,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // about peers' mistakes
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
+		},
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if c, ok := conn.(*strictConn); ok && state == http.StateIdle && !c.h2 {
+				c.serving = false
+			}
 		},
 		// OPTIONS * is answered like every other request without an endpoint.
 		DisableGeneralOptionsHandler: true,
@@ -70,7 +101,10 @@ type connKey struct{}
 
 // Serve accepts until Shutdown or Close.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(strictListener{l, s.cfg.MaxLines}); !errors.Is(err, http.ErrServerClosed) {
+	strict := strictListener{
+		Listener: l, limits: limits{s.cfg.MaxHeader, s.cfg.MaxLines}, tls: s.cfg.TLS, wait: s.cfg.HeaderTimeout, log: s.log,
+	}
+	if err := s.http.Serve(strict); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -79,8 +113,11 @@ func (s *Server) Serve(l net.Listener) error {
 // Shutdown lets running exchanges end. When ctx ends first, it cuts them off and waits until they are
 // settled, which takes no longer than the spool.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.g.Stop()
+	s.h.Stop()
 	err := s.http.Shutdown(ctx)
+	if err == nil {
+		err = s.settled(ctx) // connections that were switched are none of net/http's any more
+	}
 	if err != nil {
 		s.cutOff(proxy.ErrCutOff)
 		err = errors.Join(err, s.http.Close())
@@ -88,6 +125,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.busy.Wait()
 	s.cutOff(proxy.ErrCutOff)
 	return err
+}
+
+// settled waits for all exchanges, as long as ctx does.
+func (s *Server) settled(ctx context.Context) error {
+	all := make(chan struct{})
+	go func() {
+		s.busy.Wait() // as Shutdown does in the end
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // served is one request on its way through net/http: all that lives as long as it.
@@ -102,24 +154,45 @@ type served struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
 	defer s.busy.Done()
+	conn, ok := r.Context().Value(connKey{}).(*strictConn)
+	if !ok {
+		panic("a connection that is not of this server")
+	}
+	proto, linger := proxy.HTTP11, s.cfg.Linger
+	switch {
+	case conn.h2:
+		if s.excessive(r.Header) {
+			refuseStream(w, limits{s.cfg.MaxHeader, s.cfg.MaxLines}.tooLarge())
+			return
+		}
+		proto, linger = proxy.HTTP2, 0
+	case !r.ProtoAtLeast(1, 1):
+		proto = proxy.HTTP10
+	}
 	ctx, cancel := context.WithCancelCause(s.base)
 	defer cancel(nil)
 	var v served
-	v.watcher = watcher{caller: r.Context(), cancel: cancel, linger: s.cfg.Linger}
+	v.watcher = watcher{conn: conn, cancel: cancel, linger: linger}
 	defer context.AfterFunc(r.Context(), v.watcher.gone)()
 	defer v.watcher.stop()
 
 	control := http.NewResponseController(w)
 	out, body := &v.out, &v.body
-	*out = responder{w: w, control: control, proto11: r.ProtoAtLeast(1, 1), timeout: s.cfg.PeerTimeout}
+	*out = responder{
+		w: w, control: control, ctx: ctx, conn: conn, watcher: &v.watcher,
+		proto: proto, head: r.Method == http.MethodHead, timeout: s.cfg.PeerTimeout,
+	}
 	v.x = proxy.Exchange{
-		Method: r.Method, Target: r.RequestURI, Headers: listOf(r.Header),
+		Method: r.Method, Target: r.RequestURI, Host: r.Host, Proto: proto, Headers: listOf(r.Header),
 		Length: r.ContentLength, Remote: r.RemoteAddr, Out: out,
 		EmptyBody: r.ContentLength == 0 && r.Header["Content-Length"] != nil,
 		Continue:  r.Header["Expect"] != nil,
 	}
+	if r.Trailer != nil {
+		v.x.TrailerNames = namesOf(r.Trailer)
+	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		*body = requestBody{r: r.Body, control: control, length: r.ContentLength, timeout: s.cfg.PeerTimeout, expect: v.x.Continue}
+		*body = requestBody{r: r.Body, request: r, out: out, control: control, length: r.ContentLength, timeout: s.cfg.PeerTimeout, expect: v.x.Continue}
 		// Without it the server would read the whole body before it sends the first byte.
 		if err := control.EnableFullDuplex(); err != nil {
 			panic(err) // every connection of this server can
@@ -128,7 +201,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The engine that performs the attempt may still wait for the caller's next byte.
 		defer body.Interrupt()
 	}
-	s.g.Serve(ctx, &v.x)
+	if proto == proxy.HTTP2 {
+		s.serveStream(ctx, &v)
+		return
+	}
+	conn.serving = true
+	v.x.Upgrade = upgradeOf(r, conn)
+	out.upgrade = v.x.Upgrade != ""
+	s.h.Serve(ctx, &v.x)
+	if out.tunnel != nil {
+		conn.Close() // the stages have closed it, unless something went wrong
+		return
+	}
 	if out.aborted {
 		panic(http.ErrAbortHandler) // ends the connection without a proper end of the answer
 	}
@@ -140,40 +224,45 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watcher ends an exchange some time after its caller has closed the connection. A caller may close
-// its sending side only and still wait for the answer; the two look the same until something is sent,
-// so that there is a short time for the answer.
-type watcher struct {
-	caller context.Context //nolint:containedctx // of the connection, read once when it has ended
-	cancel context.CancelCauseFunc
-	linger time.Duration
-
-	mu    sync.Mutex // guards what follows
-	timer *time.Timer
-	ended bool
-}
-
-// gone follows the end of the connection.
-func (w *watcher) gone() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch conn, ok := w.caller.Value(connKey{}).(*strictConn); {
-	case w.ended:
-	case ok && conn.broken.Load():
-		w.cancel(proxy.ErrCallerGone)
-	default:
-		w.timer = time.AfterFunc(w.linger, func() { w.cancel(proxy.ErrCallerGone) })
+// serveStream serves a request of HTTP/2.
+func (s *Server) serveStream(ctx context.Context, v *served) {
+	out := &v.out
+	out.stall = &stall{breakOff: func() { _ = out.control.SetWriteDeadline(longAgo) }} // never fails
+	defer out.stall.stop()
+	if out.body != nil {
+		out.body.stall = &stall{breakOff: func() { _ = out.control.SetReadDeadline(longAgo) }}
+		defer out.body.stall.stop()
+	}
+	s.h.Serve(ctx, &v.x)
+	if out.aborted {
+		panic(http.ErrAbortHandler) // resets the stream
+	}
+	if s.cfg.PeerTimeout > 0 {
+		// For what net/http still holds and sends when this has returned.
+		_ = out.control.SetWriteDeadline(time.Now().Add(s.cfg.PeerTimeout)) // never fails
 	}
 }
 
-// stop follows the end of the exchange.
-func (w *watcher) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended = true
-	if w.timer != nil {
-		w.timer.Stop()
+// excessive says whether there are more headers than there may be.
+func (s *Server) excessive(h http.Header) bool {
+	lines, size := 0, 0
+	for name, values := range h {
+		for _, v := range values {
+			lines++
+			size += len(name) + len(v) + len(": \r\n")
+		}
 	}
+	return s.cfg.MaxLines > 0 && lines > s.cfg.MaxLines || s.cfg.MaxHeader > 0 && size > s.cfg.MaxHeader
+}
+
+// namesOf lists the names of headers.
+func namesOf(h http.Header) []string {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // listOf makes a list of headers. The order between names is lost in net/http; that within a name is
@@ -181,112 +270,12 @@ func (w *watcher) stop() {
 func listOf(h http.Header) []proxy.Header {
 	out := make([]proxy.Header, 0, len(h)+4)
 	for name, values := range h {
+		if name == "Content-Length" || name == "Host" {
+			continue // an exchange has fields for them
+		}
 		for _, v := range values {
 			out = append(out, proxy.Header{Name: name, Value: v})
 		}
 	}
 	return out
-}
-
-// responder writes an answer through net/http.
-type responder struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	body    *requestBody // nil without one
-	proto11 bool
-	timeout time.Duration
-	last    time.Time // when the write deadline was set
-	aborted bool
-
-	mu    sync.Mutex // of 1xx answers and the beginning of the final one
-	begun bool
-}
-
-// Interim sends a 1xx answer to callers whose protocol has them.
-func (o *responder) Interim(status int, headers []proxy.Header) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.begun || !o.proto11 {
-		return
-	}
-	o.patience() // else a caller who takes nothing would hold the attempt, and its timeout, for ever
-	h := o.w.Header()
-	addAll(h, headers)
-	o.w.WriteHeader(status)
-	clear(h)
-}
-
-// Begin sends status and headers; they leave with the first flush.
-func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.begun = true
-	h := o.w.Header()
-	addAll(h, headers)
-	// A nil value keeps net/http from adding what the target did not send.
-	for _, name := range []string{"Content-Type", "Date"} {
-		if _, ok := h[name]; !ok {
-			h[name] = nil
-		}
-	}
-	if length >= 0 && h["Content-Length"] == nil && status != http.StatusNoContent && status != http.StatusNotModified {
-		h.Set("Content-Length", formatLength(length))
-	}
-	if o.body != nil && !o.body.complete() {
-		// What is left of the body must never be read as another request.
-		h.Set("Connection", "close")
-	}
-	o.w.WriteHeader(status)
-}
-
-// addAll adds a list to headers. The values of names that occur once share one array.
-func addAll(h http.Header, headers []proxy.Header) {
-	values := make([]string, 0, len(headers))
-	for _, kv := range headers {
-		name := http.CanonicalHeaderKey(kv.Name)
-		if have := h[name]; have != nil {
-			h[name] = append(have, kv.Value)
-			continue
-		}
-		values = append(values, kv.Value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-}
-
-// Write sends a piece of the body.
-func (o *responder) Write(p []byte) (int, error) {
-	o.patience()
-	return o.w.Write(p)
-}
-
-// Flush sends what is buffered.
-func (o *responder) Flush() error {
-	o.patience()
-	return o.control.Flush()
-}
-
-// Abort makes the server break the connection when the exchange is over, after what was written
-// until now.
-func (o *responder) Abort() {
-	if o.begun {
-		_ = o.control.Flush() // it is about to be broken anyway
-	}
-	o.aborted = true
-}
-
-// patience gives the caller time to take what is written. A deadline is moved seldom, because each
-// move costs more than most writes.
-func (o *responder) patience() {
-	if now := time.Now(); o.timeout > 0 && now.Sub(o.last) > o.timeout/8 {
-		o.last = now
-		_ = o.control.SetWriteDeadline(now.Add(o.timeout)) // fails only on a connection that is gone
-	}
-}
-
-// Trailers sends what follows the body.
-func (o *responder) Trailers([]proxy.Header) {}
-
-// Switch hands over the connection.
-func (o *responder) Switch([]proxy.Header) (proxy.Conn, error) {
-	return nil, errors.ErrUnsupported
 }

@@ -2,79 +2,11 @@ package nethttp
 
 import (
 	"bytes"
-	"errors"
-	"io"
-	"net"
-	"os"
 	"strconv"
-	"sync/atomic"
 )
 
-// errFraming makes net/http answer 400.
-var errFraming = errors.New("the head of the request can be read in two ways")
-
-// strictListener refuses requests about whose end two servers might not agree, which is what request
-// smuggling is made of. net/http takes a line that ends in LF alone, a header that is folded over two
-// lines, and chunks beside a length; so do some proxies and not others. It also limits how many header
-// lines there are, each of which costs memory however short it is.
-type strictListener struct {
-	net.Listener
-	lines int // of headers; 0 for no limit
-}
-
-func (l strictListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &strictConn{Conn: conn, framing: framing{most: l.lines}}, nil
-}
-
-// strictConn follows the framing of what it reads. It changes nothing; where it and the server
-// disagreed about a body, a good request would be refused and none let through.
-type strictConn struct {
-	net.Conn
-	framing framing
-	err     error // returned when the bytes before it were taken
-	excess  bool  // too many header lines
-	broken  atomic.Bool
-}
-
-func (c *strictConn) Read(p []byte) (int, error) {
-	switch {
-	case c.excess:
-		// Too many lines are made too many bytes, for which the server has its own answer, 431.
-		for i := range p {
-			p[i] = 'x'
-		}
-		return len(p), nil
-	case c.err != nil:
-		return 0, c.err
-	}
-	n, err := c.Conn.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.broken.Store(true) // by a reset: the caller has not just closed its sending side
-	}
-	good := c.framing.follow(p[:n])
-	if good == n {
-		return n, err
-	}
-	if c.excess = c.framing.tooMany(); !c.excess {
-		c.err = errFraming
-	}
-	if good == 0 {
-		return c.Read(p)
-	}
-	return good, nil
-}
-
-// CloseWrite lets the server end its side first when the caller is still sending.
-func (c *strictConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
+// limits are those of the head of a request; 0 for none.
+type limits struct{ bytes, lines int }
 
 // framing is where in a request the next byte stands. The zero value is before one.
 type framing struct {
@@ -89,8 +21,13 @@ type framing struct {
 	size   uint64  // Content-Length
 	sized  bool    // Content-Length was there
 	chunks bool    // Transfer-Encoding was there
+	get    bool    // the method is GET
+	swap   bool    // the request asks to switch to the one protocol that it can
+	head   int     // bytes of the head so far
 	lines  int     // of headers so far
-	most   int     // of them, 0 for no limit
+	limits limits
+	excess bool   // more of them than there may be
+	why    string // the last line is refused, unless for excess
 }
 
 // part is a part of a request.
@@ -102,6 +39,7 @@ const (
 	inChunkSize
 	inChunk
 	inTrailer
+	inOpaque // behind a request to switch; it is not for this server to read
 )
 
 // kept is how much of a line is looked at: enough for the names and values that frame a body.
@@ -118,13 +56,20 @@ func (f *framing) follow(p []byte) (good int) {
 			}
 			continue
 		}
+		if f.part == inOpaque {
+			return len(p)
+		}
 		end := bytes.IndexByte(p[i:], '\n')
+		if f.part == inHead && !f.fits(p[i:], end) {
+			return i
+		}
 		if end < 0 {
 			f.add(p[i:])
 			return len(p)
 		}
 		f.add(p[i : i+end])
 		if f.last != '\r' {
+			f.why = "a line ends in LF alone"
 			return i + end
 		}
 		if !f.endLine() {
@@ -161,10 +106,17 @@ func (f *framing) next() {
 	f.reset()
 }
 
-func (f *framing) reset() { *f = framing{line: f.line[:0], most: f.most} }
+func (f *framing) reset() { *f = framing{line: f.line[:0], limits: f.limits} }
 
-// tooMany says whether there are more header lines than there may be.
-func (f *framing) tooMany() bool { return f.most > 0 && f.lines > f.most }
+// fits counts what of p belongs to the line that ends at end, or does not end in p.
+func (f *framing) fits(p []byte, end int) bool {
+	if end < 0 {
+		end = len(p) - 1
+	}
+	f.head += end + 1
+	f.excess = f.limits.bytes > 0 && f.head > f.limits.bytes
+	return !f.excess
+}
 
 // endLine takes the line that has just ended, and says whether it is one that everybody reads alike.
 func (f *framing) endLine() (good bool) {
@@ -178,7 +130,10 @@ func (f *framing) endLine() (good bool) {
 			good = f.endHead()
 		case !f.first:
 			f.first = true
+			f.get = bytes.HasPrefix(line, []byte("GET "))
 			f.old = string(f.tail[:]) == "HTTP/1.0\r"
+			good = f.old || string(f.tail[:]) == "HTTP/1.1\r"
+			f.why = "the request line does not end in HTTP/1.0 or HTTP/1.1"
 		default:
 			good = f.header(line)
 		}
@@ -199,18 +154,22 @@ func (f *framing) endLine() (good bool) {
 			return true
 		}
 		good = !folded(line)
-	case inBody, inChunk:
+		f.why = whyFolded
+	case inBody, inChunk, inOpaque:
 	}
 	f.line, f.length, f.last = f.line[:0], 0, 0
 	return good
 }
+
+const whyFolded = "a header is folded over two lines"
 
 // folded says whether a line goes on with the header of the line before.
 func folded(line []byte) bool { return len(line) > 0 && (line[0] == ' ' || line[0] == '\t') }
 
 func (f *framing) header(line []byte) (good bool) {
 	f.lines++
-	if folded(line) || f.tooMany() {
+	if f.excess = f.limits.lines > 0 && f.lines > f.limits.lines; f.excess || folded(line) {
+		f.why = whyFolded
 		return false
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
@@ -221,20 +180,27 @@ func (f *framing) header(line []byte) (good bool) {
 		f.sized = true
 	case bytes.EqualFold(name, []byte("transfer-encoding")):
 		f.chunks = true
+	case bytes.EqualFold(name, []byte("upgrade")):
+		f.swap = f.swap || bytes.EqualFold(bytes.TrimSpace(value), []byte(websocket))
+		return true
 	default:
 		return true
 	}
+	f.why = "the header that frames the body is too long"
 	return f.length <= kept // else its value may be behind what was looked at
 }
 
 func (f *framing) endHead() (good bool) {
 	switch {
 	case f.chunks && (f.old || f.sized):
+		f.why = "it has a transfer encoding beside Content-Length, or in HTTP/1.0"
 		return false
 	case f.chunks:
 		f.part = inChunkSize
 	case f.size > 0:
 		f.part, f.skip = inBody, f.size
+	case f.swap && f.get && !f.old:
+		f.part = inOpaque
 	default:
 		f.reset()
 	}

@@ -49,7 +49,7 @@ func TestFraming(t *testing.T) {
 			stream.WriteString(broken[0] + broken[1])
 			good += len(broken[0])
 		}
-		f := framing{most: 20}
+		f := framing{limits: limits{lines: 20}}
 		rest, passed := stream.Bytes(), 0
 		for len(rest) > 0 {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "read")

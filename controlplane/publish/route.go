@@ -1,0 +1,122 @@
+package publish
+
+import (
+	"time"
+
+	"tollgate/controlplane/registry"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+)
+
+// route is an endpoint as edges serve it. What has its default value is left out, so that an endpoint
+// that uses nothing new looks to older edges as it always did.
+func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
+	out := &eventv1.RouteEndpoint{
+		Id: e.ID, Name: e.Name, Path: e.Path, Exact: e.Exact, Methods: e.Methods, Public: e.Public != nil,
+		Forward: eventv1.ForwardMode(e.Forward), PassHeaders: e.PassHeaders, KeyHeader: e.KeyHeader,
+		Headers: routeHeaders(e.Headers), Query: routeQuery(e.Query), HostText: e.Host.Text,
+		Balance: balance(e.Balance), CredentialBalance: balance(e.CredentialBalance),
+		PriceNanos: int64(e.Price.PerRequest), Free: e.Price.Free, PriceVersion: e.PriceVersion,
+		Usage: usage(e.Price.Usage), Abandoned: eventv1.AbandonedPolicy(e.Abandoned),
+		TimeoutMs: e.Timeout.Milliseconds(), ConnectTimeoutMs: e.Timeouts.Connect.Milliseconds(),
+		IdleTimeoutMs: e.Timeouts.Idle.Milliseconds(), TotalTimeoutMs: e.Timeouts.Total.Milliseconds(),
+		MaxBodyBytes: e.MaxBodyBytes, ForwardTraceContext: e.ForwardTraceContext,
+	}
+	switch e.Host.Kind {
+	case registry.HostCaller:
+		out.HostPolicy = eventv1.HostPolicy_HOST_POLICY_CALLER
+	case registry.HostText:
+		out.HostPolicy = eventv1.HostPolicy_HOST_POLICY_TEXT
+	default:
+	}
+	for i := range e.Targets {
+		out.Targets = append(out.Targets, e.Targets[i].URL) // for older edges
+		out.RouteTargets = append(out.RouteTargets, routeTarget(&e.Targets[i]))
+	}
+	for _, c := range e.Credentials {
+		out.Credentials = append(out.Credentials, &eventv1.RouteCredential{
+			Name: c.Name, Headers: routeHeaders(c.Headers), Query: routeQuery(c.Query), Weight: c.Weight, Priority: c.Priority,
+		})
+	}
+	resilience(out, &e.Resilience)
+	return out
+}
+
+func routeTarget(t *registry.Target) *eventv1.RouteTarget {
+	out := &eventv1.RouteTarget{Url: t.URL, Weight: t.Weight, Priority: t.Priority, Http: eventv1.TargetHttp(t.HTTP)}
+	if s := t.TLS; s != nil {
+		out.CaPem, out.ClientCertPem, out.ClientKey, out.ServerName = s.CAPEM, s.ClientCertPEM, s.ClientKey, s.ServerName
+		out.SkipVerify, out.MinTls = s.SkipVerify, 12
+		if s.MinVersion == registry.TLS13 {
+			out.MinTls = 13
+		}
+	}
+	return out
+}
+
+func routeHeaders(headers []registry.Header) (out []*eventv1.RouteHeader) {
+	for _, h := range headers {
+		out = append(out, &eventv1.RouteHeader{Name: h.Name, Value: h.Value, Mode: mode(h.Mode, registry.ModeSet)})
+	}
+	return out
+}
+
+func routeQuery(query []registry.Query) (out []*eventv1.RouteQuery) {
+	for _, q := range query {
+		out = append(out, &eventv1.RouteQuery{Name: q.Name, Value: q.Value, Mode: mode(q.Mode, registry.ModeDefault)})
+	}
+	return out
+}
+
+func mode(m, unspecified registry.Mode) eventv1.RouteMode {
+	if m == unspecified {
+		return eventv1.RouteMode_ROUTE_MODE_UNSPECIFIED
+	}
+	return eventv1.RouteMode(m)
+}
+
+func balance(b registry.Balance) eventv1.BalancePolicy {
+	if b == registry.BalanceFailover {
+		return eventv1.BalancePolicy_BALANCE_POLICY_UNSPECIFIED
+	}
+	return eventv1.BalancePolicy(b)
+}
+
+func resilience(out *eventv1.RouteEndpoint, r *registry.Resilience) {
+	ms := time.Duration.Milliseconds
+	if t := r.Retry; t != nil {
+		out.Retry = &eventv1.RetryPolicy{
+			Attempts: t.Attempts, Statuses: t.Statuses, AnyMethod: t.AnyMethod,
+			MaxBodyBytes: t.MaxBodyBytes, BudgetPercent: t.BudgetPercent, BackoffMs: ms(t.Backoff),
+		}
+	}
+	if h := r.Hedge; h != nil {
+		out.Hedge = &eventv1.HedgePolicy{AfterMs: ms(h.After), AnyMethod: h.AnyMethod}
+	}
+	if b := r.Breaker; b != nil {
+		out.Breaker = &eventv1.BreakerPolicy{MinAttempts: b.MinAttempts, FailPercent: b.FailPercent, WindowMs: ms(b.Window), OpenMs: ms(b.OpenFor)}
+	}
+	if h := r.Health; h != nil {
+		out.Health = &eventv1.HealthPolicy{
+			Path: h.Path, IntervalMs: ms(h.Interval), TimeoutMs: ms(h.Timeout), Statuses: h.Statuses,
+			UnhealthyAfter: h.UnhealthyAfter, HealthyAfter: h.HealthyAfter,
+		}
+	}
+	if o := r.Outlier; o != nil {
+		out.Outlier = &eventv1.OutlierPolicy{Failures: o.Failures, EjectMs: ms(o.EjectFor), MaxPercent: o.MaxPercent}
+	}
+}
+
+func usage(u *registry.Usage) *eventv1.UsagePrice {
+	if u == nil {
+		return nil
+	}
+	out := &eventv1.UsagePrice{
+		BaseNanos: int64(u.PerRequest), HoldNanos: int64(u.Hold), Ceiling: u.Ceiling, FallbackNanos: int64(u.Fallback),
+	}
+	for _, r := range u.Rates {
+		out.Rates = append(out.Rates, &eventv1.UsageRate{
+			Unit: eventv1.UsageUnit(r.Unit), Header: r.Header, NanosPerMillion: int64(r.PerMillion),
+		})
+	}
+	return out
+}

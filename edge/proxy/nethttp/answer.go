@@ -1,0 +1,61 @@
+package nethttp
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"tollgate/edge/proxy"
+)
+
+// answerBody ends the attempt with the body.
+type answerBody struct {
+	io.ReadCloser
+	p      *progress
+	resp   *http.Response
+	closed atomic.Bool
+}
+
+// Close ends the attempt.
+func (b *answerBody) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	err := b.ReadCloser.Close()
+	b.p.cancel(nil)
+	b.p.body.stopped.Store(true) // what the caller still sends is not for this target
+	b.p.link.done()
+	return err
+}
+
+// trailers are what came behind the body, once it was read to its end.
+func (b *answerBody) trailers() []proxy.Header { return listOf(b.resp.Trailer) }
+
+func mayHaveTrailers(resp *http.Response) bool {
+	return resp.ProtoMajor == 2 || len(resp.TransferEncoding) > 0
+}
+
+// unusable is what is wrong with an answer; empty if it can be passed on.
+func unusable(resp *http.Response, a *proxy.Attempt, maxLines int) string {
+	switch status := resp.StatusCode; {
+	case status == http.StatusSwitchingProtocols && a.Upgrade != "":
+		if got := resp.Header.Get("Upgrade"); !strings.EqualFold(got, a.Upgrade) {
+			return "it switched to another protocol than was asked for"
+		}
+		if _, ok := resp.Body.(io.Writer); !ok {
+			return "it switched protocols without saying so"
+		}
+	case status < 200 || status > 999: // 101 to a request that asked for no upgrade
+		return fmt.Sprintf("status %d answers nothing", status)
+	}
+	lines := 0
+	for _, values := range resp.Header {
+		lines += len(values)
+	}
+	if maxLines > 0 && lines > maxLines {
+		return fmt.Sprintf("it has more than %d headers", maxLines)
+	}
+	return ""
+}

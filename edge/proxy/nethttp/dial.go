@@ -1,0 +1,148 @@
+package nethttp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tollgate/edge/routing"
+)
+
+// dialer makes the connections of a link.
+type dialer struct {
+	net  net.Dialer
+	life context.Context //nolint:containedctx // of the client
+}
+
+// Kept connections to a machine that is gone without a word are found out within this time.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3}
+
+func (d *dialer) set(life context.Context, cfg *ClientConfig, t *routing.Transport) {
+	timeout := t.Connect
+	if timeout <= 0 {
+		timeout = cfg.ConnectTimeout
+	}
+	allowPrivate := cfg.AllowPrivate
+	d.life = life
+	d.net = net.Dialer{
+		Timeout: timeout, KeepAliveConfig: keepAlive, Resolver: cfg.Resolver,
+		// Called with each address after names are resolved, so that no answer of a name server
+		// can lead elsewhere.
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			return checkAddress(address, allowPrivate)
+		},
+	}
+}
+
+// dialError is a connection that could not be made.
+type dialError struct{ error }
+
+func (e dialError) Unwrap() error { return e.error }
+
+// tlsError is a connection on which TLS could not be set up.
+type tlsError struct{ error }
+
+func (e tlsError) Unwrap() error { return e.error }
+
+// errNoHTTP2 says that a target that is to be spoken to in HTTP/2 speaks something else.
+var errNoHTTP2 = errors.New("HTTP/2 was not negotiated")
+
+func (d *dialer) dial(ctx context.Context, network, addr string) (*countingConn, error) {
+	// The Transport goes on connecting when the attempt has ended, so that the next one can have the
+	// connection; it must not outlive the client.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.life, cancel)()
+	conn, err := d.net.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, dialError{err}
+	}
+	return &countingConn{Conn: conn}, nil
+}
+
+// dialPlain is for HTTP/1.1 over http.
+func (d *dialer) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := d.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// dialPrior is for HTTP/2 over http, without asking.
+func (d *dialer) dialPrior(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := d.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	conn.shared = true
+	return conn, nil
+}
+
+// dialTLS is for https. only2 wants HTTP/2 or nothing.
+func (d *dialer) dialTLS(cfg *tls.Config, only2 bool) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		cfg := cfg
+		if cfg.ServerName == "" {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				conn.Close()
+				return nil, dialError{err}
+			}
+			cfg = cfg.Clone()
+			cfg.ServerName = host
+		}
+		ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
+		defer cancel()
+		defer context.AfterFunc(d.life, cancel)()
+		secure := tls.Client(conn, cfg)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, tlsError{err}
+		}
+		conn.shared = secure.ConnectionState().NegotiatedProtocol == "h2"
+		if only2 && !conn.shared {
+			_ = secure.Close() // nothing was sent
+			return nil, tlsError{errNoHTTP2}
+		}
+		return secure, nil
+	}
+}
+
+// countingConn knows how much was written to it.
+type countingConn struct {
+	net.Conn
+	shared  bool // by several requests at a time, as HTTP/2 does; set before the first of them
+	written atomic.Int64
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite says that nothing more will be written.
+func (c *countingConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// countingOf is the connection below TLS.
+func countingOf(conn net.Conn) *countingConn {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, _ := conn.(*countingConn)
+	return c
+}
