@@ -3,12 +3,16 @@ package conformance_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -25,6 +29,7 @@ import (
 	"tollgate/internal/money"
 	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
+	"tollgate/internal/testenv/pki"
 )
 
 // price is that of every endpoint that names none.
@@ -34,7 +39,9 @@ const price = 2 * money.Dollar
 type bench struct {
 	t        *testing.T
 	cloud    *cloud
-	edges    []*edge.Node
+	plain    *edge.Node // HTTP/1.1 and h2c
+	secure   *edge.Node // TLS
+	trust    *x509.CertPool
 	number   int // of the bench, in its keys
 	revision int64
 	keys     map[string]string // ids of keys
@@ -43,7 +50,17 @@ type bench struct {
 func newBench(t *testing.T, number int) *bench {
 	t.Helper()
 	b := &bench{t: t, cloud: newCloud(t), number: number, keys: map[string]string{}}
-	b.edges = append(b.edges, b.start("plain", func(*edge.Config) {}))
+	authority := pki.New(t)
+	pair, dir := authority.Issue(t, []string{"127.0.0.1"}), t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, data := range map[string][]byte{certFile: pair.Cert, keyFile: pair.Key} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.trust = authority.Pool()
+	b.plain = b.start("plain", func(*edge.Config) {})
+	b.secure = b.start("secure", func(cfg *edge.Config) { cfg.TLS.CertFile, cfg.TLS.KeyFile = certFile, keyFile })
 	return b
 }
 
@@ -95,7 +112,7 @@ func (b *bench) Configure(documents []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, n := range b.edges {
+	for _, n := range []*edge.Node{b.plain, b.secure} {
 		if err := b.await(n); err != nil {
 			return "", err
 		}
@@ -154,9 +171,22 @@ func (b *bench) serves(n *edge.Node) error {
 var scraper = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Dial implements conformance.Gateway.
-func (b *bench) Dial(ctx context.Context, _ string) (net.Conn, error) {
+func (b *bench) Dial(ctx context.Context, transport string) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, "tcp", b.edges[0].Addr())
+	if transport == conformance.H1 || transport == conformance.H2C {
+		return d.DialContext(ctx, "tcp", b.plain.Addr())
+	}
+	protocol := map[string]string{conformance.TLS: "http/1.1", conformance.H2: "h2"}[transport]
+	over := tls.Dialer{NetDialer: &d, Config: &tls.Config{RootCAs: b.trust, MinVersion: tls.VersionTLS12, NextProtos: []string{protocol}}}
+	c, err := over.DialContext(ctx, "tcp", b.secure.Addr())
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := c.(*tls.Conn); !ok || s.ConnectionState().NegotiatedProtocol != protocol {
+		c.Close()
+		return nil, fmt.Errorf("%s was not agreed on", protocol)
+	}
+	return c, nil
 }
 
 // Settled implements conformance.Gateway.

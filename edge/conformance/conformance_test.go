@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,9 +15,6 @@ import (
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
-
-// ready are the transports that an edge speaks.
-var ready = []string{conformance.H1}
 
 // seed decides where what is sent is cut. A run that failed is repeated with the seed that it told.
 func seed(t *testing.T) uint64 {
@@ -60,9 +56,6 @@ func TestConformance(t *testing.T) {
 		for i := range cases {
 			c := &cases[i]
 			for _, transport := range c.Over {
-				if !slices.Contains(ready, transport) {
-					continue
-				}
 				t.Run(c.File+"/"+strings.ReplaceAll(c.Name, " ", "_")+"/"+transport, func(t *testing.T) {
 					t.Parallel()
 					b := <-free

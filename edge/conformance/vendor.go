@@ -34,6 +34,9 @@ type arrival struct {
 	next chan struct{} // closed when the connection may go on to the next request
 }
 
+// errTLS is what a vendor gets that is asked for TLS.
+var errTLS = errors.New("it is TLS")
+
 func newVendor(ctx context.Context, h2 bool, rng *rand.Rand) (*vendor, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -73,7 +76,10 @@ func (v *vendor) accept() {
 func (v *vendor) serve1(w *wire) {
 	for {
 		f := &flow1{w: w, server: true}
-		h, err := f.readHead(context.Background())
+		h, err := (*head)(nil), errTLS
+		if first, _ := w.r.Peek(1); string(first) != "\x16" {
+			h, err = f.readHead(context.Background())
+		}
 		if err != nil && w.seen() == "" || errors.Is(err, net.ErrClosed) {
 			return // a connection that was never used
 		}
