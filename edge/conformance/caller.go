@@ -51,7 +51,7 @@ func callerSends(ctx context.Context, p *play, s Step) error {
 	if !slices.Contains(rest, "no host") && len(h.get("Host")) == 0 {
 		h.fields = append([]field{{"Host", "gateway.example"}}, h.fields...)
 	}
-	if !slices.Contains(rest, "no key") && !strings.Contains(s.Arg+strings.Join(s.Lines, "\n"), p.key) {
+	if !slices.Contains(rest, "no key") && !carries(fields, s.Arg, p.key) {
 		h.fields = append(h.fields, field{"Authorization", "Bearer " + p.key})
 	}
 	if body.there && len(h.get("Content-Length"))+len(h.get("Transfer-Encoding")) == 0 {
@@ -71,6 +71,11 @@ func callerSends(ctx context.Context, p *play, s Step) error {
 		f.sendEnd(body.trailers)
 	}
 	return nil
+}
+
+// carries says whether a request has its key where its case put it.
+func carries(fields []field, line, key string) bool {
+	return strings.Contains(line, key) || slices.ContainsFunc(fields, func(f field) bool { return strings.Contains(f.value, key) })
 }
 
 // connect makes the connection if there is none.
