@@ -213,7 +213,9 @@ func endpoints(documents []string) ([]*eventv1.RouteEndpoint, error) {
 			if err := protojson.Unmarshal(data, e); err != nil {
 				return nil, fmt.Errorf("%s: %w", bytes.TrimSpace(data), err)
 			}
-			complete(e)
+			named, _ := one.(map[string]any)
+			_, own := named["headers"]
+			complete(e, own)
 			if i, ok := at[e.GetName()]; ok {
 				out[i] = e
 				continue
@@ -225,8 +227,8 @@ func endpoints(documents []string) ([]*eventv1.RouteEndpoint, error) {
 	return out, nil
 }
 
-// complete gives an endpoint what it does not say itself.
-func complete(e *eventv1.RouteEndpoint) {
+// complete gives an endpoint what it does not say itself. It may say that it has no headers.
+func complete(e *eventv1.RouteEndpoint, ownHeaders bool) {
 	e.Id, e.PriceVersion = "ep_"+e.GetName(), 1
 	if e.GetPath() == "" {
 		e.Path = "/" + e.GetName()
@@ -234,7 +236,7 @@ func complete(e *eventv1.RouteEndpoint) {
 	if e.GetForward() == eventv1.ForwardMode_FORWARD_MODE_UNSPECIFIED {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_ALL
 	}
-	if e.GetHeaders() == nil {
+	if !ownHeaders {
 		e.Headers = []*eventv1.RouteHeader{{Name: "Authorization", Value: "Bearer " + conformance.VendorSecret}}
 	}
 	if !e.GetFree() && e.GetPriceNanos() == 0 && e.GetUsage() == nil {

@@ -39,7 +39,6 @@ type session struct {
 	window  int64 // what may be sent, over all streams
 	initial int64 // what a new stream may be sent
 	err     error // why the connection is over
-	goaway  bool
 }
 
 func newSession(w *wire, server bool) *session {
@@ -143,10 +142,12 @@ func (s *session) take(fr http2.Frame) {
 			f.over = f.over || fr.StreamEnded()
 		})
 	case *http2.RSTStreamFrame:
-		s.withFlow(fr.StreamID, func(f *flow2) { f.fail(fmt.Errorf("%w: reset with %s", errAborted, fr.ErrCode)) })
+		s.withFlow(fr.StreamID, func(f *flow2) {
+			f.gone = true
+			f.fail(fmt.Errorf("%w: reset with %s", errAborted, fr.ErrCode))
+		})
 	case *http2.GoAwayFrame:
 		s.mu.Lock()
-		s.goaway = true
 		for id, f := range s.flows {
 			if id > fr.LastStreamID {
 				f.fail(fmt.Errorf("%w: the connection goes away with %s", errAborted, fr.ErrCode))
@@ -206,7 +207,7 @@ type flow2 struct {
 	over  bool
 	tail  []field
 	err   error
-	final bool
+	gone  bool // whether the other side has reset it, which may be after its own end
 	sent  bool // whether the own side has ended
 }
 
@@ -412,7 +413,7 @@ func (f *flow2) reset() {
 }
 
 func (f *flow2) ended(ctx context.Context) error {
-	return f.wait(ctx, func() bool { return f.err != nil || f.s.err != nil })
+	return f.wait(ctx, func() bool { return f.gone || f.err != nil || f.s.err != nil })
 }
 
 // leave tells the other side that requests above the last one that is named will not be answered.
