@@ -61,7 +61,7 @@ var verbs map[string]func(context.Context, *play, Step) error
 // Play plays a case and returns what was not as it says. The seed decides where what is sent is cut.
 func (c *Case) Play(ctx context.Context, g Gateway, transport string, seed uint64) error {
 	p := &play{
-		c: c, g: g, transport: transport, rng: rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // not for secrets
+		c: c, g: g, transport: transport, rng: rand.New(rand.NewPCG(seed, seed)),
 		vendors: map[string]*vendor{}, at: map[string]*arrival{}, open: map[string]bool{},
 	}
 	defer p.close()
