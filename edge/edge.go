@@ -73,6 +73,8 @@ type Node struct {
 	traffic net.Listener
 	admin   net.Listener // nil for none
 	table   *routing.Table
+	// unverified are the endpoints and targets whose certificates are not verified, as they were warned of.
+	unverified map[[2]string]bool
 }
 
 // settleTime is what the parts behind the traffic have to bring the last spend to the ledger.
@@ -232,6 +234,7 @@ func (n *Node) Run(ctx context.Context) error {
 		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
 		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
 		{Name: "heartbeat", Run: n.beat},
+		{Name: "explain", Run: n.explain},
 	}
 	if n.certs != nil {
 		parts = append(parts, lifecycle.Part{Name: "certificates", Run: n.certs.Run})

@@ -441,6 +441,10 @@ func TestBreakerIsShown(t *testing.T) {
 		if h.GetRevision() != revision || len(h.GetBreakers()) != 1 || h.GetBreakers()[0].GetTarget() != dead+"/v1" || h.GetBreakers()[0].GetState() != "open" {
 			return fmt.Errorf("heartbeat %v", h)
 		}
+		if targets := h.GetTargets(); len(targets) != 1 || targets[0].GetEndpoint() != "bria" || targets[0].GetTarget() != dead+"/v1" || targets[0].GetState() != "open" ||
+			targets[0].GetAttempts() < 5 || targets[0].GetFailures() != targets[0].GetAttempts() || targets[0].GetInFlight() != 0 || targets[0].GetUntilUnixMs() == 0 || h.GetInFlight() != 0 {
+			return fmt.Errorf("heartbeat %v", h)
+		}
 		return nil
 	}
 	testenv.Eventually(t, patience, func() error {
@@ -459,7 +463,8 @@ func TestBreakerIsShown(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || !strings.Contains(string(text), `tollgate_edge_breaker_state{target="http://127.0.0.1:1/v1"} 2`) || strings.Contains(string(text), "credential") {
+	if err != nil || !strings.Contains(string(text), `tollgate_edge_breaker_state{target="http://127.0.0.1:1/v1"} 2`) ||
+		!strings.Contains(string(text), `tollgate_target_state{endpoint="bria",state="open",target="http://127.0.0.1:1/v1"} 1`) || strings.Contains(string(text), "a-credential") {
 		t.Errorf("metrics: %v\n%s", err, text)
 	}
 }
@@ -500,12 +505,13 @@ func TestConfig(t *testing.T) {
 	}
 	bad := edge.Config{
 		Name: "a b", Listen: "4000", AdminListen: "x", MaxBodyBytes: -1, SealingKey: "short", LedgerURLs: []string{"ledger:4002"},
+		TLS: edge.TLS{CertFile: "c.pem", MinVersion: "1.1"},
 	}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:", "spool_storage:", "ledger_urls:", "ledger_token:"} {
+	for _, key := range []string{"name:", "listen:", "admin_listen:", "data_dir:", "sealing_key:", "tls.key_file:", "tls.min_version:", "header_read_timeout:", "peer_timeout:", "idle_timeout:", "max_header_bytes:", "max_header_lines:", "lease_wait:", "header_timeout:", "stream_idle:", "drain:", "max_body_bytes:", "spool_max_bytes:", "spool_storage:", "ledger_urls:", "ledger_token:"} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named in %v", key, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/edge/metrics"
+	"tollgate/edge/pool"
+	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/telemetry"
@@ -50,19 +52,65 @@ func (n *Node) heartbeat(version contract.Version, now time.Time) error {
 	h := &eventv1.Heartbeat{
 		Edge: n.cfg.Name, Inc: n.spool.Inc(), Epoch: version.Epoch, Revision: version.Revision,
 		Version: telemetry.Version(), StartUnixMs: n.started.UnixMilli(), SentUnixMs: now.UnixMilli(),
-		SpoolEvents: events, SpoolAgeMs: age.Milliseconds(), Address: n.Addr(),
+		SpoolEvents: events, SpoolAgeMs: age.Milliseconds(), Address: n.Addr(), InFlight: n.gateway.InFlight(),
 	}
 	if table := n.routes.Current(); table != nil {
 		h.MissingEnv = table.MissingEnv()
 	}
-	for _, s := range n.pools.States() {
+	states := n.pools.States()
+	for _, s := range brokenTargets(states) {
 		h.Breakers = append(h.Breakers, &eventv1.BreakerState{Target: s.Target, State: s.State})
+	}
+	for _, s := range states {
+		t := &eventv1.TargetState{
+			Endpoint: s.Endpoint, Target: s.Target, State: s.State,
+			Attempts: s.Attempts, Failures: s.Failures, Retries: s.Retries, InFlight: s.InFlight,
+		}
+		if !s.Until.IsZero() {
+			t.UntilUnixMs = s.Until.UnixMilli()
+		}
+		h.Targets = append(h.Targets, t)
 	}
 	data, err := proto.Marshal(h)
 	if err != nil {
 		return err
 	}
 	return n.conn.NATS().Publish(contract.Fleet(n.cfg.Name), data)
+}
+
+// brokenTargets are those whose breaker is not closed, by name: endpoints may share a target.
+func brokenTargets(states []pool.State) []pool.State {
+	broken, at := []pool.State(nil), map[string]int{}
+	for _, s := range states {
+		if s.State != pool.Open && s.State != pool.HalfOpen {
+			continue
+		}
+		if i, seen := at[s.Target]; !seen {
+			at[s.Target] = len(broken)
+			broken = append(broken, s)
+		} else if s.State == pool.Open {
+			broken[i] = s // endpoints that judge it in different ways have a breaker each
+		}
+	}
+	return broken
+}
+
+// warnOfUnverified says once which targets anybody could pretend to be.
+func (n *Node) warnOfUnverified(endpoints []*routing.Endpoint) {
+	unverified := map[[2]string]bool{}
+	for _, e := range endpoints {
+		for _, t := range e.Targets {
+			at := [2]string{e.Name, t.Name}
+			if !t.Transport.SkipVerify || unverified[at] {
+				continue
+			}
+			unverified[at] = true
+			if !n.unverified[at] {
+				n.log.Warn("certificates of a target are not verified: whoever is between can read what is sent, the credential too", "endpoint", e.Name, "target", t.Name)
+			}
+		}
+	}
+	n.unverified = unverified
 }
 
 // applied makes what hangs on the table follow it: the breakers of targets, and the counters of
@@ -78,6 +126,7 @@ func (n *Node) applied() {
 		names[e.Name], ids[e.ID] = true, true
 	}
 	n.pools.Sync(table.Endpoints())
+	n.warnOfUnverified(table.Endpoints())
 	n.metrics.Forget(func(name string) bool { return names[name] })
 	if n.gateway != nil { // at the start there is nothing to forget
 		n.gateway.Forget(func(id string) bool { return ids[id] })
@@ -94,8 +143,20 @@ func (n *Node) state() metrics.State {
 		Ready: n.gateway.Ready() == nil, Epoch: version.Epoch, Revision: version.Revision,
 		Keys: n.keys.Len(), SpoolEvents: events, SpoolAge: age,
 	}
-	for _, b := range n.pools.States() {
-		s.Breakers = append(s.Breakers, metrics.Breaker{Target: b.Target, HalfOpen: b.State == "half-open"})
+	targets := n.pools.Targets()
+	for _, b := range brokenTargets(targets) {
+		s.Breakers = append(s.Breakers, metrics.Breaker{Target: b.Target, HalfOpen: b.State == pool.HalfOpen})
+	}
+	for _, t := range targets {
+		s.Targets = append(s.Targets, metrics.Target{
+			Endpoint: t.Endpoint, Target: t.Target, State: t.State, SkipVerify: t.SkipVerify,
+			Attempts: t.Attempts, Failures: t.Failures, Retries: t.Retries, InFlight: t.InFlight,
+		})
+	}
+	for _, c := range n.pools.Credentials() {
+		s.Credentials = append(s.Credentials, metrics.Credential{
+			Endpoint: c.Endpoint, Credential: c.Credential, Paused: !c.Until.IsZero(), Refused: c.Refused,
+		})
 	}
 	return s
 }

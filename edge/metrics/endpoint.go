@@ -15,6 +15,7 @@ type Endpoint struct {
 	overrun  prometheus.Counter // nano-dollars
 	cut      prometheus.Counter
 	unpriced prometheus.Counter
+	hedges   prometheus.Counter
 }
 
 // Endpoint is what an endpoint's requests count. It costs a lookup by name.
@@ -25,6 +26,7 @@ func (m *Metrics) Endpoint(name string) *Endpoint {
 	e := &Endpoint{
 		duration: m.duration.WithLabelValues(name), spend: m.spend.WithLabelValues(name),
 		overrun: m.overrun.WithLabelValues(name), cut: m.cut.WithLabelValues(name), unpriced: m.unpriced.WithLabelValues(name),
+		hedges: m.hedges.WithLabelValues(name),
 	}
 	for i := range e.classes {
 		class := "none" // the caller was gone before there was an answer
@@ -47,7 +49,7 @@ func (m *Metrics) Forget(keep func(name string) bool) {
 		m.endpoints.Delete(name)
 		labels := prometheus.Labels{"endpoint": name}
 		for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-			m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced,
+			m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.hedges,
 		} {
 			v.DeletePartialMatch(labels)
 		}
@@ -78,3 +80,6 @@ func (e *Endpoint) Cut() { e.cut.Inc() }
 
 // Unpriced counts a request whose target did not tell what its price counts.
 func (e *Endpoint) Unpriced() { e.unpriced.Inc() }
+
+// Hedged counts a second attempt that was made beside a slow one.
+func (e *Endpoint) Hedged() { e.hedges.Inc() }

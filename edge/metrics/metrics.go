@@ -27,6 +27,7 @@ type Metrics struct {
 	cut      *prometheus.CounterVec
 	unpriced *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	hedges   *prometheus.CounterVec
 
 	endpoints sync.Map // of name to *Endpoint
 	codes     sync.Map // of fault code to prometheus.Counter
@@ -63,11 +64,14 @@ func New() *Metrics {
 		unpriced: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_edge_unpriced_total", Help: "Requests whose target did not tell what their price counts.",
 		}, []string{"endpoint"}),
+		hedges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_edge_hedges_total", Help: "Second attempts that were made beside a slow one.",
+		}, []string{"endpoint"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_edge_refused_total", Help: "Requests that the edge answered with an error of its own, by code.",
 		}, []string{"code"}),
 	}
-	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.refused,
+	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.refused, m.hedges,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.Nowhere = m.Endpoint("")
 	return m

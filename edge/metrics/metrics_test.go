@@ -66,6 +66,7 @@ func TestForget(t *testing.T) {
 	m := metrics.New()
 	m.Endpoint("old").Done(200, time.Second)
 	m.Endpoint("new").Done(200, time.Second)
+	m.Endpoint("old").Hedged()
 	m.Forget(func(name string) bool { return name == "new" })
 	if text := scrape(t, m); strings.Contains(text, `"old"`) || !strings.Contains(text, `"new"`) || !strings.Contains(text, `endpoint=""`) {
 		t.Error("the wrong series are left")
@@ -107,10 +108,17 @@ func TestConventions(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	m.Watch(func() metrics.State {
-		return metrics.State{Ready: true, Breakers: []metrics.Breaker{{Target: "https://a.example", HalfOpen: true}, {Target: "https://b.example"}}}
+		return metrics.State{Ready: true, Breakers: []metrics.Breaker{{Target: "https://a.example", HalfOpen: true}, {Target: "https://b.example"}},
+			Targets: []metrics.Target{
+				{Endpoint: "bria", Target: "https://a.example", State: "half-open", SkipVerify: true, Attempts: 9, Failures: 5, Retries: 2, InFlight: 3},
+				{Endpoint: "bria", Target: "https://b.example", State: "ok"},
+			},
+			Credentials: []metrics.Credential{{Endpoint: "bria", Credential: "k", Paused: true, Refused: 4}},
+		}
 	})
 	m.Endpoint("bria").Done(200, time.Second)
 	m.Refused("key_unknown")
+	m.Endpoint("bria").Hedged()
 	text := scrape(t, m)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
@@ -119,7 +127,7 @@ func TestConventions(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true}
+	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true, "state": true, "credential": true}
 	for _, found := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(text, -1) {
 		if !labels[found[1]] {
 			t.Errorf("label %s", found[1])
@@ -128,9 +136,23 @@ func TestConventions(t *testing.T) {
 	for _, line := range []string{
 		`tollgate_edge_breaker_state{target="https://a.example"} 1`, `tollgate_edge_breaker_state{target="https://b.example"} 2`,
 		`tollgate_edge_config_values_total{result="refused"} 0`, `tollgate_edge_ready 1`,
+		`tollgate_edge_hedges_total{endpoint="bria"} 1`,
+		`tollgate_target_attempts_total{endpoint="bria",target="https://a.example"} 9`,
+		`tollgate_target_failures_total{endpoint="bria",target="https://a.example"} 5`,
+		`tollgate_target_retries_total{endpoint="bria",target="https://a.example"} 2`,
+		`tollgate_target_in_flight{endpoint="bria",target="https://a.example"} 3`,
+		`tollgate_target_state{endpoint="bria",state="half-open",target="https://a.example"} 1`,
+		`tollgate_target_state{endpoint="bria",state="ok",target="https://a.example"} 0`,
+		`tollgate_target_state{endpoint="bria",state="ok",target="https://b.example"} 1`,
+		`tollgate_target_tls_not_verified{endpoint="bria",target="https://a.example"} 1`,
+		`tollgate_credential_paused{credential="k",endpoint="bria"} 1`,
+		`tollgate_credential_refused_total{credential="k",endpoint="bria"} 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no line %s", line)
 		}
+	}
+	if strings.Contains(text, `tls_not_verified{endpoint="bria",target="https://b.example"}`) {
+		t.Error("a target whose certificates are verified is listed as one whose are not")
 	}
 }

@@ -12,6 +12,25 @@ type Breaker struct {
 	HalfOpen bool
 }
 
+// Target is one target of one endpoint.
+type Target struct {
+	Endpoint, Target            string
+	State                       string // one of TargetStates
+	SkipVerify                  bool   // its certificates are not verified
+	Attempts, Failures, Retries int64
+	InFlight                    int64
+}
+
+// TargetStates are the states that a target can be in.
+var TargetStates = []string{"ok", "open", "half-open", "ejected", "unhealthy"}
+
+// Credential is one of the vendor credentials of an endpoint.
+type Credential struct {
+	Endpoint, Credential string
+	Paused               bool // the vendor has asked to wait
+	Refused              int64
+}
+
 // State is where an edge stands, asked for at each scrape.
 type State struct {
 	Ready       bool
@@ -21,6 +40,8 @@ type State struct {
 	SpoolEvents int64
 	SpoolAge    time.Duration
 	Breakers    []Breaker
+	Targets     []Target     // all that are configured
+	Credentials []Credential // all that are configured
 	// What came of the configuration, in values: taken into use, not newer than what was in use, and
 	// refused as unusable.
 	ConfigApplied, ConfigStale, ConfigRefused uint64
@@ -40,11 +61,24 @@ var (
 	descAge      = prometheus.NewDesc("tollgate_edge_spool_age_seconds", "Age of the oldest of them.", nil, nil)
 	descValues   = prometheus.NewDesc("tollgate_edge_config_values_total", "Values of the configuration that came, by what became of them.", []string{"result"}, nil)
 	descBreaker  = prometheus.NewDesc("tollgate_edge_breaker_state", "Breakers that are not closed: 1 half-open, 2 open.", []string{"target"}, nil)
+
+	ofTarget     = []string{"endpoint", "target"}
+	descAttempts = prometheus.NewDesc("tollgate_target_attempts_total", "Requests that were sent to a target, or for which it could not be reached.", ofTarget, nil)
+	descFailures = prometheus.NewDesc("tollgate_target_failures_total", "Those of them that got no answer, or one of 5xx.", ofTarget, nil)
+	descRetries  = prometheus.NewDesc("tollgate_target_retries_total", "Those of them that were made because an earlier one of the same request failed.", ofTarget, nil)
+	descFlying   = prometheus.NewDesc("tollgate_target_in_flight", "Requests to a target whose answer has not ended.", ofTarget, nil)
+	descState    = prometheus.NewDesc("tollgate_target_state", "1 for the state that a target is in, 0 for the others.", []string{"endpoint", "target", "state"}, nil)
+	descTLS      = prometheus.NewDesc("tollgate_target_tls_not_verified", "1 for each target whose certificates are not verified.", ofTarget, nil)
+
+	ofCredential = []string{"endpoint", "credential"}
+	descPaused   = prometheus.NewDesc("tollgate_credential_paused", "1 while a credential waits because the vendor has asked to.", ofCredential, nil)
+	descRejected = prometheus.NewDesc("tollgate_credential_refused_total", "Answers 401 and 403 to requests with a credential.", ofCredential, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (w *watcher) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descValues, descBreaker} {
+	for _, d := range []*prometheus.Desc{descReady, descEpoch, descRevision, descKeys, descEvents, descAge, descValues, descBreaker,
+		descAttempts, descFailures, descRetries, descFlying, descState, descTLS, descPaused, descRejected} {
 		ch <- d
 	}
 }
@@ -74,5 +108,31 @@ func (w *watcher) Collect(ch chan<- prometheus.Metric) {
 			state = 1
 		}
 		gauge(descBreaker, state, b.Target)
+	}
+	w.targets(ch, s)
+}
+
+// targets has one series of each kind for each target that is configured, so that a dashboard sees
+// what is in trouble and what was never tried alike.
+func (w *watcher) targets(ch chan<- prometheus.Metric, s State) {
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, kind, float64(v), labels...)
+	}
+	oneIf := map[bool]int64{true: 1}
+	for _, t := range s.Targets {
+		send(descAttempts, prometheus.CounterValue, t.Attempts, t.Endpoint, t.Target)
+		send(descFailures, prometheus.CounterValue, t.Failures, t.Endpoint, t.Target)
+		send(descRetries, prometheus.CounterValue, t.Retries, t.Endpoint, t.Target)
+		send(descFlying, prometheus.GaugeValue, t.InFlight, t.Endpoint, t.Target)
+		for _, state := range TargetStates {
+			send(descState, prometheus.GaugeValue, oneIf[t.State == state], t.Endpoint, t.Target, state)
+		}
+		if t.SkipVerify {
+			send(descTLS, prometheus.GaugeValue, 1, t.Endpoint, t.Target)
+		}
+	}
+	for _, c := range s.Credentials {
+		send(descPaused, prometheus.GaugeValue, oneIf[c.Paused], c.Endpoint, c.Credential)
+		send(descRejected, prometheus.CounterValue, c.Refused, c.Endpoint, c.Credential)
 	}
 }

@@ -95,8 +95,10 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 	running.Go(func() { _ = book.Run(ctx) })
 	defer running.Wait()
 	defer stop()
+	pools := pool.New(log)
+	pools.Sync(table.Endpoints())
 	g := New(Config{HeaderTimeout: patience}, Deps{
-		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Pools: pool.New(log),
+		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Pools: pools,
 		Upstream: client, Metrics: metrics.New(), Log: log,
 	})
 	server := NewEngineServer(ServerOptions{}, g, log)

@@ -67,6 +67,11 @@ func (c *call) open(context.Context) error {
 			return fault.New(fault.Overloaded, "This edge already serves %d requests, its limit.", most).WithRetryAfter(time.Second)
 		}
 	}
+	return c.split()
+}
+
+// split takes the request line apart, and refuses methods that no target gets.
+func (c *call) split() error {
 	if tunnels[strings.ToUpper(c.x.Method)] {
 		err := fault.New(fault.MethodNotAllowed, "%s is not forwarded: it would open a tunnel, or show the target's credential.", c.x.Method)
 		err.Allow = common
@@ -139,26 +144,24 @@ var publicKey = &admit.Key{Name: "public", Labels: &admit.Labels{}}
 // authenticate finds out who calls, before anything of the body is read.
 func (c *call) authenticate(context.Context) error {
 	keys := c.g.d.Keys
-	secret, ok := findCredential(c.x, c.query, c.endpoint.KeyHeader, func(hash [32]byte) bool {
+	known := func(hash [32]byte) bool {
 		_, ok := keys.Lookup(hash)
 		return ok
-	})
-	if !ok {
-		if c.endpoint.Public {
-			c.key = publicKey
-			return nil
-		}
-		return fault.New(fault.KeyMissing, "No key was sent to endpoint %s.", c.endpoint.Name)
 	}
-	key, err := keys.Authenticate([]byte(secret), c.endpoint.ID, c.endpoint.Name, c.began)
+	secret, ok := findCredential(c.x, c.query, c.endpoint.KeyHeader, known)
 	switch {
-	case err != nil && c.endpoint.Public && !c.isOurs(secret):
-		c.key = publicKey // the credential is for the target, or for nobody
-		return nil
-	case err != nil:
-		return err
+	case c.endpoint.Public && (!ok || !c.isOurs(secret)):
+		c.key, secret = publicKey, strayKey(c.x, known) // a credential is for the target, or for nobody
+	case !ok:
+		return fault.New(fault.KeyMissing, "No key was sent to endpoint %s.", c.endpoint.Name)
+	default:
+		key, err := keys.Authenticate([]byte(secret), c.endpoint.ID, c.endpoint.Name, c.began)
+		if err != nil {
+			return err
+		}
+		c.key = key
 	}
-	c.key, c.found.secret = key, secret
+	c.found.secret = secret
 	// Of the rest of the request line nothing can be left out.
 	if len(secret) >= shortestScrubbed && (c.found.hiddenIn(c.rest) || c.found.hiddenIn(c.x.Method)) {
 		return fault.New(fault.PathInvalid, "The path holds the key, which never goes to a target.").

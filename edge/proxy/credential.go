@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"tollgate/edge/routing"
 	"tollgate/internal/contract"
 )
 
@@ -114,6 +115,40 @@ func protocolSecrets(headers []Header) (out []string) {
 		}
 	}
 	return out
+}
+
+// strayKey is a known key of this gateway that stands where none is looked for. Where no key is asked for it
+// is not used, and must still not go on.
+func strayKey(x *Exchange, known func(hash [32]byte) bool) string {
+	if s := keyIn(x.Target, known); s != "" {
+		return s
+	}
+	for _, h := range x.Headers {
+		if s := keyIn(h.Value, known); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// keyIn is the first known key among what looks like one in a text, which may be percent-encoded.
+func keyIn(text string, known func(hash [32]byte) bool) string {
+	for text = routing.Unescape(text); ; text = text[len(keyPrefix):] {
+		i := strings.Index(text, keyPrefix)
+		if i < 0 {
+			return ""
+		}
+		text = text[i:]
+		end := strings.IndexFunc(text, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+		})
+		if end < 0 {
+			end = len(text)
+		}
+		if s := text[:end]; known(contract.KeyHash([]byte(s))) {
+			return s
+		}
+	}
 }
 
 // secretsIn are the secret in the value of a credential header and, for Basic with a password, the user

@@ -115,7 +115,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 func (b *bench) serve(s *eventv1.RouteSnapshot) {
 	b.t.Helper()
 	table, err := routing.Compile(s, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
-		Env: func(string) (string, bool) { return "", false },
+		Env: func(name string) (string, bool) { return "from-env", name == "VENDOR" },
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -168,7 +168,7 @@ func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Accou
 	}
 }
 
-func newKeys(t testing.TB, more ...*eventv1.ShardKey) *admit.Keys {
+func newKeys(t *testing.T, more ...*eventv1.ShardKey) *admit.Keys {
 	t.Helper()
 	keys := &admit.Keys{}
 	all := append([]*eventv1.ShardKey{keyOf(testKey), keyOf(otherKey)}, more...)

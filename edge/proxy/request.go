@@ -11,7 +11,7 @@ import (
 
 // prepare makes what leaves for the target of a choice, with the choice's credential: the headers, what
 // stands in the request line, and the Host header, which is empty for the target's own. Nothing of it
-// holds a key of this gateway. It is called by one goroutine at a time.
+// holds a key of this gateway. Several goroutines may call it.
 func (c *call) prepare(ch *pool.Choice) (headers []Header, uri, host string) {
 	query := c.found.scrubQuery(c.query, c.isOurs)
 	uri = c.endpoint.RequestURI(ch.Target, ch.Credential, c.rest, query, c.bareQuery)

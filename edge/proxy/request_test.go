@@ -23,8 +23,8 @@ const (
 
 // leaving is a call of an endpoint by a caller with testKey, and the choice of its first target and
 // credential.
-func leaving(tb testing.TB, e *routing.Endpoint, x *Exchange) (*call, *pool.Choice) {
-	tb.Helper()
+func leaving(t *testing.T, e *routing.Endpoint, x *Exchange) (*call, *pool.Choice) {
+	t.Helper()
 	if len(e.Targets) == 0 {
 		e.Targets = []*routing.Target{{Scheme: "http", Host: "vendor.example", BasePath: "/base"}}
 	}
@@ -32,15 +32,15 @@ func leaving(tb testing.TB, e *routing.Endpoint, x *Exchange) (*call, *pool.Choi
 	if len(e.Credentials) > 0 {
 		credential = 0
 	}
-	c := &call{g: New(Config{}, Deps{Keys: newKeys(tb)}), x: x, endpoint: e}
+	c := &call{g: New(Config{}, Deps{Keys: newKeys(t)}), x: x, endpoint: e}
 	c.found.secret = testKey
 	return c, pool.NewChoice(e, 0, credential, func(pool.Result) {})
 }
 
 // sent is the headers that leave, a line each.
-func sent(tb testing.TB, e *routing.Endpoint, x *Exchange) []string {
-	tb.Helper()
-	c, choice := leaving(tb, e, x)
+func sent(t *testing.T, e *routing.Endpoint, x *Exchange) []string {
+	t.Helper()
+	c, choice := leaving(t, e, x)
 	headers, _, _ := c.prepare(choice)
 	var out []string
 	for _, h := range headers {
@@ -53,11 +53,17 @@ func sent(tb testing.TB, e *routing.Endpoint, x *Exchange) []string {
 // and a credential's replaces both; what the mode holds back counts as not sent.
 func TestConfiguredHeaders(t *testing.T) {
 	t.Parallel()
-	e := &routing.Endpoint{Forward: modeSafe, Headers: []routing.Header{
-		{Name: "X-Set", Value: "ours"}, {Name: "api_token", Value: "shared"},
-		{Name: "User-Agent", Value: "gateway", Mode: routing.Default}, {Name: "X-Default", Value: "d", Mode: routing.Default},
-		{Name: "Range", Mode: routing.Remove}, {Name: "Connection", Value: "close"},
-	}}
+	e := &routing.Endpoint{
+		Forward: modeSafe,
+		Headers: []routing.Header{
+			{Name: "X-Set", Value: "ours"},
+			{Name: "api_token", Value: "shared"},
+			{Name: "User-Agent", Value: "gateway", Mode: routing.Default},
+			{Name: "X-Default", Value: "d", Mode: routing.Default},
+			{Name: "Range", Mode: routing.Remove},
+			{Name: "Connection", Value: "close"},
+		},
+	}
 	alone := []string{"X-Set: ours", "api_token: shared", "User-Agent: gateway", "X-Default: d"}
 	for name, tc := range map[string]struct {
 		headers []Header
@@ -191,8 +197,10 @@ func TestHostPolicy(t *testing.T) {
 // read it.
 func TestTrailersAreFiltered(t *testing.T) {
 	t.Parallel()
-	e := &routing.Endpoint{Forward: modeAll, Headers: []routing.Header{{Name: "X-Set", Value: "1"}, {Name: "X-Default", Mode: routing.Default}},
-		Credentials: []*routing.Credential{{Headers: []routing.Header{{Name: "X-First"}}}, {Headers: []routing.Header{{Name: "X-Second"}}}}}
+	e := &routing.Endpoint{
+		Forward: modeAll, Headers: []routing.Header{{Name: "X-Set", Value: "1"}, {Name: "X-Default", Mode: routing.Default}},
+		Credentials: []*routing.Credential{{Headers: []routing.Header{{Name: "X-First"}}}, {Headers: []routing.Header{{Name: "X-Second"}}}},
+	}
 	names := []string{"X-Sum", "X-Key", "Authorization", "X_Api_Key", "Content-Length", "Transfer-Encoding", "Host", "Content-Type", "x_set", "X-Default", "X-First", "X-Second", "Set-Cookie", "X-Tollgate-Tags", "X-Forwarded-For", "X-Named"}
 	x := &Exchange{Headers: []Header{{"Connection", "X-Named"}}, Length: -1, TrailerNames: names, Body: sentBehind{names}}
 	c, _ := leaving(t, e, x)

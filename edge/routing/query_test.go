@@ -81,7 +81,7 @@ var escaped = regexp.MustCompile(`\+|%[0-9a-fA-F]{2}`)
 
 // nameOf is the name of a piece of a query, read in another way than the product does.
 func nameOf(piece string) string {
-	name := strings.SplitN(piece, "=", 2)[0]
+	name, _, _ := strings.Cut(piece, "=")
 	return escaped.ReplaceAllStringFunc(name, func(s string) string {
 		if s == "+" {
 			return " "

@@ -61,12 +61,14 @@ type Endpoint struct {
 type Header struct {
 	Name, Value string
 	Mode        Mode
+	Source      string // the value as configured, with its references
 }
 
 // Query is a query parameter of requests to the target, decoded.
 type Query struct {
 	Name, Value string
 	Mode        Mode
+	Source      string // as of a header
 }
 
 // Mode says what a configured header or parameter does to the caller's of the same name.

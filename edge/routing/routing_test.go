@@ -255,7 +255,7 @@ func TestCompileCarriesEverything(t *testing.T) {
 	got.Accounts, got.Targets = nil, nil
 	want := routing.Endpoint{
 		ID: "ep_1", Name: "bria", Path: "/bria", Methods: []string{"POST"},
-		Headers: []routing.Header{{Name: "api_token", Value: "s-bria"}, {Name: "X-Region", Value: "r-e-REGION"}},
+		Headers: []routing.Header{{Name: "api_token", Value: "s-bria", Source: "${secret:bria}"}, {Name: "X-Region", Value: "r-e-REGION", Source: "r-${env:REGION}"}},
 		Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, KeyHeader: "litellm_user_api_key", Price: 12, PriceText: "0.000000012", PriceVersion: 7,
 		Timeout: 1500 * time.Millisecond, MaxBody: 99, ForwardTrace: true,
 		Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED,

@@ -89,21 +89,23 @@ func (c *compiler) transport(e *Endpoint, t *Target, from *eventv1.RouteTarget) 
 		*part.to = text
 		e.fail(why)
 	}
-	if e.Err != nil {
-		return nil
-	}
-	if err := checkAuthorities(t.Transport.CA); err != nil {
-		e.fail(unusable("CA certificate", t, e, err))
-	}
-	if err := checkPair(t.Transport.ClientCert, t.Transport.ClientKey); err != nil {
-		e.fail(unusable("client certificate", t, e, err))
+	if e.Err == nil {
+		e.fail(checkTLS(e, t))
 	}
 	return nil
 }
 
-func unusable(what string, t *Target, e *Endpoint, cause error) *fault.Error {
-	return fault.New(fault.SecretUnresolved, "The %s for target %s of endpoint %s can't be used: %s.", what, t.Name, e.Name, cause).
-		WithHint("Ask your gateway admin to check the TLS settings of the endpoint's target.").WithCause(cause)
+// checkTLS finds out now what each request would fail at.
+func checkTLS(e *Endpoint, t *Target) error {
+	what, err := "CA certificate", checkAuthorities(t.Transport.CA)
+	if err == nil {
+		what, err = "client certificate", checkPair(t.Transport.ClientCert, t.Transport.ClientKey)
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.SecretUnresolved, "The %s for target %s of endpoint %s can't be used: %s.", what, t.Name, e.Name, err).
+		WithHint("Ask your gateway admin to check the TLS settings of the endpoint's target.").WithCause(err)
 }
 
 // checkAuthorities takes nothing, or certificates each of which can be read: of a list that is used in

@@ -100,7 +100,7 @@ func (c *compiler) headers(e *Endpoint, list []*eventv1.RouteHeader, whose strin
 		case err != nil:
 			return nil, nil, fmt.Errorf("header %q: %w", h.GetName(), err)
 		case failed == nil:
-			out = append(out, Header{Name: h.GetName(), Value: value, Mode: mode})
+			out = append(out, Header{Name: h.GetName(), Value: value, Mode: mode, Source: h.GetValue()})
 		case why == nil:
 			why = failed
 		}
@@ -130,7 +130,7 @@ func (c *compiler) query(e *Endpoint, list []*eventv1.RouteQuery, whose string) 
 		case err != nil:
 			return nil, nil, fmt.Errorf("query parameter %q: %w", q.GetName(), err)
 		case failed == nil:
-			out = append(out, Query{Name: q.GetName(), Value: value, Mode: mode})
+			out = append(out, Query{Name: q.GetName(), Value: value, Mode: mode, Source: q.GetValue()})
 		case why == nil:
 			why = failed
 		}

@@ -74,6 +74,18 @@ func TestResolveRefusesLineEnds(t *testing.T) {
 	}
 }
 
+// Guarantee: where any text may stand, a secret of several lines arrives as it is.
+func TestTextKeepsLines(t *testing.T) {
+	t.Parallel()
+	v, err := headervalue.Parse("a${secret:x}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := v.Text(func(headervalue.Ref) (string, error) { return "-\r\n-\n", nil }); err != nil || got != "a-\r\n-\n" {
+		t.Errorf("Text = %q, %v", got, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("Basic ${base64:${env:p}:${secret:s}}")
 	f.Add("$${$${")

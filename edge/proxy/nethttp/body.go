@@ -69,8 +69,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // readStream is Read for a stream.
 func (b *requestBody) readStream(p []byte) (int, error) {
-	if !b.asked.Load() && b.out.hasBegun() {
-		return 0, errInterrupted // net/http would ask for the body behind the answer's head
+	if !b.asked.Load() && !b.out.ask() {
+		return 0, errInterrupted
 	}
 	b.asked.Store(true)
 	b.stall.begin(b.timeout)

@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -63,7 +64,8 @@ type strictConn struct {
 	h2     bool   // HTTP/2 is spoken; nothing is followed
 
 	err     error        // returned when the bytes before it were taken
-	reason  *fault.Error // for err; nil for the reason that net/http finds
+	reason  *fault.Error // for err
+	told    bool         // err was returned, so that it can be why net/http refuses
 	serving bool         // an exchange runs, so that what is written is its answer
 	opaque  atomic.Bool  // what comes is another protocol's, or nothing
 	broken  atomic.Bool
@@ -79,6 +81,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 		}
 	}
 	if c.err != nil {
+		c.told = true
 		return 0, c.err
 	}
 	n, err := c.next(p)
@@ -102,6 +105,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 		c.reason = malformed("Two servers could read the request in two ways: %s.", c.framing.why)
 	}
 	if good == 0 {
+		c.told = true
 		return 0, c.err
 	}
 	return good, nil
@@ -193,10 +197,11 @@ func (c *strictConn) Write(p []byte) (int, error) {
 	if c.serving || c.h2 {
 		return c.Conn.Write(p)
 	}
-	if c.reason == nil {
-		c.reason = refusalOf(p)
+	reason := refusalOf(p)
+	if c.told && c.reason != nil && bytes.HasPrefix(p, []byte("HTTP/1.1 400 Bad Request\r\n")) {
+		reason = c.reason
 	}
-	c.refuse(c.reason)
+	c.refuse(reason)
 	return len(p), nil
 }
 

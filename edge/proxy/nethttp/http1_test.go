@@ -189,9 +189,11 @@ func TestClosedKeptConnection(t *testing.T) {
 		change   func(a *proxy.Attempt)
 		requests int64
 	}{
-		"POST":            {func(a *proxy.Attempt) { a.Method, a.Body, a.Length = "POST", bodyOf("abc"), 3 }, 1},
-		"POST, no body":   {func(a *proxy.Attempt) { a.Method = "POST" }, 1},
-		"idempotency key": {func(a *proxy.Attempt) { a.Method, a.Headers = "POST", []proxy.Header{{Name: "Idempotency-Key", Value: "1"}} }, 1},
+		"POST":          {func(a *proxy.Attempt) { a.Method, a.Body, a.Length = "POST", bodyOf("abc"), 3 }, 1},
+		"POST, no body": {func(a *proxy.Attempt) { a.Method = "POST" }, 1},
+		"idempotency key": {func(a *proxy.Attempt) {
+			a.Method, a.Headers = "POST", []proxy.Header{{Name: "Idempotency-Key", Value: "1"}}
+		}, 1},
 		"DELETE":          {func(a *proxy.Attempt) { a.Method = "DELETE" }, 1},
 		"GET":             {func(*proxy.Attempt) {}, 2},
 		"GET with a body": {func(a *proxy.Attempt) { a.Body, a.Length = bodyOf("abc"), 3 }, 1},

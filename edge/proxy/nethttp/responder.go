@@ -27,8 +27,9 @@ type responder struct {
 	timeout time.Duration
 	last    time.Time // when the write deadline was set
 
-	mu    sync.Mutex // of 1xx answers and the beginning of the final one
-	begun bool
+	mu       sync.Mutex // of 1xx answers and the beginning of the final one
+	begun    bool
+	informed bool // an interim answer was sent
 }
 
 // Interim sends a 1xx answer to callers whose protocol has them. 100 Continue is not among them: the
@@ -44,6 +45,7 @@ func (o *responder) Interim(status int, headers []proxy.Header) {
 	addAll(h, headers)
 	o.w.WriteHeader(status)
 	clear(h)
+	o.informed = true
 }
 
 // Begin sends status and headers; they leave with the first flush.
@@ -63,7 +65,7 @@ func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 	if length >= 0 && h["Content-Length"] == nil && status != http.StatusNoContent && status != http.StatusNotModified {
 		h.Set("Content-Length", formatLength(length))
 	}
-	if o.proto != proxy.HTTP2 && o.last1() {
+	if o.proto != proxy.HTTP2 && o.final() {
 		h.Set("Connection", "close")
 	}
 	o.w.WriteHeader(status)
@@ -72,17 +74,22 @@ func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 	}
 }
 
-// last1 says whether this is the last answer of a connection of HTTP/1: what is left of a body, or
+// final says whether this is the last answer of a connection of HTTP/1: what is left of a body, or
 // comes behind an upgrade that was not granted, must never be read as another request.
-func (o *responder) last1() bool {
+func (o *responder) final() bool {
 	return o.body != nil && !o.body.complete() || o.conn.opaque.Load()
 }
 
-// hasBegun says whether the answer has begun.
-func (o *responder) hasBegun() bool {
+// ask precedes the first Read of a stream's body, for which net/http asks with 100 Continue where it is
+// waited for: also when the answer has begun, which must not be, but not behind another interim answer,
+// where it has to be made up for.
+func (o *responder) ask() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.begun
+	if o.informed && !o.begun {
+		o.w.WriteHeader(http.StatusContinue)
+	}
+	return !o.begun
 }
 
 // addAll adds a list to headers. The values of names that occur once share one array.

@@ -132,7 +132,8 @@ func (f *framing) endLine() (good bool) {
 			f.first = true
 			f.get = bytes.HasPrefix(line, []byte("GET "))
 			f.old = string(f.tail[:]) == "HTTP/1.0\r"
-			good = f.old || string(f.tail[:]) == "HTTP/1.1\r"
+			// A CR before it is skipped by net/http where the request before was a POST.
+			good = len(line) > 0 && line[0] != '\r' && (f.old || string(f.tail[:]) == "HTTP/1.1\r")
 			f.why = "the request line does not end in HTTP/1.0 or HTTP/1.1"
 		default:
 			good = f.header(line)

@@ -7,7 +7,8 @@ import (
 )
 
 // Strict takes what RFC 9112 calls a request, and nothing that it merely lets a server put up with. It
-// takes chunk extensions and empty lines before a request, because those are in the grammar.
+// takes empty lines before a request and chunk extensions, because those are in the grammar; what an
+// extension says does not matter to it, because nobody passes one on.
 func Strict(data string) (r Request, rest string, err error) {
 	for strings.HasPrefix(data, "\r\n") {
 		data = data[2:]
@@ -20,7 +21,7 @@ func Strict(data string) (r Request, rest string, err error) {
 		return r, "", err
 	}
 	parts := strings.Split(line, " ")
-	if len(parts) != 3 || !isToken(parts[0]) || !isTarget(parts[1]) || parts[2] != "HTTP/1.1" && parts[2] != "HTTP/1.0" {
+	if len(parts) != 3 || !isToken(parts[0]) || !isTarget(parts[1]) || !isVersion(parts[2]) {
 		return r, "", ErrInvalid
 	}
 	r.Method, r.Target, r.Proto = parts[0], parts[1], parts[2]
@@ -84,9 +85,9 @@ func strictChunks(data string) (body, rest string, err error) {
 		if line, data, err = cutLine(data); err != nil {
 			return "", "", err
 		}
-		size, extension, _ := strings.Cut(line, ";")
+		size, _, _ := strings.Cut(line, ";")
 		size = strings.TrimRight(size, " \t")
-		if size == "" || strings.Trim(size, "0123456789abcdefABCDEF") != "" || !isValue(extension) {
+		if size == "" || strings.Trim(size, "0123456789abcdefABCDEF") != "" {
 			return "", "", ErrInvalid
 		}
 		n, err := strconv.ParseUint(size, 16, 62)
@@ -113,6 +114,12 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isVersion takes every minor version, because later ones are framed like 1.1.
+func isVersion(s string) bool {
+	minor, ok := strings.CutPrefix(s, "HTTP/1.")
+	return ok && len(minor) == 1 && '0' <= minor[0] && minor[0] <= '9'
 }
 
 // isTarget takes any bytes that end no word: which of them a path may have is not about framing.

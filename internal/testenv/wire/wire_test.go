@@ -37,7 +37,7 @@ func TestReaders(t *testing.T) {
 		"a long chunk":      {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", "!", "[a]"},
 		"a CR":              {head + "X: a\rb\r\n\r\n", "!", "[]"},
 		"NUL":               {head + "X: a\x00\r\n\r\n", "!", "[]"},
-		"another version":   {"GET / HTTP/1.2\r\n\r\n", "!", "[]"},
+		"another version":   {"GET / HTTP/2.0\r\n\r\n", "!", "[]"},
 		"half a head":       {head, "!", "!"},
 		"half a body":       {head + "Content-Length: 3\r\n\r\nab", "!", "!"},
 		"half a chunk":      {head + "Transfer-Encoding: chunked\r\n\r\n3\r\nab", "!", "!"},

@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+)
+
+// explainers is the queue in which edges take the questions that any of them may answer.
+const explainers = "explain"
+
+// explain answers what this edge would do with requests, as long as NATS is there to ask. One question is
+// answered at a time: they are people's.
+func (n *Node) explain(ctx context.Context) error {
+	var ends []func() error
+	defer func() {
+		for _, end := range ends {
+			if err := end(); err != nil {
+				n.log.Debug("subscription did not end in order", "err", err)
+			}
+		}
+	}()
+	for _, name := range []string{"", n.cfg.Name} {
+		ended := make(chan struct{})
+		sub, err := n.conn.NATS().QueueSubscribe(contract.Explain(name), explainers, func(msg *nats.Msg) { n.answer(ctx, msg) })
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", contract.Explain(name), err)
+		}
+		sub.SetClosedHandler(func(string) { close(ended) })
+		ends = append(ends, func() error {
+			if err := sub.Unsubscribe(); err != nil {
+				return err // the connection is closed, and the handlers with it
+			}
+			<-ended
+			return nil
+		})
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (n *Node) answer(ctx context.Context, msg *nats.Msg) {
+	var reply eventv1.ExplainReply
+	var call eventv1.ExplainCall
+	if err := proto.Unmarshal(msg.Data, &call); err != nil {
+		n.log.Error("question cannot be read", "subject", msg.Subject, "err", err)
+		reply.Error = "it cannot read the question, which is of another version."
+	} else {
+		reply.Explanation = n.gateway.Explain(ctx, &call)
+		reply.Explanation.Edge = n.cfg.Name
+	}
+	data, err := proto.Marshal(&reply)
+	if err == nil {
+		err = msg.Respond(data)
+	}
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		n.log.Warn("question not answered", "err", err)
+	}
+}

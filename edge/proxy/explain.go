@@ -1,0 +1,318 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"tollgate/edge/pool"
+	"tollgate/edge/routing"
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/contract"
+	"tollgate/internal/fault"
+)
+
+// Explain takes a request through the stages up to its first attempt, which it does not make, and tells
+// what each of them said. What a stage takes for the request is given back at once; nothing is recorded.
+func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv1.Explanation {
+	c := newCall(g, &Exchange{
+		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
+	})
+	for _, h := range q.GetHeaders() {
+		c.x.Headers = append(c.x.Headers, Header{h.GetName(), h.GetValue()})
+	}
+	if upgrade(c.x.Headers) == "websocket" {
+		c.x.Upgrade = "websocket"
+	}
+	defer c.release()
+	defer c.settle()
+	x := &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
+	if err := x.stages(ctx); err != nil {
+		f := fault.From(err)
+		x.out.Refusal = &controlv1.ExplainedRefusal{Status: int32(f.Status()), Code: string(f.Code), Message: f.Message, Hint: f.Hint}
+	}
+	x.out.Admitted = x.out.GetRefusal() == nil
+	return x.out
+}
+
+// nowhere is the answer to a request that nobody has made.
+type nowhere struct{ Responder }
+
+// explainer writes down what the stages say.
+type explainer struct {
+	c    *call
+	out  *controlv1.Explanation
+	hash []byte // of the key that calls; empty without one
+}
+
+// stages are those of admit, each with what it found in words.
+func (x *explainer) stages(ctx context.Context) error {
+	c := x.c
+	for _, s := range []struct {
+		name  string
+		stage func(context.Context) error
+		found func() string
+	}{
+		{"match", func(ctx context.Context) error {
+			if err := c.split(); err != nil {
+				return err
+			}
+			return c.match(ctx)
+		}, x.matched},
+		{"authenticate", x.authenticate, x.authenticated},
+		{"labels", c.label, x.labeled},
+		{"body", c.checkBody, x.body},
+		{"limits", c.within, func() string { return fmt.Sprintf("%s let it pass", counted(len(c.limits()), "limit")) }},
+		{"budgets", c.hold, x.held},
+		{"target", x.target, x.chosen},
+	} {
+		err := s.stage(ctx)
+		step := &controlv1.ExplainStep{Stage: s.name, Passed: err == nil}
+		if err == nil {
+			step.Text = s.found()
+		} else {
+			step.Text = fault.From(err).Message
+		}
+		x.out.Steps = append(x.out.Steps, step)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (x *explainer) matched() string {
+	e := x.c.endpoint
+	x.out.Endpoint, x.out.Pattern, x.out.Revision = e.Name, e.Path, x.c.table.Version().Revision
+	how := "the exact path"
+	if !e.Exact {
+		x.out.Pattern = strings.TrimRight(e.Path, "/") + "/*"
+		how = "the longest prefix of the path"
+	}
+	which := "every method"
+	if len(e.Methods) > 0 {
+		which = strings.Join(e.Methods, ", ")
+	}
+	x.out.Price = priceText(e)
+	return fmt.Sprintf("endpoint %s: %s is %s that an endpoint answers, and it answers %s", e.Name, x.out.GetPattern(), how, which)
+}
+
+// priceText is what an endpoint costs, in words.
+func priceText(e *routing.Endpoint) string {
+	switch {
+	case e.Free:
+		return "free"
+	case e.Usage != nil:
+		return "by use"
+	default:
+		return "$" + e.PriceText + " for each answer of status 2xx"
+	}
+}
+
+// authenticate takes the key that the question names for one that was presented.
+func (x *explainer) authenticate(ctx context.Context) error {
+	c := x.c
+	if len(x.hash) == 0 {
+		return c.authenticate(ctx)
+	}
+	if len(x.hash) != 32 {
+		return fault.New(fault.KeyUnknown, "The hash of the key is none.")
+	}
+	key, err := c.g.d.Keys.AuthenticateHash([32]byte(x.hash), c.endpoint.ID, c.endpoint.Name, c.began)
+	if err != nil {
+		return err
+	}
+	c.key = key
+	return nil
+}
+
+func (x *explainer) authenticated() string {
+	if x.c.key.ID == "" {
+		return "no key is needed: the endpoint is public"
+	}
+	return fmt.Sprintf("key %s may call endpoint %s", x.c.key.Name, x.c.endpoint.Name)
+}
+
+func (x *explainer) labeled() string {
+	var parts []string
+	if t := x.c.key.Team; t != "" {
+		parts = append(parts, "team "+t)
+	}
+	if l := x.c.labels.customer; l != "" {
+		parts = append(parts, "customer "+l)
+	}
+	if tags := x.c.labels.tags; len(tags) > 0 {
+		parts = append(parts, "tags "+strings.Join(tags, ", "))
+	}
+	if len(parts) == 0 {
+		return "charged to the key alone"
+	}
+	return "charged to " + strings.Join(parts, ", ")
+}
+
+func (x *explainer) body() string {
+	if x.c.limit > 0 {
+		return "at most " + bytesText(x.c.limit)
+	}
+	return "of any length"
+}
+
+func (x *explainer) held() string {
+	c := x.c
+	if c.endpoint.Free {
+		return "nothing is held: the endpoint is free"
+	}
+	x.out.Hold = contract.MoneyToProto(c.reserved())
+	text := fmt.Sprintf("%s is held in %s", c.reserved().Dollars(), counted(len(c.spend.draws), "budget"))
+	if left, ok := c.remaining(0); ok {
+		text += fmt.Sprintf("; the tightest has %s left", left.Dollars())
+	}
+	return text
+}
+
+// target finds out where the request would go, in the order in which targets would be tried.
+func (x *explainer) target(context.Context) error {
+	c := x.c
+	states := c.g.d.Pools.Look(c.endpoint)
+	first := -1
+	var soonest time.Time
+	for _, s := range states {
+		t := &controlv1.ExplainedTarget{Url: s.Target, State: s.State}
+		n := targetNumber(c.endpoint, s.Target)
+		if first < 0 && s.State != "open" && n >= 0 {
+			first = n
+		}
+		if n >= 0 && c.endpoint.Targets[n].Transport.SkipVerify {
+			t.Notes = append(t.Notes, "its certificate is not verified")
+		}
+		if !s.Until.IsZero() {
+			t.Notes = append(t.Notes, "tried again at "+s.Until.UTC().Format(time.RFC3339))
+			if soonest.IsZero() || s.Until.Before(soonest) {
+				soonest = s.Until
+			}
+		}
+		x.out.Targets = append(x.out.Targets, t)
+	}
+	if first < 0 {
+		err := fault.New(fault.UpstreamUnavailable, "No target of endpoint %s is tried at present.", c.endpoint.Name)
+		if !soonest.IsZero() {
+			err = err.WithRetryAfter(time.Until(soonest))
+		}
+		return err
+	}
+	x.sent(first)
+	return nil
+}
+
+func targetNumber(e *routing.Endpoint, name string) int {
+	for i, t := range e.Targets {
+		if t.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// sent describes the request to a target. Secrets are shown as the references that stand for them: it is
+// prepared of an endpoint in which they were never put in.
+func (x *explainer) sent(target int) {
+	c := x.c
+	masked := c.endpoint.Masked()
+	real := c.endpoint
+	c.endpoint = masked
+	defer func() { c.endpoint = real }()
+	credential := -1
+	for i, cr := range masked.Credentials {
+		if cr.Err == nil {
+			credential, x.out.Credential = i, cr.Name
+			break
+		}
+	}
+	headers, uri, host := c.prepare(pool.NewChoice(masked, target, credential, func(pool.Result) {}))
+	t := masked.Targets[target]
+	if host == "" {
+		host = t.Host
+	}
+	x.out.Host, x.out.Url = host, c.x.Method+" "+t.Scheme+"://"+t.Host+legible(uri, masked, credential)
+	sent := map[string]bool{}
+	for _, h := range headers {
+		sent[strings.ToLower(h.Name)] = true
+		x.out.Headers = append(x.out.Headers, &controlv1.ExplainedHeader{Name: h.Name, Value: h.Value, Origin: x.origin(masked, credential, h)})
+	}
+	for _, h := range c.x.Headers {
+		if name := strings.ToLower(h.Name); !sent[name] {
+			x.out.Headers = append(x.out.Headers, &controlv1.ExplainedHeader{Name: h.Name, Origin: "caller", Removed: x.whyLeftOut(h)})
+		}
+	}
+}
+
+// legible undoes the encoding of references in a query, which are shown and never sent.
+func legible(uri string, e *routing.Endpoint, credential int) string {
+	all := e.Query
+	if credential >= 0 {
+		all = slices.Concat(all, e.Credentials[credential].Query)
+	}
+	for _, q := range all {
+		if strings.Contains(q.Source, "${") {
+			uri = strings.ReplaceAll(uri, url.QueryEscape(q.Source), q.Source)
+		}
+	}
+	return uri
+}
+
+// whyLeftOut says why a header of the caller is not sent, or not as the caller sent it.
+func (x *explainer) whyLeftOut(h Header) string {
+	e, name := x.c.endpoint, lower(h.Name)
+	plain := dashed(name)
+	switch {
+	case hopByHop[plain] || connectionNames(x.c.x.Headers)[name]:
+		return "it belongs to the connection"
+	case strings.HasPrefix(plain, ownHeader):
+		return "it is for the gateway"
+	case forwarded(plain):
+		return "it says where the caller is"
+	case e.PassHeaders && strings.HasPrefix(plain, passPrefix):
+		return "it is sent without its prefix, if it may be"
+	case overrides(e.Headers, plain):
+		return "the endpoint sets or strips it"
+	case !passes(name, e):
+		return "the endpoint does not forward it"
+	default:
+		return "it holds a key of this gateway, or the endpoint or its credential replaces it"
+	}
+}
+
+// origin says where a header that is sent comes from.
+func (x *explainer) origin(e *routing.Endpoint, credential int, h Header) string {
+	if credential >= 0 {
+		for _, own := range e.Credentials[credential].Headers {
+			if strings.EqualFold(own.Name, h.Name) {
+				return "credential"
+			}
+		}
+	}
+	for _, own := range e.Headers {
+		if strings.EqualFold(own.Name, h.Name) && own.Value == h.Value {
+			return "endpoint"
+		}
+	}
+	for _, theirs := range x.c.x.Headers {
+		if strings.EqualFold(theirs.Name, h.Name) || strings.EqualFold(theirs.Name, "x-pass-"+h.Name) {
+			return "caller"
+		}
+	}
+	return "gateway"
+}
+
+func (x *explainer) chosen() string { return "it would be sent to " + x.out.GetTargets()[0].GetUrl() }

@@ -1,0 +1,10 @@
+package nethttp
+
+import (
+	"os"
+	"testing"
+
+	"tollgate/internal/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
