@@ -33,7 +33,7 @@ var number = regexp.MustCompile(`^[A-Z]?[0-9]+$`)
 
 // numbers are those with which a case's name begins.
 func numbers(name string) (out []string) {
-	for _, word := range strings.FieldsSeq(name) {
+	for word := range strings.FieldsSeq(name) {
 		if !number.MatchString(word) {
 			break
 		}
