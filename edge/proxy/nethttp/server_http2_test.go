@@ -203,8 +203,8 @@ func TestStreamReset(t *testing.T) {
 		t.Error(err)
 	}
 	select {
-	case <-causes:
-		t.Error("a stream that was not reset ended")
+	case err := <-causes:
+		t.Errorf("a stream that was not reset ended: %v", err)
 	default:
 	}
 	s.Close()
@@ -300,8 +300,11 @@ func TestStreamHeaderLimits(t *testing.T) {
 		fields []string
 		status int
 	}{
-		{many(200), 204}, {many(257), 431}, {[]string{"x", strings.Repeat("a", 60<<10)}, 204},
-		{[]string{"x", strings.Repeat("a", 65<<10)}, 431}, {nil, 204},
+		{many(200), 204},
+		{many(257), 431},
+		{[]string{"x", strings.Repeat("a", 60<<10)}, 204},
+		{[]string{"x", strings.Repeat("a", 65<<10)}, 431},
+		{nil, 204},
 	} {
 		id := uint32(2*i + 1)
 		s.request(id, "GET", "/", true, tc.fields...)

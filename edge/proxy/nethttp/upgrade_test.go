@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ const serverSwitched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\
 
 // mirror switches and sends back what comes until the caller has ended its side, and then a last word.
 func mirror(t *testing.T) handle {
+	t.Helper()
 	return func(_ context.Context, x *proxy.Exchange) {
 		if x.Upgrade != websocket || x.Body != nil {
 			t.Errorf("upgrade %q, body %v", x.Upgrade, x.Body)
@@ -130,7 +132,7 @@ func TestNoUpgrade(t *testing.T) {
 		if _, body := p.answer("GET"); body != "/ws "+tc.upgrade {
 			t.Errorf("%s: got %q", name, body)
 		}
-		rest := ""
+		var rest string
 		if tc.closes {
 			rest = p.rest()
 		} else {
@@ -184,8 +186,8 @@ func TestShutdownEndsEverything(t *testing.T) {
 	select {
 	case err := <-stopped:
 		t.Fatalf("it stopped while exchanges ran: %v", err)
-	case <-ended:
-		t.Fatal("an exchange was ended")
+	case err := <-ended:
+		t.Fatalf("an exchange was ended: %v", err)
 	default:
 	}
 	cancel()
@@ -238,5 +240,7 @@ func TestTunnelPeerTimeout(t *testing.T) {
 	}, func(c *ServerConfig) { c.PeerTimeout = 50 * time.Millisecond })
 	p := e.dial()
 	p.send(upgradeHead)
-	serverReceive(t, failed, "end of writing")
+	if err := serverReceive(t, failed, "end of writing"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("writing ended with %v", err)
+	}
 }
