@@ -150,6 +150,7 @@ func vendorAnswers(_ context.Context, p *play, s Step) error {
 		text, err := p.textOf(text, s.Lines)
 		if err == nil {
 			a.w.text(text, false)
+			a.switched(strings.HasPrefix(text, "HTTP/1.1 101 "))
 		}
 		return err
 	}
@@ -172,6 +173,7 @@ func vendorAnswers(_ context.Context, p *play, s Step) error {
 	if b.there && !b.open && len(h.get("Content-Length"))+len(h.get("Transfer-Encoding")) == 0 && len(b.trailers) == 0 {
 		h.fields = append(h.fields, field{"Content-Length", strconv.Itoa(len(b.text))})
 	}
+	a.switched(h.status == 101)
 	informs := h.status >= 100 && h.status < 200 && h.status != 101
 	a.f.sendHead(h, informs || b.open || len(b.trailers) > 0 || b.there && (b.text != "" || len(h.get("Transfer-Encoding")) > 0))
 	if b.there {
@@ -181,6 +183,13 @@ func vendorAnswers(_ context.Context, p *play, s Step) error {
 		a.f.sendEnd(b.trailers)
 	}
 	return nil
+}
+
+// switched makes all that follows on the connection the request's body, once the protocol is another one.
+func (a *arrival) switched(is bool) {
+	if f, ok := a.f.(*flow1); ok && is {
+		f.body = f.w.r
+	}
 }
 
 // vendorWrites sends a part of the answer's body: "vendor writes [bytewise] [raw] TEXT".
