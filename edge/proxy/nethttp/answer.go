@@ -3,7 +3,9 @@ package nethttp
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -35,6 +37,16 @@ func (b *answerBody) Close() error {
 
 // trailers are what came behind the body, once it was read to its end.
 func (b *answerBody) trailers() []proxy.Header { return listOf(b.resp.Trailer) }
+
+// headersOf are the headers of an answer, and the names of the trailers that it has announced, which
+// net/http keeps apart.
+func headersOf(resp *http.Response) []proxy.Header {
+	out := listOf(resp.Header)
+	if len(resp.Trailer) > 0 {
+		out = append(out, proxy.Header{Name: "Trailer", Value: strings.Join(slices.Sorted(maps.Keys(resp.Trailer)), ", ")})
+	}
+	return out
+}
 
 func mayHaveTrailers(resp *http.Response) bool {
 	return resp.ProtoMajor == 2 || len(resp.TransferEncoding) > 0
