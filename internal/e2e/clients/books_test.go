@@ -24,13 +24,29 @@ type record struct {
 // status, at the price if it was answered well, and in total the same.
 func checkBooks(t *testing.T, route string) {
 	t.Helper()
-	if err := eventually(func() error { return compareBooks(t, route, theVendor.calls(route)) }); err != nil {
+	var seen []int
+	for _, c := range theVendor.calls(route) {
+		seen = append(seen, c.Status)
+	}
+	slices.Sort(seen)
+	compareBooks(t, route, func(booked []int) error {
+		if !slices.Equal(seen, booked) {
+			return fmt.Errorf("%d calls with status %v, %d records with %v", len(seen), seen, len(booked), booked)
+		}
+		return nil
+	})
+}
+
+// compareBooks compares the books of a route, once they are complete, with what its caller knows about the
+// statuses, which are sorted.
+func compareBooks(t *testing.T, route string, compare func(statuses []int) error) {
+	t.Helper()
+	if err := eventually(func() error { return readBooks(t, route, compare) }); err != nil {
 		t.Errorf("the books: %v", err)
 	}
 }
 
-func compareBooks(t *testing.T, route string, calls []call) error {
-	t.Helper()
+func readBooks(t *testing.T, route string, compare func(statuses []int) error) error {
 	var booked []record
 	// The test's context has ended when its books are closed.
 	out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", route, "--most", "1000", "-o", "json")
@@ -40,10 +56,7 @@ func compareBooks(t *testing.T, route string, calls []call) error {
 	if err := json.Unmarshal([]byte(out), &booked); err != nil {
 		return err
 	}
-	var seen, have []int
-	for _, c := range calls {
-		seen = append(seen, c.Status)
-	}
+	var have []int
 	sum, once := new(big.Rat), map[string]bool{}
 	for _, b := range booked {
 		have = append(have, b.Status)
@@ -58,10 +71,9 @@ func compareBooks(t *testing.T, route string, calls []call) error {
 		}
 		once[attempt] = true
 	}
-	slices.Sort(seen)
 	slices.Sort(have)
-	if !slices.Equal(seen, have) {
-		return fmt.Errorf("%d calls with status %v, %d records with %v", len(seen), seen, len(have), have)
+	if err := compare(have); err != nil {
+		return err
 	}
 	each, _ := new(big.Rat).SetString(price)
 	want := new(big.Rat)
