@@ -103,7 +103,7 @@ var scripts = map[string]map[string][4]string{
 			"anthropic/messages-text--anthropic-completion", "anthropic/messages-stream-text--test-prompt-with-prefill",
 			"anthropic/messages-tools--anthropic-completion-thinking-tool-result", "anthropic/messages-stream-tools--test-stream-events-tool-calls",
 		},
-		"/v1/messages/count_tokens": {"anthropic/count-tokens--testexec-defaultagent"},
+		"/v1/messages/count_tokens": {"anthropic/count-tokens--chat-count-tokens-with-anthropic-claude-haiku-4-5-counts-a-staged"},
 		"/refused":                  {"anthropic/error--anthropic-completion-error"},
 	},
 	"cohere": {

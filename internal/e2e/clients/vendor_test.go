@@ -302,6 +302,7 @@ func (v *vendor) answer(w http.ResponseWriter, status func(int), r *http.Request
 	}
 	switch {
 	case busy:
+		w.Header().Del("X-Should-Retry")
 		w.Header().Set("Retry-After-Ms", "20")
 		w.Header().Set("Retry-After", "0")
 		status(http.StatusTooManyRequests)
