@@ -127,7 +127,7 @@ var scripts = map[string]map[string][4]string{
 	"gemini": {
 		":generateContent": {
 			"gemini/generateContent--test-generate-content-with-file-uri", "",
-			"gemini/generateContent--chat-function-calling", "",
+			"gemini/generateContent--agent-math-and-code", "",
 		},
 		":streamGenerateContent": {
 			"gemini/stream-sse--simple-streaming", "gemini/stream-sse--simple-streaming",

@@ -312,7 +312,7 @@ func (v *vendor) answer(w http.ResponseWriter, status func(int), r *http.Request
 		v.end(tag)
 	case what == "endless":
 		status(out.status)
-		pieces(w, out.body[:len(out.body)/2])
+		pieces(w, firstEvent(out.body))
 		endless(r.Context(), w)
 		v.end(tag)
 	case what == "torn":
@@ -354,8 +354,17 @@ func pieces(w http.ResponseWriter, body []byte) {
 	}
 }
 
-// endless writes what event streams are kept alive with until nobody listens any more. It begins in the
-// middle of an event, which the first line makes an unknown field.
+// firstEvent is a stream up to its first blank line.
+func firstEvent(body []byte) []byte {
+	for _, blank := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(body, []byte(blank)); i >= 0 {
+			return body[:i+len(blank)]
+		}
+	}
+	return body
+}
+
+// endless writes what event streams are kept alive with until nobody listens any more.
 func endless(ctx context.Context, w http.ResponseWriter) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
