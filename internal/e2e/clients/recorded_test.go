@@ -131,7 +131,7 @@ var scripts = map[string]map[string][4]string{
 		},
 		":streamGenerateContent": {
 			"gemini/stream-sse--simple-streaming", "gemini/stream-sse--simple-streaming",
-			"gemini/stream-sse--testexec-gemini-toolcall", "gemini/stream-sse--testexec-gemini-toolcall",
+			"gemini/stream-sse--testgeminitoolcallstreaming", "gemini/stream-sse--testexec-gemini-toolcall",
 		},
 		":countTokens":        {"gemini/countTokens--chat-count-tokens"},
 		":batchEmbedContents": {"gemini/embed--test-embedding-gemini"},

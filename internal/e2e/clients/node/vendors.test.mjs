@@ -64,10 +64,10 @@ test('Gemini', async (at) => {
   await at.test('answers, streams, tools, counts and embeddings', async () => {
     const shown = ({ candidates, usageMetadata, modelVersion }) => ({ candidates, usageMetadata, modelVersion }); // the rest has this answer's headers
     await t.same(c, async (o) => shown(await o.models.generateContent({ model: 'gemini-2.5-flash', contents })));
-    const called = await t.same(c, async (o) => shown(await o.models.generateContent({ model: 'gemini-2.5-flash', contents, config: { tools } })));
-    assert.ok(called.candidates[0].content.parts.some((p) => p.functionCall));
+    await t.same(c, async (o) => shown(await o.models.generateContent({ model: 'gemini-2.5-flash', contents, config: { tools } })));
     await t.same(c, async (o) => (await t.all(await o.models.generateContentStream({ model: 'gemini-2.5-flash', contents }))).map(shown));
-    await t.same(c, async (o) => (await t.all(await o.models.generateContentStream({ model: 'gemini-2.5-flash', contents, config: { tools } }))).map(shown));
+    const called = await t.same(c, async (o) => (await t.all(await o.models.generateContentStream({ model: 'gemini-2.5-flash', contents, config: { tools } }))).map(shown));
+    assert.ok(called.some((p) => p.candidates?.[0].content.parts.some((q) => q.functionCall)));
     await t.same(c, async (o) => (await o.models.countTokens({ model: 'gemini-2.5-flash', contents })).totalTokens + ' tokens in all');
     await t.same(c, async (o) => (await o.models.embedContent({ model: 'gemini-embedding-001', contents: ['a', 'b'] })).embeddings);
   });
