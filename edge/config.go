@@ -67,7 +67,7 @@ type Config struct {
 }
 
 // TLS is how callers are spoken to on the address for traffic. Changed files are taken over within
-// seconds; running requests go on.
+// seconds, without an end to anything that runs.
 type TLS struct {
 	// CertFile is the certificate that callers are shown, with those that lead to its authority; empty
 	// for plain HTTP.

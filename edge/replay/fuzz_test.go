@@ -167,6 +167,8 @@ func FuzzRequest(f *testing.F) {
 		"PUT http://h/x/%2F HTTP/1.0\r\nApi-Key: " + key + "\r\nContent-Length: 3\r\nConnection: close, A\r\nA: b\r\n\r\nabc"))
 	f.Add([]byte("POST /x HTTP/1.1\r\nHost: h\r\nX-Api-Key: " + key + "\r\nContent-Length: 4\r\nExpect: 100-continue\r\nCookie: a=" + key + "; b=c\r\n\r\nabcdDELETE /x?key=" + key + "&b HTTP/1.1\r\nHost: h\r\n\r\n"))
 	f.Add([]byte("POST /0 HTTP/1.1\r\nHost: h\r\n\r\n\rGET /x HTTP/1.0\r\nApi-Key: " + key + "\r\n\r\n"))
+	f.Add([]byte("GET /x HTTP/1.1\r\nHost: h\r\nX-Api-Key: " + key + "\r\nUpgrade: websocket\r\n\r\nGET /x/2 HTTP/1.1\nHost: h\nX-Api-Key: " + key + "\n\n"))
+	f.Add([]byte("GET /x HTTP/1.1\r\nHost: h\r\nX-Api-Key: " + key + "\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\nGET /x/2 HTTP/1.1\r\nHost: h\r\nX-Api-Key: " + key + "\r\n\r\n"))
 	for i, x := range vectors.All(f) {
 		if i%25 == 0 && len(x.RequestBody) < 4<<10 {
 			p := play{x: &x, id: "1"}

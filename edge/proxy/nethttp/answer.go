@@ -3,7 +3,9 @@ package nethttp
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -23,6 +25,9 @@ func (b *answerBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
+	if b.resp.ProtoMajor == 2 && !b.p.whole.Load() {
+		b.p.cancel(nil) // else Close would wait for what the caller still sends
+	}
 	err := b.ReadCloser.Close()
 	b.p.cancel(nil)
 	b.p.body.stopped.Store(true) // what the caller still sends is not for this target
@@ -32,6 +37,16 @@ func (b *answerBody) Close() error {
 
 // trailers are what came behind the body, once it was read to its end.
 func (b *answerBody) trailers() []proxy.Header { return listOf(b.resp.Trailer) }
+
+// headersOf are the headers of an answer, and the names of the trailers that it has announced, which
+// net/http keeps apart.
+func headersOf(resp *http.Response) []proxy.Header {
+	out := listOf(resp.Header)
+	if len(resp.Trailer) > 0 {
+		out = append(out, proxy.Header{Name: "Trailer", Value: strings.Join(slices.Sorted(maps.Keys(resp.Trailer)), ", ")})
+	}
+	return out
+}
 
 func mayHaveTrailers(resp *http.Response) bool {
 	return resp.ProtoMajor == 2 || len(resp.TransferEncoding) > 0

@@ -147,7 +147,7 @@ func (c *Client) RoundTrip(ctx context.Context, a *proxy.Attempt) (*proxy.Answer
 		}
 	}
 	answer := &proxy.Answer{
-		Status: resp.StatusCode, Headers: listOf(resp.Header), Length: resp.ContentLength, Cancel: cancel,
+		Status: resp.StatusCode, Headers: headersOf(resp), Length: resp.ContentLength, Cancel: cancel,
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		answer.Conn, answer.Length = newUpgraded(ctx, &p.answer), 0

@@ -19,6 +19,9 @@ func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attem
 	if shared && wasTurnedAway(err) {
 		p.turnedAway()
 	}
+	if shared && strings.Contains(err.Error(), neverUsed) {
+		err = p.whyClosed(err)
+	}
 	e := &proxy.AttemptError{Sent: p.sent(ctx.Err() != nil), Whole: p.whole.Load(), Err: err}
 	cause := context.Cause(ctx)
 	_, noTLS := errors.AsType[tlsError](err)
@@ -54,6 +57,9 @@ func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attem
 	return e
 }
 
+// neverUsed is how the Transport puts that a connection ended before its first stream.
+const neverUsed = "client conn could not be established"
+
 // wasTurnedAway says whether a target has said that it did not act on a request, and will not: by
 // refusing its stream, or by leaving before it came to it. The Transport has no other way of telling than
 // these texts.
@@ -71,16 +77,18 @@ func wasTurnedAway(err error) bool {
 
 func answerText(err error) string {
 	switch text := err.Error(); {
-	case errors.Is(err, errInterims):
+	case strings.Contains(text, errInterims.Error()): // HTTP/2 keeps no more than the text of it
 		return "it sent too many interim answers"
 	case wasTurnedAway(err):
 		return "it did not take the request"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), strings.Contains(text, "server closed idle connection"),
-		strings.Contains(text, "GOAWAY"), strings.Contains(text, "client connection"):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), strings.Contains(text, "server closed idle connection"),
+		strings.Contains(text, "GOAWAY"), strings.Contains(text, neverUsed):
 		return "it closed the connection without an answer"
 	case strings.Contains(text, "headers exceeded"), strings.Contains(text, "header list larger"):
 		return "its headers are too large"
+	case strings.Contains(text, "COMPRESSION_ERROR"):
+		return "its headers are too large or broken"
 	case strings.Contains(text, "looked like an HTTP/1.1 header"):
 		return "it does not speak HTTP/2"
 	case strings.Contains(text, "stream error") && strings.Contains(text, "received from peer"):

@@ -2,370 +2,383 @@ package nethttp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
+
+	"golang.org/x/net/http2"
 
 	"tollgate/edge/proxy"
-	"tollgate/internal/testenv/pki"
+	"tollgate/edge/routing"
+	eventv1 "tollgate/gen/tollgate/event/v1"
 )
 
-// echo tells what an exchange is.
-func echo(_ context.Context, x *proxy.Exchange) {
-	body := ""
-	if x.Body != nil {
-		all, err := io.ReadAll(x.Body)
-		body = fmt.Sprintf("%s %v", all, err)
-	}
-	text := fmt.Sprintf("%s %s %s %d %d [%s] %v", x.Method, x.Target, x.Host, x.Proto, x.Length, body, x.TrailerNames)
-	if x.Body != nil {
-		text += fmt.Sprint(" ", x.Body.Trailers())
-	}
-	reply(x, text)
-}
-
-func tlsOf(t *testing.T, ca *pki.Authority) *tls.Config {
-	t.Helper()
-	return &tls.Config{
-		Certificates: []tls.Certificate{ca.Issue(t, []string{"127.0.0.1"}).TLS(t)},
-		NextProtos:   []string{protoH2, protoH1}, MinVersion: tls.VersionTLS12,
-	}
-}
-
-func clientOf(ca *pki.Authority, protos ...string) *tls.Config {
-	return &tls.Config{RootCAs: ca.Pool(), NextProtos: protos}
-}
-
-// Guarantee (53): one address takes HTTP/2 by prior knowledge beside HTTP/1.1, also when the preface
-// comes byte by byte.
-func TestPriorKnowledge(t *testing.T) {
+// Guarantee: paths leave over HTTP/2 byte for byte, and only headers that it has.
+func TestHTTP2Request(t *testing.T) {
 	t.Parallel()
-	e := serve(t, echo)
-	for name, write := range map[string]func(p *rawCaller, all []byte){
-		"at once": func(p *rawCaller, all []byte) { p.send(string(all)) },
-		"byte by byte": func(p *rawCaller, all []byte) {
-			for _, b := range all {
-				p.send(string(b))
+	for _, uri := range []string{
+		"/", "/x?", "//evil.example/%2F?", "/a%2Fb//c/../d%20e?x=1;y=2&z&q=a+b%2B&a=%zz", "//evil.example/%zz", `//evil.example/"?q`, `/x;y="<>|^`,
+	} {
+		t.Run(uri, func(t *testing.T) {
+			t.Parallel()
+			got := make(chan *http2.MetaHeadersFrame, 1)
+			target := listen2(t, func(_ int, f *framed) {
+				h := f.head()
+				if h == nil {
+					return
+				}
+				got <- h
+				f.ok(h.StreamID)
+				f.rest()
+			})
+			a := attemptAt(target)
+			a.URI, a.HostHeader = uri, "other.example"
+			a.Headers = []proxy.Header{{Name: "Te", Value: "trailers"}, {Name: "X-Two", Value: "1"}, {Name: "x-two", Value: "2"}}
+			if answer, b := do(t, testClient(t), a); answer.Status != 200 || b != "ok" {
+				t.Errorf("got %d %q", answer.Status, b)
 			}
-		},
-	} {
-		p := e.dial()
-		s := open2(p, func(all []byte) { write(p, all) })
-		s.request(1, "GET", "/a%2Fb//?q=%zz", true)
-		const text = `GET /a%2Fb//?q=%zz h 2 0 [] []`
-		if head := s.next(); !strings.HasPrefix(head, "head 1 :status=200 content-length=") {
-			t.Fatalf("%s: %s", name, head)
-		}
-		s.want(fmt.Sprintf("data 1 %q end", text))
-	}
-	p := e.dial()
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if _, body := p.answer("GET"); body != "GET /x h 1 0 [] []" {
-		t.Errorf("HTTP/1.1 got %q", body)
-	}
-}
-
-// Guarantee: what only begins like the preface is refused, or served as what it is.
-func TestAlmostPreface(t *testing.T) {
-	t.Parallel()
-	e := serve(t, echo)
-	for _, text := range []string{
-		"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", "PRI * HTTP/2.0\r\nHost: h\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n",
-	} {
-		p := e.dial()
-		p.send(text)
-		res, body := p.answer("GET")
-		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-		if rest := p.rest(); rest != "" {
-			t.Errorf("%q: then came %q", text, rest)
-		}
-	}
-	p := e.dial()
-	p.send("P")
-	p.send("RI /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if _, body := p.answer("PRI"); body != "PRI /x h 1 0 [] []" {
-		t.Errorf("got %q", body)
-	}
-	p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") // behind a request it is none
-	res, body := p.answer("GET")
-	wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-}
-
-// Guarantee: over TLS the version is the one agreed on, the framing of HTTP/1.1 is looked at as
-// without TLS, and a request without TLS is told what is wrong.
-func TestServerTLS(t *testing.T) {
-	t.Parallel()
-	ca := pki.New(t)
-	e := serve(t, echo, func(c *ServerConfig) { c.TLS = tlsOf(t, ca) })
-	p := e.dialTLS(clientOf(ca, protoH2))
-	s := open2(p, func(all []byte) { p.send(string(all)) })
-	s.request(1, "POST", "/x", false)
-	if err := s.f.WriteData(1, true, []byte("abc")); err != nil {
-		t.Fatal(err)
-	}
-	if head := s.next(); !strings.HasPrefix(head, "head 1 :status=200") {
-		t.Fatal(head)
-	}
-	s.want(fmt.Sprintf("data 1 %q end", "POST /x h 2 -1 [abc <nil>] [] []"))
-
-	for _, protos := range [][]string{{protoH1}, nil} {
-		p = e.dialTLS(clientOf(ca, protos...))
-		p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-		if _, body := p.answer("GET"); body != "GET /x h 1 0 [] []" {
-			t.Errorf("%v: got %q", protos, body)
-		}
-		p.send("GET /x HTTP/1.1\nHost: h\r\n\r\n")
-		res, body := p.answer("GET")
-		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-		p = e.dialTLS(clientOf(ca, protos...))
-		p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-		res, body = p.answer("GET")
-		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-	}
-	p = e.dialTLS(clientOf(ca, protoH2))
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if rest := p.rest(); rest != "" {
-		t.Errorf("HTTP/1.1 where HTTP/2 was agreed on got %q", rest)
-	}
-	p = e.dial()
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	res, body := p.answer("GET")
-	wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-}
-
-// Guarantee: a handshake that does not end in time costs a connection and nothing else.
-func TestSlowHandshake(t *testing.T) {
-	t.Parallel()
-	e := serve(t, echo, func(c *ServerConfig) { c.TLS, c.HeaderTimeout = tlsOf(t, pki.New(t)), 50*time.Millisecond })
-	p := e.dial()
-	p.send("\x16\x03\x01")
-	if rest := p.rest(); rest != "" {
-		t.Errorf("got %q", rest)
+			h := receive(t, got, "request")
+			var names []string
+			for _, f := range h.Fields {
+				names = append(names, f.Name+"="+f.Value)
+			}
+			fields := strings.Join(names, "\n")
+			for _, s := range []string{":authority=other.example", "te=trailers", "x-two=1\nx-two=2", ":path=" + uri} {
+				if !strings.Contains(fields, s) {
+					t.Errorf("no %q in %q", s, fields)
+				}
+			}
+			for _, s := range []string{"user-agent", "accept-encoding", "content-length"} {
+				if strings.Contains(fields, s) {
+					t.Errorf("%q in %q", s, fields)
+				}
+			}
+		})
 	}
 }
 
-// Guarantee (52): trailers reach HTTP/2 callers, announced or not, and theirs reach the exchange.
-func TestStreamTrailers(t *testing.T) {
+// Guarantee: it is known whether a target has acted on a request: not if it refused the stream, or left
+// before it came to it; perhaps in all other cases, and then nothing that may have effects is sent twice.
+func TestHTTP2Sent(t *testing.T) {
 	t.Parallel()
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) {
-		_, err := io.Copy(io.Discard, x.Body)
-		got := fmt.Sprint(x.TrailerNames, x.Body.Trailers(), err)
-		x.Out.Begin(200, []proxy.Header{{Name: "Trailer", Value: "Sum"}, {Name: "Sum", Value: "in the head"}}, -1)
-		if x.Target == "/body" {
-			_, _ = io.WriteString(x.Out, got)
-		}
-		x.Out.Trailers([]proxy.Header{{Name: "sum", Value: got}, {Name: "grpc-status", Value: "0"}, {Name: "grpc-status", Value: "1"}})
-	})
-	s := e.dial2()
-	for i, path := range []string{"/body", "/empty"} {
-		id := uint32(2*i + 1)
-		s.request(id, "POST", path, false, "trailer", "sum", "content-length", "3")
-		if err := s.f.WriteData(id, false, []byte("abc")); err != nil {
-			t.Fatal(err)
-		}
-		s.headers(id, true, "sum", "7")
-		const got = "[Sum] [{Sum 7}] <nil>"
-		s.want(fmt.Sprintf("head %d :status=200 sum=in the head trailer=Sum", id))
-		if path == "/body" {
-			s.want(fmt.Sprintf("data %d %q", id, got))
-		}
-		s.want(fmt.Sprintf("head %d grpc-status=0 grpc-status=1 sum=%s end", id, got))
+	reset := func(code http2.ErrCode) func(*framed, uint32) {
+		return func(f *framed, stream uint32) { _ = f.WriteRSTStream(stream, code) }
 	}
-}
-
-// Guarantee (33, 53): a stream that is reset ends its exchange at once and no other; so does the end of
-// the connection for all.
-func TestStreamReset(t *testing.T) {
-	t.Parallel()
-	causes, open := make(chan error), make(chan string)
-	e := serve(t, func(ctx context.Context, x *proxy.Exchange) {
-		x.Out.Begin(200, nil, -1)
-		_ = x.Out.Flush()
-		open <- x.Target
-		<-ctx.Done()
-		causes <- context.Cause(ctx)
-		x.Out.Abort()
-	}, func(c *ServerConfig) { c.Linger = time.Hour })
-	s := e.dial2()
-	for i := range 3 {
-		s.request(uint32(2*i+1), "GET", fmt.Sprint("/", i), true)
-		serverReceive(t, open, "exchange")
+	goAway := func(before uint32, code http2.ErrCode) func(*framed, uint32) {
+		return func(f *framed, stream uint32) { _ = f.WriteGoAway(stream-before, code, []byte("REFUSED_STREAM")) }
 	}
-	if err := s.f.WriteRSTStream(3, 8); err != nil {
-		t.Fatal(err)
-	}
-	if err := serverReceive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
-		t.Error(err)
-	}
-	select {
-	case <-causes:
-		t.Error("a stream that was not reset ended")
-	default:
-	}
-	s.Close()
-	for range 2 {
-		if err := serverReceive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
-			t.Error(err)
-		}
-	}
-}
-
-// Guarantee (26): an answer that is aborted ends in a reset, behind what was written; the connection
-// goes on.
-func TestStreamAbort(t *testing.T) {
-	t.Parallel()
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) {
-		if x.Target == "/good" {
-			x.Out.Begin(204, nil, 0)
-			return
-		}
-		x.Out.Begin(200, nil, -1)
-		_, _ = io.WriteString(x.Out, "some")
-		x.Out.Abort()
-	})
-	s := e.dial2()
-	s.request(1, "GET", "/bad", true)
-	s.want("head 1 :status=200", `data 1 "some"`, "reset 1 INTERNAL_ERROR")
-	s.request(3, "GET", "/good", true)
-	s.want("head 3 :status=204 end")
-}
-
-// Guarantee (46, 48): a stream gets interim answers, exactly one 100 when its body is wanted, and none
-// once the answer has begun.
-func TestStreamInterim(t *testing.T) {
-	t.Parallel()
-	unread := make(chan error, 1)
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) {
-		x.Out.Interim(103, []proxy.Header{{Name: "Link", Value: "a"}})
-		x.Out.Interim(100, nil)
-		if x.Target == "/refuse" {
-			x.Body.Drain()
-			x.Out.Begin(401, nil, 0)
-			_, err := x.Body.Read(make([]byte, 1))
-			unread <- err
-			return
-		}
-		all, _ := io.ReadAll(x.Body)
-		x.Out.Interim(100, nil)
-		reply(x, string(all))
-	})
-	s := e.dial2()
-	s.request(1, "POST", "/take", false, "expect", "100-continue")
-	s.want("head 1 :status=103 link=a", "head 1 :status=100")
-	if err := s.f.WriteData(1, true, []byte("abc")); err != nil {
-		t.Fatal(err)
-	}
-	s.want("head 1 :status=200 content-length=3", `data 1 "abc" end`)
-	s.request(3, "POST", "/refuse", false, "expect", "100-continue")
-	s.want("head 3 :status=103 link=a", "head 3 :status=401 content-length=0 end", "reset 3 NO_ERROR")
-	if err := serverReceive(t, unread, "error"); err == nil {
-		t.Error("a body that nobody asked for was read")
-	}
-}
-
-// Guarantee (41): HEAD keeps the length, and flushing its head does not look like the end of the caller.
-func TestStreamHead(t *testing.T) {
-	t.Parallel()
-	e := serve(t, func(ctx context.Context, x *proxy.Exchange) {
-		x.Out.Begin(200, []proxy.Header{{Name: "Content-Length", Value: "12345"}}, -1)
-		_ = x.Out.Flush()
-		x.Out.Trailers([]proxy.Header{{Name: "X", Value: "1"}})
-		if ctx.Err() != nil {
-			t.Error("the exchange was ended")
-		}
-	})
-	s := e.dial2()
-	s.request(1, "HEAD", "/", true)
-	s.want("head 1 :status=200 content-length=12345 end")
-}
-
-// Guarantee (70): a stream's headers have the limits that HTTP/1.1 has, and beyond them the error of the
-// catalogue; the connection goes on.
-func TestStreamHeaderLimits(t *testing.T) {
-	t.Parallel()
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) { x.Out.Begin(204, nil, 0) })
-	many := func(n int) (fields []string) {
-		for i := range n {
-			fields = append(fields, fmt.Sprint("x-", i), "1")
-		}
-		return fields
-	}
-	s := e.dial2()
-	for i, tc := range []struct {
-		fields []string
-		status int
+	// A request without a body is repeated by the Transport before anybody can ask why, so that what is
+	// told of it is more careful.
+	for name, tc := range map[string]struct {
+		end        func(f *framed, stream uint32)
+		hang       bool // the target closes the connection after it
+		bare, body bool // whether a request without and with a body may have been acted upon
+		again      bool // a GET is repeated, with success
+		text       string
 	}{
-		{many(200), 204}, {many(257), 431}, {[]string{"x", strings.Repeat("a", 60<<10)}, 204},
-		{[]string{"x", strings.Repeat("a", 65<<10)}, 431}, {nil, 204},
+		"refused":               {reset(http2.ErrCodeRefusedStream), false, false, false, false, "did not take"},
+		"left before":           {goAway(2, http2.ErrCodeNo), false, true, false, true, ""},
+		"left before, closed":   {goAway(2, http2.ErrCodeNo), true, true, false, true, ""},
+		"left before, in anger": {goAway(2, http2.ErrCodeEnhanceYourCalm), true, true, false, true, ""},
+		"left behind":           {goAway(0, http2.ErrCodeNo), true, true, true, false, "closed the connection"},
+		"closed":                {func(*framed, uint32) {}, true, true, true, false, "closed the connection"},
+		"protocol error":        {reset(http2.ErrCodeProtocol), false, true, true, true, ""},
+		"internal error":        {reset(http2.ErrCodeInternal), false, true, true, false, "broke the request off"},
+		"nonsense":              {func(f *framed, s uint32) { f.say(s, true, ":status", "many") }, false, true, true, false, "not HTTP"},
+		"no status":             {func(f *framed, s uint32) { f.say(s, true, "x-a", "1") }, false, true, true, false, "not HTTP"},
 	} {
-		id := uint32(2*i + 1)
-		s.request(id, "GET", "/", true, tc.fields...)
-		head := s.next()
-		if !strings.HasPrefix(head, fmt.Sprintf("head %d :status=%d", id, tc.status)) {
-			t.Errorf("%d: got %s", i, head)
-		}
-		if tc.status == 431 {
-			if body := s.next(); !strings.Contains(body, "headers_too_large") {
-				t.Error(body)
-			}
+		for _, kind := range []string{"GET", "POST", "POST with a body"} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				var requests atomic.Int64
+				target := listen2(t, func(n int, f *framed) {
+					for h := f.head(); h != nil; h = f.head() {
+						if h.PseudoValue("path") == "/first" {
+							f.ok(h.StreamID)
+							continue
+						}
+						requests.Add(1)
+						if !h.StreamEnded() {
+							f.body()
+						}
+						if n > 1 {
+							f.ok(h.StreamID)
+						} else if tc.end(f, h.StreamID); tc.hang {
+							return
+						}
+					}
+				})
+				c := testClient(t)
+				first := attemptAt(target)
+				first.URI = "/first"
+				do(t, c, first)
+				a, sent, most := attemptAt(target), tc.bare, int64(1)
+				switch kind {
+				case "POST":
+					a.Method = "POST"
+				case "POST with a body":
+					a, sent = post(a, bodyOf("abc"), 3), tc.body
+				}
+				if tc.again && kind == "GET" {
+					do(t, c, a)
+					most = 2
+				} else {
+					want(t, fail(t, c, a), proxy.FailAnswer, sent, tc.text)
+				}
+				if n := requests.Load(); n != most {
+					t.Errorf("%d requests", n)
+				}
+				do(t, c, first) // the target is reached again
+			})
 		}
 	}
 }
 
-// Guarantee: a caller of HTTP/2 who takes nothing for too long loses the stream and not the connection;
-// an answer that is silent for as long is none of its faults.
-func TestStreamPeerTimeout(t *testing.T) {
+// Guarantee: an answer over HTTP/2 that ends before its time is never taken for complete, and one that a
+// target finishes while it is leaving is.
+func TestHTTP2Bodies(t *testing.T) {
 	t.Parallel()
-	const timeout = 50 * time.Millisecond
-	stuck, silent, asked := make(chan error, 1), make(chan struct{}), make(chan error, 1)
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) {
-		switch x.Target {
-		case "/silent":
-			x.Out.Begin(200, nil, -1)
-			_, _ = io.WriteString(x.Out, "a")
-			_ = x.Out.Flush()
-			<-silent
-			_, _ = io.WriteString(x.Out, "b")
-		case "/upload":
-			_, err := io.ReadAll(x.Body)
-			asked <- err
-			x.Out.Begin(400, nil, 0)
-		default:
-			x.Out.Begin(200, nil, -1)
-			_, err := x.Out.Write(make([]byte, 1<<20))
-			stuck <- err
-			x.Out.Abort()
+	for name, tc := range map[string]struct {
+		length   string
+		end      func(f *framed, stream uint32)
+		complete bool
+	}{
+		"complete":       {"6", func(f *framed, s uint32) { _ = f.WriteData(s, true, []byte("def")) }, true},
+		"reset":          {"", func(f *framed, s uint32) { _ = f.WriteRSTStream(s, http2.ErrCodeInternal) }, false},
+		"reset, no code": {"", func(f *framed, s uint32) { _ = f.WriteRSTStream(s, http2.ErrCodeNo) }, false},
+		"reset, cancel":  {"", func(f *framed, s uint32) { _ = f.WriteRSTStream(s, http2.ErrCodeCancel) }, false},
+		"closed":         {"", nil, false},
+		"too short":      {"9", func(f *framed, s uint32) { _ = f.WriteData(s, true, []byte("def")) }, false},
+		"too long":       {"4", func(f *framed, s uint32) { _ = f.WriteData(s, true, []byte("def")) }, false},
+		"leaving": {"", func(f *framed, s uint32) {
+			_ = f.WriteGoAway(s, http2.ErrCodeNo, nil)
+			_ = f.WriteData(s, true, []byte("def"))
+		}, true},
+		"left": {"", func(f *framed, s uint32) { _ = f.WriteGoAway(0, http2.ErrCodeInternal, nil) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			goOn := make(chan struct{})
+			target := listen2(t, func(_ int, f *framed) {
+				h := f.head()
+				if tc.length == "" {
+					f.say(h.StreamID, false, ":status", "200")
+				} else {
+					f.say(h.StreamID, false, ":status", "200", "content-length", tc.length)
+				}
+				_ = f.WriteData(h.StreamID, false, []byte("abc"))
+				<-goOn
+				if tc.end != nil {
+					tc.end(f, h.StreamID)
+					f.rest()
+				}
+			})
+			answer, err := testClient(t).RoundTrip(t.Context(), attemptAt(target))
+			if err != nil {
+				close(goOn)
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			piece := make([]byte, 3)
+			_, err = io.ReadFull(answer.Body, piece)
+			close(goOn)
+			if err != nil || string(piece) != "abc" {
+				t.Fatalf("got %q, %v", piece, err)
+			}
+			if b, err := io.ReadAll(answer.Body); (err == nil) != tc.complete {
+				t.Errorf("then %q, %v", b, err)
+			}
+		})
+	}
+}
+
+// Guarantee: trailers go both ways over HTTP/2, announced or not, and 1xx answers come back.
+func TestHTTP2Trailers(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	target := listen2(t, func(_ int, f *framed) {
+		h := f.head()
+		f.say(h.StreamID, false, ":status", "103", "link", "</a>")
+		for {
+			frame := f.next()
+			if m, ok := frame.(*http2.MetaHeadersFrame); ok {
+				got <- m.Fields[0].Name + "=" + m.Fields[0].Value
+				break
+			}
 		}
-	}, func(c *ServerConfig) { c.PeerTimeout = timeout })
-	s := e.dial2()
-	s.request(1, "GET", "/silent", true)
-	s.want("head 1 :status=200", `data 1 "a"`)
-	s.request(3, "GET", "/stuck", true) // its window is 64 KB and nothing enlarges it
-	if err := serverReceive(t, stuck, "end of a write"); err == nil {
-		t.Error("a write to a caller who takes nothing came to an end")
+		f.say(h.StreamID, false, ":status", "200", "trailer", "x-said")
+		_ = f.WriteData(h.StreamID, false, []byte("ok"))
+		f.say(h.StreamID, true, "x-said", "1", "grpc-status", "0")
+		f.rest()
+	})
+	b := bodyOf("abc")
+	b.trailers = []proxy.Header{{Name: "X-Sum", Value: "7"}}
+	a := post(attemptAt(target), b, -1)
+	a.TrailerNames = []string{"x-sum"}
+	var interims []int
+	a.Interim = func(status int, _ []proxy.Header) { interims = append(interims, status) }
+	answer, text := do(t, testClient(t), a)
+	if text != "ok" || len(interims) != 1 || interims[0] != 103 {
+		t.Errorf("got %q after %v", text, interims)
 	}
-	for !strings.HasPrefix(s.next(), "reset 3") {
+	if tr := answer.Trailers(); len(tr) != 2 || !has(tr, "X-Said", "1") || !has(tr, "Grpc-Status", "0") {
+		t.Errorf("trailers %v", tr)
 	}
-	if err := s.f.WriteWindowUpdate(0, 1<<20); err != nil { // the stuck one has used up that of the connection
+	if s := receive(t, got, "trailers"); s != "x-sum=7" {
+		t.Errorf("the target got %s", s)
+	}
+}
+
+// Guarantee: an answer over HTTP/2 that comes while the body is being sent is passed on.
+func TestHTTP2EarlyAnswer(t *testing.T) {
+	t.Parallel()
+	target := listen2(t, func(_ int, f *framed) {
+		h := f.head()
+		f.say(h.StreamID, false, ":status", "413")
+		_ = f.WriteData(h.StreamID, true, []byte("big"))
+		f.rest()
+	})
+	b := slowBody()
+	b.pieces <- "some"
+	answer, text := do(t, testClient(t), post(attemptAt(target), b, -1))
+	if answer.Status != 413 || text != "big" {
+		t.Errorf("got %d %q", answer.Status, text)
+	}
+	b.Interrupt() // as the end of an exchange does
+}
+
+// Guarantee: with 100 Continue over HTTP/2 the body is read when the target asks for it, and never if it
+// does not want it.
+func TestHTTP2Continue(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]string{"asked": "100", "refused": "401"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := listen2(t, func(_ int, f *framed) {
+				h := f.head()
+				f.say(h.StreamID, status != "100", ":status", status)
+				if status == "100" {
+					if d, ok := f.next().(*http2.DataFrame); ok && string(d.Data()) == "abc" {
+						f.ok(h.StreamID)
+					}
+				}
+				f.rest()
+			})
+			b := bodyOf("abc")
+			a := post(attemptAt(target), b, 3)
+			a.Continue = true
+			answer, _ := do(t, testClient(t), a)
+			if (answer.Status == 401) != (name == "refused") || (len(b.pieces) == 1) != (name == "refused") {
+				t.Errorf("got %d, %d pieces left", answer.Status, len(b.pieces))
+			}
+		})
+	}
+}
+
+// Guarantee: what is too much or not HTTP/2 is told as such.
+func TestHTTP2BadAnswers(t *testing.T) {
+	t.Parallel()
+	small := func(cfg *ClientConfig) { cfg.MaxHeader, cfg.MaxLines = 64<<10, 32 }
+	for name, tc := range map[string]struct {
+		answer func(f *framed, stream uint32)
+		text   string
+	}{
+		"endless 1xx": {func(f *framed, s uint32) {
+			for range maxInterims + 1 {
+				f.say(s, false, ":status", "103")
+			}
+		}, "too many interim answers"},
+		"headers too large": {func(f *framed, s uint32) { f.say(s, true, ":status", "200", "x-a", strings.Repeat("x", 90<<10)) }, "headers are too large"},
+		"too many headers": {func(f *framed, s uint32) {
+			f.say(s, true, append([]string{":status", "200"}, strings.Split(strings.Repeat("x-a,1,", 40), ",")[:80]...)...)
+		}, "more than 32 headers"},
+		"headers too large in sum": {func(f *framed, s uint32) {
+			pairs := []string{":status", "200"}
+			for range 8 {
+				pairs = append(pairs, "x-a", strings.Repeat("x", 9<<10))
+			}
+			f.say(s, true, pairs...)
+		}, "headers are too large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := listen2(t, func(_ int, f *framed) {
+				if h := f.head(); h != nil {
+					tc.answer(f, h.StreamID)
+				}
+				f.rest()
+			})
+			want(t, fail(t, testClient(t, small), attemptAt(target)), proxy.FailAnswer, true, tc.text)
+		})
+	}
+	old := listen(t, func(_ int, c *peer) {
+		c.say("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+		c.rest()
+	})
+	target := targetAt(t, "http://"+old, routing.Transport{HTTP: eventv1.TargetHttp_TARGET_HTTP_2})
+	// It may have ended the connection before the request came to it.
+	if e := fail(t, testClient(t), attemptAt(target)); e.Failure != proxy.FailAnswer || !strings.Contains(e.Text, "HTTP/2") && !strings.Contains(e.Text, "closed the connection") {
+		t.Errorf("got %d %s: %v", e.Failure, e.Text, e.Err)
+	}
+}
+
+// Guarantee: attempts share a connection, the end of one resets its stream and leaves the others alone,
+// and none is said to be sent because others were.
+func TestHTTP2Shared(t *testing.T) {
+	t.Parallel()
+	resets, heads, conns := make(chan uint32, 8), make(chan uint32, 8), make(chan int, 8)
+	release := make(chan struct{})
+	target := listen2(t, func(n int, f *framed) {
+		conns <- n
+		for {
+			switch frame := f.next().(type) {
+			case nil:
+				return
+			case *http2.MetaHeadersFrame:
+				heads <- frame.StreamID
+				if frame.PseudoValue("path") == "/kept" {
+					f.say(frame.StreamID, false, ":status", "200")
+				}
+			case *http2.RSTStreamFrame:
+				resets <- frame.StreamID
+				<-release
+				_ = f.WriteData(1, true, []byte("still there"))
+			}
+		}
+	})
+	c := testClient(t)
+	kept := attemptAt(target)
+	kept.URI = "/kept"
+	answer, err := c.RoundTrip(t.Context(), kept)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.request(5, "POST", "/upload", false) // and nothing more
-	if err := serverReceive(t, asked, "end of a read"); err == nil {
-		t.Error("a body that does not end came to an end")
+	defer answer.Body.Close()
+	receive(t, heads, "first request")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan *proxy.AttemptError, 1)
+	go func() {
+		_, err := c.RoundTrip(ctx, attemptAt(target))
+		e, _ := errors.AsType[*proxy.AttemptError](err)
+		ended <- e
+	}()
+	stream := receive(t, heads, "second request")
+	cancel(errors.New("the caller is gone"))
+	want(t, receive(t, ended, "end"), proxy.FailCanceled, true, "ended")
+	if got := receive(t, resets, "reset"); got != stream {
+		t.Errorf("stream %d was reset, not %d", got, stream)
 	}
-	close(silent)
-	var got []string
-	for range 3 {
-		got = append(got, s.next())
+	close(release)
+	if b, err := io.ReadAll(answer.Body); string(b) != "still there" || err != nil {
+		t.Errorf("the other answer: %q, %v", b, err)
 	}
-	slices.Sort(got)
-	want := []string{`data 1 "b" end`, "head 5 :status=400 content-length=0 end", "reset 5 NO_ERROR"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	if len(conns) != 1 {
+		t.Errorf("%d connections", len(conns))
 	}
+	// A body that fails before a byte of the request could be written is not one that was sent.
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	want(t, failIn(over, t, c, attemptAt(target)), proxy.FailCanceled, false, "ended")
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +28,6 @@ type link struct {
 
 	busy    atomic.Int64 // attempts whose answer has not ended
 	retired atomic.Bool
-	// protocolErrors counts streams that a target has reset with PROTOCOL_ERROR. It is the one reason
-	// for which the Transport repeats a request that the target may have acted upon.
-	protocolErrors atomic.Uint64
 }
 
 // How much of an answer a target may send before the caller takes it, on each stream of HTTP/2, and how
@@ -141,11 +137,6 @@ func (l *link) newTransport(cfg *ClientConfig, tlsConfig *tls.Config, protocols 
 		t.HTTP2 = &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamWindow,
 			WriteByteTimeout:          stuckAfter,
-			CountError: func(kind string) {
-				if strings.HasPrefix(kind, "recv_rststream_PROTOCOL_ERROR") {
-					l.protocolErrors.Add(1)
-				}
-			},
 		}
 	}
 	return t

@@ -2,7 +2,9 @@ package nethttp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -27,9 +29,8 @@ var (
 // progress follows one attempt through the Transport's callbacks, which come from several
 // goroutines.
 type progress struct {
-	link    *link
-	method  string
-	errors0 uint64 // the link's protocol errors when the attempt began
+	link   *link
+	method string
 
 	mu      sync.Mutex
 	over    bool // RoundTrip has returned: no more 1xx answers
@@ -37,6 +38,7 @@ type progress struct {
 	count   int           // of 1xx answers
 	conns   int           // connections it was given
 	conn    *countingConn // the last of them that it was to use
+	outer   net.Conn      // the same, with TLS if it has it
 	before  int64         // what was written to it before, if it is not shared
 	headers bool          // were written to it, if it is shared
 	fresh   bool          // it was not used before
@@ -57,7 +59,7 @@ type progress struct {
 
 func newProgress(l *link, a *proxy.Attempt, cancel context.CancelCauseFunc) *progress {
 	p := &progress{
-		link: l, method: a.Method, errors0: l.protocolErrors.Load(),
+		link: l, method: a.Method,
 		interim: a.Interim, cancel: cancel, wait: a.HeaderTimeout,
 	}
 	p.mu.Lock()
@@ -97,7 +99,7 @@ func (p *progress) gotConn(info httptrace.GotConnInfo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns++
-	if err := p.mayRepeat(); err != nil {
+	if err := p.mayRepeat(conn); err != nil {
 		p.cancel(err)
 		if conn != nil && !conn.shared {
 			// The Transport would write to it before it finds out. Nobody else has it.
@@ -106,24 +108,24 @@ func (p *progress) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	p.earlier = p.earlier || p.onConn()
-	p.conn, p.before, p.headers, p.fresh = conn, 0, false, !info.Reused
+	p.conn, p.outer, p.before, p.headers, p.fresh = conn, info.Conn, 0, false, !info.Reused
 	if conn != nil {
 		p.before = conn.written.Load()
 	}
 }
 
 // mayRepeat decides when the Transport has come with another connection, which it does by itself when
-// one turned out to be closed, or a stream was reset. p.mu is held.
-func (p *progress) mayRepeat() error {
+// one turned out to be closed, or a stream was refused. p.mu is held.
+func (p *progress) mayRepeat(conn *countingConn) error {
 	const most = 4
 	switch {
 	case p.conns == 1:
 		return nil
 	case p.conns <= most && !p.onConn():
 		return nil // nothing was sent
-	case p.onConn() && p.conn.shared && p.link.protocolErrors.Load() == p.errors0:
-		// REFUSED_STREAM, or GOAWAY before the stream. The request may be made again, but as another
-		// attempt, which is written down before it is made.
+	case p.conn.shared && p.conn == conn:
+		// REFUSED_STREAM: after everything else the Transport takes another connection. The request may
+		// be made again, but as another attempt, which is written down before it is made.
 		p.away = true
 		return errTurnedAway
 	case p.conns == 2 && idempotent(p.method):
@@ -170,6 +172,22 @@ func (p *progress) state() (connected, shared, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.conns > 0, p.conn != nil && p.conn.shared, p.conns == 1 && p.fresh
+}
+
+// whyClosed is what the other side has said when it ended TLS, if that is how the connection ended.
+// The Transport has read it and told nobody, but TLS tells it to all who read later.
+func (p *progress) whyClosed(err error) error {
+	p.mu.Lock()
+	conn, ok := p.outer.(*tls.Conn)
+	p.mu.Unlock()
+	if !ok {
+		return err
+	}
+	_ = conn.Close() // so that Read cannot wait
+	if _, why := conn.Read(make([]byte, 1)); isAlert(why) {
+		return why
+	}
+	return err
 }
 
 // turnedAway notes that what was written was not acted upon.

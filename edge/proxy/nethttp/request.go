@@ -23,7 +23,7 @@ func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.
 		host = a.Target.Host
 	}
 	r := (&http.Request{
-		Method: a.Method, URL: rawURL(a.Target.Scheme, a.Target.Host, a.URI), Host: host,
+		Method: a.Method, URL: rawURL(a.Target.Scheme, a.Target.Host, host, a.URI), Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
 	}).WithContext(ctx)
 	switch {
@@ -42,10 +42,11 @@ func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.
 	return r
 }
 
-// rawURL is a URL whose request line is uri as it stands.
-func rawURL(scheme, host, uri string) *url.URL {
+// rawURL is a URL to connect to addr, whose request line is uri as it stands. host is what the request
+// says it is for.
+func rawURL(scheme, addr, host, uri string) *url.URL {
 	path, query, marked := strings.Cut(uri, "?")
-	u := &url.URL{Scheme: scheme, Host: host, RawQuery: query, ForceQuery: marked && query == ""}
+	u := &url.URL{Scheme: scheme, Host: addr, RawQuery: query, ForceQuery: marked && query == ""}
 	if !strings.HasPrefix(path, "//") {
 		u.Opaque = path
 		return u

@@ -65,6 +65,12 @@ func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 	if length >= 0 && h["Content-Length"] == nil && status != http.StatusNoContent && status != http.StatusNotModified {
 		h.Set("Content-Length", formatLength(length))
 	}
+	if status == http.StatusNoContent {
+		delete(h, "Content-Length") // RFC 9110, 8.6; on a stream net/http would pass it on
+	}
+	if o.proto == proxy.HTTP10 {
+		delete(h, "Trailer") // none can come
+	}
 	if o.proto != proxy.HTTP2 && o.final() {
 		h.Set("Connection", "close")
 	}

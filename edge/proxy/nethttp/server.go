@@ -182,10 +182,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w: w, control: control, ctx: ctx, conn: conn, watcher: &v.watcher,
 		proto: proto, head: r.Method == http.MethodHead, timeout: s.cfg.PeerTimeout,
 	}
+	emptyBody := r.ContentLength == 0 && r.Header["Content-Length"] != nil
+	delete(r.Header, "Content-Length") // an exchange has fields for these two
+	delete(r.Header, "Host")
 	v.x = proxy.Exchange{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Proto: proto, Headers: listOf(r.Header),
 		Length: r.ContentLength, Remote: r.RemoteAddr, Out: out,
-		EmptyBody: r.ContentLength == 0 && r.Header["Content-Length"] != nil,
+		EmptyBody: emptyBody,
 		Continue:  r.Header["Expect"] != nil,
 	}
 	if r.Trailer != nil {
@@ -270,9 +273,6 @@ func namesOf(h http.Header) []string {
 func listOf(h http.Header) []proxy.Header {
 	out := make([]proxy.Header, 0, len(h)+4)
 	for name, values := range h {
-		if name == "Content-Length" || name == "Host" {
-			continue // an exchange has fields for them
-		}
 		for _, v := range values {
 			out = append(out, proxy.Header{Name: name, Value: v})
 		}

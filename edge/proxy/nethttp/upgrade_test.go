@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +16,11 @@ import (
 
 const upgradeHead = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
 
-const switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+const serverSwitched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
 
 // mirror switches and sends back what comes until the caller has ended its side, and then a last word.
 func mirror(t *testing.T) handle {
+	t.Helper()
 	return func(_ context.Context, x *proxy.Exchange) {
 		if x.Upgrade != websocket || x.Body != nil {
 			t.Errorf("upgrade %q, body %v", x.Upgrade, x.Body)
@@ -75,7 +77,7 @@ func TestUpgrade(t *testing.T) {
 				if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 					t.Fatal(err)
 				}
-				if text := serverReceive(t, got, "answer"); text != switched+early+late+"last" {
+				if text := serverReceive(t, got, "answer"); text != serverSwitched+early+late+"last" {
 					t.Errorf("%s, %d early bytes, apart %v: got %d bytes, %.300q", name, len(early), apart, len(text), text)
 				}
 			}
@@ -89,7 +91,7 @@ func TestUpgradeLater(t *testing.T) {
 	e := serve(t, mirror(t))
 	p := e.dial()
 	p.send(upgradeHead)
-	p.expect(switched)
+	p.expect(serverSwitched)
 	for _, text := range []string{"\x00", "a\n", strings.Repeat("c", 10000)} {
 		p.send(text)
 		p.expect(text)
@@ -101,7 +103,7 @@ func TestUpgradeLater(t *testing.T) {
 }
 
 // Guarantee (58, 59): an upgrade that is not granted, or that nobody can grant, is an ordinary request;
-// what was sent behind it is never taken for one, unless the connection could not be switched at all.
+// what was sent behind it is never taken for one, unless the connection could not be serverSwitched at all.
 func TestNoUpgrade(t *testing.T) {
 	t.Parallel()
 	e := serve(t, func(_ context.Context, x *proxy.Exchange) {
@@ -130,7 +132,7 @@ func TestNoUpgrade(t *testing.T) {
 		if _, body := p.answer("GET"); body != "/ws "+tc.upgrade {
 			t.Errorf("%s: got %q", name, body)
 		}
-		rest := ""
+		var rest string
 		if tc.closes {
 			rest = p.rest()
 		} else {
@@ -184,8 +186,8 @@ func TestShutdownEndsEverything(t *testing.T) {
 	select {
 	case err := <-stopped:
 		t.Fatalf("it stopped while exchanges ran: %v", err)
-	case <-ended:
-		t.Fatal("an exchange was ended")
+	case err := <-ended:
+		t.Fatalf("an exchange was ended: %v", err)
 	default:
 	}
 	cancel()
@@ -205,7 +207,7 @@ func TestShutdownWaitsForTunnel(t *testing.T) {
 	e := serve(t, mirror(t))
 	p := e.dial()
 	p.send(upgradeHead)
-	p.expect(switched)
+	p.expect(serverSwitched)
 	stopped := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -238,5 +240,7 @@ func TestTunnelPeerTimeout(t *testing.T) {
 	}, func(c *ServerConfig) { c.PeerTimeout = 50 * time.Millisecond })
 	p := e.dial()
 	p.send(upgradeHead)
-	serverReceive(t, failed, "end of writing")
+	if err := serverReceive(t, failed, "end of writing"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("writing ended with %v", err)
+	}
 }
