@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -15,10 +14,15 @@ import (
 	"github.com/anthropics/anthropic-sdk-go/option"
 )
 
+// anthropicClient speaks HTTP/2 without TLS, and so do the targets of its endpoints.
 func anthropicClient(t *testing.T, base, key string) *anthropic.Client {
 	t.Helper()
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	t.Cleanup(transport.CloseIdleConnections)
 	return ptr(anthropic.NewClient(option.WithBaseURL(base), option.WithAPIKey(key), option.WithMaxRetries(1),
-		option.WithHTTPClient(&http.Client{Transport: echoing{t}})))
+		option.WithHTTPClient(&http.Client{Transport: echoing{t, transport}})))
 }
 
 func anthropicParams(model string, tools bool) anthropic.MessageNewParams {
@@ -34,12 +38,12 @@ func anthropicParams(model string, tools bool) anthropic.MessageNewParams {
 	return p
 }
 
-// Guarantee: a program that uses Anthropic's Go library sees the same through the gateway as from the vendor:
-// messages, streams, tool use, counts of tokens and uploads. The vendor gets the version that the library
+// Guarantee: a program that uses Anthropic's Go library sees the same through the gateway as from the vendor,
+// over HTTP/2 on both sides: messages, streams, tool use, counts of tokens and uploads. The vendor gets the version that the library
 // speaks, and the betas that it asks for.
 func TestAnthropic(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, "anthropic-go", "anthropic", "X-Api-Key: "+vendorKey)
+	r := newRoute(t, "anthropic-go", "anthropic", "X-Api-Key: "+vendorKey, "http=2")
 	client := func(direct bool) *anthropic.Client {
 		if direct {
 			return anthropicClient(t, r.direct, vendorKey)
@@ -84,6 +88,9 @@ func TestAnthropic(t *testing.T) {
 		t.Errorf("the vendor keeps another file: %+v", file)
 	}
 	for _, c := range theVendor.calls(r.name) {
+		if c.Proto != "HTTP/2.0" {
+			t.Errorf("%s: the vendor got %s", c.Path, c.Proto)
+		}
 		if c.Header.Get("Anthropic-Version") != "2023-06-01" {
 			t.Errorf("%s: the vendor got Anthropic-Version %q", c.Path, c.Header.Values("Anthropic-Version"))
 		}
@@ -97,7 +104,7 @@ func TestAnthropic(t *testing.T) {
 // errors, a 429 that is tried again, a stream that breaks off, and a caller who leaves a stream.
 func TestAnthropicTrouble(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, "anthropic-go-trouble", "anthropic", "X-Api-Key: "+vendorKey)
+	r := newRoute(t, "anthropic-go-trouble", "anthropic", "X-Api-Key: "+vendorKey, "http=2")
 	client := anthropicClient(t, r.url, r.key)
 	_, err := client.Messages.New(t.Context(), anthropicParams("refused", false))
 	_, same := anthropicClient(t, r.direct, vendorKey).Messages.New(t.Context(), anthropicParams("refused", false))
@@ -111,8 +118,8 @@ func TestAnthropicTrouble(t *testing.T) {
 	torn := client.Messages.NewStreaming(t.Context(), anthropicParams("torn-anthropic-go", false))
 	for torn.Next() { // only how it ends matters
 	}
-	if err := torn.Err(); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("a stream that breaks off ends with %v", err)
+	if torn.Err() == nil {
+		t.Error("a stream that breaks off ends well")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

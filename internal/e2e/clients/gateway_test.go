@@ -133,15 +133,14 @@ type route struct {
 }
 
 // newRoute makes an endpoint to the scripted vendor with the tools that people use, and checks the books when
-// the test has ended. The vendor takes its credential from the header in which its own clients send it.
-func newRoute(t *testing.T, name, dialect, header string, more ...string) route {
+// the test has ended. The vendor takes its credential from the header in which its own clients send it. The
+// protocol is that of the target, such as "http=2".
+func newRoute(t *testing.T, name, dialect, header, protocol string) route {
 	t.Helper()
 	r := route{name: name, url: theGateway.url + "/" + name, direct: theVendor.url + "/direct/" + name}
 	configured := strings.ReplaceAll(header, vendorKey, "${env:VENDOR_KEY}")
-	must(t, append([]string{
-		"endpoint", "create", name, "--path", "/" + name, "--target", theVendor.url + "/" + name,
-		"--header", configured, "--price", price,
-	}, more...)...)
+	must(t, "endpoint", "create", name, "--path", "/"+name, "--target", theVendor.url+"/"+name+" "+protocol,
+		"--header", configured, "--price", price)
 	r.key = newKey(t, name, name)
 	headerName, value, _ := strings.Cut(header, ": ")
 	theVendor.expect(name, dialect, headerName, value, r.key)

@@ -29,7 +29,7 @@ func TestNode(t *testing.T) {
 		"openai": bearer, "anthropic": "X-Api-Key: " + vendorKey, "cohere": bearer, "mistral": bearer, "gemini": "X-Goog-Api-Key: " + vendorKey,
 		"langfuse": "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("pk-lf:"+vendorKey)),
 	} {
-		r := newRoute(t, "node-"+dialect, dialect, header)
+		r := newRoute(t, "node-"+dialect, dialect, header, "http=1.1")
 		routes[dialect] = map[string]string{"name": r.name, "url": r.url, "direct": r.direct, "key": r.key}
 	}
 	given, err := json.Marshal(map[string]any{

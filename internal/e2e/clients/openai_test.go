@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"math/rand/v2"
@@ -20,7 +21,10 @@ import (
 )
 
 // echoing is a transport that compares the bytes that a client sends with those that the vendor says it got.
-type echoing struct{ t *testing.T }
+type echoing struct {
+	t    *testing.T
+	next http.RoundTripper
+}
 
 type hashedBody struct {
 	io.ReadCloser
@@ -40,7 +44,7 @@ func (e echoing) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Body = sent
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	resp, err := e.next.RoundTrip(r)
 	if err == nil && resp.Header.Get("X-Tollgate-Request-Id") == "" && strings.HasPrefix(r.URL.String(), theGateway.url) {
 		e.t.Errorf("%s: the answer has no request id", r.URL)
 	}
@@ -55,7 +59,7 @@ func (e echoing) RoundTrip(r *http.Request) (*http.Response, error) {
 func openaiClient(t *testing.T, base, key string, retries int) openai.Client {
 	t.Helper()
 	return openai.NewClient(option.WithBaseURL(base+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(retries),
-		option.WithHTTPClient(&http.Client{Transport: echoing{t}}))
+		option.WithHTTPClient(&http.Client{Transport: echoing{t, http.DefaultTransport}}))
 }
 
 func openaiParams(model string, tools bool) openai.ChatCompletionNewParams {
@@ -101,7 +105,7 @@ func text(t *testing.T, v any) string {
 // answers, streams, tool calls, embeddings, uploads and downloads.
 func TestOpenAI(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, "openai-go", "openai", "Authorization: Bearer "+vendorKey)
+	r := newRoute(t, "openai-go", "openai", "Authorization: Bearer "+vendorKey, "http=1.1")
 	client := func(direct bool) openai.Client {
 		if direct {
 			return openaiClient(t, r.direct, vendorKey, 0)
@@ -158,12 +162,44 @@ func TestOpenAI(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
+// Guarantee: many streams at once are each whole, and each is booked.
+func TestOpenAICrowd(t *testing.T) {
+	t.Parallel()
+	r := newRoute(t, "openai-go-crowd", "openai", "Authorization: Bearer "+vendorKey, "http=1.1")
+	client := openaiClient(t, r.url, r.key, 0)
+	const crowd = 100
+	got := make(chan string, crowd)
+	for range crowd {
+		go func() {
+			s := client.Chat.Completions.NewStreaming(t.Context(), openaiParams("gpt-5", false))
+			defer s.Close()
+			var all openai.ChatCompletionAccumulator
+			for s.Next() {
+				all.AddChunk(s.Current())
+			}
+			if err := s.Err(); err != nil {
+				got <- err.Error()
+				return
+			}
+			got <- all.Choices[0].Message.Content + " " + fmt.Sprint(all.Usage.TotalTokens)
+		}()
+	}
+	for range crowd {
+		if text := <-got; text != "Olá! 94" {
+			t.Errorf("a stream gives %q", text)
+		}
+	}
+	if n := len(theVendor.calls(r.name)); n != crowd {
+		t.Errorf("the vendor got %d requests", n)
+	}
+}
+
 // Guarantee: what goes wrong looks to OpenAI's Go library as it does without the gateway. A vendor's error is
 // its error, a 429 is tried again, a stream that breaks off does not end well, and a caller who leaves is gone
 // at the vendor as well.
 func TestOpenAITrouble(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, "openai-go-trouble", "openai", "Authorization: Bearer "+vendorKey)
+	r := newRoute(t, "openai-go-trouble", "openai", "Authorization: Bearer "+vendorKey, "http=1.1")
 	client := openaiClient(t, r.url, r.key, 2)
 	_, err := client.Chat.Completions.New(t.Context(), openaiParams("refused", false))
 	_, same := ptr(openaiClient(t, r.direct, vendorKey, 2)).Chat.Completions.New(t.Context(), openaiParams("refused", false))
@@ -211,7 +247,7 @@ func TestOpenAITrouble(t *testing.T) {
 // once, with the gateway's code and without asking again.
 func TestOpenAIRefusals(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, "openai-go-refused", "openai", "Authorization: Bearer "+vendorKey)
+	r := newRoute(t, "openai-go-refused", "openai", "Authorization: Bearer "+vendorKey, "http=1.1")
 	must(t, "budget", "create", r.name, "--key", r.name, "--amount", "0.60", "--period", "total")
 	// The budget is known at the edge once the key's requests are refused: two fit, whenever it begins.
 	client := openaiClient(t, r.url, r.key, 2)

@@ -50,7 +50,6 @@ type expected struct {
 type call struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
-	Query  string `json:"query"`
 	Status int    `json:"status"` // 0 if it was never answered
 	Proto  string `json:"proto"`
 	Header http.Header
@@ -79,13 +78,6 @@ func (v *vendor) expect(route, dialect, header, want, key string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.routes[route] = &expected{dialect: dialect, header: header, want: want}
-	v.keys = append(v.keys, key)
-}
-
-// forbid names one more key that must never arrive.
-func (v *vendor) forbid(key string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.keys = append(v.keys, key)
 }
 
@@ -162,7 +154,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no route "+name, http.StatusTeapot)
 		return
 	}
-	got := &call{Method: r.Method, Path: path, Query: r.URL.RawQuery, Proto: r.Proto, Header: r.Header.Clone()}
+	got := &call{Method: r.Method, Path: path, Proto: r.Proto, Header: r.Header.Clone()}
 	if json.Valid(body) {
 		got.Body = string(body)
 	}
