@@ -38,9 +38,15 @@ func grpcRoute(t *testing.T, name string) (*testService, grpc_testing.TestServic
 			t.Errorf("the target: %s", p)
 		}
 		s.mu.Unlock()
-		compareBooks(t, name, func(booked []int) error {
-			if n := s.count(); len(booked) != n || n == 0 || slices.Max(booked) > 200 {
-				return fmt.Errorf("%d calls, and records with %v", n, booked)
+		// A target ends a call whose time is up by itself, about when the caller leaves: either may be booked.
+		compareBooks(t, name, func(booked []record) error {
+			if n := s.count(); len(booked) != n || n == 0 {
+				return fmt.Errorf("%d calls, and %+v", n, booked)
+			}
+			for _, b := range booked {
+				if b.Status > 200 || b.Status != 0 && b.Outcome == "unreachable" {
+					return fmt.Errorf("%+v", b)
+				}
 			}
 			return nil
 		})
@@ -171,7 +177,7 @@ func TestGRPCTrouble(t *testing.T) {
 		t.Errorf("a method that the target has not: %v", err)
 	}
 
-	short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+	short, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
 	if _, err := client.EmptyCall(short, &grpc_testing.Empty{}); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("after its deadline: %v", err)
