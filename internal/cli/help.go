@@ -137,6 +137,8 @@ var meanings = map[fault.Code]string{
 	fault.UpgradeUnsupported:  "The request asks for another protocol on the same connection that cannot be had here: anything but WebSocket over HTTP/1.1.",
 	fault.UpstreamUnavailable: "Every target of the endpoint is left alone for now: its breaker is open, its health check fails, or it was ejected.",
 	fault.UpstreamThrottled:   "The vendor has asked to wait, and every credential of the endpoint has to.",
+	fault.RequestMalformed:    "The request is no HTTP that two servers would read alike, or comes in plain text where TLS is spoken.",
+	fault.EncodingUnsupported: "The body comes in an encoding other than chunks.",
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",
 	fault.InvalidArgument:     "Something in the command or the request can never work as it is.",
 	fault.ObjectNotFound:      "There is nothing of that name or id.",
