@@ -117,6 +117,7 @@ type Gateway struct {
 	inFlight atomic.Int64
 	admitted atomic.Int64 // of those in flight, against the limit
 	learned  learned
+	room     room // for bodies that may be sent again
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
 	// was recorded.
 	spoolFailed atomic.Int64

@@ -3,6 +3,8 @@ package nethttp
 import (
 	"bytes"
 	"strconv"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // limits are those of the head of a request; 0 for none.
@@ -176,8 +178,7 @@ func (f *framing) endLine() (good bool) {
 			f.reset()
 			return true
 		}
-		good = !folded(line)
-		f.why = whyFolded
+		good = f.trailer(line)
 	case inBody, inChunk, inOpaque:
 	}
 	f.line, f.length, f.last, f.wild = f.line[:0], 0, 0, false
@@ -188,6 +189,17 @@ const whyFolded = "a header is folded over two lines"
 
 // folded says whether a line goes on with the header of the line before.
 func folded(line []byte) bool { return len(line) > 0 && (line[0] == ' ' || line[0] == '\t') }
+
+// trailer takes a line behind the chunks. net/http takes names there that it takes in no head, such as one
+// with a space behind it, which others cut off.
+func (f *framing) trailer(line []byte) (good bool) {
+	if f.why = whyFolded; folded(line) {
+		return false
+	}
+	name, _, _ := bytes.Cut(line, []byte(":"))
+	f.why = "the name of a header behind the body is not one"
+	return httpguts.ValidHeaderFieldName(string(name))
+}
 
 func (f *framing) header(line []byte) (good bool) {
 	f.lines++
