@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,8 +125,8 @@ func CheckSecretName(p *Problems, name string, taken bool) {
 }
 
 // CheckSecretValue adds what is wrong with a credential, without ever quoting it. A line end is
-// nearly always the one that an editor or `echo` left behind, and would make every request fail; only
-// certificates and their keys, which no header takes, have lines.
+// nearly always the one that an editor or `echo` left behind, and would make every request fail. Certificates
+// and their keys consist of lines; they are for TLS, and an edge puts none into a header.
 func CheckSecretValue(p *Problems, value string) {
 	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 	switch {
@@ -133,10 +134,16 @@ func CheckSecretValue(p *Problems, value string) {
 		p.Add("value", Required, "Give the secret a value.")
 	case len(value) > MaxSecret:
 		p.Add("value", Range, "The value is longer than %d bytes.", MaxSecret)
-	case strings.HasPrefix(value, "-----BEGIN "):
+	case inPEM(value):
 	case strings.HasSuffix(value, "\n"):
 		p.Add("value", Malformed, "The value ends with a line end, which cannot be sent in a header: send it without.")
 	case strings.ContainsFunc(value, control):
 		p.Add("value", Malformed, "The value has a line end or another control character in it, which cannot be sent in a header.")
 	}
+}
+
+// inPEM says whether a text is lines in which there is something in PEM.
+func inPEM(text string) bool {
+	block, _ := pem.Decode([]byte(text))
+	return block != nil && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f })
 }

@@ -364,6 +364,13 @@ func TestOtherRules(t *testing.T) {
 		}, nil},
 		{"secret empty", func(p *registry.Problems) { registry.CheckSecretValue(p, "") }, []string{"value:required"}},
 		{"secret line end", func(p *registry.Problems) { registry.CheckSecretValue(p, "x\n") }, []string{"value:invalid"}},
+		{"secret in PEM", func(p *registry.Problems) {
+			registry.CheckSecretValue(p, "-----BEGIN X-----\nAAAA\n-----END X-----\n")
+		}, nil},
+		{"secret in PEM with a NUL", func(p *registry.Problems) {
+			registry.CheckSecretValue(p, "-----BEGIN X-----\nAAAA\n-----END X-----\n\x00")
+		}, []string{"value:invalid"}},
+		{"secret of lines like PEM", func(p *registry.Problems) { registry.CheckSecretValue(p, "-----BEGIN X-----\nAAAA") }, []string{"value:invalid"}},
 		{"secret lines", func(p *registry.Problems) { registry.CheckSecretValue(p, "x\ny") }, []string{"value:invalid"}},
 		{"secret long", func(p *registry.Problems) {
 			registry.CheckSecretValue(p, strings.Repeat("x", registry.MaxSecret+1))

@@ -23,6 +23,10 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
 	})
 	for _, h := range q.GetHeaders() {
+		if strings.EqualFold(h.GetName(), "host") {
+			c.x.Host = h.GetValue()
+			continue
+		}
 		c.x.Headers = append(c.x.Headers, Header{h.GetName(), h.GetValue()})
 	}
 	if upgrade(c.x.Headers) == "websocket" {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -51,6 +52,7 @@ type cluster struct {
 	controlAddr string
 	ledgerAddrs []string // the first ledger's, and those of ledgers that a test adds
 	edgeAddrs   []string
+	adminAddrs  []string // of the edges, if they have some
 	rpc         clients
 }
 
@@ -74,6 +76,7 @@ type shape struct {
 	direct      bool   // edges know the addresses of the ledgers
 	ownPostgres bool   // a server that the test may kill
 	edgeYAML    string // more settings of the edges
+	admin       bool   // edges have addresses for metrics
 }
 
 type option func(*shape)
@@ -98,6 +101,9 @@ func withOwnPostgres(s *shape) { s.ownPostgres = true }
 
 // withEdgeYAML adds settings to each edge.
 func withEdgeYAML(text string) option { return func(s *shape) { s.edgeYAML += text + "\n" } }
+
+// withMetrics gives each edge an address for metrics.
+func withMetrics(s *shape) { s.admin = true }
 
 // start brings up PostgreSQL, nats-server, a control plane, a ledger and edges, two if nobody says
 // otherwise, with the vendor's credential stored as the secret "vendor".
@@ -214,16 +220,21 @@ stream_max_bytes: 67108864 # nats-server keeps so much of the disk free for each
 	for i := range c.shape.edges {
 		addr, name := address(c.t), fmt.Sprintf("edge-%d", i+1)
 		c.edgeAddrs = append(c.edgeAddrs, addr)
+		admin := ""
+		if c.shape.admin {
+			admin = address(c.t)
+			c.adminAddrs = append(c.adminAddrs, admin)
+		}
 		e := c.role(name, "edge", fmt.Sprintf(`
 name: %s
 listen: %q
-admin_listen: ""
+admin_listen: %q
 data_dir: %q
 nats: {url: %q, name: %s}
 sealing_key: %q
 allow_private_targets: true
 lease_ahead: %d
-%s%s`, name, addr, c.edgeDir(i), c.natsURL, name, sealing, c.shape.ahead, ledgers, c.shape.edgeYAML))
+%s%s`, name, addr, admin, c.edgeDir(i), c.natsURL, name, sealing, c.shape.ahead, ledgers, c.shape.edgeYAML))
 		e.path = c.shape.edgeBinary
 		c.edges = append(c.edges, e)
 	}
@@ -336,6 +347,13 @@ func (c *cluster) dial() {
 	}
 }
 
+// within is the same deployment in the hands of a part of the test.
+func (c *cluster) within(t *testing.T) *cluster {
+	part := *c
+	part.t = t
+	return &part
+}
+
 // must fails the test if an RPC failed; its first argument is there to be passed a call's results.
 func (c *cluster) must(_ any, err error) {
 	c.t.Helper()
@@ -347,19 +365,21 @@ func (c *cluster) must(_ any, err error) {
 // awaitLive returns once every edge serves the newest revision.
 func (c *cluster) awaitLive() {
 	c.t.Helper()
+	var newest int64 // when this began; others may go on with changes
 	testenv.Eventually(c.t, 15*time.Second, func() error {
 		resp, err := c.rpc.system.ListNodes(c.t.Context(), &controlv1.ListNodesRequest{})
 		if err != nil {
 			return err
 		}
+		newest = cmp.Or(newest, resp.GetRevision())
 		live := 0
 		for _, n := range resp.GetNodes() {
-			if n.GetStatus() == controlv1.NodeStatus_NODE_STATUS_LIVE && n.GetRevision() == resp.GetRevision() {
+			if n.GetStatus() == controlv1.NodeStatus_NODE_STATUS_LIVE && n.GetRevision() >= newest {
 				live++
 			}
 		}
 		if live != len(c.edges) {
-			return fmt.Errorf("%d of %d edges at revision %d: %v", live, len(c.edges), resp.GetRevision(), resp.GetNodes())
+			return fmt.Errorf("%d of %d edges at revision %d: %v", live, len(c.edges), newest, resp.GetNodes())
 		}
 		return nil
 	})
