@@ -56,6 +56,9 @@ type explainer struct {
 // stages are those of admit, each with what it found in words.
 func (x *explainer) stages(ctx context.Context) error {
 	c := x.c
+	if t := c.g.table(); t != nil {
+		x.out.Revision = t.Version().Revision
+	}
 	for _, s := range []struct {
 		name  string
 		stage func(context.Context) error
@@ -98,7 +101,7 @@ func counted(n int, what string) string {
 
 func (x *explainer) matched() string {
 	e := x.c.endpoint
-	x.out.Endpoint, x.out.Pattern, x.out.Revision = e.Name, e.Path, x.c.table.Version().Revision
+	x.out.Endpoint, x.out.Pattern = e.Name, e.Path
 	how := "the exact path"
 	if !e.Exact {
 		x.out.Pattern = strings.TrimRight(e.Path, "/") + "/*"

@@ -138,6 +138,8 @@ var meanings = map[fault.Code]string{
 	fault.UpstreamUnavailable: "Every target of the endpoint is left alone for now: its breaker is open, its health check fails, or it was ejected.",
 	fault.UpstreamThrottled:   "The vendor has asked to wait, and every credential of the endpoint has to.",
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",
+	fault.RequestMalformed:    "The request is not HTTP as its rules are written down, or could be read in two ways.",
+	fault.EncodingUnsupported: "The request's body is sent in a transfer encoding other than chunked.",
 	fault.InvalidArgument:     "Something in the command or the request can never work as it is.",
 	fault.ObjectNotFound:      "There is nothing of that name or id.",
 	fault.AlreadyExists:       "The name, or the path and method, is taken.",
