@@ -37,7 +37,7 @@ const (
 
 func checkBalance(p *Problems, field string, b Balance) {
 	if b > BalanceLeastInFlight {
-		p.Add(field, Malformed, "This way of choosing is not known: use failover, weighted or least_in_flight.")
+		p.Add(field, Malformed, "This way of choosing is not known: use failover, weighted or least in flight.")
 	}
 }
 
@@ -47,13 +47,13 @@ func checkShare(p *Problems, at string, b Balance, weight, priority uint32) {
 	case weight > maxWeight:
 		p.Add(at+".weight", Range, "The weight %d is more than %d.", weight, maxWeight)
 	case weight != 0 && b == BalanceFailover:
-		p.Add(at+".weight", Forbidden, "A weight has no meaning for failover, which goes by the order of the list: choose weighted or least_in_flight.")
+		p.Add(at+".weight", Forbidden, "A weight has no meaning for failover, which goes by the order of the list: choose weighted or least in flight.")
 	}
 	switch {
 	case priority > maxPriority:
 		p.Add(at+".priority", Range, "The priority %d is more than %d.", priority, maxPriority)
 	case priority != 0 && b == BalanceFailover:
-		p.Add(at+".priority", Forbidden, "A priority has no meaning for failover, which goes by the order of the list: choose weighted or least_in_flight.")
+		p.Add(at+".priority", Forbidden, "A priority has no meaning for failover, which goes by the order of the list: choose weighted or least in flight.")
 	}
 }
 

@@ -59,6 +59,9 @@ type explainer struct {
 // stages are those of admit, each with what it found in words.
 func (x *explainer) stages(ctx context.Context) error {
 	c := x.c
+	if t := c.g.table(); t != nil {
+		x.out.Revision = t.Version().Revision
+	}
 	for _, s := range []struct {
 		name  string
 		stage func(context.Context) error

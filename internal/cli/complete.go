@@ -62,7 +62,13 @@ func (a *app) completeFlags(root *cobra.Command) {
 		"without-ledger": words(slices.Sorted(maps.Keys(limitFallbacks))...),
 		"abandoned":      words(slices.Sorted(maps.Keys(abandonedPolicies))...),
 		"period":         words("total", "hour", "day", "week", "month", "rolling"),
-		"outcome":        words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
+		"forward":        words(slices.Sorted(maps.Keys(forwards))...),
+		"balance":        words(slices.Sorted(maps.Keys(balances))...),
+		"host-header":    words("target", "caller"),
+		"edge":           a.existing(edgeNames),
+		"retry":          words(off), "hedge": words(off), "breaker": words(off), "health-check": words(off), "outlier": words(off),
+		"credential-balance": words(slices.Sorted(maps.Keys(balances))...),
+		"outcome":            words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
 	}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -111,6 +117,15 @@ func teamNames(ctx context.Context, c clients) ([]string, error) {
 func limitNames(ctx context.Context, c clients) ([]string, error) {
 	page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: pageSize})
 	return namesOf(page.GetLimits(), err)
+}
+
+func edgeNames(ctx context.Context, c clients) ([]string, error) {
+	res, err := c.system.ListNodes(ctx, &controlv1.ListNodesRequest{})
+	names := make([]string, len(res.GetNodes()))
+	for i, n := range res.GetNodes() {
+		names[i] = n.GetId()
+	}
+	return names, err
 }
 
 func secretNames(ctx context.Context, c clients) ([]string, error) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func (a *app) endpointList() *cobra.Command {
 				for _, e := range all {
 					data, r.names = append(data, view(e)), append(r.names, e.GetName())
 					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
-					a.sayWarnings(e)
+					a.sayWarnings(e, "private_address") // in a list, what most of them have says nothing
 				}
 				r.data = data
 				if len(all) == 0 {
@@ -194,9 +195,12 @@ func deleted(name string) result {
 	return result{data: data, names: []string{name}}
 }
 
-// sayWarnings tells what the server finds worth knowing of an endpoint.
-func (a *app) sayWarnings(e *controlv1.Endpoint) {
+// sayWarnings tells what the server finds worth knowing of an endpoint, but for some kinds.
+func (a *app) sayWarnings(e *controlv1.Endpoint, but ...string) {
 	for _, w := range e.GetWarnings() {
+		if slices.Contains(but, w.GetCode()) {
+			continue
+		}
 		a.say("! %s, %s: %s", e.GetName(), w.GetField(), w.GetText())
 	}
 }

@@ -14,7 +14,7 @@ const off = "off"
 
 func (f *resilienceFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.retry, "retry", "", "'N [status=429,503] [any-method] [max-body=BYTES] [budget=PERCENT] [backoff=25ms]': send a request again up to N times; or off")
+	flags.StringVar(&f.retry, "retry", "", "'N [status=429,503] [any-method] [max-body=1MiB] [budget=PERCENT] [backoff=25ms]': send a request again up to N times; or off")
 	flags.StringVar(&f.hedge, "hedge", "", "'TIME [any-method]': make a second attempt beside one that took this long; or off")
 	flags.StringVar(&f.breaker, "breaker", "", "'[min=5] [fail=50] [window=10s] [open=10s]': leave a target alone when FAIL percent of at least MIN attempts failed; or off for these defaults")
 	flags.StringVar(&f.health, "health-check", "", "'PATH [interval=10s] [timeout=5s] [status=200,204] [unhealthy=3] [healthy=2]': request by which edges find out whether a target works; or off")
@@ -92,7 +92,7 @@ func describeResilience(t *table, e *controlv1.Endpoint) {
 		s.add("", word(r.GetAttempts()), true)
 		s.numbers("status", r.GetStatuses())
 		s.add("any-method", "", r.GetAnyMethod())
-		s.number("max-body", uint32(r.GetMaxBodyBytes()))
+		s.size("max-body", r.GetMaxBodyBytes())
 		s.number("budget", r.GetBudgetPercent())
 		s.duration("backoff", r.GetBackoff())
 		t.add("retry", s.String())

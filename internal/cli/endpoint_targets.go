@@ -133,6 +133,9 @@ func (f *targetFlags) changeCredentials(cmd *cobra.Command, e *controlv1.Endpoin
 	for _, text := range f.credentials {
 		name, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 		settings, carrier := credentialWords(rest)
+		if carrier == "" || strings.ContainsAny(name, "?:=") {
+			return usage(cmd, "--credential %q is not of the form 'NAME HEADER: VALUE' or 'NAME ?PARAMETER=VALUE'.", text)
+		}
 		w := readWords(cmd, "credential", settings, false, "weight=", "priority=")
 		if w.err != nil {
 			return w.err

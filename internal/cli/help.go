@@ -140,6 +140,8 @@ var meanings = map[fault.Code]string{
 	fault.RequestMalformed:    "The request is no HTTP that two servers would read alike, or comes in plain text where TLS is spoken.",
 	fault.EncodingUnsupported: "The body comes in an encoding other than chunks.",
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",
+	fault.RequestMalformed:    "The request is not HTTP as its rules are written down, or could be read in two ways.",
+	fault.EncodingUnsupported: "The request's body is sent in a transfer encoding other than chunked.",
 	fault.InvalidArgument:     "Something in the command or the request can never work as it is.",
 	fault.ObjectNotFound:      "There is nothing of that name or id.",
 	fault.AlreadyExists:       "The name, or the path and method, is taken.",

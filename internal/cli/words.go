@@ -28,8 +28,15 @@ func readWords(cmd *cobra.Command, flag, text string, first bool, known ...strin
 	if first && len(fields) > 0 {
 		w.first, fields = fields[0], fields[1:]
 	}
-	if first && w.first == "" {
-		w.fail("is empty")
+	name, _, valued := strings.Cut(w.first, "=")
+	if valued {
+		name += "="
+	}
+	switch _, form, _ := strings.Cut(cmd.Flag(flag).Usage, "'"); {
+	case first && w.first == "":
+		w.fail("is empty; write it as %s", form[:strings.IndexByte(form, '\'')])
+	case slices.Contains(known, name):
+		w.fail("begins with %q; write it as %s", w.first, form[:strings.IndexByte(form, '\'')])
 	}
 	for _, f := range fields {
 		name, value, valued := strings.Cut(f, "=")
@@ -75,17 +82,30 @@ func (w *words) number(name string) uint32 {
 	return uint32(n)
 }
 
-// size is a number of bytes.
+// units of sizes.
+var units = []struct {
+	name string
+	size int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}}
+
+// size is a number of bytes, such as 65536 or 64KiB.
 func (w *words) size(name string) int64 {
 	text, ok := w.given[name]
 	if !ok {
 		return 0
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		w.fail("has %s=%s, which is not a number of bytes", name, text)
+	unit := int64(1)
+	digits := text
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(text, u.name); ok {
+			digits, unit = rest, u.size
+		}
 	}
-	return n
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		w.fail("has %s=%s, which is not a number of bytes such as 65536, 64KiB or 1MiB", name, text)
+	}
+	return int64(n) * unit
 }
 
 // duration is a time such as 10s; nil if it is not given.
@@ -134,6 +154,17 @@ func (s *phrase) add(name string, value string, set bool) {
 
 func (s *phrase) number(name string, n uint32) {
 	s.add(name+"=", strconv.FormatUint(uint64(n), 10), n != 0)
+}
+
+// size is written in the largest unit that it is a whole number of.
+func (s *phrase) size(name string, n int64) {
+	text := strconv.FormatInt(n, 10)
+	for _, u := range units {
+		if n%u.size == 0 {
+			text = strconv.FormatInt(n/u.size, 10) + u.name
+		}
+	}
+	s.add(name+"=", text, n != 0)
 }
 
 func (s *phrase) duration(name string, d *durationpb.Duration) {

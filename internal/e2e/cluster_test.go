@@ -349,6 +349,7 @@ func (c *cluster) dial() {
 
 // within is the same deployment in the hands of a part of the test.
 func (c *cluster) within(t *testing.T) *cluster {
+	t.Helper()
 	part := *c
 	part.t = t
 	return &part

@@ -156,10 +156,12 @@ func headersAndQuery(c *cluster) {
 		"bare": {got("/modes/a%2Fb"), map[string]string{
 			"uri": "/base/a%2Fb?own=1&d=ours&s=ours%26more", "host": "api.example.com", "set": "ours " + vendorToken, "default": "ours",
 		}},
-		"against": {got("/modes?r=1&s=theirs&d=theirs&x=%20", "x-set", "theirs", "x-default", "theirs", "x-strip", "theirs", "x-pass-x-custom", "v"),
+		"against": {
+			got("/modes?r=1&s=theirs&d=theirs&x=%20", "x-set", "theirs", "x-default", "theirs", "x-strip", "theirs", "x-pass-x-custom", "v"),
 			map[string]string{
 				"uri": "/base?own=1&d=theirs&x=%20&s=ours%26more", "host": "api.example.com", "set": "ours " + vendorToken, "default": "theirs", "pass": "v",
-			}},
+			},
+		},
 	} {
 		for k, v := range tt.got {
 			if v != tt.want[k] {

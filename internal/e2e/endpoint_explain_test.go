@@ -53,9 +53,22 @@ func explainAgrees(c *cluster) {
 	names := slices.Sorted(maps.Keys(keys))
 	outcomes := map[string]int{}
 	pairs := rapid.Permutation([][2]string{
-		{"X-A", "theirs"}, {"X-B", "theirs"}, {"X-C", "theirs"}, {"X-D", "theirs"}, {"Accept", "text/plain"}, {"Cookie", "a=b"}, {"Range", "bytes=0-1"},
-		{"X-Pass-X-E", "passed"}, {"X-Pass-Cookie", "no"}, {"X-Forwarded-For", "1.2.3.4"}, {"Connection", "x-d"}, {"X-Tollgate-Tags", "a,b"},
-		{"X-Tollgate-Customer", strings.Repeat("long", 100)}, {"Authorization", "Bearer tg_unknown"}, {"Content-Type", "text/plain"}, {"If-None-Match", "*"},
+		{"X-A", "theirs"},
+		{"X-B", "theirs"},
+		{"X-C", "theirs"},
+		{"X-D", "theirs"},
+		{"Accept", "text/plain"},
+		{"Cookie", "a=b"},
+		{"Range", "bytes=0-1"},
+		{"X-Pass-X-E", "passed"},
+		{"X-Pass-Cookie", "no"},
+		{"X-Forwarded-For", "1.2.3.4"},
+		{"Connection", "x-d"},
+		{"X-Tollgate-Tags", "a,b"},
+		{"X-Tollgate-Customer", strings.Repeat("long", 100)},
+		{"Authorization", "Bearer tg_unknown"},
+		{"Content-Type", "text/plain"},
+		{"If-None-Match", "*"},
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		method := rapid.SampledFrom([]string{"GET", "POST", "DELETE", "HEAD"}).Draw(r, "method")
