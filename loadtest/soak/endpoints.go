@@ -114,7 +114,7 @@ func resilience(e *controlv1.Endpoint, kind string) {
 	if kind == "hedge" {
 		e.Hedge = &controlv1.Hedge{After: durationpb.New(time.Duration(20+rand.IntN(200)) * time.Millisecond)}
 	}
-	if rand.IntN(2) == 0 {
+	if len(e.GetTargets()) > 1 && rand.IntN(2) == 0 {
 		e.OutlierEjection = &controlv1.OutlierEjection{Failures: 1 + rand.Uint32N(10), EjectFor: durationpb.New(time.Second)}
 	}
 	if rand.IntN(2) == 0 {
