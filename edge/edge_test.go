@@ -13,19 +13,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/edge"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
-	"tollgate/internal/natsd"
 	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
+	"tollgate/internal/testenv/cloud"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -36,114 +33,35 @@ const (
 	patience = 15 * time.Second
 )
 
-// cloud is what an edge talks to: NATS with the streams, a control plane that has published, and a
-// ledger that grants what it is asked for up to a limit and books what it is sent.
-type cloud struct {
+// books are a cloud and the events that have come, by incarnation.
+type books struct {
+	*cloud.Cloud
+
 	t      *testing.T
-	server *natsd.Server
-	conn   *bus.Conn
-
-	mu      sync.Mutex // guards what follows
-	limit   money.Nanos
-	granted map[[2]int64]money.Nanos // by incarnation and account
-	events  map[int64][]*eventv1.SpendEvent
+	mu     sync.Mutex // guards events
+	events map[int64][]*eventv1.SpendEvent
 }
 
-func newCloud(t *testing.T) *cloud {
+func newBooks(t *testing.T) *books {
 	t.Helper()
-	c := &cloud{t: t, server: testenv.NATS(t), limit: 100 * money.Dollar, granted: map[[2]int64]money.Nanos{}, events: map[int64][]*eventv1.SpendEvent{}}
-	conn, err := bus.Connect(bus.Config{URL: c.server.URL()}, testenv.Logger(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.conn = conn
-	t.Cleanup(conn.Close)
-	if err := conn.AwaitConnected(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []jetstream.StreamConfig{
-		{Name: contract.StreamConfig, Subjects: []string{contract.ConfigSubjects}, MaxMsgsPerSubject: 1, AllowDirect: true},
-		{Name: contract.StreamFleet, Subjects: []string{contract.FleetSubjects}, MaxMsgsPerSubject: 1, Storage: jetstream.MemoryStorage},
-		{Name: contract.SpendStream(0), Subjects: []string{contract.SpendSubjects(0)}, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute},
-	} {
-		if _, err := conn.EnsureStream(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for subject, handle := range map[string]nats.MsgHandler{contract.Lease(0): c.lease, contract.SpendSubjects(0): c.book} {
-		if _, err := conn.NATS().Subscribe(subject, handle); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return c
-}
-
-func (c *cloud) lease(msg *nats.Msg) {
-	var in eventv1.LeaseRequest
-	if err := proto.Unmarshal(msg.Data, &in); err != nil {
-		c.t.Error(err)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := &eventv1.LeaseReply{Inc: in.GetInc(), LedgerUnixMs: time.Now().UnixMilli(), LeaderEpoch: 1}
-	for _, l := range in.GetLines() {
-		wanted := money.Nanos(l.GetUsed() + l.GetReturned() + max(l.GetNeed(), l.GetWant()))
-		g := &eventv1.GrantLine{Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: int64(c.limit), LimitVersion: 1}
-		if wanted > c.limit {
-			wanted, g.State = c.limit, eventv1.LeaseState_LEASE_STATE_EXHAUSTED
-		}
-		of := [2]int64{in.GetInc(), l.GetWindow().GetAccount()}
-		c.granted[of] = max(c.granted[of], wanted)
-		g.GrantedTotal = int64(c.granted[of])
-		out.Lines = append(out.Lines, g)
-	}
-	for _, l := range in.GetRates() {
-		g := &eventv1.RateGrant{Limit: l.GetLimit(), Tokens: l.GetNeed(), TtlMs: 1000, Sharers: 1}
-		if l.GetLimit() == emptyLimit {
-			g.Tokens, g.RetryAfterMs = 0, 5000
-		}
-		out.Rates = append(out.Rates, g)
-	}
-	data, err := proto.Marshal(out)
-	if err == nil {
-		err = msg.Respond(data)
-	}
-	if err != nil {
-		c.t.Error(err)
-	}
-}
-
-func (c *cloud) book(msg *nats.Msg) {
-	var in eventv1.SpendBatch
-	if err := proto.Unmarshal(msg.Data, &in); err != nil {
-		c.t.Error(err)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	have := uint64(len(c.events[in.GetInc()]))
-	for i, e := range in.GetEvents() {
-		if in.GetFirstSeq()+uint64(i) == have+1 {
-			have++
-			c.events[in.GetInc()] = append(c.events[in.GetInc()], e)
-		}
-	}
-	data, err := proto.Marshal(&eventv1.EdgeControl{Inc: in.GetInc(), Marks: []*eventv1.Mark{{Inc: in.GetInc(), Hwm: have, Epoch: 1}}})
-	if err == nil {
-		err = c.conn.NATS().Publish(contract.EdgeControl(in.GetEdge()), data)
-	}
-	if err != nil {
-		c.t.Error(err)
-	}
+	b := &books{t: t, events: map[int64][]*eventv1.SpendEvent{}}
+	b.Cloud = cloud.New(t, cloud.Options{
+		Empty: func(limit int64) bool { return limit == emptyLimit },
+		Booked: func(inc int64, e *eventv1.SpendEvent) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.events[inc] = append(b.events[inc], e)
+		},
+	})
+	return b
 }
 
 // spent is what was booked, and whether every incarnation has ended.
-func (c *cloud) spent() (cost money.Nanos, requests int, ended bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (b *books) spent() (cost money.Nanos, requests int, ended bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	ended = true
-	for _, events := range c.events {
+	for _, events := range b.events {
 		for _, e := range events {
 			cost += money.Nanos(e.GetCostNanos())
 			if e.GetOutcome() != eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
@@ -161,55 +79,42 @@ func (c *cloud) spent() (cost money.Nanos, requests int, ended bool) {
 const emptyLimit = 2
 
 // publish publishes a revision in the order in which the control plane does.
-func (c *cloud) publish(revision int64, target string) {
-	c.t.Helper()
+func (b *books) publish(revision int64, target string) {
+	b.t.Helper()
 	hash := contract.KeyHash([]byte(key))
-	shard := contract.KeyShardOf(hash)
-	account := &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(c.limit), Version: 1, Subject: "key ci-bot"}
-	for _, v := range []struct {
-		subject string
-		m       proto.Message
-	}{
-		{contract.ConfigKeys(shard), &eventv1.KeyShard{Shard: shard, Keys: []*eventv1.ShardKey{{Sha256: hash[:], Id: "key_1", Name: "ci-bot", Accounts: []*eventv1.Account{account}}}}},
-		{contract.ConfigRoutes, &eventv1.RouteSnapshot{
-			Endpoints: []*eventv1.RouteEndpoint{
-				{
-					Id: "ep_1", Name: "bria", Path: "/bria", Targets: []string{target}, PriceNanos: int64(price), PriceVersion: revision,
-					Headers: []*eventv1.RouteHeader{{Name: "X-Token", Value: "${env:TOKEN}"}},
-				},
-				{
-					Id: "ep_2", Name: "metered", Path: "/metered", Targets: []string{target}, PriceVersion: revision,
-					Usage: &eventv1.UsagePrice{BaseNanos: 5, HoldNanos: int64(price), Rates: []*eventv1.UsageRate{
-						{Unit: eventv1.UsageUnit_USAGE_UNIT_REQUEST_BYTES, NanosPerMillion: 3_000_000},
-					}},
-				},
+	account := &eventv1.Account{Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(cloud.Limit), Version: 1, Subject: "key ci-bot"}
+	err := b.Publish(b.t.Context(), revision, &eventv1.RouteSnapshot{
+		Endpoints: []*eventv1.RouteEndpoint{
+			{
+				Id: "ep_1", Name: "bria", Path: "/bria", Targets: []string{target}, PriceNanos: int64(price), PriceVersion: revision,
+				Headers: []*eventv1.RouteHeader{{Name: "X-Token", Value: "${env:TOKEN}"}},
 			},
-			Accounts: []*eventv1.Account{{
-				Id: 2, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(c.limit), Version: 1, Subject: "customer acme",
-				Scope: eventv1.AccountScope_ACCOUNT_SCOPE_CUSTOMER, ScopeName: "acme",
-			}},
-			Limits: []*eventv1.Limit{
-				{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_REQUESTS, Amount: 60, Burst: 1, Subject: "endpoint metered", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_ENDPOINT, EndpointId: "ep_2"},
-				{Id: emptyLimit, Kind: eventv1.LimitKind_LIMIT_KIND_UNITS, Amount: 60, Burst: 1, Subject: "tag slow", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_TAG, ScopeName: "slow"},
+			{
+				Id: "ep_2", Name: "metered", Path: "/metered", Targets: []string{target}, PriceVersion: revision,
+				Usage: &eventv1.UsagePrice{BaseNanos: 5, HoldNanos: int64(price), Rates: []*eventv1.UsageRate{
+					{Unit: eventv1.UsageUnit_USAGE_UNIT_REQUEST_BYTES, NanosPerMillion: 3_000_000},
+				}},
 			},
+		},
+		Accounts: []*eventv1.Account{{
+			Id: 2, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(cloud.Limit), Version: 1, Subject: "customer acme",
+			Scope: eventv1.AccountScope_ACCOUNT_SCOPE_CUSTOMER, ScopeName: "acme",
 		}},
-		{contract.ConfigHead, &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}},
-	} {
-		data, err := contract.Encode(contract.Version{Epoch: 1, Revision: revision}, v.m)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if _, err := c.conn.JetStream().Publish(c.t.Context(), v.subject, data); err != nil {
-			c.t.Fatal(err)
-		}
+		Limits: []*eventv1.Limit{
+			{Id: 1, Kind: eventv1.LimitKind_LIMIT_KIND_REQUESTS, Amount: 60, Burst: 1, Subject: "endpoint metered", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_ENDPOINT, EndpointId: "ep_2"},
+			{Id: emptyLimit, Kind: eventv1.LimitKind_LIMIT_KIND_UNITS, Amount: 60, Burst: 1, Subject: "tag slow", Scope: eventv1.AccountScope_ACCOUNT_SCOPE_TAG, ScopeName: "slow"},
+		},
+	}, &eventv1.ShardKey{Sha256: hash[:], Id: "key_1", Name: "ci-bot", Accounts: []*eventv1.Account{account}})
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
 
 // heartbeat is the newest one of the edge.
-func (c *cloud) heartbeat() (*eventv1.Heartbeat, error) {
+func (b *books) heartbeat() (*eventv1.Heartbeat, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	stream, err := c.conn.JetStream().Stream(ctx, contract.StreamFleet)
+	stream, err := b.Conn.JetStream().Stream(ctx, contract.StreamFleet)
 	if err != nil {
 		return nil, err
 	}
@@ -304,9 +209,9 @@ func (r *running) ready() {
 // with CLOSE as the last word.
 func TestOneEdge(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
+	c := newBooks(t)
 	upstream := testenv.Vendor(t)
-	r := start(t, settings(t, c.server.URL()))
+	r := start(t, settings(t, c.Server.URL()))
 
 	if status, body, _, err := call(r.Addr(), "/bria", key); err != nil || status != 503 || !strings.Contains(body, "snapshot_missing") {
 		t.Errorf("without a configuration: %d %s %v", status, body, err)
@@ -365,9 +270,9 @@ func TestMeteredRequest(t *testing.T) {
 	for _, storage := range []string{"mmap", "write"} {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(t)
+			c := newBooks(t)
 			upstream := testenv.Vendor(t)
-			cfg := settings(t, c.server.URL())
+			cfg := settings(t, c.Server.URL())
 			cfg.SpoolStorage = storage
 			r := start(t, cfg)
 			c.publish(1, upstream.URL)
@@ -405,8 +310,8 @@ func TestMeteredRequest(t *testing.T) {
 // Guarantee: an edge tells the fleet which revision it serves soon after it does.
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	r := start(t, settings(t, c.server.URL()))
+	c := newBooks(t)
+	r := start(t, settings(t, c.Server.URL()))
 	for revision := range int64(3) {
 		c.publish(revision+1, testenv.Vendor(t).URL)
 		testenv.Eventually(t, time.Second+patience/3, func() error {
@@ -428,9 +333,9 @@ func TestHeartbeat(t *testing.T) {
 // also after a change of configuration.
 func TestBreakerIsShown(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
+	c := newBooks(t)
 	dead := "http://127.0.0.1:1"
-	r := start(t, settings(t, c.server.URL()))
+	r := start(t, settings(t, c.Server.URL()))
 	c.publish(1, dead+"/v1?key=a-credential")
 	r.ready()
 	shown := func(revision int64) error {
@@ -473,9 +378,9 @@ func TestBreakerIsShown(t *testing.T) {
 // money is needed, and says so where it is.
 func TestColdStart(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
+	c := newBooks(t)
 	upstream := testenv.Vendor(t)
-	cfg := settings(t, c.server.URL())
+	cfg := settings(t, c.Server.URL())
 	r := start(t, cfg)
 	c.publish(1, upstream.URL)
 	r.ready()

@@ -124,7 +124,8 @@ func CheckSecretName(p *Problems, name string, taken bool) {
 }
 
 // CheckSecretValue adds what is wrong with a credential, without ever quoting it. A line end is
-// nearly always the one that an editor or `echo` left behind, and would make every request fail.
+// nearly always the one that an editor or `echo` left behind, and would make every request fail; only
+// certificates and their keys, which no header takes, have lines.
 func CheckSecretValue(p *Problems, value string) {
 	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 	switch {
@@ -132,6 +133,7 @@ func CheckSecretValue(p *Problems, value string) {
 		p.Add("value", Required, "Give the secret a value.")
 	case len(value) > MaxSecret:
 		p.Add("value", Range, "The value is longer than %d bytes.", MaxSecret)
+	case strings.HasPrefix(value, "-----BEGIN "):
 	case strings.HasSuffix(value, "\n"):
 		p.Add("value", Malformed, "The value ends with a line end, which cannot be sent in a header: send it without.")
 	case strings.ContainsFunc(value, control):

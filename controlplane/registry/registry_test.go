@@ -359,6 +359,9 @@ func TestOtherRules(t *testing.T) {
 			registry.CheckSecretValue(p, "x y\tz ü")
 		}, nil},
 		{"secret taken", func(p *registry.Problems) { registry.CheckSecretName(p, "bria", true) }, []string{"name:taken"}},
+		{"secret of a certificate's key", func(p *registry.Problems) {
+			registry.CheckSecretValue(p, "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
+		}, nil},
 		{"secret empty", func(p *registry.Problems) { registry.CheckSecretValue(p, "") }, []string{"value:required"}},
 		{"secret line end", func(p *registry.Problems) { registry.CheckSecretValue(p, "x\n") }, []string{"value:invalid"}},
 		{"secret lines", func(p *registry.Problems) { registry.CheckSecretValue(p, "x\ny") }, []string{"value:invalid"}},

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +49,7 @@ const (
 		INSERT INTO control.audit (id, at, actor, action, kind, object_id, revision, before, after)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	insertDirty = `
-		INSERT INTO control.dirty (subject, revision) SELECT unnest($1::text[]), $2
+		INSERT INTO control.dirty (subject, revision) SELECT s, $2 FROM unnest($1::text[]) WITH ORDINALITY AS u (s, n) ORDER BY n
 		ON CONFLICT (subject) DO UPDATE SET revision = excluded.revision`
 	notifyChange = `SELECT pg_notify('` + Channel + `', $1)`
 )
@@ -108,10 +110,7 @@ func (c *change) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	subjects := make([]string, 0, len(c.dirty))
-	for s := range c.dirty {
-		subjects = append(subjects, s)
-	}
+	subjects := slices.Sorted(maps.Keys(c.dirty)) // whoever locks several of their rows locks them in this order
 	var b pgx.Batch
 	b.Queue(setRevision, c.revision)
 	b.Queue(insertAudit, id.New(id.Audit), c.now, c.actor, c.audit.action, c.audit.kind, c.audit.id, c.revision, before, after)

@@ -115,7 +115,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, actor string, e registry.End
 }
 
 // UpdateEndpoint replaces the settings of the endpoint with e's id or, without one, e's name. An
-// empty etag skips the comparison.
+// empty etag skips the comparison. Settings that are those it has make no revision.
 func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.Endpoint, etag string, p *registry.Problems) (registry.Endpoint, error) {
 	e.Normalize()
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
@@ -134,6 +134,12 @@ func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.End
 		secrets, err := c.checkEndpoint(ctx, &e, p.Clone())
 		if err != nil {
 			return err
+		}
+		if same, err := sameSettings(&e, &old); err != nil {
+			return err
+		} else if same {
+			e = old
+			return errNoChange
 		}
 		e.Revision, e.Created, e.Updated = c.revision, old.Created, c.now
 		if e.PriceVersion = old.PriceVersion; !e.Price.Equal(&old.Price) {

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -142,6 +143,18 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		s.public, s.targets, int16(e.Balance), s.query, int16(e.Host.Kind), e.Host.Text, s.credentials, int16(e.CredentialBalance),
 		e.PassHeaders, e.Timeouts.Connect.Milliseconds(), e.Timeouts.Idle.Milliseconds(), e.Timeouts.Total.Milliseconds(), s.resilience,
 	}, nil
+}
+
+// sameSettings says whether an update would store what is there already.
+func sameSettings(e, old *registry.Endpoint) (bool, error) {
+	next := *e
+	next.Revision, next.PriceVersion, next.Created, next.Updated = old.Revision, old.PriceVersion, old.Created, old.Updated
+	a, err := endpointArgs(&next)
+	if err != nil {
+		return false, err
+	}
+	b, err := endpointArgs(old)
+	return reflect.DeepEqual(a, b), err
 }
 
 // notNil: an empty list is a list, and not NULL.

@@ -17,10 +17,17 @@ var ErrNotLeader = errors.New("another process publishes")
 
 const (
 	// The number is arbitrary; within the database it stands for "publishes the configuration".
-	tryLead      = `SELECT pg_try_advisory_lock(7305420915331)`
-	listen       = `LISTEN ` + Channel
-	deleteDirty  = `DELETE FROM control.dirty WHERE subject = ANY($1) AND revision <= $2`
-	deleteOlder  = `DELETE FROM control.dirty WHERE revision <= $1`
+	tryLead = `SELECT pg_try_advisory_lock(7305420915331)`
+	listen  = `LISTEN ` + Channel
+	// Rows are locked in the order in which changes lock them. One that a change has made newer meanwhile
+	// does not meet the condition any more, and stays.
+	deleteDirty = `WITH done AS MATERIALIZED (
+			SELECT d.subject FROM control.dirty d WHERE d.subject = ANY($1) AND d.revision <= $2
+			ORDER BY d.subject COLLATE "C" FOR UPDATE)` + deleteDone
+	deleteOlder = `WITH done AS MATERIALIZED (
+			SELECT d.subject FROM control.dirty d WHERE d.revision <= $1
+			ORDER BY d.subject COLLATE "C" FOR UPDATE)` + deleteDone
+	deleteDone   = ` DELETE FROM control.dirty d USING done WHERE d.subject = done.subject`
 	setPublish   = `UPDATE control.published SET epoch = $1, n = $2`
 	nextRevision = `UPDATE control.revision SET n = n + 1 RETURNING epoch, n`
 	raiseEpoch   = `UPDATE control.revision SET epoch = greatest(epoch, $1) + 1 RETURNING epoch, n`

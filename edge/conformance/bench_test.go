@@ -29,16 +29,17 @@ import (
 	"tollgate/internal/money"
 	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
+	"tollgate/internal/testenv/cloud"
 	"tollgate/internal/testenv/pki"
 )
 
 // price is that of every endpoint that names none.
 const price = 2 * money.Dollar
 
-// bench is a cloud with edges, one for each way of listening. It plays one case at a time.
+// bench is edges with their books, one for each way of listening. It plays one case at a time.
 type bench struct {
 	t        *testing.T
-	cloud    *cloud
+	books    *books
 	plain    *edge.Node // HTTP/1.1 and h2c
 	secure   *edge.Node // TLS
 	trust    *x509.CertPool
@@ -49,7 +50,7 @@ type bench struct {
 
 func newBench(t *testing.T, number int) *bench {
 	t.Helper()
-	b := &bench{t: t, cloud: newCloud(t), number: number, keys: map[string]string{}}
+	b := &bench{t: t, books: newBooks(t), number: number, keys: map[string]string{}}
 	authority := pki.New(t)
 	pair, dir := authority.Issue(t, []string{"127.0.0.1"}), t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -69,7 +70,7 @@ func (b *bench) start(name string, change func(*edge.Config)) *edge.Node {
 	b.t.Helper()
 	cfg := edge.DefaultConfig()
 	cfg.Name, cfg.Listen, cfg.AdminListen = name, "127.0.0.1:0", "127.0.0.1:0"
-	cfg.DataDir, cfg.NATS.URL = b.t.TempDir(), b.cloud.server.URL()
+	cfg.DataDir, cfg.NATS.URL = b.t.TempDir(), b.books.Server.URL()
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
 	cfg.Drain = 5 * time.Second
 	change(&cfg)
@@ -104,9 +105,9 @@ func (b *bench) Configure(documents []string) (string, error) {
 	hash := contract.KeyHash([]byte(key))
 	b.keys[key] = fmt.Sprintf("key_%d", id)
 	account := &eventv1.Account{
-		Id: 1000 + id, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(budget), Version: 1, Subject: "key " + key[4:8],
+		Id: 1000 + id, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(cloud.Limit), Version: 1, Subject: "key " + key[4:8],
 	}
-	err = b.cloud.publish(b.revision, &eventv1.RouteSnapshot{Endpoints: endpoints}, &eventv1.ShardKey{
+	err = b.books.Publish(b.t.Context(), b.revision, &eventv1.RouteSnapshot{Endpoints: endpoints}, &eventv1.ShardKey{
 		Sha256: hash[:], Id: b.keys[key], Name: "ci-bot", Accounts: []*eventv1.Account{account},
 	})
 	if err != nil {
@@ -191,7 +192,7 @@ func (b *bench) Dial(ctx context.Context, transport string) (net.Conn, error) {
 
 // Settled implements conformance.Gateway.
 func (b *bench) Settled(ctx context.Context, key string, n int) []string {
-	return b.cloud.settled(ctx, b.keys[key], n)
+	return b.books.settled(ctx, b.keys[key], n)
 }
 
 // endpoints reads documents of endpoints, of which later ones replace earlier ones of the same name, and

@@ -31,6 +31,9 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 	defer c.release()
 	defer c.settle()
 	x := &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
+	if table := g.table(); table != nil {
+		x.out.Revision = table.Version().Revision
+	}
 	if err := x.stages(ctx); err != nil {
 		f := fault.From(err)
 		x.out.Refusal = &controlv1.ExplainedRefusal{Status: int32(f.Status()), Code: string(f.Code), Message: f.Message, Hint: f.Hint}
@@ -94,7 +97,7 @@ func counted(n int, what string) string {
 
 func (x *explainer) matched() string {
 	e := x.c.endpoint
-	x.out.Endpoint, x.out.Pattern, x.out.Revision = e.Name, e.Path, x.c.table.Version().Revision
+	x.out.Endpoint, x.out.Pattern = e.Name, e.Path
 	how := "the exact path"
 	if !e.Exact {
 		x.out.Pattern = strings.TrimRight(e.Path, "/") + "/*"

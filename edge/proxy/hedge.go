@@ -120,6 +120,9 @@ func (c *call) beside(first *try) *try {
 // launch makes the attempt if what it may cost can be held besides.
 func (t *try) launch(ctx context.Context) {
 	if t.err = t.intend(ctx); t.err == nil {
+		if counters := t.c.counters; counters != nil {
+			counters.Hedged()
+		}
 		t.send(ctx)
 	}
 }

@@ -9,19 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
-
 	"tollgate/edge"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
 	"tollgate/internal/id"
 	"tollgate/internal/money"
 	"tollgate/internal/seal"
 	"tollgate/internal/testenv"
+	"tollgate/internal/testenv/cloud"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -32,124 +28,45 @@ const (
 	patience = 20 * time.Second // for what happens at once unless something is broken
 )
 
-// cloud is what an edge talks to: NATS with a configuration, and a ledger that grants whatever is asked for
-// and keeps what it is told.
-type cloud struct {
-	t    *testing.T
-	conn *bus.Conn
-	url  string
+// tally is a cloud and what its edge has settled.
+type tally struct {
+	*cloud.Cloud
 
-	mu     sync.Mutex // guards what follows
-	have   map[int64]uint64
+	t      *testing.T
+	mu     sync.Mutex                       // guards what follows
 	ends   map[string][]*eventv1.SpendEvent // settlements by request
 	closed bool                             // the edge has said its last word
 }
 
-func newCloud(t *testing.T) *cloud {
+func newTally(t *testing.T) *tally {
 	t.Helper()
-	server := testenv.NATS(t)
-	conn, err := bus.Connect(bus.Config{URL: server.URL()}, testenv.Logger(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	c := &cloud{t: t, conn: conn, url: server.URL(), have: map[int64]uint64{}, ends: map[string][]*eventv1.SpendEvent{}}
-	if err := conn.AwaitConnected(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []jetstream.StreamConfig{
-		{Name: contract.StreamConfig, Subjects: []string{contract.ConfigSubjects}, MaxMsgsPerSubject: 1, AllowDirect: true},
-		{Name: contract.StreamFleet, Subjects: []string{contract.FleetSubjects}, MaxMsgsPerSubject: 1, Storage: jetstream.MemoryStorage},
-		{Name: contract.SpendStream(0), Subjects: []string{contract.SpendSubjects(0)}, Storage: jetstream.MemoryStorage},
-	} {
-		if _, err := conn.EnsureStream(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for subject, handle := range map[string]nats.MsgHandler{contract.Lease(0): c.lease, contract.SpendSubjects(0): c.book} {
-		if _, err := conn.NATS().Subscribe(subject, handle); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return c
+	r := &tally{t: t, ends: map[string][]*eventv1.SpendEvent{}}
+	r.Cloud = cloud.New(t, cloud.Options{Booked: r.book})
+	return r
 }
 
-func (c *cloud) lease(msg *nats.Msg) {
-	var in eventv1.LeaseRequest
-	if err := proto.Unmarshal(msg.Data, &in); err != nil {
-		c.t.Error(err)
+func (r *tally) book(_ int64, e *eventv1.SpendEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
+		r.closed = true
 		return
 	}
-	out := &eventv1.LeaseReply{Inc: in.GetInc(), LedgerUnixMs: time.Now().UnixMilli(), LeaderEpoch: 1}
-	for _, l := range in.GetLines() {
-		out.Lines = append(out.Lines, &eventv1.GrantLine{
-			Window: l.GetWindow(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: int64(1000 * money.Dollar), LimitVersion: 1,
-			GrantedTotal: int64(500 * money.Dollar),
-		})
-	}
-	c.answer(msg.Reply, out)
-}
-
-func (c *cloud) book(msg *nats.Msg) {
-	var in eventv1.SpendBatch
-	if err := proto.Unmarshal(msg.Data, &in); err != nil {
-		c.t.Error(err)
-		return
-	}
-	c.mu.Lock()
-	have := c.have[in.GetInc()]
-	for i, e := range in.GetEvents() {
-		if in.GetFirstSeq()+uint64(i) != have+1 {
-			continue // it was sent before
-		}
-		have++
-		if e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_CLOSE {
-			c.closed = true
-			continue
-		}
-		request := id.Bytes(e.GetRequestId()).Text(id.Request)
-		c.ends[request] = append(c.ends[request], e)
-	}
-	c.have[in.GetInc()] = have
-	c.mu.Unlock()
-	c.answer(contract.EdgeControl(in.GetEdge()), &eventv1.EdgeControl{
-		Inc: in.GetInc(), Marks: []*eventv1.Mark{{Inc: in.GetInc(), Hwm: have, Epoch: 1}},
-	})
-}
-
-func (c *cloud) answer(subject string, m proto.Message) {
-	data, err := proto.Marshal(m)
-	if err == nil {
-		err = c.conn.NATS().Publish(subject, data)
-	}
-	if err != nil {
-		c.t.Error(err)
-	}
+	request := id.Bytes(e.GetRequestId()).Text(id.Request)
+	r.ends[request] = append(r.ends[request], e)
 }
 
 // publish hands out a configuration with one key.
-func (c *cloud) publish(endpoints []*eventv1.RouteEndpoint) {
-	c.t.Helper()
+func (r *tally) publish(endpoints []*eventv1.RouteEndpoint) {
+	r.t.Helper()
 	hash := contract.KeyHash([]byte(key))
-	shard := contract.KeyShardOf(hash)
 	account := &eventv1.Account{
-		Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(1000 * money.Dollar), Version: 1, Subject: "key replay",
+		Id: 1, Period: eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL, TimeZone: "UTC", LimitNanos: int64(cloud.Limit), Version: 1, Subject: "key replay",
 	}
-	for _, v := range []struct {
-		subject string
-		m       proto.Message
-	}{
-		{contract.ConfigKeys(shard), &eventv1.KeyShard{Shard: shard, Keys: []*eventv1.ShardKey{{Sha256: hash[:], Id: "key_1", Name: "replay", Accounts: []*eventv1.Account{account}}}}},
-		{contract.ConfigRoutes, &eventv1.RouteSnapshot{Endpoints: endpoints}},
-		{contract.ConfigHead, &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli()}},
-	} {
-		data, err := contract.Encode(contract.Version{Epoch: 1, Revision: 1}, v.m)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if _, err := c.conn.JetStream().Publish(c.t.Context(), v.subject, data); err != nil {
-			c.t.Fatal(err)
-		}
+	err := r.Publish(r.t.Context(), 1, &eventv1.RouteSnapshot{Endpoints: endpoints},
+		&eventv1.ShardKey{Sha256: hash[:], Id: "key_1", Name: "replay", Accounts: []*eventv1.Account{account}})
+	if err != nil {
+		r.t.Fatal(err)
 	}
 }
 
@@ -162,16 +79,16 @@ func endpointTo(name, target string) *eventv1.RouteEndpoint {
 }
 
 // startEdge runs an edge on a configuration until it is ready. stop ends it, when all that it has to say was said.
-func (c *cloud) startEdge(endpoints []*eventv1.RouteEndpoint) (addr string, stop func()) {
-	c.t.Helper()
+func (r *tally) startEdge(endpoints []*eventv1.RouteEndpoint) (addr string, stop func()) {
+	r.t.Helper()
 	cfg := edge.DefaultConfig()
 	cfg.Name, cfg.Listen, cfg.AdminListen = "replay", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.DataDir, cfg.NATS.URL = c.t.TempDir(), c.url
+	cfg.DataDir, cfg.NATS.URL = r.t.TempDir(), r.Server.URL()
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
 	cfg.Drain = 5 * time.Second
-	n, err := edge.New(c.t.Context(), cfg, edge.Deps{})
+	n, err := edge.New(r.t.Context(), cfg, edge.Deps{})
 	if err != nil {
-		c.t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -179,18 +96,18 @@ func (c *cloud) startEdge(endpoints []*eventv1.RouteEndpoint) (addr string, stop
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			c.t.Errorf("run: %v", err)
+			r.t.Errorf("run: %v", err)
 		}
 	})
-	c.t.Cleanup(stop)
-	c.publish(endpoints)
+	r.t.Cleanup(stop)
+	r.publish(endpoints)
 	probe := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	testenv.Eventually(c.t, patience, func() error {
-		r, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, "http://"+n.AdminAddr()+"/-/readyz", http.NoBody)
+	testenv.Eventually(r.t, patience, func() error {
+		req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+n.AdminAddr()+"/-/readyz", http.NoBody)
 		if err != nil {
 			return err
 		}
-		resp, err := probe.Do(r)
+		resp, err := probe.Do(req)
 		if err != nil {
 			return err
 		}
@@ -204,8 +121,8 @@ func (c *cloud) startEdge(endpoints []*eventv1.RouteEndpoint) (addr string, stop
 }
 
 // settled are the settlements of a request.
-func (c *cloud) settled(request string) []*eventv1.SpendEvent {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ends[request]
+func (r *tally) settled(request string) []*eventv1.SpendEvent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ends[request]
 }

@@ -125,7 +125,7 @@ func talk(t *rapid.T, addr, data string) string {
 func TestReadingsAgree(t *testing.T) {
 	t.Parallel()
 	target := newListener(t)
-	c := newCloud(t)
+	c := newTally(t)
 	addr, _ := c.startEdge([]*eventv1.RouteEndpoint{endpointTo("x", "http://"+target.l.Addr().String()+"/base")})
 	served, refused := 0, 0
 	rapid.Check(t, func(t *rapid.T) {

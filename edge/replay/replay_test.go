@@ -108,7 +108,7 @@ func TestRecordedExchanges(t *testing.T) {
 		target.add(p)
 		vendors[p.x.Vendor] = endpointTo(p.x.Vendor, "http://"+target.l.Addr().String())
 	}
-	c := newCloud(t)
+	c := newTally(t)
 	addr, stop := c.startEdge(slices.Collect(maps.Values(vendors)))
 
 	var wg sync.WaitGroup

@@ -159,6 +159,9 @@ func (a *app) endpointSet() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if res.GetEndpoint().GetRevision() == got.GetEndpoint().GetRevision() {
+					return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s is like that already", e.GetName())
+				}
 				a.sayWarnings(res.GetEndpoint())
 				return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s changed (rev %d)", res.GetEndpoint().GetName(), res.GetEndpoint().GetRevision())
 			})

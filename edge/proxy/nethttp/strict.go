@@ -14,6 +14,7 @@ type framing struct {
 	line   []byte  // beginning of the current line
 	tail   [9]byte // end of the current line
 	length int     // of the line so far
+	wild   bool    // the line, which is a chunk's size, has a control character in it
 	last   byte    // of the line so far
 	first  bool    // the request line was read
 	old    bool    // HTTP/1.0, which has no chunks
@@ -87,6 +88,9 @@ func (f *framing) add(p []byte) {
 	if room := kept - len(f.line); room > 0 {
 		f.line = append(f.line, p[:min(room, len(p))]...)
 	}
+	if f.part == inChunkSize && !f.wild {
+		f.wild = controlled(p, f.last == '\r')
+	}
 	f.length += len(p)
 	f.last = p[len(p)-1]
 	if n := len(p); n < len(f.tail) {
@@ -95,6 +99,20 @@ func (f *framing) add(p []byte) {
 	} else {
 		copy(f.tail[:], p[n-len(f.tail):])
 	}
+}
+
+// controlled says whether a piece of a line has a control character in it that is no tab and not the CR at
+// its end. It follows a CR, or not.
+func controlled(p []byte, cr bool) bool {
+	if cr {
+		return true // something follows
+	}
+	for i, c := range p {
+		if (c < ' ' || c == 0x7f) && c != '\t' && (c != '\r' || i != len(p)-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // next follows the end of a body or of a chunk.
@@ -140,6 +158,10 @@ func (f *framing) endLine() (good bool) {
 		}
 	case inChunkSize:
 		digits, _, _ := bytes.Cut(line, []byte(";"))
+		if f.wild {
+			f.why = "a chunk's extension has a control character in it"
+			return false
+		}
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 62)
 		switch {
 		case err != nil: // the server refuses it
@@ -158,7 +180,7 @@ func (f *framing) endLine() (good bool) {
 		f.why = whyFolded
 	case inBody, inChunk, inOpaque:
 	}
-	f.line, f.length, f.last = f.line[:0], 0, 0
+	f.line, f.length, f.last, f.wild = f.line[:0], 0, 0, false
 	return good
 }
 

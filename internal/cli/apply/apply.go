@@ -6,8 +6,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -32,9 +30,6 @@ func NewClients(client connect.HTTPClient, url string, opts ...connect.ClientOpt
 		Keys:      controlv1connect.NewKeyServiceClient(client, url, opts...),
 	}
 }
-
-// defaultTimeout is what an endpoint without a timeout has.
-const defaultTimeout = 10 * time.Minute
 
 // Kind is what an action is about.
 type Kind string
@@ -151,27 +146,18 @@ func endpoint(ctx context.Context, c Clients, wanted *controlv1.Endpoint, r *Rep
 	if err != nil {
 		return err
 	}
-	have := got.GetEndpoint()
-	next := proto.CloneOf(wanted)
-	next.Id, next.Etag, next.Revision = have.GetId(), have.GetEtag(), have.GetRevision()
-	next.CreateTime, next.UpdateTime = have.GetCreateTime(), have.GetUpdateTime()
-	if next.GetTimeout() == nil && have.GetTimeout().AsDuration() == defaultTimeout {
-		// A server may write out the timeout that it uses where none was asked for.
-		next.Timeout = have.GetTimeout()
-	}
-	// The order of methods says nothing, and servers sort them.
-	same := proto.CloneOf(have)
-	slices.Sort(same.Methods)
-	slices.Sort(next.Methods)
-	if proto.Equal(same, next) {
-		r.add(Endpoint, wanted.GetName(), Unchanged, "")
-		return nil
-	}
-	next.Timeout = wanted.GetTimeout()
-	if _, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: next}); err != nil {
+	// The server knows what stands for what was left out, and stores nothing where nothing changes.
+	have, next := got.GetEndpoint(), proto.CloneOf(wanted)
+	next.Id, next.Etag = have.GetId(), have.GetEtag()
+	stored, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: next})
+	if err != nil {
 		return err
 	}
-	r.add(Endpoint, wanted.GetName(), Updated, "")
+	result := Updated
+	if stored.GetEndpoint().GetRevision() == have.GetRevision() {
+		result = Unchanged
+	}
+	r.add(Endpoint, wanted.GetName(), result, "")
 	return nil
 }
 

@@ -18,7 +18,8 @@ import (
 	"tollgate/internal/plan"
 )
 
-// endpoints is a server that writes out what was left out, as the real one does.
+// endpoints is a server that writes out what was left out, and writes nothing where nothing changes, as
+// the real one does.
 type endpoints struct {
 	controlv1connect.EndpointServiceClient
 
@@ -28,14 +29,20 @@ type endpoints struct {
 }
 
 func (s *endpoints) store(e *controlv1.Endpoint) *controlv1.Endpoint {
-	s.writes++
-	s.stored = proto.CloneOf(e)
-	s.stored.Id, s.stored.Etag, s.stored.Revision = "ep_x", "etag", int64(s.writes)
-	slices.Sort(s.stored.Methods)
-	if s.stored.GetTimeout() == nil {
-		s.stored.Timeout = durationpb.New(10 * time.Minute)
+	next := proto.CloneOf(e)
+	next.Id, next.Etag, next.Revision = "ep_x", "etag", int64(s.writes)
+	slices.Sort(next.Methods)
+	if next.GetTimeout() == nil {
+		next.Timeout = durationpb.New(10 * time.Minute)
 	}
-	return s.stored
+	next.Balance = controlv1.Balance_BALANCE_FAILOVER
+	next.Warnings = []*controlv1.Warning{{Field: "targets[0].url", Code: "plain_http"}}
+	if !proto.Equal(s.stored, next) {
+		s.writes++
+		next.Revision = int64(s.writes)
+		s.stored = next
+	}
+	return proto.CloneOf(s.stored)
 }
 
 func (s *endpoints) GetEndpoint(context.Context, *controlv1.GetEndpointRequest) (*controlv1.GetEndpointResponse, error) {

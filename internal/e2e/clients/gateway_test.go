@@ -1,0 +1,199 @@
+package clients_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// soon is how long anything may take that must happen in the end.
+const soon = 20 * time.Second
+
+// vendorKey is the credential that the vendor asks for and the gateway adds.
+const vendorKey = "vendor-credential-f00d"
+
+// gateway is a running `tollgate dev`.
+type gateway struct {
+	bin, dir, log string
+	url           string
+	cmd           *exec.Cmd
+	done          chan struct{} // closed when the process has ended
+	err           error         // how; valid after done
+}
+
+func startGateway(bin, dir string) (*gateway, error) {
+	g := &gateway{bin: bin, dir: dir, log: dir + ".log", done: make(chan struct{})}
+	out, err := os.Create(g.log)
+	if err != nil {
+		return nil, err
+	}
+	g.cmd = exec.Command(bin, "dev", "--data", dir, "--port", "0", "--control-port", "0")
+	g.cmd.Stdout, g.cmd.Stderr = out, out
+	g.cmd.Env = g.env("VENDOR_KEY=" + vendorKey)
+	if err := g.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		g.err = g.cmd.Wait()
+		_ = out.Close()
+		close(g.done)
+	}()
+	err = eventually(func() error {
+		if strings.Contains(g.printed(), "Stop with ^C") {
+			return nil
+		}
+		select {
+		case <-g.done:
+			return permanent{fmt.Errorf("tollgate dev ended: %w\n%s", g.err, g.printed())}
+		default:
+			return fmt.Errorf("tollgate dev has printed:\n%s", g.printed())
+		}
+	})
+	if err != nil {
+		_ = g.stop()
+		return nil, err
+	}
+	_, last, _ := strings.Cut(g.printed(), "Gateway")
+	line, _, _ := strings.Cut(strings.TrimSpace(last), "\n")
+	g.url = strings.TrimSpace(line)
+	return g, nil
+}
+
+// env is a small environment, so that nothing of the machine's decides what is tested. A PostgreSQL that is
+// installed in an odd place is still found.
+func (g *gateway) env(more ...string) []string {
+	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, more...)
+	if at := os.Getenv("PG_BIN"); at != "" {
+		env = append(env, "PG_BIN="+at)
+	}
+	return env
+}
+
+func (g *gateway) printed() string {
+	out, err := os.ReadFile(g.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(out)
+}
+
+// stop ends the process, which must stop by itself and without an error.
+func (g *gateway) stop() error {
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-g.done:
+		return g.err
+	case <-time.After(30 * time.Second):
+		_ = g.cmd.Process.Kill()
+		<-g.done
+		return errors.New("tollgate dev did not stop within 30 s")
+	}
+}
+
+// cli runs tollgate in the folder of the data, where it finds the server by itself.
+func (g *gateway) cli(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.bin, args...)
+	cmd.Dir, cmd.Env = g.dir, g.env()
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("tollgate %s: %w\n%s%s", strings.Join(args, " "), err, out, errs.Bytes())
+	}
+	return string(out), nil
+}
+
+// must runs tollgate for a test.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := theGateway.cli(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// price is what a request costs on each route.
+const price = "0.25"
+
+// route is an endpoint of a test and the key that may call it.
+type route struct {
+	name   string
+	url    string // of the gateway: what a client takes for the vendor's
+	direct string // of the vendor itself
+	key    string
+}
+
+// newRoute makes an endpoint to the scripted vendor with the tools that people use, and checks the books when
+// the test has ended. The vendor takes its credential from the header in which its own clients send it. The
+// protocol is that of the target, such as "http=2".
+func newRoute(t *testing.T, name, dialect, header, protocol string) route {
+	t.Helper()
+	r := route{name: name, url: theGateway.url + "/" + name, direct: theVendor.url + "/direct/" + name}
+	configured := strings.ReplaceAll(header, vendorKey, "${env:VENDOR_KEY}")
+	must(t, "endpoint", "create", name, "--path", "/"+name, "--target", theVendor.url+"/"+name+" "+protocol,
+		"--header", configured, "--price", price)
+	r.key = newKey(t, name, name)
+	headerName, value, _ := strings.Cut(header, ": ")
+	theVendor.expect(name, dialect, headerName, value, r.key)
+	t.Cleanup(func() {
+		theVendor.check(t, name)
+		if !t.Failed() {
+			checkBooks(t, name)
+		}
+	})
+	return r
+}
+
+// newKey makes a key for an endpoint and returns once an edge knows both.
+func newKey(t *testing.T, name, endpoint string) string {
+	t.Helper()
+	key := strings.TrimSpace(must(t, "key", "create", name, "--endpoint", endpoint))
+	err := eventually(func() error {
+		out, err := theGateway.cli(t.Context(), "explain", "POST", "/"+endpoint+"/x", "--key", name)
+		if err == nil && !strings.Contains(out, "may call endpoint "+endpoint) {
+			err = errors.New(out)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// permanent is an error that waiting does not mend.
+type permanent struct{ error }
+
+// eventually calls f until it gives no error, and gives the last one if that takes too long.
+func eventually(f func() error) error {
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(soon); ; <-tick.C {
+		err := f()
+		if err == nil || errors.As(err, &permanent{}) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// awaitClosed waits for something that the vendor notices.
+func awaitClosed(t *testing.T, what string, ch <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(5 * time.Second):
+		t.Errorf("not within 5 s: %s", what)
+	}
+}
+
+// recordings is where recorded answers of vendors are.
+var recordings = filepath.Join("..", "..", "testenv", "vectors", "testdata")
