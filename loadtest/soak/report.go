@@ -88,8 +88,8 @@ func byName(counts map[string]int64) string {
 const (
 	sparePercent = 10
 	spareMemory  = 16 << 20
-	// fewSamples are too few to tell growth from chance.
-	fewSamples = 40
+	// fewSamples are too few to tell growth from the time that a new process takes to reach its usual size.
+	fewSamples = 120
 )
 
 // verdict says all that is wrong.
@@ -142,8 +142,8 @@ func (r *report) growth() (errs []error) {
 		spare int64
 	}{
 		{"bytes of memory", rssOf, spareMemory},
-		{"goroutines", goroutinesOf, 200},
-		{"files", filesOf, 100},
+		{"goroutines for a thousand requests in flight", goroutinesOf, 200},
+		{"files for a thousand requests in flight", filesOf, 100},
 	} {
 		before, after := median(third, of.value), median(last, of.value)
 		if after > before+before*sparePercent/100+of.spare {

@@ -127,6 +127,7 @@ data_dir: %q
 nats: {url: %q, name: %s}
 sealing_key: %q
 allow_private_targets: true
+lease_wait: 5s # the machine is busy with callers and vendors
 drain: %s
 `, name, e.addr, e.admin, filepath.Join(o.dir, name), s.nats.URL(), name, sealing, o.drain)); err != nil {
 			return err

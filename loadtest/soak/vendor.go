@@ -233,13 +233,13 @@ func answerError(v *vendors, w http.ResponseWriter, _ *http.Request, a ask) {
 	_, _ = w.Write(content(a.seed, 200))
 }
 
-// answerSecond fails what it sees for the first time.
+// answerSecond fails half of what it sees for the first time.
 func answerSecond(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if v.first(a.seed) {
+	if a.seed%2 == 0 && v.first(a.seed) {
 		answerError(v, w, r, ask{n: http.StatusServiceUnavailable, seed: a.seed})
 		return
 	}
