@@ -137,8 +137,6 @@ var meanings = map[fault.Code]string{
 	fault.UpgradeUnsupported:  "The request asks for another protocol on the same connection that cannot be had here: anything but WebSocket over HTTP/1.1.",
 	fault.UpstreamUnavailable: "Every target of the endpoint is left alone for now: its breaker is open, its health check fails, or it was ejected.",
 	fault.UpstreamThrottled:   "The vendor has asked to wait, and every credential of the endpoint has to.",
-	fault.RequestMalformed:    "The request is no HTTP that two servers would read alike, or comes in plain text where TLS is spoken.",
-	fault.EncodingUnsupported: "The body comes in an encoding other than chunks.",
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",
 	fault.RequestMalformed:    "The request is not HTTP as its rules are written down, or could be read in two ways.",
 	fault.EncodingUnsupported: "The request's body is sent in a transfer encoding other than chunked.",
