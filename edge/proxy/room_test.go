@@ -14,10 +14,17 @@ func TestRoom(t *testing.T) {
 	}
 	r := roomFor(-1)
 	defer func() { r.leave() }()
-	for _, step := range []struct{ came, want int }{
-		{10, littleRoom}, {littleRoom - 1, littleRoom}, {littleRoom, muchRoom}, {muchRoom, muchRoom}, {littleRoom, muchRoom},
-		{littleRoom - 1, littleRoom}, {littleRoom, muchRoom}, {0, littleRoom},
-	} {
+	steps := []struct{ came, want int }{
+		{10, littleRoom},
+		{littleRoom - 1, littleRoom},
+		{littleRoom, muchRoom},
+		{muchRoom, muchRoom},
+		{littleRoom, muchRoom},
+		{littleRoom - 1, littleRoom},
+		{littleRoom, muchRoom},
+		{0, littleRoom},
+	}
+	for _, step := range steps {
 		if r.after(step.came); len(*r.buf) != step.want {
 			t.Fatalf("after %d bytes there is room for %d, not %d", step.came, len(*r.buf), step.want)
 		}
