@@ -36,6 +36,13 @@ type Attempt struct {
 	Interim       func(status int, headers []Header) // gets 1xx answers; not called after RoundTrip returned
 }
 
+// Arrived is a body that may have come as a whole before the attempt.
+type Arrived interface {
+	Body
+	// All is the whole body, in place of Read. It is nil if it has not come; nobody may change it.
+	All() ([]byte, error)
+}
+
 // Answer is a target's answer.
 type Answer struct {
 	Status  int

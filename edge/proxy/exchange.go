@@ -20,6 +20,7 @@ type Exchange struct {
 	Length  int64 // of the body; -1: unknown until its end
 	// EmptyBody: the caller said Content-Length: 0, which some targets tell from no length at all.
 	EmptyBody bool
+	Arrived   bool // all of the body has come, and it is short: reading it waits for nobody
 	Continue  bool // the caller waits for 100 Continue before it sends the body
 	// TrailerNames are those that the caller has announced to send after the body.
 	TrailerNames []string

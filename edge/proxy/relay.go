@@ -14,8 +14,6 @@ import (
 // answer leaves in one piece.
 const firstBytes = 2 * time.Millisecond
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
 // relay passes the target's answer on. From here on it is known whether the request costs anything.
 func (t *try) relay(ctx context.Context) {
 	c, a := t.c, t.answer
@@ -93,17 +91,17 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		defer silence.Stop()
 	}
 
-	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer buffers.Put(buf)
+	in := bufferFor(a.Length)
+	defer func() { in.leave() }()
 	var sent int64
 	for {
-		n, err := a.Body.Read(*buf)
+		n, err := a.Body.Read(*in.buf)
 		if n > 0 {
 			sent += int64(n)
 			if silence != nil {
 				silence.Stop() // how slowly money comes and the caller takes it is not the target's silence
 			}
-			piece, unpaid := t.afford(ctx, (*buf)[:n])
+			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
 			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
 				return untaken(ctx)
 			}
@@ -120,6 +118,7 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		}
 		switch {
 		case err == nil:
+			in.after(n)
 		case errors.Is(err, io.EOF):
 			return eventv1.SpendOutcome_SPEND_OUTCOME_OK
 		default:

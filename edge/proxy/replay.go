@@ -15,7 +15,8 @@ import (
 type kept struct {
 	from *limited
 	most int64
-	over func() bool // whether the exchange has ended
+	ctx  context.Context //nolint:containedctx // of the exchange
+	size int64           // of a body that has come as a whole; else 0
 	room *room
 
 	reading sync.Mutex // held while the caller is waited for
@@ -24,6 +25,8 @@ type kept struct {
 	taken   int64 // of the room
 	end     error // how it ended: io.EOF, or why it could not be read
 	lost    bool  // it is too long, or there is no room, and nothing of it is kept
+
+	first replay // the view of the first attempt, which needs no memory of its own then
 }
 
 // mostKept is how many bytes of bodies an edge keeps in all. Where there is no room for another one, its
@@ -86,7 +89,13 @@ func (k *kept) ended() bool {
 func (k *kept) begun() bool { return k.from.touched() }
 
 // view is the body from its beginning, for one attempt.
-func (k *kept) view() *replay { return &replay{kept: k} }
+func (k *kept) view() *replay {
+	if k.first.kept == nil {
+		k.first.kept = k
+		return &k.first
+	}
+	return &replay{kept: k}
+}
 
 // replay is a kept body as one attempt reads it.
 type replay struct {
@@ -126,6 +135,57 @@ func (r *replay) next(p []byte) (int, error) {
 	}
 	n, err := r.from.Read(p)
 	return r.keep(p[:n], err)
+}
+
+// All is the whole body, if it has come.
+func (r *replay) All() ([]byte, error) {
+	if r.size == 0 {
+		return nil, nil
+	}
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if err := r.fill(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.at = len(r.data)
+	r.mu.Unlock()
+	r.all.Store(true)
+	if r.pay != nil {
+		if unpaid := r.pay(len(r.data)); unpaid != nil {
+			r.dear.Store(&unpaid)
+			return nil, errTooDear
+		}
+	}
+	return r.data, nil
+}
+
+// fill reads what is not kept yet of a body that has come. reading is held, so that nobody else does.
+func (k *kept) fill() error {
+	k.mu.Lock()
+	have, err, lost := k.data, k.end, k.lost
+	k.mu.Unlock()
+	if lost {
+		return errOver
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if int64(len(have)) == k.size {
+		return nil
+	}
+	data := make([]byte, k.size)
+	n := copy(data, have)
+	m, err := io.ReadFull(k.from, data[n:])
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.data = data[:n+m]
+	if err != nil {
+		k.end = err
+		return err
+	}
+	k.end = io.EOF
+	return nil
 }
 
 // have is what needs no waiting.
@@ -182,7 +242,7 @@ func (r *replay) finish() bool {
 // Interrupt ends the reading of this attempt; and what waits for the caller if the exchange is over.
 func (r *replay) Interrupt() {
 	r.finish()
-	if r.over() {
+	if r.ctx.Err() != nil {
 		r.from.Interrupt()
 	}
 }
@@ -223,15 +283,27 @@ func (c *call) openBody(ctx context.Context) error {
 	if c.x.Body == nil {
 		return nil
 	}
-	c.body = &limited{Body: c.x.Body, left: c.limit, limit: c.limit}
+	// One piece of memory for both.
+	var body struct {
+		limited limited
+		kept    kept
+	}
+	c.body = &body.limited
+	c.body.Body, c.body.left, c.body.limit = c.x.Body, c.limit, c.limit
 	e, most := c.endpoint, int64(mostWhole)
 	if e.Retry != nil {
 		most = e.Retry.MaxBody
 	}
-	if e.Retry == nil && !c.mayHedge() || c.x.Length > most {
+	// One that has come costs little to keep, and more to read while the request leaves.
+	arrived := c.x.Arrived && c.x.Length > 0 && !c.x.Continue && len(c.x.TrailerNames) == 0
+	if e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most {
 		return nil
 	}
-	k := &kept{from: c.body, most: most, over: func() bool { return ctx.Err() != nil }, room: &c.g.room}
+	k := &body.kept
+	k.from, k.most, k.ctx, k.room = c.body, most, ctx, &c.g.room
+	if arrived {
+		k.size = c.x.Length // the engine has it already, so that it takes no room of others
+	}
 	early := c.mayHedge() && c.x.Length >= 0
 	if early && !k.reserve(c.x.Length) { // what is read early must stay
 		return nil

@@ -17,7 +17,7 @@ func TestKeptBody(t *testing.T) {
 	text := strings.Repeat("0123456789", 10)
 	pieces := make(chan string)
 	from := &limited{Body: sentBody{&fed{pieces: pieces}}}
-	k := &kept{from: from, most: 100, over: func() bool { return false }, room: &room{}}
+	k := &kept{from: from, most: 100, ctx: t.Context(), room: &room{}}
 	first, second := k.view(), k.view()
 	buf := make([]byte, 100)
 	type read struct {
@@ -77,7 +77,7 @@ func TestRoomForBodies(t *testing.T) {
 	all := &room{}
 	open := func(length int) *kept {
 		from := &limited{Body: sentBody{strings.NewReader(strings.Repeat("x", length))}}
-		return &kept{from: from, most: 1000, over: func() bool { return false }, room: all}
+		return &kept{from: from, most: 1000, ctx: t.Context(), room: all}
 	}
 	all.used.Store(mostKept - 500)
 	first, second := open(400), open(400)
@@ -142,4 +142,38 @@ func (f *fed) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return copy(p, piece), nil
+}
+
+// Guarantee: a body that has come is whole for each attempt, also for one after another that has read some
+// of it, and is paid for by each.
+func TestArrivedBody(t *testing.T) {
+	t.Parallel()
+	from := &limited{Body: sentBody{strings.NewReader("abcdef")}}
+	k := &kept{from: from, most: 100, size: 6, ctx: t.Context(), room: &room{}}
+	piece := make([]byte, 2)
+	if n, err := k.view().Read(piece); n != 2 || err != nil {
+		t.Fatalf("read %d, %v", n, err)
+	}
+	for range 2 {
+		paid := 0
+		r := k.view()
+		r.pay = func(n int) error { paid += n; return nil }
+		if all, err := r.All(); string(all) != "abcdef" || err != nil || paid != 6 || !r.sent(6) {
+			t.Errorf("%q, %v, paid for %d", all, err, paid)
+		}
+	}
+	poor, unpaid := k.view(), errors.New("no money")
+	poor.pay = func(int) error { return unpaid }
+	if all, err := poor.All(); all != nil || !errors.Is(err, errTooDear) || !errors.Is(poor.unpaid(), unpaid) {
+		t.Errorf("unpaid: %q, %v", all, err)
+	}
+	broken := &kept{from: &limited{Body: sentBody{strings.NewReader("abc")}}, most: 100, size: 6, ctx: t.Context(), room: &room{}}
+	for range 2 {
+		if all, err := broken.view().All(); all != nil || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("broken: %q, %v", all, err)
+		}
+	}
+	if all, err := (&kept{from: from, most: 100, ctx: t.Context(), room: &room{}}).view().All(); all != nil || err != nil {
+		t.Errorf("one that has not come: %q, %v", all, err)
+	}
 }

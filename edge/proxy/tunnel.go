@@ -115,13 +115,13 @@ var errWrite = errors.New("it takes no more")
 
 // pump copies one way until the end, and passes that on.
 func (n *tunnel) pump(ctx context.Context, to, from Conn, pay func(p []byte) ([]byte, error)) error {
-	buf := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer buffers.Put(buf)
+	in := bufferFor(-1)
+	defer func() { in.leave() }()
 	for {
-		k, err := from.Read(*buf)
+		k, err := from.Read(*in.buf)
 		if k > 0 {
 			n.alive()
-			piece, unpaid := pay((*buf)[:k])
+			piece, unpaid := pay((*in.buf)[:k])
 			if len(piece) > 0 {
 				if _, err := to.Write(piece); err != nil {
 					return errWrite
@@ -139,6 +139,7 @@ func (n *tunnel) pump(ctx context.Context, to, from Conn, pay func(p []byte) ([]
 		}
 		switch {
 		case err == nil:
+			in.after(k)
 		case errors.Is(err, io.EOF):
 			_ = to.CloseWrite() // a side that is gone need not be told
 			return nil

@@ -26,6 +26,7 @@ type requestBody struct {
 	control *http.ResponseController
 	length  int64 // -1 unknown
 	timeout time.Duration
+	arrived bool // all of it is there, so that no read waits
 	expect  bool // the caller waits for 100 Continue, which the first Read sends
 
 	mu          sync.Mutex // of Read, so that nobody reads when the handler has returned
@@ -50,7 +51,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return b.readStream(p)
 	}
 	b.asked.Store(true)
-	if now := time.Now(); b.timeout > 0 && now.Sub(b.last) > b.timeout/8 {
+	if now := time.Now(); b.timeout > 0 && !b.arrived && now.Sub(b.last) > b.timeout/8 {
 		b.last = now
 		_ = b.control.SetReadDeadline(now.Add(b.timeout)) // fails only on a connection that is gone
 		if b.interrupted.Load() {                         // its deadline, which is over, was just replaced
@@ -61,8 +62,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.seen += int64(n)
 	if errors.Is(err, io.EOF) || err == nil && b.seen == b.length {
 		b.ended.Store(true)
-		// From here on the server itself reads, to find out when the caller leaves.
-		_ = b.control.SetReadDeadline(time.Time{})
+		if !b.last.IsZero() || b.interrupted.Load() {
+			// From here on the server itself reads, to find out when the caller leaves.
+			_ = b.control.SetReadDeadline(time.Time{})
+		}
 	}
 	return n, err
 }

@@ -116,18 +116,22 @@ func (c *Client) RoundTrip(ctx context.Context, a *proxy.Attempt) (*proxy.Answer
 	if l.err != nil {
 		return nil, &proxy.AttemptError{Failure: proxy.FailTLS, Text: l.text, Err: l.err}
 	}
+	known, err := l.knownBody(ctx, a)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := newProgress(l, a, cancel)
 	var body *watchedBody
 	watching := func() bool { return false }
-	if a.Body != nil {
+	if a.Body != nil && known == nil {
 		body = &p.body
 		body.watch(a, p, ctx.Done())
 		// The Transport does not return before its reading of the body has.
 		watching = context.AfterFunc(ctx, a.Body.Interrupt)
 	}
 	l.busy.Add(1)
-	resp, err := l.transport(a).RoundTrip(newRequest(httptrace.WithClientTrace(ctx, p.trace(a)), a, body)) //nolint:bodyclose // the answer's Close closes it
+	resp, err := l.transport(a).RoundTrip(newRequest(httptrace.WithClientTrace(ctx, p.trace(a)), a, body, known)) //nolint:bodyclose // the answer's Close closes it
 	p.end()
 	watching() // from here on the end of the attempt is no reason to leave the body alone
 	if err != nil {

@@ -197,6 +197,12 @@ func TestClosedKeptConnection(t *testing.T) {
 		"DELETE":          {func(a *proxy.Attempt) { a.Method = "DELETE" }, 1},
 		"GET":             {func(*proxy.Attempt) {}, 2},
 		"GET with a body": {func(a *proxy.Attempt) { a.Body, a.Length = bodyOf("abc"), 3 }, 1},
+		"POST, arrived":   {func(a *proxy.Attempt) { a.Method, a.Body, a.Length = "POST", arrivedBody("abc"), 3 }, 1},
+		"GET, arrived":    {func(a *proxy.Attempt) { a.Body, a.Length = arrivedBody("abc"), 3 }, 2},
+		"idempotency key, arrived": {func(a *proxy.Attempt) {
+			a.Method, a.Body, a.Length = "POST", arrivedBody("abc"), 3
+			a.Headers = []proxy.Header{{Name: "Idempotency-Key", Value: "1"}}
+		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

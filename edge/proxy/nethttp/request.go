@@ -1,7 +1,9 @@
 package nethttp
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,8 +13,8 @@ import (
 
 var nameless = []string{""}
 
-// newRequest is an attempt as the Transport takes it.
-func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.Request {
+// newRequest is an attempt as the Transport takes it, with the body if it has one: to be read, or known.
+func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody, known []byte) *http.Request {
 	h := make(http.Header, len(a.Headers)+2)
 	addAll(h, a.Headers)
 	if _, ok := h["User-Agent"]; !ok {
@@ -27,6 +29,11 @@ func newRequest(ctx context.Context, a *proxy.Attempt, body *watchedBody) *http.
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
 	}).WithContext(ctx)
 	switch {
+	case known != nil:
+		// The Transport may read this one again, for a connection that turned out to be closed.
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(known)), nil }
+		r.Body, _ = r.GetBody()
+		r.ContentLength = a.Length
 	case body != nil:
 		r.Body, r.ContentLength, r.Trailer = body, a.Length, body.trailer
 		if a.Continue {

@@ -205,6 +205,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(err) // every connection of this server can
 		}
 		v.x.Body, out.body = body, body
+		v.x.Arrived = proto != proxy.HTTP2 && conn.framing.between()
+		body.arrived = v.x.Arrived
 		// The engine that performs the attempt may still wait for the caller's next byte.
 		defer body.Interrupt()
 	}

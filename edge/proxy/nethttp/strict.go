@@ -33,6 +33,10 @@ type framing struct {
 	why    string // the last line is refused, unless for excess
 }
 
+// between says whether all requests of which anything was read have come to their end. What is read
+// belongs to what net/http holds, so that such a request is short.
+func (f *framing) between() bool { return f.part == inHead && !f.first && f.length == 0 }
+
 // part is a part of a request.
 type part uint8
 

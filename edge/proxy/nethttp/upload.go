@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -39,6 +40,25 @@ func (b *watchedBody) watch(a *proxy.Attempt, p *progress, ended <-chan struct{}
 		if name = http.CanonicalHeaderKey(name); mayTrail(name) {
 			b.trailer[name] = nil
 		}
+	}
+}
+
+// knownBody is a body that has come, or nil. The Transport writes one of which it can see the end together
+// with the headers, and any other one behind them, which costs both sides another system call. HTTP/2
+// gains nothing by it.
+func (l *link) knownBody(ctx context.Context, a *proxy.Attempt) ([]byte, error) {
+	body, ok := a.Body.(proxy.Arrived)
+	if !ok || l.http2 {
+		return nil, nil
+	}
+	known, err := body.All()
+	switch {
+	case err == nil:
+		return known, nil
+	case ctx.Err() != nil:
+		return nil, &proxy.AttemptError{Failure: proxy.FailCanceled, Text: "the exchange ended", Err: err}
+	default:
+		return nil, &proxy.AttemptError{Failure: proxy.FailBody, Text: "the body could not be read", Err: err}
 	}
 }
 
