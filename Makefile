@@ -30,11 +30,13 @@ SEEDS ?= 10000
 # Which benchmarks `make bench` runs, and for how long each.
 BENCH ?= .
 BENCHTIME ?= 1s
-# What `make run` and `make loadtest` hand on.
+# What `make run`, `make loadtest` and `make soak` hand on.
 RUN_ARGS ?= --demo
 ARGS ?=
 # How long `make chaos` kills and starts parts; up to 25m.
 CHAOS ?= 120s
+# How long `make soak` sends.
+SOAK ?= 3m
 # The packages of `make test`, for narrowing it down: make test PKG=./edge/...
 PKG ?= ./...
 
@@ -135,6 +137,10 @@ bench: postgres ## Run the benchmarks (BENCH, BENCHTIME).
 .PHONY: loadtest
 loadtest: $(K6) postgres ## Build k6 and run the load scenarios (ARGS).
 	K6=$(CURDIR)/$(K6) go run ./loadtest $(ARGS)
+
+.PHONY: soak
+soak: postgres ## Mixed traffic for SOAK (3m) while configuration changes and edges restart; the long form is 30m.
+	go run ./loadtest/soak --duration $(SOAK) $(ARGS)
 
 .PHONY: setup
 setup: postgres clients ## Fetch all that the other targets need, except the tools.

@@ -50,7 +50,8 @@ func overtaken(l *line, amount int64) *fault.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return fault.New(fault.BudgetUnavailable, "More requests wait for the budget%s of %s than the ledger could serve in time: this request needs %s.",
-		l.terms.named(), l.terms.subject, money.Nanos(amount).Dollars()).WithRetryAfter(retryAfter)
+		l.terms.named(), l.terms.subject, money.Nanos(amount).Dollars()).
+		WithHint("Try again shortly.").WithRetryAfter(retryAfter)
 }
 
 func notKnown(l *line) *fault.Error {

@@ -157,9 +157,9 @@ func find[T any](ctx context.Context, b *balancer, send func(*backend) (T, error
 }
 
 // do sends a request. Its body is made anew for each edge. Errors of edges become a *refusal.
-func (b *balancer) do(ctx context.Context, h2 bool, make func(base string) (*http.Request, error)) (*http.Response, error) {
+func (b *balancer) do(ctx context.Context, h2 bool, request func(base string) (*http.Request, error)) (*http.Response, error) {
 	return find(ctx, b, func(back *backend) (*http.Response, error) {
-		req, err := make("http://" + back.edge.addr)
+		req, err := request("http://" + back.edge.addr)
 		if err != nil {
 			return nil, err
 		}

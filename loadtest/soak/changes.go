@@ -84,8 +84,14 @@ func (c *changes) run(ctx, over context.Context, every time.Duration) error {
 		what   string
 		change func(context.Context) error
 	}{
-		{"endpoints", c.updateEndpoint}, {"keys", c.rotateKey}, {"endpoints", c.updateEndpoint}, {"endpoints replaced", c.replaceEndpoint},
-		{"endpoints", c.updateEndpoint}, {"budgets", c.raiseBudget}, {"endpoints", c.updateEndpoint}, {"secrets", c.rotateSecret},
+		{"endpoints", c.updateEndpoint},
+		{"keys", c.rotateKey},
+		{"endpoints", c.updateEndpoint},
+		{"endpoints replaced", c.replaceEndpoint},
+		{"endpoints", c.updateEndpoint},
+		{"budgets", c.raiseBudget},
+		{"endpoints", c.updateEndpoint},
+		{"secrets", c.rotateSecret},
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()

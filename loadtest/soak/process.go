@@ -123,7 +123,7 @@ func (p *process) complaints() []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	var lines []string
 	for in := bufio.NewScanner(f); in.Scan(); {
 		line := in.Text()

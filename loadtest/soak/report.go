@@ -61,7 +61,8 @@ func (r *report) print(out io.Writer) {
 	}
 }
 
-// curve is what the edge that never restarts kept: before, at the start, in the middle and at the end.
+// curve is what the edge that never restarts kept: before, at the start, in the middle and at the end
+// of the traffic, and after it.
 func (r *report) curve() (lines []string) {
 	line := func(when string, s sample) {
 		lines = append(lines, fmt.Sprintf("%-8s %4d MB, %6d goroutines, %5d files, %5d in flight", when, s.rss>>20, s.goroutines, s.files, s.inFlight))
@@ -72,6 +73,7 @@ func (r *report) curve() (lines []string) {
 		line("middle", list[len(list)/2])
 		line("end", list[len(list)-1])
 	}
+	line("after", r.watch.after)
 	return lines
 }
 

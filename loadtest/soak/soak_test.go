@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions([]string{
-		"--duration", "8s", "--streams", "60", "--edges", "2", "--restart", "1s", "--change", "300ms", "--shortest", "1s", "--longest", "3s",
+		"--duration", "5s", "--streams", "60", "--edges", "2", "--restart", "1s", "--change", "300ms", "--shortest", "1s", "--longest", "3s",
 	}, func(string) string { return "" }, io.Discard)
 	if err != nil {
 		t.Fatal(err)

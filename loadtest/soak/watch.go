@@ -28,6 +28,7 @@ type watch struct {
 	edges  []*edge
 	client *http.Client
 	rest   sample // of the last edge before there was any traffic
+	after  sample // and when it was over
 
 	mu      sync.Mutex
 	samples []sample // of the last edge
@@ -132,6 +133,9 @@ func (w *watch) awaitSettled(ctx context.Context) error {
 			s, err := w.look(ctx, e)
 			if err != nil {
 				return err
+			}
+			if e == w.steady() {
+				w.after = s
 			}
 			if s.inFlight > 0 || s.goroutines > w.rest.goroutines+spareGoroutines || s.files > w.rest.files+spareFiles {
 				left = append(left, fmt.Sprintf("%s still has %d requests, %d goroutines (%d before) and %d files (%d before)",
