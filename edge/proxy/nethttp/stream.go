@@ -11,8 +11,8 @@ import (
 )
 
 // malformedHere is malformed for one stream, which does not end the connection.
-func malformedHere(format string, args ...any) *fault.Error {
-	return malformed(format, args...).WithHint("Send a request whose head and body everybody reads alike.")
+func malformedHere(text string) *fault.Error {
+	return malformed("%s", text).WithHint("Send a request whose head and body everybody reads alike.")
 }
 
 // malformedStream says what is wrong with a request of HTTP/2 that net/http takes and HTTP/1.1 could not
@@ -33,7 +33,7 @@ func malformedStream(r *http.Request) *fault.Error {
 	if lengths := r.Header["Content-Length"]; len(lengths) > 0 {
 		// Of a request that ends with its head, net/http compares nothing.
 		n, err := strconv.ParseUint(lengths[0], 10, 63)
-		if len(lengths) > 1 || err != nil || int64(n) != r.ContentLength { //nolint:gosec // 63 bits
+		if len(lengths) > 1 || err != nil || int64(n) != r.ContentLength {
 			return malformedHere("Two servers could read the request in two ways: its Content-Length is not that of its body.")
 		}
 	}

@@ -62,7 +62,7 @@ func TestStreamBodyAfterTheAnswerBegan(t *testing.T) {
 	})
 	s := e.dial2()
 	for i, fields := range [][]string{nil, {"expect", "100-continue"}} {
-		id := uint32(2*i + 1) //nolint:gosec // small
+		id := uint32(2*i + 1)
 		s.request(id, "POST", "/x", false, fields...)
 		s.want(fmt.Sprintf("head %d :status=200", id))
 		if err := s.f.WriteData(id, true, []byte("abc")); err != nil {
