@@ -46,6 +46,9 @@ type Config struct {
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
 	// StreamIdle is the longest silence in the middle of an answer.
 	StreamIdle time.Duration `yaml:"stream_idle"`
+	// Notice is how long a stopping edge says that it is not ready before it refuses requests and closes
+	// connections: as long as balancers take to find out; 0 for not at all.
+	Notice time.Duration `yaml:"notice"`
 	// Drain is the time allowed for running requests when the edge stops.
 	Drain time.Duration `yaml:"drain"`
 	// SpoolStorage is how the spool lies on disk: mmap, or write where files cannot be mapped well.
@@ -98,7 +101,7 @@ func DefaultConfig() Config {
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
 		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
-		Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
+		Notice: time.Second, Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
 		MaxInFlight: 20000, HeaderReadTimeout: server.HeaderTimeout, PeerTimeout: server.PeerTimeout, IdleTimeout: server.IdleTimeout,
 		MaxHeaderBytes: server.MaxHeader, MaxHeaderLines: server.MaxLines,
 	}
@@ -153,6 +156,9 @@ func (c *Config) Validate() error {
 		if d <= 0 {
 			bad(key, "%s is not a positive duration", d)
 		}
+	}
+	if c.Notice < 0 {
+		bad("notice", "%s is negative; 0 stands for none", c.Notice)
 	}
 	for key, n := range map[string]int64{"max_body_bytes": c.MaxBodyBytes, "max_in_flight": c.MaxInFlight} {
 		if n < 0 {

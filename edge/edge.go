@@ -256,15 +256,28 @@ func (n *Node) Run(ctx context.Context) error {
 		Run:  func(context.Context) error { return n.server.Serve(n.traffic) },
 		Stop: n.drainTraffic,
 	})
-	err := lifecycle.Run(ctx, n.cfg.Drain+settleTime, parts...)
+	err := lifecycle.Run(ctx, n.cfg.Notice+n.cfg.Drain+settleTime, parts...)
 	events, _ := n.spool.Depth()
 	n.log.Info("edge stopped", "unconfirmed_events", events, "err", err)
 	return errors.Join(err, n.release())
 }
 
+// giveNotice has balancers send requests elsewhere before any is refused, and before a connection is closed
+// over which one is just being sent.
+func (n *Node) giveNotice(ctx context.Context) {
+	n.gateway.Leave()
+	timer := time.NewTimer(n.cfg.Notice)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // drainTraffic leaves the parts behind it their time, also when requests need all of theirs. Cutting
 // off what is left then is what the configuration asks for, and no failure.
 func (n *Node) drainTraffic(ctx context.Context) error {
+	n.giveNotice(ctx)
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
 	defer cancel()
 	left := n.gateway.InFlight()

@@ -133,7 +133,7 @@ func settings(t *testing.T, url string) edge.Config {
 	cfg.Name, cfg.Listen, cfg.AdminListen = "lon-1", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.DataDir, cfg.NATS.URL = t.TempDir(), url
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
-	cfg.Drain = 5 * time.Second
+	cfg.Notice, cfg.Drain = 0, 5*time.Second
 	return cfg
 }
 

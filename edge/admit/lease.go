@@ -94,6 +94,7 @@ func (l *line) takeIn(g *eventv1.GrantLine) (news, newest bool) {
 	l.fails, l.away = 0, 0
 	if newest {
 		l.unknown = g.GetState() == eventv1.LeaseState_LEASE_STATE_UNKNOWN
+		l.ample = g.GetState() == eventv1.LeaseState_LEASE_STATE_GRANTED
 		if g.GetState() == eventv1.LeaseState_LEASE_STATE_EXHAUSTED {
 			l.short.Store(true)
 		}

@@ -46,6 +46,7 @@ type line struct {
 	void     bool       // its budget was changed since the last request went out
 	tell     bool       // the ledger wants to hear, whatever there is to say
 	more     bool       // more is to be asked for ahead of need
+	ample    bool       // the ledger's last answer was that it has enough
 	unknown  bool       // the ledger's last answer was that it knows no such window
 	planned  bool       // the next window is being asked for
 	cold     bool       // it has been idle of late: one request's worth is all that is kept ready

@@ -337,3 +337,60 @@ func TestAwayLedgerIsAskedSeldom(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// sips is a ledger with ample money that is slow to give it: the worth of a request at a time.
+type sips struct{ granted atomic.Int64 }
+
+func (s *sips) Lease(ctx context.Context, _ uint32, lines []*eventv1.LeaseLine) ([]*eventv1.GrantLine, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(300 * time.Millisecond):
+	}
+	out := make([]*eventv1.GrantLine, 0, len(lines))
+	for _, in := range lines {
+		if in.GetNeed() > 0 {
+			s.granted.Add(int64(price))
+		}
+		out = append(out, &eventv1.GrantLine{
+			Window: in.GetWindow(), GrantedTotal: s.granted.Load(), State: eventv1.LeaseState_LEASE_STATE_GRANTED, Limit: int64(1e6 * money.Dollar), LimitVersion: 1,
+		})
+	}
+	return out, nil
+}
+
+// Guarantee: a budget that has ample money is not called exhausted because others who wait were quicker
+// to take what came in time.
+func TestOvertakenIsNotExhausted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBook(Config{}, &sips{}, discard)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		const callers = 10
+		results := make(chan error, callers)
+		for range callers {
+			go func() {
+				_, err := hold(ctx, b, price, accountOf(1))
+				results <- err
+			}()
+		}
+		passed := 0
+		for range callers {
+			switch err := <-results; {
+			case err == nil:
+				passed++
+			case code(err) != fault.BudgetUnavailable:
+				t.Error(err)
+			}
+		}
+		if passed == 0 || passed == callers {
+			t.Errorf("%d of %d passed", passed, callers)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

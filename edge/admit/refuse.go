@@ -45,6 +45,14 @@ func unavailable(l *line, amount int64) *fault.Error {
 		l.terms.named(), l.terms.subject, money.Nanos(amount).Dollars()).WithRetryAfter(retryAfter)
 }
 
+// overtaken is for a request of which others were quicker to take what came, while there is more.
+func overtaken(l *line, amount int64) *fault.Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fault.New(fault.BudgetUnavailable, "More requests wait for the budget%s of %s than the ledger could serve in time: this request needs %s.",
+		l.terms.named(), l.terms.subject, money.Nanos(amount).Dollars()).WithRetryAfter(retryAfter)
+}
+
 func notKnown(l *line) *fault.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

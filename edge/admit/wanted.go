@@ -171,17 +171,21 @@ func (w *Wanted) tooLate() error {
 			continue
 		}
 		l.mu.Lock()
-		silent, unknown := l.answers == w.seen[i], l.unknown
+		silent, unknown, ample := l.answers == w.seen[i], l.unknown, l.ample
 		if silent {
 			l.away = l.book.clock() + int64(retryAfter)
 		}
 		l.mu.Unlock()
+		left, known := l.left()
 		switch {
 		case silent:
 			return unavailable(l, w.amount)
 		case unknown:
 			return notKnown(l)
-		case pending == nil:
+		case pending != nil:
+		case ample && known && left >= w.amount:
+			pending = overtaken(l, w.amount)
+		default:
 			pending = exhausted(l, w.amount)
 		}
 	}

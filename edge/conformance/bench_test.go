@@ -72,7 +72,7 @@ func (b *bench) start(name string, change func(*edge.Config)) *edge.Node {
 	cfg.Name, cfg.Listen, cfg.AdminListen = name, "127.0.0.1:0", "127.0.0.1:0"
 	cfg.DataDir, cfg.NATS.URL = b.t.TempDir(), b.books.Server.URL()
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
-	cfg.Drain = 5 * time.Second
+	cfg.Notice, cfg.Drain = 0, 5*time.Second
 	change(&cfg)
 	n, err := edge.New(b.t.Context(), cfg, edge.Deps{
 		Log:    testenv.Logger(b.t),

@@ -12,7 +12,7 @@ import (
 
 // Patience is how long a case waits for what should come at once. It is long because the machine may be
 // busy: that something came before something else is shown by the order of the steps and not by time.
-const Patience = 10 * time.Second
+const Patience = 30 * time.Second
 
 // Gateway is what is held to the cases.
 type Gateway interface {

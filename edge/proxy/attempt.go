@@ -61,6 +61,7 @@ const (
 	FailTimeout                     // no answer in time
 	FailAnswer                      // the connection broke, or what came was not an answer
 	FailBody                        // the caller's body could not be read
+	FailRequest                     // the target cannot be sent what the caller has sent
 	FailCanceled                    // the context ended
 )
 

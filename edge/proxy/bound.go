@@ -97,8 +97,11 @@ func (c *call) settlePass() {
 	c.bound.pass.Settle(s.units)
 }
 
-// release is the end of the request for its limits. It may be called again.
+// release is the end of the request for its limits and for the memory that all share. It may be called again.
 func (c *call) release() {
+	if c.kept != nil {
+		defer c.kept.release()
+	}
 	if pass := c.bound.pass; pass != nil {
 		c.bound.pass = nil
 		pass.Release()

@@ -128,6 +128,12 @@ func splitTarget(target string) (path, query string, bare bool, err error) {
 			WithHint("Send the path without # and what follows it.")
 	}
 	path, query, marked := strings.Cut(target, "?")
+	// A request line of HTTP/1.1 ends at a space. HTTP/2 has none, and so can carry what would be two
+	// things to a target.
+	if strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "", "", false, fault.New(fault.PathInvalid, "The query has a space or a control character in it.").
+			WithHint("Percent-encode it.")
+	}
 	return path, query, marked && query == "", nil
 }
 
@@ -151,6 +157,9 @@ var publicKey = &admit.Key{Name: "public", Labels: &admit.Labels{}}
 
 // authenticate finds out who calls, before anything of the body is read.
 func (c *call) authenticate(context.Context) error {
+	if err := c.checkSignature(); err != nil {
+		return err
+	}
 	keys := c.g.d.Keys
 	known := func(hash [32]byte) bool {
 		_, ok := keys.Lookup(hash)

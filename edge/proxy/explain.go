@@ -35,6 +35,9 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 	defer c.release()
 	defer c.settle()
 	x := &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
+	if table := g.table(); table != nil {
+		x.out.Revision = table.Version().Revision
+	}
 	if err := x.stages(ctx); err != nil {
 		f := fault.From(err)
 		x.out.Refusal = &controlv1.ExplainedRefusal{Status: int32(f.Status()), Code: string(f.Code), Message: f.Message, Hint: f.Hint}

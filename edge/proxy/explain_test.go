@@ -83,7 +83,7 @@ func TestExplainRefusals(t *testing.T) {
 		got := b.gateway.Explain(t.Context(), tc.call)
 		steps := got.GetSteps()
 		last := steps[len(steps)-1]
-		if got.GetAdmitted() || got.GetRefusal().GetCode() != tc.code || last.GetStage() != tc.stage || last.GetPassed() || got.GetRefusal().GetHint() == "" {
+		if got.GetAdmitted() || got.GetRefusal().GetCode() != tc.code || last.GetStage() != tc.stage || last.GetPassed() || got.GetRefusal().GetHint() == "" || got.GetRevision() != 1 {
 			t.Errorf("%s: %s", name, prototext.Format(got))
 		}
 	}

@@ -50,6 +50,9 @@ func (t *try) failed(ctx context.Context) (reach, error) {
 	case e.Failure == FailBody:
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_CALLER_GONE
 		return over, fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(e.Err)
+	case e.Failure == FailRequest:
+		// It says nothing about the target, and a caller must not be able to close one to others.
+		return far, fault.New(fault.RequestMalformed, "The request could not be sent to %s: %s.", host, e.Text).WithCause(e.Err)
 	case e.Failure == FailTLS:
 		report()
 		return far, fault.New(fault.UpstreamTLS, "Could not set up TLS with %s: %s.", host, e.Text).WithCause(e.Err)

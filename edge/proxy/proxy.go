@@ -113,10 +113,12 @@ type Deps struct {
 type Gateway struct {
 	cfg      Config
 	d        Deps
+	leaving  atomic.Bool
 	stopping atomic.Bool
 	inFlight atomic.Int64
 	admitted atomic.Int64 // of those in flight, against the limit
 	learned  learned
+	room     room // for bodies that may be sent again
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
 	// was recorded.
 	spoolFailed atomic.Int64
@@ -124,6 +126,9 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(cfg Config, d Deps) *Gateway { return &Gateway{cfg: cfg, d: d} }
+
+// Leave makes the gateway report that it is not ready. It goes on serving.
+func (g *Gateway) Leave() { g.leaving.Store(true) }
 
 // Stop makes the gateway refuse new requests and report that it is not ready. Those that run go on.
 func (g *Gateway) Stop() { g.stopping.Store(true) }
@@ -141,7 +146,7 @@ const spoolRetry = 5 * time.Second
 // Ready says why the gateway should get no traffic, or nil.
 func (g *Gateway) Ready() error {
 	switch failed := g.spoolFailed.Load(); {
-	case g.stopping.Load():
+	case g.leaving.Load() || g.stopping.Load():
 		return shuttingDown()
 	case g.table() == nil:
 		return snapshotMissing()

@@ -25,6 +25,29 @@ func TestGivenUpIsNotReady(t *testing.T) {
 	}
 }
 
+// Guarantee: an edge that is about to stop says so before it refuses anything, so that a balancer sends
+// requests elsewhere in time.
+func TestLeavingServes(t *testing.T) {
+	t.Parallel()
+	b := newStages(t, &eventv1.RouteEndpoint{PriceNanos: 5}, &script{status: 200})
+	call := func() int {
+		out := &got{}
+		b.gateway.Serve(context.Background(), &Exchange{Method: "GET", Target: "/x", Out: out, Headers: []Header{{"Authorization", b.key}}})
+		return out.status
+	}
+	b.gateway.Leave()
+	if err := b.gateway.Ready(); err == nil {
+		t.Error("it is ready although it leaves")
+	}
+	if status := call(); status != 200 {
+		t.Errorf("it answered %d although it has not stopped", status)
+	}
+	b.gateway.Stop()
+	if status := call(); status != 503 {
+		t.Errorf("it answered %d although it has stopped", status)
+	}
+}
+
 // forgetful has a bug: it settles nothing.
 type forgetful struct{ *watchedSpool }
 

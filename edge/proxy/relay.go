@@ -19,6 +19,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }
 // relay passes the target's answer on. From here on it is known whether the request costs anything.
 func (t *try) relay(ctx context.Context) {
 	c, a := t.c, t.answer
+	if t.body != nil && t.body.all.Load() {
+		c.kept.release() // nobody needs it again, and the answer may last
+	}
 	t.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	if a.Conn != nil {
 		a.Length = -1 // whatever it says of a body

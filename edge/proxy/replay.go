@@ -16,12 +16,56 @@ type kept struct {
 	from *limited
 	most int64
 	over func() bool // whether the exchange has ended
+	room *room
 
 	reading sync.Mutex // held while the caller is waited for
 	mu      sync.Mutex // guards what follows
 	data    []byte
+	taken   int64 // of the room
 	end     error // how it ended: io.EOF, or why it could not be read
-	lost    bool  // it is too long, and nothing of it is kept
+	lost    bool  // it is too long, or there is no room, and nothing of it is kept
+}
+
+// mostKept is how many bytes of bodies an edge keeps in all. Where there is no room for another one, its
+// request is served like one that is not to be sent again.
+const mostKept = 256 << 20
+
+// room is what is left for bodies that are kept.
+type room struct{ used atomic.Int64 }
+
+// take takes so many bytes, or none.
+func (r *room) take(n int64) bool {
+	if r.used.Add(n) > mostKept {
+		r.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+// reserve takes room for a body of which so many bytes are to be kept. k.mu is held, or nobody else has k.
+func (k *kept) reserve(n int64) bool {
+	more := n - k.taken
+	if more <= 0 {
+		return true
+	}
+	if !k.room.take(more) {
+		return false
+	}
+	k.taken = n
+	return true
+}
+
+// release gives the room back. Attempts are over then, and nothing more is kept.
+func (k *kept) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drop()
+}
+
+// drop forgets what is kept. k.mu is held.
+func (k *kept) drop() {
+	k.room.used.Add(-k.taken)
+	k.data, k.taken, k.lost = nil, 0, true
 }
 
 // whole says whether all that was read can be sent again.
@@ -111,9 +155,10 @@ func (r *replay) keep(p []byte, err error) (int, error) {
 	}
 	switch {
 	case r.lost:
-	case int64(len(r.data)+len(p)) > r.most && !r.done:
+	case !r.done && (int64(len(r.data)+len(p)) > r.most || !r.reserve(int64(len(r.data)+len(p)))):
 		// Nobody but this attempt will read it.
-		r.data, r.lost, r.at = nil, true, 0
+		r.drop()
+		r.at = 0
 	default:
 		r.data = append(r.data, p...)
 	}
@@ -186,8 +231,13 @@ func (c *call) openBody(ctx context.Context) error {
 	if e.Retry == nil && !c.mayHedge() || c.x.Length > most {
 		return nil
 	}
-	c.kept = &kept{from: c.body, most: most, over: func() bool { return ctx.Err() != nil }}
-	if !c.mayHedge() || c.x.Length < 0 {
+	k := &kept{from: c.body, most: most, over: func() bool { return ctx.Err() != nil }, room: &c.g.room}
+	early := c.mayHedge() && c.x.Length >= 0
+	if early && !k.reserve(c.x.Length) { // what is read early must stay
+		return nil
+	}
+	c.kept = k
+	if !early {
 		return nil
 	}
 	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()

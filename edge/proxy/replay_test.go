@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"tollgate/edge/routing"
 )
 
 // Guarantee: a body that is kept is the same for each attempt, however an earlier one was reading it when
@@ -14,7 +17,7 @@ func TestKeptBody(t *testing.T) {
 	text := strings.Repeat("0123456789", 10)
 	pieces := make(chan string)
 	from := &limited{Body: sentBody{&fed{pieces: pieces}}}
-	k := &kept{from: from, most: 100, over: func() bool { return false }}
+	k := &kept{from: from, most: 100, over: func() bool { return false }, room: &room{}}
 	first, second := k.view(), k.view()
 	buf := make([]byte, 100)
 	type read struct {
@@ -64,6 +67,62 @@ func TestKeptBody(t *testing.T) {
 	}
 	if !second.sent(-1) || !k.ended() {
 		t.Error("it has not ended")
+	}
+}
+
+// Guarantee: an edge keeps no more of all bodies than it has room for; one that finds none is sent once,
+// whole, and what is no longer needed makes room.
+func TestRoomForBodies(t *testing.T) {
+	t.Parallel()
+	all := &room{}
+	open := func(length int) *kept {
+		from := &limited{Body: sentBody{strings.NewReader(strings.Repeat("x", length))}}
+		return &kept{from: from, most: 1000, over: func() bool { return false }, room: all}
+	}
+	all.used.Store(mostKept - 500)
+	first, second := open(400), open(400)
+	for i, k := range []*kept{first, second} {
+		view := k.view()
+		if text, err := io.ReadAll(view); err != nil || len(text) != 400 {
+			t.Errorf("body %d: %d bytes, %v", i, len(text), err)
+		}
+		if again := view.finish(); again != (i == 0) {
+			t.Errorf("body %d can be sent again: %t", i, again)
+		}
+	}
+	if used := all.used.Load(); used != mostKept-100 {
+		t.Errorf("%d are left", mostKept-used)
+	}
+	first.release()
+	first.release()
+	second.release()
+	if used := all.used.Load(); used != mostKept-500 {
+		t.Errorf("in the end %d are left", mostKept-used)
+	}
+}
+
+// Guarantee: a request that may be sent again and finds no room is served all the same, and leaves no trace.
+func TestNoRoomForBodies(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(e *routing.Endpoint){
+		"retry": again(1),
+		"hedge": func(e *routing.Endpoint) { e.Hedge = &routing.Hedge{After: time.Hour, AnyMethod: true} },
+	} {
+		for _, full := range []bool{false, true} {
+			s, u := newTries(t, 2, change, step{status: 200, body: "fine", reads: -1})
+			var before int64
+			if full {
+				before = mostKept
+			}
+			s.gateway.room.used.Store(before)
+			out := s.call(t.Context(), "PUT", "hello", 5)
+			if out.status != 200 || u.bodies[0] != "hello" {
+				t.Errorf("%s, full %t: got %d, the target %q", name, full, out.status, u.bodies)
+			}
+			if used := s.gateway.room.used.Load(); used != before {
+				t.Errorf("%s, full %t: %d are kept", name, full, used-before)
+			}
+		}
 	}
 }
 

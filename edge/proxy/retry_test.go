@@ -224,6 +224,21 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// Guarantee: a request that cannot be sent to a target says nothing about the target, however often it comes.
+func TestUnsendableKeepsTargetsOpen(t *testing.T) {
+	t.Parallel()
+	s, u := newTries(t, 1, nil, step{fails: FailRequest})
+	for range 20 {
+		if out := s.call(t.Context(), "GET", "", 0); out.status != 400 {
+			t.Fatalf("got %d %q", out.status, out.body.String())
+		}
+	}
+	u.steps = []step{{status: 200, body: "fine"}}
+	if out := s.call(t.Context(), "GET", "", 0); out.status != 200 || s.money.spent != price {
+		t.Errorf("got %d %q, charged %s", out.status, out.body.String(), s.money.spent)
+	}
+}
+
 // Guarantee: a target is asked again after a pause that grows and varies, and no sooner than it said; and
 // a caller who leaves meanwhile ends it all at once.
 func TestBackoff(t *testing.T) {

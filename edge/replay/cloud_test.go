@@ -85,7 +85,7 @@ func (r *tally) startEdge(endpoints []*eventv1.RouteEndpoint) (addr string, stop
 	cfg.Name, cfg.Listen, cfg.AdminListen = "replay", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.DataDir, cfg.NATS.URL = r.t.TempDir(), r.Server.URL()
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
-	cfg.Drain = 5 * time.Second
+	cfg.Notice, cfg.Drain = 0, 5*time.Second
 	n, err := edge.New(r.t.Context(), cfg, edge.Deps{})
 	if err != nil {
 		r.t.Fatal(err)

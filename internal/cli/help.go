@@ -150,4 +150,6 @@ var meanings = map[fault.Code]string{
 	fault.UnavailableErr:      "A server could not be reached, or said that it cannot answer now.",
 	fault.DeadlineExceeded:    "It took longer than was allowed.",
 	fault.InternalError:       "Something broke inside Tollgate; its log has the details.",
+
+	fault.SignatureUnsupported: "The request is signed for AWS. A signature covers the host and the path that the request was sent to, which are others at the target, so it could not hold there.",
 }

@@ -256,6 +256,7 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 		ecfg.LedgerURLs = []string{"http://" + s.ledger.Addr()}
 		ecfg.LedgerToken = config.Secret(s.creds.LedgerToken)
 		ecfg.AllowPrivateTargets = true // a developer's targets are on the same machine
+		ecfg.Notice = 0                 // no balancer has to find out
 		ecfg.NATS = busConfig(name)
 		node, err := edge.New(ctx, ecfg, edge.Deps{Log: s.o.Log.With("role", name), Bus: inProcess, Getenv: os.LookupEnv})
 		if err != nil {

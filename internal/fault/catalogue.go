@@ -37,6 +37,8 @@ const (
 	HeadersTooLarge     Code = "headers_too_large"
 	RequestMalformed    Code = "request_malformed"
 	EncodingUnsupported Code = "transfer_encoding_unsupported"
+
+	SignatureUnsupported Code = "signature_unsupported"
 )
 
 // Errors of the control plane and the CLI.
@@ -101,6 +103,8 @@ var catalogue = map[Code]entry{
 	UnavailableErr:     {Unavailable, http.StatusServiceUnavailable, "Try again shortly."},
 	DeadlineExceeded:   {Timeout, http.StatusGatewayTimeout, "Try again, or allow more time."},
 	InternalError:      {Internal, http.StatusInternalServerError, "Try again; if it persists, look up the request id in Tollgate's log."},
+
+	SignatureUnsupported: {Invalid, http.StatusBadRequest, "Send the request unsigned, with your key: the target gets the endpoint's own credential."},
 }
 
 func entryOf(code Code) entry {

@@ -69,10 +69,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // readStream is Read for a stream.
 func (b *requestBody) readStream(p []byte) (int, error) {
-	if !b.asked.Load() && !b.out.ask() {
-		return 0, errInterrupted
+	if !b.asked.Swap(true) {
+		if b.out.ask(); b.interrupted.Load() {
+			return 0, errInterrupted
+		}
 	}
-	b.asked.Store(true)
 	b.stall.begin(b.timeout)
 	n, err := b.r.Read(p)
 	b.stall.end()
@@ -89,6 +90,7 @@ func (b *requestBody) Interrupt() {
 		return
 	}
 	if !b.interrupted.Swap(true) {
+		b.out.show()
 		_ = b.control.SetReadDeadline(longAgo) // fails only on a connection that is gone
 	}
 	b.mu.Lock()

@@ -49,16 +49,21 @@ func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attem
 		// TLS 1.3 tells a client what it thinks of its certificate after the client has begun to
 		// send, and gives what was sent to nobody.
 		e.Failure, e.Text, e.Sent, e.Whole = proxy.FailTLS, alertText(err), false, false
+	case connected && strings.Contains(err.Error(), tooManyHeaders):
+		e.Failure, e.Text, e.Sent, e.Whole = proxy.FailRequest, "its headers are larger than the target takes", false, false
 	case connected:
 		e.Failure, e.Text = proxy.FailAnswer, answerText(err)
 	default:
-		e.Failure, e.Text = proxy.FailConnect, "the request cannot be written as HTTP"
+		e.Failure, e.Text = proxy.FailRequest, "it cannot be written as HTTP"
 	}
 	return e
 }
 
 // neverUsed is how the Transport puts that a connection ended before its first stream.
 const neverUsed = "client conn could not be established"
+
+// tooManyHeaders is how it puts that a target of HTTP/2 has said beforehand that it takes fewer.
+const tooManyHeaders = "request header list larger than peer's advertised limit"
 
 // wasTurnedAway says whether a target has said that it did not act on a request, and will not: by
 // refusing its stream, or by leaving before it came to it. The Transport has no other way of telling than

@@ -30,6 +30,9 @@ type responder struct {
 	mu       sync.Mutex // of 1xx answers and the beginning of the final one
 	begun    bool
 	informed bool // an interim answer was sent
+
+	shown chan struct{} // closed when the answer to a stream is on its way; nil without a body
+	once  sync.Once     // closes it
 }
 
 // Interim sends a 1xx answer to callers whose protocol has them. 100 Continue is not among them: the
@@ -87,15 +90,25 @@ func (o *responder) final() bool {
 }
 
 // ask precedes the first Read of a stream's body, for which net/http asks with 100 Continue where it is
-// waited for: also when the answer has begun, which must not be, but not behind another interim answer,
-// where it has to be made up for.
-func (o *responder) ask() bool {
+// waited for: but not behind another interim answer, where it has to be made up for, and also when the
+// answer has begun, which must not be. It does not once the answer is on its way, so that is waited for.
+func (o *responder) ask() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.informed && !o.begun {
+	begun := o.begun
+	if o.informed && !begun {
 		o.w.WriteHeader(http.StatusContinue)
 	}
-	return !o.begun
+	o.mu.Unlock()
+	if begun {
+		<-o.shown
+	}
+}
+
+// show lets those go on that wait until the answer is on its way, or the exchange over.
+func (o *responder) show() {
+	if o.shown != nil {
+		o.once.Do(func() { close(o.shown) })
+	}
 }
 
 // addAll adds a list to headers. The values of names that occur once share one array.
@@ -133,6 +146,7 @@ func (o *responder) Flush() error {
 		// when the exchange ends.
 		return nil
 	default:
+		defer o.show()
 		o.stall.begin(o.timeout)
 		defer o.stall.end()
 	}

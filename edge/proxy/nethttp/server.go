@@ -165,6 +165,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuseStream(w, limits{s.cfg.MaxHeader, s.cfg.MaxLines}.tooLarge())
 			return
 		}
+		if f := malformedStream(r); f != nil {
+			refuseStream(w, f)
+			return
+		}
 		proto, linger = proxy.HTTP2, 0
 	case !r.ProtoAtLeast(1, 1):
 		proto = proxy.HTTP10
@@ -233,6 +237,7 @@ func (s *Server) serveStream(ctx context.Context, v *served) {
 	out.stall = &stall{breakOff: func() { _ = out.control.SetWriteDeadline(longAgo) }} // never fails
 	defer out.stall.stop()
 	if out.body != nil {
+		out.shown = make(chan struct{})
 		out.body.stall = &stall{breakOff: func() { _ = out.control.SetReadDeadline(longAgo) }}
 		defer out.body.stall.stop()
 	}

@@ -246,8 +246,10 @@ func TestStreamInterim(t *testing.T) {
 		if x.Target == "/refuse" {
 			x.Body.Drain()
 			x.Out.Begin(401, nil, 0)
-			_, err := x.Body.Read(make([]byte, 1))
-			unread <- err
+			go func() {
+				_, err := x.Body.Read(make([]byte, 1))
+				unread <- err
+			}()
 			return
 		}
 		all, _ := io.ReadAll(x.Body)

@@ -3,6 +3,8 @@ package nethttp
 import (
 	"bytes"
 	"strconv"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // limits are those of the head of a request; 0 for none.
@@ -14,6 +16,7 @@ type framing struct {
 	line   []byte  // beginning of the current line
 	tail   [9]byte // end of the current line
 	length int     // of the line so far
+	wild   bool    // the line, which is a chunk's size, has a control character in it
 	last   byte    // of the line so far
 	first  bool    // the request line was read
 	old    bool    // HTTP/1.0, which has no chunks
@@ -87,6 +90,9 @@ func (f *framing) add(p []byte) {
 	if room := kept - len(f.line); room > 0 {
 		f.line = append(f.line, p[:min(room, len(p))]...)
 	}
+	if f.part == inChunkSize && !f.wild {
+		f.wild = controlled(p, f.last == '\r')
+	}
 	f.length += len(p)
 	f.last = p[len(p)-1]
 	if n := len(p); n < len(f.tail) {
@@ -95,6 +101,20 @@ func (f *framing) add(p []byte) {
 	} else {
 		copy(f.tail[:], p[n-len(f.tail):])
 	}
+}
+
+// controlled says whether a piece of a line has a control character in it that is no tab and not the CR at
+// its end. It follows a CR, or not.
+func controlled(p []byte, cr bool) bool {
+	if cr {
+		return true // something follows
+	}
+	for i, c := range p {
+		if (c < ' ' || c == 0x7f) && c != '\t' && (c != '\r' || i != len(p)-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // next follows the end of a body or of a chunk.
@@ -140,6 +160,10 @@ func (f *framing) endLine() (good bool) {
 		}
 	case inChunkSize:
 		digits, _, _ := bytes.Cut(line, []byte(";"))
+		if f.wild {
+			f.why = "a chunk's extension has a control character in it"
+			return false
+		}
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 62)
 		switch {
 		case err != nil: // the server refuses it
@@ -154,11 +178,10 @@ func (f *framing) endLine() (good bool) {
 			f.reset()
 			return true
 		}
-		good = !folded(line)
-		f.why = whyFolded
+		good = f.trailer(line)
 	case inBody, inChunk, inOpaque:
 	}
-	f.line, f.length, f.last = f.line[:0], 0, 0
+	f.line, f.length, f.last, f.wild = f.line[:0], 0, 0, false
 	return good
 }
 
@@ -166,6 +189,17 @@ const whyFolded = "a header is folded over two lines"
 
 // folded says whether a line goes on with the header of the line before.
 func folded(line []byte) bool { return len(line) > 0 && (line[0] == ' ' || line[0] == '\t') }
+
+// trailer takes a line behind the chunks. net/http takes names there that it takes in no head, such as one
+// with a space behind it, which others cut off.
+func (f *framing) trailer(line []byte) (good bool) {
+	if f.why = whyFolded; folded(line) {
+		return false
+	}
+	name, _, _ := bytes.Cut(line, []byte(":"))
+	f.why = "the name of a header behind the body is not one"
+	return httpguts.ValidHeaderFieldName(string(name))
+}
 
 func (f *framing) header(line []byte) (good bool) {
 	f.lines++

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"tollgate/edge/proxy"
 )
 
@@ -89,6 +91,9 @@ func (o *responder) Switch(headers []proxy.Header) (proxy.Conn, error) {
 	context.AfterFunc(o.ctx, func() { o.conn.Close() })
 	head := []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + websocket + "\r\n")
 	for _, h := range headers {
+		if !httpguts.ValidHeaderFieldName(h.Name) || !httpguts.ValidHeaderFieldValue(h.Value) || strings.EqualFold(h.Name, "content-length") {
+			continue // net/http would not write it either, and there is no body
+		}
 		head = append(append(append(append(head, h.Name...), ": "...), h.Value...), "\r\n"...)
 	}
 	if _, err := o.tunnel.Write(append(head, "\r\n"...)); err != nil {

@@ -99,7 +99,9 @@ func TestUpgradeLater(t *testing.T) {
 	if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	p.expect("last")
+	if rest := p.rest(); rest != "last" {
+		t.Errorf("in the end came %q", rest)
+	}
 }
 
 // Guarantee (58, 59): an upgrade that is not granted, or that nobody can grant, is an ordinary request;

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sample is what an edge keeps at a time.
+type sample struct {
+	at         time.Duration
+	rss        int64 // bytes
+	files      int
+	goroutines int
+	inFlight   int
+}
+
+// watch looks at the edges from outside, once a second. The last edge is the one that never restarts.
+type watch struct {
+	edges  []*edge
+	client *http.Client
+	rest   sample // of the last edge before there was any traffic
+
+	mu      sync.Mutex
+	samples []sample // of the last edge
+	lives   int      // of edges that have ended as they should
+}
+
+func newWatch(edges []*edge) *watch {
+	return &watch{edges: edges, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
+}
+
+// steady is the edge that never restarts.
+func (w *watch) steady() *edge { return w.edges[len(w.edges)-1] }
+
+func (w *watch) baseline(ctx context.Context) (err error) {
+	w.rest, err = w.look(ctx, w.steady())
+	return err
+}
+
+// ended counts a life.
+func (w *watch) ended() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lives++
+}
+
+// run samples until over ends.
+func (w *watch) run(over context.Context) error {
+	began := time.Now()
+	for pause(over, time.Second) {
+		s, err := w.look(context.WithoutCancel(over), w.steady())
+		if err != nil {
+			return err
+		}
+		s.at = time.Since(began)
+		w.mu.Lock()
+		w.samples = append(w.samples, s)
+		w.mu.Unlock()
+	}
+	return nil
+}
+
+// look asks the system and the edge itself.
+func (w *watch) look(ctx context.Context, e *edge) (s sample, err error) {
+	proc := fmt.Sprintf("/proc/%d/", e.cmd.Process.Pid)
+	status, err := os.ReadFile(proc + "status")
+	if err != nil {
+		return s, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				return s, err
+			}
+			s.rss = kb << 10
+		}
+	}
+	files, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		return s, err
+	}
+	s.files = len(files)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.admin+"/-/metrics", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	for in := bufio.NewScanner(resp.Body); in.Scan(); {
+		name, value, _ := bytes.Cut(in.Bytes(), []byte(" "))
+		n, _ := strconv.ParseFloat(string(value), 64) // what is no number is not asked for
+		switch string(name) {
+		case "go_goroutines":
+			s.goroutines = int(n)
+		case "tollgate_edge_in_flight":
+			s.inFlight = int(n)
+		}
+	}
+	if s.goroutines == 0 {
+		return s, fmt.Errorf("%s does not tell its goroutines", e.name)
+	}
+	return s, nil
+}
+
+// What may remain beyond what there was before the first request, and for how long: connections end
+// one after the other.
+const (
+	settleWithin    = 30 * time.Second
+	spareGoroutines = 6
+	spareFiles      = 4
+)
+
+// awaitSettled returns when no edge has anything left of the traffic, or says what.
+func (w *watch) awaitSettled(ctx context.Context) error {
+	var left []string
+	for deadline := time.Now().Add(settleWithin); ; {
+		left = left[:0]
+		for _, e := range w.edges {
+			s, err := w.look(ctx, e)
+			if err != nil {
+				return err
+			}
+			if s.inFlight > 0 || s.goroutines > w.rest.goroutines+spareGoroutines || s.files > w.rest.files+spareFiles {
+				left = append(left, fmt.Sprintf("%s still has %d requests, %d goroutines (%d before) and %d files (%d before)",
+					e.name, s.inFlight, s.goroutines, w.rest.goroutines, s.files, w.rest.files))
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) || !pause(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("after %s: %s", settleWithin, strings.Join(left, "; "))
+		}
+	}
+}
+
+// median of what of tells of samples.
+func median(list []sample, of func(sample) int64) int64 {
+	values := make([]int64, len(list))
+	for i, s := range list {
+		values[i] = of(s)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func rssOf(s sample) int64 { return s.rss }
+
+// What it keeps for a thousand requests in flight: how many there are depends on which other edge restarts.
+func goroutinesOf(s sample) int64 { return int64(s.goroutines) * 1000 / int64(max(s.inFlight, 1)) }
+func filesOf(s sample) int64      { return int64(s.files) * 1000 / int64(max(s.inFlight, 1)) }
