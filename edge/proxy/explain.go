@@ -165,7 +165,11 @@ func (x *explainer) labeled() string {
 	if tags := x.c.labels.tags; len(tags) > 0 {
 		parts = append(parts, "tags "+strings.Join(tags, ", "))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case x.c.key.ID == "":
+		return "charged to no key: what it costs is the endpoint's"
+	default:
 		return "charged to the key alone"
 	}
 	return "charged to " + strings.Join(parts, ", ")
@@ -251,7 +255,11 @@ func (x *explainer) sent(target int) {
 	}
 	headers, uri, host := c.prepare(pool.NewChoice(masked, target, credential, func(pool.Result) {}))
 	t := masked.Targets[target]
-	if host == "" {
+	switch {
+	case host != "":
+	case masked.HostPolicy == eventv1.HostPolicy_HOST_POLICY_CALLER && c.x.Host == "":
+		host = "(the caller's)" // the question has none
+	default:
 		host = t.Host
 	}
 	x.out.Host, x.out.Url = host, c.x.Method+" "+t.Scheme+"://"+t.Host+legible(uri, masked, credential)
