@@ -125,7 +125,7 @@ func TestRetryAfterIsTrue(t *testing.T) {
 			if err == nil || err.Code != fault.RateLimited || err.RetryAfter <= 0 || err.RetryAfter > 667*time.Millisecond {
 				t.Fatalf("refusal: %v", err)
 			}
-			if want := "Limit search: team search may send 90 requests a minute; the next may pass in 1 s."; err.Message != want {
+			if want := "Limit search: team search has at most 90 requests a minute; the next may pass in 1 s."; err.Message != want {
 				t.Fatalf("%q, not %q", err.Message, want)
 			}
 			asked := l.asked.Load()

@@ -19,14 +19,14 @@ func limited(h *hold, after int64) *fault.Error {
 			WithRetryAfter(retryPermit)
 	}
 	if wait > longest {
-		return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute, and the next may pass in more than a day.", l.name, l.subject, allowed(l)).
+		return fault.New(fault.RateLimited, "Limit %s: %s has at most %s a minute, and the next may pass in more than a day.", l.name, l.subject, allowed(l)).
 			WithHint("Ask your gateway admin to raise the limit.")
 	}
 	if l.kind == eventv1.LimitKind_LIMIT_KIND_UNITS {
-		return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute; this request needs %d and may pass in %s.",
+		return fault.New(fault.RateLimited, "Limit %s: %s has at most %s a minute; this request needs %d and may pass in %s.",
 			l.name, l.subject, allowed(l), h.n, seconds(wait)).WithRetryAfter(wait)
 	}
-	return fault.New(fault.RateLimited, "Limit %s: %s may %s a minute; the next may pass in %s.", l.name, l.subject, allowed(l), seconds(wait)).
+	return fault.New(fault.RateLimited, "Limit %s: %s has at most %s a minute; the next may pass in %s.", l.name, l.subject, allowed(l), seconds(wait)).
 		WithRetryAfter(wait)
 }
 
@@ -50,9 +50,9 @@ func unavailable(h *hold) *fault.Error {
 // allowed is what a rate allows.
 func allowed(l *Limit) string {
 	if l.kind == eventv1.LimitKind_LIMIT_KIND_UNITS {
-		return "use " + count(l.amount, "unit")
+		return count(l.amount, "unit")
 	}
-	return "send " + count(l.amount, "request")
+	return count(l.amount, "request")
 }
 
 func count(n int64, of string) string {
