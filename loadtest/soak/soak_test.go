@@ -107,8 +107,8 @@ func TestVerdict(t *testing.T) {
 		"an exit code":      {func(r *report) { r.stopped = io.ErrUnexpectedEOF }, "at the end"},
 		"a revocation":      {func(r *report) { r.changes.errs = []error{io.ErrUnexpectedEOF} }, "last use"},
 		"more memory":       {func(r *report) { grow(r, sample{rss: 40 << 20}) }, "bytes of memory"},
-		"more goroutines":   {func(r *report) { grow(r, sample{goroutines: 700}) }, "goroutines"},
-		"more files":        {func(r *report) { grow(r, sample{files: 400}) }, "files"},
+		"more goroutines":   {func(r *report) { grow(r, sample{goroutines: 900}) }, "goroutines"},
+		"more files":        {func(r *report) { grow(r, sample{files: 500}) }, "files"},
 	} {
 		r := ran()
 		c.spoil(r)

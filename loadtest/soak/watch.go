@@ -161,8 +161,14 @@ func median(list []sample, of func(sample) int64) int64 {
 	return values[len(values)/2]
 }
 
-func rssOf(s sample) int64 { return s.rss }
+// peak is the most of what of tells.
+func peak(list []sample, of func(sample) int64) (most int64) {
+	for _, s := range list {
+		most = max(most, of(s))
+	}
+	return most
+}
 
-// What it keeps for a thousand requests in flight: how many there are depends on which other edge restarts.
-func goroutinesOf(s sample) int64 { return int64(s.goroutines) * 1000 / int64(max(s.inFlight, 1)) }
-func filesOf(s sample) int64      { return int64(s.files) * 1000 / int64(max(s.inFlight, 1)) }
+func rssOf(s sample) int64        { return s.rss }
+func goroutinesOf(s sample) int64 { return int64(s.goroutines) }
+func filesOf(s sample) int64      { return int64(s.files) }
