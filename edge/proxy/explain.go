@@ -76,7 +76,7 @@ func (x *explainer) stages(ctx context.Context) error {
 		{"authenticate", x.authenticate, x.authenticated},
 		{"labels", c.label, x.labeled},
 		{"body", c.checkBody, x.body},
-		{"limits", c.within, func() string { return fmt.Sprintf("%s let it pass", counted(len(c.limits()), "limit")) }},
+		{"limits", c.within, x.limited},
 		{"budgets", c.hold, x.held},
 		{"target", x.target, x.chosen},
 	} {
@@ -180,6 +180,13 @@ func (x *explainer) body() string {
 		return "at most " + bytesText(x.c.limit)
 	}
 	return "of any length"
+}
+
+func (x *explainer) limited() string {
+	if n := len(x.c.limits()); n > 0 {
+		return counted(n, "limit") + " let it pass"
+	}
+	return "it is within no limit"
 }
 
 func (x *explainer) held() string {
