@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
@@ -27,19 +26,11 @@ func (n *Node) explain(ctx context.Context) error {
 		}
 	}()
 	for _, name := range []string{"", n.cfg.Name} {
-		ended := make(chan struct{})
-		sub, err := n.conn.NATS().QueueSubscribe(contract.Explain(name), explainers, func(msg *nats.Msg) { n.answer(ctx, msg) })
+		end, err := n.conn.Subscribe(contract.Explain(name), explainers, func(msg *nats.Msg) { n.answer(ctx, msg) })
 		if err != nil {
-			return fmt.Errorf("subscribe to %s: %w", contract.Explain(name), err)
+			return err
 		}
-		sub.SetClosedHandler(func(string) { close(ended) })
-		ends = append(ends, func() error {
-			if err := sub.Unsubscribe(); err != nil {
-				return err // the connection is closed, and the handlers with it
-			}
-			<-ended
-			return nil
-		})
+		ends = append(ends, end)
 	}
 	<-ctx.Done()
 	return nil

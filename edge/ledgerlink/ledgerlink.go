@@ -254,7 +254,6 @@ func (l *Link) Run(ctx context.Context, book Book, permits Permits) error {
 	var teller lifecycle.Group
 	defer teller.Stop()
 	teller.Go("spool teller", l.tell)
-	nc := l.conn.NATS()
 	var ends []func() error
 	defer func() {
 		for _, end := range ends {
@@ -267,23 +266,15 @@ func (l *Link) Run(ctx context.Context, book Book, permits Permits) error {
 		contract.EdgeControl(l.cfg.Edge): func(data []byte) error { return l.control(data, book, permits) },
 		contract.BudgetChanged:           func(data []byte) error { return changed(data, book) },
 	} {
-		ended := make(chan struct{})
-		sub, err := nc.Subscribe(subject, func(msg *nats.Msg) {
+		end, err := l.conn.Subscribe(subject, "", func(msg *nats.Msg) {
 			if err := handle(msg.Data); err != nil {
 				l.log.Error("message of the ledger cannot be read", "subject", msg.Subject, "err", err)
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("subscribe to %s: %w", subject, err)
+			return err
 		}
-		sub.SetClosedHandler(func(string) { close(ended) })
-		ends = append(ends, func() error {
-			if err := sub.Unsubscribe(); err != nil {
-				return err // the connection is closed, and the handlers with it
-			}
-			<-ended
-			return nil
-		})
+		ends = append(ends, end)
 	}
 	<-ctx.Done()
 	return nil

@@ -256,18 +256,6 @@ func (s *stream2) want(frames ...string) {
 	}
 }
 
-// serverReceive is a value of a channel, or the end of the test.
-func serverReceive[T any](t *testing.T, c <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("no %s", what)
-		panic("unreachable")
-	}
-}
-
 // reply answers with a text.
 func reply(x *proxy.Exchange, text string, headers ...proxy.Header) {
 	x.Out.Begin(200, headers, int64(len(text)))

@@ -151,11 +151,11 @@ func TestArrived(t *testing.T) {
 		"chunked, cut": {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n", false},
 	} {
 		p.send(tc.first)
-		if early := serverReceive(t, began, "the request"); early != tc.want {
+		if early := receive(t, began, "the request"); early != tc.want {
 			t.Errorf("%s: arrived is %v", name, early)
 		}
 		p.send(tc.then)
-		if s := serverReceive(t, got, "the body"); s != (seen{tc.want, "abc"}) {
+		if s := receive(t, got, "the body"); s != (seen{tc.want, "abc"}) {
 			t.Errorf("%s: got %+v", name, s)
 		}
 		if _, text := p.answer("POST"); text != "ok" {
