@@ -113,6 +113,16 @@ func (c *checked) serve(endpoints ...*routing.Endpoint) {
 	c.checker.Sync(endpoints)
 }
 
+// until lets time pass until a host was checked so many times more. The intervals are drawn: how many checks
+// fit into a time is not known beforehand.
+func (c *checked) until(host string, more int) {
+	c.t.Helper()
+	for before := c.count(host); c.count(host) < before+more; {
+		pass(time.Second / 2)
+		synctest.Wait()
+	}
+}
+
 func (c *checked) want(states string) {
 	c.t.Helper()
 	synctest.Wait()
@@ -133,20 +143,22 @@ func TestMarks(t *testing.T) {
 		c.set("a", 204)
 		c.set("b", 302) // is not followed
 		c.serve(endpoint("ep_x", "a", "b"))
-		pass(19 * time.Second) // two checks, at most
+		c.until("b", 2)
 		c.want("a ok, b ok")
-		pass(16 * time.Second)
+		c.until("b", 1)
 		c.want("a ok, b unhealthy")
 		for _, status := range []int{500, -1, 200, -2, 404} {
 			c.set("a", status)
-			pass(10 * time.Second)
+			c.until("a", 1)
 		}
 		c.want("a ok, b unhealthy")
+		c.until("a", 1)
+		c.want("a unhealthy, b unhealthy")
 		c.set("b", 200)
-		pass(36 * time.Second)
+		c.until("b", 2)
 		c.want("a unhealthy, b ok")
 		c.set("b", 302)
-		pass(36 * time.Second)
+		c.until("b", 3)
 		c.want("a unhealthy, b unhealthy")
 		if text := c.log.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, `target=https://b why="status 302"`) ||
 			!strings.Contains(text, "healthy again") || !strings.Contains(text, "endpoint=ep_x target=https://a") {
