@@ -135,6 +135,7 @@ var meanings = map[fault.Code]string{
 	fault.SpoolUnavailable:    "The edge cannot write down what requests cost, and lets none through that costs something.",
 	fault.ShuttingDown:        "The edge is finishing its requests and takes no new ones.",
 	fault.UpgradeUnsupported:  "The request asks for another protocol on the same connection that cannot be had here: anything but WebSocket over HTTP/1.1.",
+	fault.NotPriced:           "The endpoint is priced by meters, none of which reads this request, and it refuses what has no price.",
 	fault.UpstreamUnavailable: "Every target of the endpoint is left alone for now: its breaker is open, its health check fails, or it was ejected.",
 	fault.UpstreamThrottled:   "The vendor has asked to wait, and every credential of the endpoint has to.",
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",

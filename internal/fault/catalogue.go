@@ -39,6 +39,7 @@ const (
 	EncodingUnsupported Code = "transfer_encoding_unsupported"
 
 	SignatureUnsupported Code = "signature_unsupported"
+	NotPriced            Code = "not_priced"
 )
 
 // Errors of the control plane and the CLI.
@@ -86,6 +87,7 @@ var catalogue = map[Code]entry{
 	SnapshotMissing:     {Unavailable, http.StatusServiceUnavailable, "This edge has not received a configuration yet: check that it reaches NATS and that the control plane has published."},
 	SpoolUnavailable:    {Unavailable, http.StatusServiceUnavailable, "This edge cannot record spend on its disk, so it admits no priced request: check its spool directory for space and errors."},
 	ShuttingDown:        {Unavailable, http.StatusServiceUnavailable, "This edge is stopping: send the request again, another edge will take it."},
+	NotPriced:           {Denied, http.StatusForbidden, "Ask your gateway admin to add a meter that reads such requests, or to say that they are free."},
 	UpstreamUnavailable: {Unavailable, http.StatusServiceUnavailable, "Nothing was charged. Try again when the Retry-After time has passed."},
 	UpstreamThrottled:   {Exhausted, http.StatusTooManyRequests, "Nothing was charged. Try again when the Retry-After time has passed, or ask your gateway admin to add a credential of the vendor."},
 	HeadersTooLarge:     {Invalid, http.StatusRequestHeaderFieldsTooLarge, "Send fewer or shorter headers."},

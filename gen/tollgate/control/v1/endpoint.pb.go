@@ -8,7 +8,7 @@ package controlv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	money "google.golang.org/genproto/googleapis/type/money"
+	_ "google.golang.org/genproto/googleapis/type/money"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -356,121 +356,6 @@ func (Abandoned) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
 }
 
-// Unit is what a rate counts.
-type Price_Unit int32
-
-const (
-	// Not set: invalid.
-	Price_UNIT_UNSPECIFIED Price_Unit = 0
-	// Bytes of the request's body.
-	Price_UNIT_REQUEST_BYTES Price_Unit = 1
-	// Bytes of the response's body, as they are sent.
-	Price_UNIT_RESPONSE_BYTES Price_Unit = 2
-	// Events of a server-sent event stream.
-	Price_UNIT_RESPONSE_EVENTS Price_Unit = 3
-	// The whole number in a response header.
-	Price_UNIT_RESPONSE_HEADER Price_Unit = 4
-)
-
-// Enum value maps for Price_Unit.
-var (
-	Price_Unit_name = map[int32]string{
-		0: "UNIT_UNSPECIFIED",
-		1: "UNIT_REQUEST_BYTES",
-		2: "UNIT_RESPONSE_BYTES",
-		3: "UNIT_RESPONSE_EVENTS",
-		4: "UNIT_RESPONSE_HEADER",
-	}
-	Price_Unit_value = map[string]int32{
-		"UNIT_UNSPECIFIED":     0,
-		"UNIT_REQUEST_BYTES":   1,
-		"UNIT_RESPONSE_BYTES":  2,
-		"UNIT_RESPONSE_EVENTS": 3,
-		"UNIT_RESPONSE_HEADER": 4,
-	}
-)
-
-func (x Price_Unit) Enum() *Price_Unit {
-	p := new(Price_Unit)
-	*p = x
-	return p
-}
-
-func (x Price_Unit) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Price_Unit) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_endpoint_proto_enumTypes[6].Descriptor()
-}
-
-func (Price_Unit) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_endpoint_proto_enumTypes[6]
-}
-
-func (x Price_Unit) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Price_Unit.Descriptor instead.
-func (Price_Unit) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 0}
-}
-
-// Bound says what happens when the cost reaches what is held.
-type Price_Bound int32
-
-const (
-	// Not set: the server treats it as estimate.
-	Price_BOUND_UNSPECIFIED Price_Bound = 0
-	// The answer is cut off: nothing costs more than what was held, so that no budget is overspent.
-	Price_BOUND_CEILING Price_Bound = 1
-	// The edge holds more, and cuts the answer off where the budgets have no more. A count that
-	// the target tells only with its answer can overspend a budget by what it exceeds the hold.
-	Price_BOUND_ESTIMATE Price_Bound = 2
-)
-
-// Enum value maps for Price_Bound.
-var (
-	Price_Bound_name = map[int32]string{
-		0: "BOUND_UNSPECIFIED",
-		1: "BOUND_CEILING",
-		2: "BOUND_ESTIMATE",
-	}
-	Price_Bound_value = map[string]int32{
-		"BOUND_UNSPECIFIED": 0,
-		"BOUND_CEILING":     1,
-		"BOUND_ESTIMATE":    2,
-	}
-)
-
-func (x Price_Bound) Enum() *Price_Bound {
-	p := new(Price_Bound)
-	*p = x
-	return p
-}
-
-func (x Price_Bound) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Price_Bound) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_endpoint_proto_enumTypes[7].Descriptor()
-}
-
-func (Price_Bound) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_endpoint_proto_enumTypes[7]
-}
-
-func (x Price_Bound) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Price_Bound.Descriptor instead.
-func (Price_Bound) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 1}
-}
-
 // Endpoint maps a path and methods to targets.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -539,7 +424,9 @@ type Endpoint struct {
 	// When a target that does worse than the others gets no requests for a while; never if not set.
 	OutlierEjection *OutlierEjection `protobuf:"bytes,31,opt,name=outlier_ejection,json=outlierEjection,proto3" json:"outlier_ejection,omitempty"`
 	// What an operator should know of it. Set by the server.
-	Warnings      []*Warning `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Signs requests to the targets for AWS.
+	AwsSigning    *AwsSigning `protobuf:"bytes,65,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,6 +681,13 @@ func (x *Endpoint) GetOutlierEjection() *OutlierEjection {
 func (x *Endpoint) GetWarnings() []*Warning {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *Endpoint) GetAwsSigning() *AwsSigning {
+	if x != nil {
+		return x.AwsSigning
 	}
 	return nil
 }
@@ -1504,110 +1398,6 @@ func (x *Header) GetMode() Mode {
 	return Mode_MODE_UNSPECIFIED
 }
 
-// Price says what a request costs.
-type Price struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of price.
-	//
-	// Types that are valid to be assigned to Kind:
-	//
-	//	*Price_Free_
-	//	*Price_Fixed_
-	//	*Price_Usage_
-	Kind          isPrice_Kind `protobuf_oneof:"kind"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Price) Reset() {
-	*x = Price{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Price) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Price) ProtoMessage() {}
-
-func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Price.ProtoReflect.Descriptor instead.
-func (*Price) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *Price) GetKind() isPrice_Kind {
-	if x != nil {
-		return x.Kind
-	}
-	return nil
-}
-
-func (x *Price) GetFree() *Price_Free {
-	if x != nil {
-		if x, ok := x.Kind.(*Price_Free_); ok {
-			return x.Free
-		}
-	}
-	return nil
-}
-
-func (x *Price) GetFixed() *Price_Fixed {
-	if x != nil {
-		if x, ok := x.Kind.(*Price_Fixed_); ok {
-			return x.Fixed
-		}
-	}
-	return nil
-}
-
-func (x *Price) GetUsage() *Price_Usage {
-	if x != nil {
-		if x, ok := x.Kind.(*Price_Usage_); ok {
-			return x.Usage
-		}
-	}
-	return nil
-}
-
-type isPrice_Kind interface {
-	isPrice_Kind()
-}
-
-type Price_Free_ struct {
-	// Costs nothing, and draws nothing from any budget.
-	Free *Price_Free `protobuf:"bytes,1,opt,name=free,proto3,oneof"`
-}
-
-type Price_Fixed_ struct {
-	// Costs the same for every answered request.
-	Fixed *Price_Fixed `protobuf:"bytes,2,opt,name=fixed,proto3,oneof"`
-}
-
-type Price_Usage_ struct {
-	// Costs what it uses.
-	Usage *Price_Usage `protobuf:"bytes,3,opt,name=usage,proto3,oneof"`
-}
-
-func (*Price_Free_) isPrice_Kind() {}
-
-func (*Price_Fixed_) isPrice_Kind() {}
-
-func (*Price_Usage_) isPrice_Kind() {}
-
 // CreateEndpointRequest asks for a new endpoint.
 type CreateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1619,7 +1409,7 @@ type CreateEndpointRequest struct {
 
 func (x *CreateEndpointRequest) Reset() {
 	*x = CreateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1421,7 @@ func (x *CreateEndpointRequest) String() string {
 func (*CreateEndpointRequest) ProtoMessage() {}
 
 func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1434,7 @@ func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*CreateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateEndpointRequest) GetEndpoint() *Endpoint {
@@ -1665,7 +1455,7 @@ type CreateEndpointResponse struct {
 
 func (x *CreateEndpointResponse) Reset() {
 	*x = CreateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1467,7 @@ func (x *CreateEndpointResponse) String() string {
 func (*CreateEndpointResponse) ProtoMessage() {}
 
 func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1480,7 @@ func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*CreateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1711,7 +1501,7 @@ type GetEndpointRequest struct {
 
 func (x *GetEndpointRequest) Reset() {
 	*x = GetEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1513,7 @@ func (x *GetEndpointRequest) String() string {
 func (*GetEndpointRequest) ProtoMessage() {}
 
 func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1526,7 @@ func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointRequest.ProtoReflect.Descriptor instead.
 func (*GetEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetEndpointRequest) GetEndpoint() string {
@@ -1757,7 +1547,7 @@ type GetEndpointResponse struct {
 
 func (x *GetEndpointResponse) Reset() {
 	*x = GetEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1559,7 @@ func (x *GetEndpointResponse) String() string {
 func (*GetEndpointResponse) ProtoMessage() {}
 
 func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1572,7 @@ func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointResponse.ProtoReflect.Descriptor instead.
 func (*GetEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
@@ -1805,7 +1595,7 @@ type ListEndpointsRequest struct {
 
 func (x *ListEndpointsRequest) Reset() {
 	*x = ListEndpointsRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +1607,7 @@ func (x *ListEndpointsRequest) String() string {
 func (*ListEndpointsRequest) ProtoMessage() {}
 
 func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +1620,7 @@ func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndpointsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListEndpointsRequest) GetPageSize() int32 {
@@ -1860,7 +1650,7 @@ type ListEndpointsResponse struct {
 
 func (x *ListEndpointsResponse) Reset() {
 	*x = ListEndpointsResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +1662,7 @@ func (x *ListEndpointsResponse) String() string {
 func (*ListEndpointsResponse) ProtoMessage() {}
 
 func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +1675,7 @@ func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndpointsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListEndpointsResponse) GetEndpoints() []*Endpoint {
@@ -1914,7 +1704,7 @@ type UpdateEndpointRequest struct {
 
 func (x *UpdateEndpointRequest) Reset() {
 	*x = UpdateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +1716,7 @@ func (x *UpdateEndpointRequest) String() string {
 func (*UpdateEndpointRequest) ProtoMessage() {}
 
 func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +1729,7 @@ func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UpdateEndpointRequest) GetEndpoint() *Endpoint {
@@ -1960,7 +1750,7 @@ type UpdateEndpointResponse struct {
 
 func (x *UpdateEndpointResponse) Reset() {
 	*x = UpdateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +1762,7 @@ func (x *UpdateEndpointResponse) String() string {
 func (*UpdateEndpointResponse) ProtoMessage() {}
 
 func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +1775,7 @@ func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
@@ -2008,7 +1798,7 @@ type DeleteEndpointRequest struct {
 
 func (x *DeleteEndpointRequest) Reset() {
 	*x = DeleteEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +1810,7 @@ func (x *DeleteEndpointRequest) String() string {
 func (*DeleteEndpointRequest) ProtoMessage() {}
 
 func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +1823,7 @@ func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteEndpointRequest) GetEndpoint() string {
@@ -2059,7 +1849,7 @@ type DeleteEndpointResponse struct {
 
 func (x *DeleteEndpointResponse) Reset() {
 	*x = DeleteEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +1861,7 @@ func (x *DeleteEndpointResponse) String() string {
 func (*DeleteEndpointResponse) ProtoMessage() {}
 
 func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +1874,7 @@ func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{19}
 }
 
 // Keys asks for a key.
@@ -2096,7 +1886,7 @@ type Access_Keys struct {
 
 func (x *Access_Keys) Reset() {
 	*x = Access_Keys{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +1898,7 @@ func (x *Access_Keys) String() string {
 func (*Access_Keys) ProtoMessage() {}
 
 func (x *Access_Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +1927,7 @@ type Access_Public struct {
 
 func (x *Access_Public) Reset() {
 	*x = Access_Public{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +1939,7 @@ func (x *Access_Public) String() string {
 func (*Access_Public) ProtoMessage() {}
 
 func (x *Access_Public) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +1978,7 @@ type HostHeader_Target struct {
 
 func (x *HostHeader_Target) Reset() {
 	*x = HostHeader_Target{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +1990,7 @@ func (x *HostHeader_Target) String() string {
 func (*HostHeader_Target) ProtoMessage() {}
 
 func (x *HostHeader_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2015,7 @@ type HostHeader_Caller struct {
 
 func (x *HostHeader_Caller) Reset() {
 	*x = HostHeader_Caller{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2027,7 @@ func (x *HostHeader_Caller) String() string {
 func (*HostHeader_Caller) ProtoMessage() {}
 
 func (x *HostHeader_Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,242 +2043,11 @@ func (*HostHeader_Caller) Descriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
 }
 
-// Free is the price of nothing.
-type Price_Free struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Price_Free) Reset() {
-	*x = Price_Free{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Price_Free) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Price_Free) ProtoMessage() {}
-
-func (x *Price_Free) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Price_Free.ProtoReflect.Descriptor instead.
-func (*Price_Free) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 0}
-}
-
-// Fixed is one amount per request. It is charged when the target answered 2xx.
-type Price_Fixed struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// US dollars; not negative.
-	PerRequest    *money.Money `protobuf:"bytes,1,opt,name=per_request,json=perRequest,proto3" json:"per_request,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Price_Fixed) Reset() {
-	*x = Price_Fixed{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Price_Fixed) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Price_Fixed) ProtoMessage() {}
-
-func (x *Price_Fixed) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Price_Fixed.ProtoReflect.Descriptor instead.
-func (*Price_Fixed) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 1}
-}
-
-func (x *Price_Fixed) GetPerRequest() *money.Money {
-	if x != nil {
-		return x.PerRequest
-	}
-	return nil
-}
-
-// Usage makes the cost of what a request uses, rounded up once to a nano-dollar. It is charged when
-// the target answered 2xx.
-type Price_Usage struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// US dollars for each answered request.
-	PerRequest *money.Money `protobuf:"bytes,1,opt,name=per_request,json=perRequest,proto3" json:"per_request,omitempty"`
-	// What else counts.
-	Rates []*Price_Rate `protobuf:"bytes,2,rep,name=rates,proto3" json:"rates,omitempty"`
-	// US dollars held before the request is sent, beside per_request and the bytes of its body.
-	Hold *money.Money `protobuf:"bytes,3,opt,name=hold,proto3" json:"hold,omitempty"`
-	// What happens when the cost reaches what is held.
-	Bound Price_Bound `protobuf:"varint,4,opt,name=bound,proto3,enum=tollgate.control.v1.Price_Bound" json:"bound,omitempty"`
-	// US dollars charged in place of a rate whose count the target did not tell. Such requests are
-	// marked as unpriced and can be priced later.
-	Fallback      *money.Money `protobuf:"bytes,5,opt,name=fallback,proto3" json:"fallback,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Price_Usage) Reset() {
-	*x = Price_Usage{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Price_Usage) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Price_Usage) ProtoMessage() {}
-
-func (x *Price_Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Price_Usage.ProtoReflect.Descriptor instead.
-func (*Price_Usage) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 2}
-}
-
-func (x *Price_Usage) GetPerRequest() *money.Money {
-	if x != nil {
-		return x.PerRequest
-	}
-	return nil
-}
-
-func (x *Price_Usage) GetRates() []*Price_Rate {
-	if x != nil {
-		return x.Rates
-	}
-	return nil
-}
-
-func (x *Price_Usage) GetHold() *money.Money {
-	if x != nil {
-		return x.Hold
-	}
-	return nil
-}
-
-func (x *Price_Usage) GetBound() Price_Bound {
-	if x != nil {
-		return x.Bound
-	}
-	return Price_BOUND_UNSPECIFIED
-}
-
-func (x *Price_Usage) GetFallback() *money.Money {
-	if x != nil {
-		return x.Fallback
-	}
-	return nil
-}
-
-// Rate is the price of one kind of unit.
-type Price_Rate struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is counted.
-	Unit Price_Unit `protobuf:"varint,1,opt,name=unit,proto3,enum=tollgate.control.v1.Price_Unit" json:"unit,omitempty"`
-	// Response header that holds the count, for UNIT_RESPONSE_HEADER.
-	Header string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
-	// US dollars for a million units; not negative.
-	PerMillion    *money.Money `protobuf:"bytes,3,opt,name=per_million,json=perMillion,proto3" json:"per_million,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Price_Rate) Reset() {
-	*x = Price_Rate{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Price_Rate) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Price_Rate) ProtoMessage() {}
-
-func (x *Price_Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Price_Rate.ProtoReflect.Descriptor instead.
-func (*Price_Rate) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10, 3}
-}
-
-func (x *Price_Rate) GetUnit() Price_Unit {
-	if x != nil {
-		return x.Unit
-	}
-	return Price_UNIT_UNSPECIFIED
-}
-
-func (x *Price_Rate) GetHeader() string {
-	if x != nil {
-		return x.Header
-	}
-	return ""
-}
-
-func (x *Price_Rate) GetPerMillion() *money.Money {
-	if x != nil {
-		return x.PerMillion
-	}
-	return nil
-}
-
 var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a$tollgate/control/v1/resilience.proto\"\xe0\x0e\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a!tollgate/control/v1/signing.proto\"\xa2\x0f\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
@@ -2529,7 +2088,9 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\abreaker\x18\x1d \x01(\v2\x1c.tollgate.control.v1.BreakerR\abreaker\x12C\n" +
 	"\fhealth_check\x18\x1e \x01(\v2 .tollgate.control.v1.HealthCheckR\vhealthCheck\x12O\n" +
 	"\x10outlier_ejection\x18\x1f \x01(\v2$.tollgate.control.v1.OutlierEjectionR\x0foutlierEjection\x128\n" +
-	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\"\xfd\x01\n" +
+	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\x12@\n" +
+	"\vaws_signing\x18A \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
+	"awsSigning\"\xfd\x01\n" +
 	"\x06Access\x126\n" +
 	"\x04keys\x18\x01 \x01(\v2 .tollgate.control.v1.Access.KeysH\x00R\x04keys\x12<\n" +
 	"\x06public\x18\x02 \x01(\v2\".tollgate.control.v1.Access.PublicH\x00R\x06public\x1a\x06\n" +
@@ -2590,40 +2151,7 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x06Header\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$R\x04name\x12\x1e\n" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\x127\n" +
-	"\x04mode\x18\x03 \x01(\x0e2\x19.tollgate.control.v1.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"\xc6\a\n" +
-	"\x05Price\x125\n" +
-	"\x04free\x18\x01 \x01(\v2\x1f.tollgate.control.v1.Price.FreeH\x00R\x04free\x128\n" +
-	"\x05fixed\x18\x02 \x01(\v2 .tollgate.control.v1.Price.FixedH\x00R\x05fixed\x128\n" +
-	"\x05usage\x18\x03 \x01(\v2 .tollgate.control.v1.Price.UsageH\x00R\x05usage\x1a\x06\n" +
-	"\x04Free\x1aD\n" +
-	"\x05Fixed\x12;\n" +
-	"\vper_request\x18\x01 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"perRequest\x1a\xa1\x02\n" +
-	"\x05Usage\x123\n" +
-	"\vper_request\x18\x01 \x01(\v2\x12.google.type.MoneyR\n" +
-	"perRequest\x12A\n" +
-	"\x05rates\x18\x02 \x03(\v2\x1f.tollgate.control.v1.Price.RateB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05rates\x12.\n" +
-	"\x04hold\x18\x03 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04hold\x12@\n" +
-	"\x05bound\x18\x04 \x01(\x0e2 .tollgate.control.v1.Price.BoundB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05bound\x12.\n" +
-	"\bfallback\x18\x05 \x01(\v2\x12.google.type.MoneyR\bfallback\x1a\xc5\x01\n" +
-	"\x04Rate\x12?\n" +
-	"\x04unit\x18\x01 \x01(\x0e2\x1f.tollgate.control.v1.Price.UnitB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04unit\x12?\n" +
-	"\x06header\x18\x02 \x01(\tB'\xbaH$r\"\x18\x80\x012\x1d^[A-Za-z0-9!#$%&'*+.^_`|~-]*$R\x06header\x12;\n" +
-	"\vper_million\x18\x03 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"perMillion\"\x81\x01\n" +
-	"\x04Unit\x12\x14\n" +
-	"\x10UNIT_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12UNIT_REQUEST_BYTES\x10\x01\x12\x17\n" +
-	"\x13UNIT_RESPONSE_BYTES\x10\x02\x12\x18\n" +
-	"\x14UNIT_RESPONSE_EVENTS\x10\x03\x12\x18\n" +
-	"\x14UNIT_RESPONSE_HEADER\x10\x04\"E\n" +
-	"\x05Bound\x12\x15\n" +
-	"\x11BOUND_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rBOUND_CEILING\x10\x01\x12\x12\n" +
-	"\x0eBOUND_ESTIMATE\x10\x02B\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"Z\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x19.tollgate.control.v1.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\"Z\n" +
 	"\x15CreateEndpointRequest\x12A\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01R\bendpoint\"S\n" +
 	"\x16CreateEndpointResponse\x129\n" +
@@ -2695,8 +2223,8 @@ func file_tollgate_control_v1_endpoint_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_endpoint_proto_rawDescData
 }
 
-var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(MatchKind)(0),                 // 0: tollgate.control.v1.MatchKind
 	(ForwardHeaders)(0),            // 1: tollgate.control.v1.ForwardHeaders
@@ -2704,116 +2232,100 @@ var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(TlsVersion)(0),                // 3: tollgate.control.v1.TlsVersion
 	(HttpVersion)(0),               // 4: tollgate.control.v1.HttpVersion
 	(Abandoned)(0),                 // 5: tollgate.control.v1.Abandoned
-	(Price_Unit)(0),                // 6: tollgate.control.v1.Price.Unit
-	(Price_Bound)(0),               // 7: tollgate.control.v1.Price.Bound
-	(*Endpoint)(nil),               // 8: tollgate.control.v1.Endpoint
-	(*Access)(nil),                 // 9: tollgate.control.v1.Access
-	(*QueryParameter)(nil),         // 10: tollgate.control.v1.QueryParameter
-	(*HostHeader)(nil),             // 11: tollgate.control.v1.HostHeader
-	(*Timeouts)(nil),               // 12: tollgate.control.v1.Timeouts
-	(*Credential)(nil),             // 13: tollgate.control.v1.Credential
-	(*Warning)(nil),                // 14: tollgate.control.v1.Warning
-	(*Target)(nil),                 // 15: tollgate.control.v1.Target
-	(*TargetTLS)(nil),              // 16: tollgate.control.v1.TargetTLS
-	(*Header)(nil),                 // 17: tollgate.control.v1.Header
-	(*Price)(nil),                  // 18: tollgate.control.v1.Price
-	(*CreateEndpointRequest)(nil),  // 19: tollgate.control.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil), // 20: tollgate.control.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),     // 21: tollgate.control.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),    // 22: tollgate.control.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),   // 23: tollgate.control.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),  // 24: tollgate.control.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),  // 25: tollgate.control.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil), // 26: tollgate.control.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),  // 27: tollgate.control.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil), // 28: tollgate.control.v1.DeleteEndpointResponse
-	(*Access_Keys)(nil),            // 29: tollgate.control.v1.Access.Keys
-	(*Access_Public)(nil),          // 30: tollgate.control.v1.Access.Public
-	(*HostHeader_Target)(nil),      // 31: tollgate.control.v1.HostHeader.Target
-	(*HostHeader_Caller)(nil),      // 32: tollgate.control.v1.HostHeader.Caller
-	(*Price_Free)(nil),             // 33: tollgate.control.v1.Price.Free
-	(*Price_Fixed)(nil),            // 34: tollgate.control.v1.Price.Fixed
-	(*Price_Usage)(nil),            // 35: tollgate.control.v1.Price.Usage
-	(*Price_Rate)(nil),             // 36: tollgate.control.v1.Price.Rate
-	(*durationpb.Duration)(nil),    // 37: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
-	(Balance)(0),                   // 39: tollgate.control.v1.Balance
-	(*Retry)(nil),                  // 40: tollgate.control.v1.Retry
-	(*Hedge)(nil),                  // 41: tollgate.control.v1.Hedge
-	(*Breaker)(nil),                // 42: tollgate.control.v1.Breaker
-	(*HealthCheck)(nil),            // 43: tollgate.control.v1.HealthCheck
-	(*OutlierEjection)(nil),        // 44: tollgate.control.v1.OutlierEjection
-	(*money.Money)(nil),            // 45: google.type.Money
+	(*Endpoint)(nil),               // 6: tollgate.control.v1.Endpoint
+	(*Access)(nil),                 // 7: tollgate.control.v1.Access
+	(*QueryParameter)(nil),         // 8: tollgate.control.v1.QueryParameter
+	(*HostHeader)(nil),             // 9: tollgate.control.v1.HostHeader
+	(*Timeouts)(nil),               // 10: tollgate.control.v1.Timeouts
+	(*Credential)(nil),             // 11: tollgate.control.v1.Credential
+	(*Warning)(nil),                // 12: tollgate.control.v1.Warning
+	(*Target)(nil),                 // 13: tollgate.control.v1.Target
+	(*TargetTLS)(nil),              // 14: tollgate.control.v1.TargetTLS
+	(*Header)(nil),                 // 15: tollgate.control.v1.Header
+	(*CreateEndpointRequest)(nil),  // 16: tollgate.control.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil), // 17: tollgate.control.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),     // 18: tollgate.control.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),    // 19: tollgate.control.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),   // 20: tollgate.control.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),  // 21: tollgate.control.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),  // 22: tollgate.control.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil), // 23: tollgate.control.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),  // 24: tollgate.control.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil), // 25: tollgate.control.v1.DeleteEndpointResponse
+	(*Access_Keys)(nil),            // 26: tollgate.control.v1.Access.Keys
+	(*Access_Public)(nil),          // 27: tollgate.control.v1.Access.Public
+	(*HostHeader_Target)(nil),      // 28: tollgate.control.v1.HostHeader.Target
+	(*HostHeader_Caller)(nil),      // 29: tollgate.control.v1.HostHeader.Caller
+	(*Price)(nil),                  // 30: tollgate.control.v1.Price
+	(*durationpb.Duration)(nil),    // 31: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
+	(Balance)(0),                   // 33: tollgate.control.v1.Balance
+	(*Retry)(nil),                  // 34: tollgate.control.v1.Retry
+	(*Hedge)(nil),                  // 35: tollgate.control.v1.Hedge
+	(*Breaker)(nil),                // 36: tollgate.control.v1.Breaker
+	(*HealthCheck)(nil),            // 37: tollgate.control.v1.HealthCheck
+	(*OutlierEjection)(nil),        // 38: tollgate.control.v1.OutlierEjection
+	(*AwsSigning)(nil),             // 39: tollgate.control.v1.AwsSigning
 }
 var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Endpoint.match:type_name -> tollgate.control.v1.MatchKind
-	15, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
-	17, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
+	13, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
+	15, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
 	1,  // 3: tollgate.control.v1.Endpoint.forward_headers:type_name -> tollgate.control.v1.ForwardHeaders
-	18, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
-	37, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
-	38, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	38, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	30, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
+	31, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
+	32, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	32, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
-	9,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
-	10, // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
-	11, // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
-	12, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
-	39, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
-	13, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
-	39, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
-	40, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
-	41, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
-	42, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
-	43, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
-	44, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
-	14, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
-	29, // 22: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
-	30, // 23: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
-	2,  // 24: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
-	31, // 25: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
-	32, // 26: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
-	37, // 27: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
-	37, // 28: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
-	37, // 29: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
-	17, // 30: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
-	10, // 31: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
-	16, // 32: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
-	4,  // 33: tollgate.control.v1.Target.http_version:type_name -> tollgate.control.v1.HttpVersion
-	3,  // 34: tollgate.control.v1.TargetTLS.min_version:type_name -> tollgate.control.v1.TlsVersion
-	2,  // 35: tollgate.control.v1.Header.mode:type_name -> tollgate.control.v1.Mode
-	33, // 36: tollgate.control.v1.Price.free:type_name -> tollgate.control.v1.Price.Free
-	34, // 37: tollgate.control.v1.Price.fixed:type_name -> tollgate.control.v1.Price.Fixed
-	35, // 38: tollgate.control.v1.Price.usage:type_name -> tollgate.control.v1.Price.Usage
-	8,  // 39: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	8,  // 40: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	8,  // 41: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	8,  // 42: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
-	8,  // 43: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	8,  // 44: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	45, // 45: tollgate.control.v1.Price.Fixed.per_request:type_name -> google.type.Money
-	45, // 46: tollgate.control.v1.Price.Usage.per_request:type_name -> google.type.Money
-	36, // 47: tollgate.control.v1.Price.Usage.rates:type_name -> tollgate.control.v1.Price.Rate
-	45, // 48: tollgate.control.v1.Price.Usage.hold:type_name -> google.type.Money
-	7,  // 49: tollgate.control.v1.Price.Usage.bound:type_name -> tollgate.control.v1.Price.Bound
-	45, // 50: tollgate.control.v1.Price.Usage.fallback:type_name -> google.type.Money
-	6,  // 51: tollgate.control.v1.Price.Rate.unit:type_name -> tollgate.control.v1.Price.Unit
-	45, // 52: tollgate.control.v1.Price.Rate.per_million:type_name -> google.type.Money
-	19, // 53: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
-	21, // 54: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
-	23, // 55: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
-	25, // 56: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
-	27, // 57: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
-	20, // 58: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
-	22, // 59: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
-	24, // 60: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
-	26, // 61: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
-	28, // 62: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
-	58, // [58:63] is the sub-list for method output_type
-	53, // [53:58] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	7,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
+	8,  // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
+	9,  // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
+	10, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
+	33, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
+	11, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
+	33, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
+	34, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
+	35, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
+	36, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
+	37, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
+	38, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
+	12, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
+	39, // 22: tollgate.control.v1.Endpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
+	26, // 23: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
+	27, // 24: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
+	2,  // 25: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
+	28, // 26: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
+	29, // 27: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
+	31, // 28: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
+	31, // 29: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
+	31, // 30: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	15, // 31: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
+	8,  // 32: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
+	14, // 33: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
+	4,  // 34: tollgate.control.v1.Target.http_version:type_name -> tollgate.control.v1.HttpVersion
+	3,  // 35: tollgate.control.v1.TargetTLS.min_version:type_name -> tollgate.control.v1.TlsVersion
+	2,  // 36: tollgate.control.v1.Header.mode:type_name -> tollgate.control.v1.Mode
+	6,  // 37: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 38: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 39: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 40: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
+	6,  // 41: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 42: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	16, // 43: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
+	18, // 44: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
+	20, // 45: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
+	22, // 46: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
+	24, // 47: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
+	17, // 48: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
+	19, // 49: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
+	21, // 50: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
+	23, // 51: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
+	25, // 52: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
+	48, // [48:53] is the sub-list for method output_type
+	43, // [43:48] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_endpoint_proto_init() }
@@ -2821,7 +2333,9 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 	if File_tollgate_control_v1_endpoint_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_price_proto_init()
 	file_tollgate_control_v1_resilience_proto_init()
+	file_tollgate_control_v1_signing_proto_init()
 	file_tollgate_control_v1_endpoint_proto_msgTypes[1].OneofWrappers = []any{
 		(*Access_Keys_)(nil),
 		(*Access_Public_)(nil),
@@ -2831,18 +2345,13 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 		(*HostHeader_Caller_)(nil),
 		(*HostHeader_Text)(nil),
 	}
-	file_tollgate_control_v1_endpoint_proto_msgTypes[10].OneofWrappers = []any{
-		(*Price_Free_)(nil),
-		(*Price_Fixed_)(nil),
-		(*Price_Usage_)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_endpoint_proto_rawDesc), len(file_tollgate_control_v1_endpoint_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   29,
+			NumEnums:      6,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -11,6 +11,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
+	v1 "tollgate/gen/tollgate/control/v1"
 	unsafe "unsafe"
 )
 
@@ -875,7 +876,9 @@ type RouteSnapshot struct {
 	// Secrets that endpoints refer to, sealed.
 	Secrets []*SealedSecret `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// Limits of endpoints, customers and tags, and of everything.
-	Limits        []*Limit `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
+	Limits []*Limit `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Lists of the price book that endpoints refer to.
+	Book          []*BookList `protobuf:"bytes,5,rep,name=book,proto3" json:"book,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,6 +939,132 @@ func (x *RouteSnapshot) GetLimits() []*Limit {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *RouteSnapshot) GetBook() []*BookList {
+	if x != nil {
+		return x.Book
+	}
+	return nil
+}
+
+// BookList is a list of the price book.
+type BookList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Rows, the operator's own first, then the longest model first.
+	Rows          []*v1.ModelPrice `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BookList) Reset() {
+	*x = BookList{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BookList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BookList) ProtoMessage() {}
+
+func (x *BookList) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BookList.ProtoReflect.Descriptor instead.
+func (*BookList) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BookList) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BookList) GetRows() []*v1.ModelPrice {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// ReportedPrice is the cost that a target says in a header.
+type ReportedPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Response header that holds dollars as a decimal.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// Nano-dollars that a request costs at most; held before it is sent.
+	CeilingNanos int64 `protobuf:"varint,2,opt,name=ceiling_nanos,json=ceilingNanos,proto3" json:"ceiling_nanos,omitempty"`
+	// Nano-dollars charged where the target says none; such requests are marked as unpriced.
+	FallbackNanos int64 `protobuf:"varint,3,opt,name=fallback_nanos,json=fallbackNanos,proto3" json:"fallback_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportedPrice) Reset() {
+	*x = ReportedPrice{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportedPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportedPrice) ProtoMessage() {}
+
+func (x *ReportedPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportedPrice.ProtoReflect.Descriptor instead.
+func (*ReportedPrice) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReportedPrice) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *ReportedPrice) GetCeilingNanos() int64 {
+	if x != nil {
+		return x.CeilingNanos
+	}
+	return 0
+}
+
+func (x *ReportedPrice) GetFallbackNanos() int64 {
+	if x != nil {
+		return x.FallbackNanos
+	}
+	return 0
 }
 
 // RouteEndpoint is an endpoint as an edge serves it.
@@ -1008,14 +1137,23 @@ type RouteEndpoint struct {
 	// How targets are checked; not at all if not set.
 	Health *HealthPolicy `protobuf:"bytes,33,opt,name=health,proto3" json:"health,omitempty"`
 	// When a target is ejected; never if not set.
-	Outlier       *OutlierPolicy `protobuf:"bytes,34,opt,name=outlier,proto3" json:"outlier,omitempty"`
+	Outlier *OutlierPolicy `protobuf:"bytes,34,opt,name=outlier,proto3" json:"outlier,omitempty"`
+	// Price by meters; price_nanos is 0 then.
+	Metered *v1.Metered `protobuf:"bytes,35,opt,name=metered,proto3" json:"metered,omitempty"`
+	// Price that the target says; price_nanos is 0 then.
+	Reported *ReportedPrice `protobuf:"bytes,36,opt,name=reported,proto3" json:"reported,omitempty"`
+	// Which answers are charged a price in price_nanos, or a reported one. An edge that does not know it charges
+	// answers of status 2xx.
+	Charge *v1.Charge `protobuf:"bytes,37,opt,name=charge,proto3" json:"charge,omitempty"`
+	// Signs requests for AWS, with references unresolved.
+	AwsSigning    *v1.AwsSigning `protobuf:"bytes,38,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RouteEndpoint) Reset() {
 	*x = RouteEndpoint{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1165,7 @@ func (x *RouteEndpoint) String() string {
 func (*RouteEndpoint) ProtoMessage() {}
 
 func (x *RouteEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1178,7 @@ func (x *RouteEndpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEndpoint.ProtoReflect.Descriptor instead.
 func (*RouteEndpoint) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RouteEndpoint) GetId() string {
@@ -1281,6 +1419,34 @@ func (x *RouteEndpoint) GetOutlier() *OutlierPolicy {
 	return nil
 }
 
+func (x *RouteEndpoint) GetMetered() *v1.Metered {
+	if x != nil {
+		return x.Metered
+	}
+	return nil
+}
+
+func (x *RouteEndpoint) GetReported() *ReportedPrice {
+	if x != nil {
+		return x.Reported
+	}
+	return nil
+}
+
+func (x *RouteEndpoint) GetCharge() *v1.Charge {
+	if x != nil {
+		return x.Charge
+	}
+	return nil
+}
+
+func (x *RouteEndpoint) GetAwsSigning() *v1.AwsSigning {
+	if x != nil {
+		return x.AwsSigning
+	}
+	return nil
+}
+
 // RouteTarget is an upstream as an edge connects to it.
 type RouteTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1310,7 +1476,7 @@ type RouteTarget struct {
 
 func (x *RouteTarget) Reset() {
 	*x = RouteTarget{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1488,7 @@ func (x *RouteTarget) String() string {
 func (*RouteTarget) ProtoMessage() {}
 
 func (x *RouteTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1501,7 @@ func (x *RouteTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteTarget.ProtoReflect.Descriptor instead.
 func (*RouteTarget) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RouteTarget) GetUrl() string {
@@ -1423,7 +1589,7 @@ type RouteQuery struct {
 
 func (x *RouteQuery) Reset() {
 	*x = RouteQuery{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1601,7 @@ func (x *RouteQuery) String() string {
 func (*RouteQuery) ProtoMessage() {}
 
 func (x *RouteQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1614,7 @@ func (x *RouteQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteQuery.ProtoReflect.Descriptor instead.
 func (*RouteQuery) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RouteQuery) GetName() string {
@@ -1491,7 +1657,7 @@ type RouteCredential struct {
 
 func (x *RouteCredential) Reset() {
 	*x = RouteCredential{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1669,7 @@ func (x *RouteCredential) String() string {
 func (*RouteCredential) ProtoMessage() {}
 
 func (x *RouteCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1682,7 @@ func (x *RouteCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCredential.ProtoReflect.Descriptor instead.
 func (*RouteCredential) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RouteCredential) GetName() string {
@@ -1575,7 +1741,7 @@ type RetryPolicy struct {
 
 func (x *RetryPolicy) Reset() {
 	*x = RetryPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1753,7 @@ func (x *RetryPolicy) String() string {
 func (*RetryPolicy) ProtoMessage() {}
 
 func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1766,7 @@ func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
 func (*RetryPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RetryPolicy) GetAttempts() uint32 {
@@ -1658,7 +1824,7 @@ type HedgePolicy struct {
 
 func (x *HedgePolicy) Reset() {
 	*x = HedgePolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1836,7 @@ func (x *HedgePolicy) String() string {
 func (*HedgePolicy) ProtoMessage() {}
 
 func (x *HedgePolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1849,7 @@ func (x *HedgePolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HedgePolicy.ProtoReflect.Descriptor instead.
 func (*HedgePolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HedgePolicy) GetAfterMs() int64 {
@@ -1717,7 +1883,7 @@ type BreakerPolicy struct {
 
 func (x *BreakerPolicy) Reset() {
 	*x = BreakerPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1895,7 @@ func (x *BreakerPolicy) String() string {
 func (*BreakerPolicy) ProtoMessage() {}
 
 func (x *BreakerPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1908,7 @@ func (x *BreakerPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakerPolicy.ProtoReflect.Descriptor instead.
 func (*BreakerPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BreakerPolicy) GetMinAttempts() uint32 {
@@ -1794,7 +1960,7 @@ type HealthPolicy struct {
 
 func (x *HealthPolicy) Reset() {
 	*x = HealthPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1972,7 @@ func (x *HealthPolicy) String() string {
 func (*HealthPolicy) ProtoMessage() {}
 
 func (x *HealthPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1985,7 @@ func (x *HealthPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthPolicy.ProtoReflect.Descriptor instead.
 func (*HealthPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HealthPolicy) GetPath() string {
@@ -1879,7 +2045,7 @@ type OutlierPolicy struct {
 
 func (x *OutlierPolicy) Reset() {
 	*x = OutlierPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2057,7 @@ func (x *OutlierPolicy) String() string {
 func (*OutlierPolicy) ProtoMessage() {}
 
 func (x *OutlierPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2070,7 @@ func (x *OutlierPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutlierPolicy.ProtoReflect.Descriptor instead.
 func (*OutlierPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OutlierPolicy) GetFailures() uint32 {
@@ -1950,7 +2116,7 @@ type UsagePrice struct {
 
 func (x *UsagePrice) Reset() {
 	*x = UsagePrice{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2128,7 @@ func (x *UsagePrice) String() string {
 func (*UsagePrice) ProtoMessage() {}
 
 func (x *UsagePrice) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2141,7 @@ func (x *UsagePrice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsagePrice.ProtoReflect.Descriptor instead.
 func (*UsagePrice) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UsagePrice) GetBaseNanos() int64 {
@@ -2028,7 +2194,7 @@ type UsageRate struct {
 
 func (x *UsageRate) Reset() {
 	*x = UsageRate{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2206,7 @@ func (x *UsageRate) String() string {
 func (*UsageRate) ProtoMessage() {}
 
 func (x *UsageRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2219,7 @@ func (x *UsageRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRate.ProtoReflect.Descriptor instead.
 func (*UsageRate) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UsageRate) GetUnit() UsageUnit {
@@ -2092,7 +2258,7 @@ type RouteHeader struct {
 
 func (x *RouteHeader) Reset() {
 	*x = RouteHeader{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2270,7 @@ func (x *RouteHeader) String() string {
 func (*RouteHeader) ProtoMessage() {}
 
 func (x *RouteHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2283,7 @@ func (x *RouteHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteHeader.ProtoReflect.Descriptor instead.
 func (*RouteHeader) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RouteHeader) GetName() string {
@@ -2154,7 +2320,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2332,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2345,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -2210,7 +2376,7 @@ type KeyShard struct {
 
 func (x *KeyShard) Reset() {
 	*x = KeyShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2388,7 @@ func (x *KeyShard) String() string {
 func (*KeyShard) ProtoMessage() {}
 
 func (x *KeyShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2401,7 @@ func (x *KeyShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyShard.ProtoReflect.Descriptor instead.
 func (*KeyShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KeyShard) GetShard() uint32 {
@@ -2285,7 +2451,7 @@ type ShardKey struct {
 
 func (x *ShardKey) Reset() {
 	*x = ShardKey{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2463,7 @@ func (x *ShardKey) String() string {
 func (*ShardKey) ProtoMessage() {}
 
 func (x *ShardKey) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2476,7 @@ func (x *ShardKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardKey.ProtoReflect.Descriptor instead.
 func (*ShardKey) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ShardKey) GetSha256() []byte {
@@ -2412,7 +2578,7 @@ type AccountShard struct {
 
 func (x *AccountShard) Reset() {
 	*x = AccountShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2590,7 @@ func (x *AccountShard) String() string {
 func (*AccountShard) ProtoMessage() {}
 
 func (x *AccountShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2603,7 @@ func (x *AccountShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountShard.ProtoReflect.Descriptor instead.
 func (*AccountShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AccountShard) GetShard() uint32 {
@@ -2508,7 +2674,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2686,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2699,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Account) GetId() int64 {
@@ -2702,7 +2868,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +2880,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2893,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Limit) GetId() int64 {
@@ -2818,7 +2984,7 @@ var File_tollgate_event_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/event/v1/config.proto\x12\x11tollgate.event.v1\"\xcf\x01\n" +
+	"\x1etollgate/event/v1/config.proto\x12\x11tollgate.event.v1\x1a\x1ftollgate/control/v1/meter.proto\x1a!tollgate/control/v1/signing.proto\"\xcf\x01\n" +
 	"\vConfigValue\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
@@ -2829,12 +2995,20 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"ConfigHead\x12*\n" +
 	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\x12$\n" +
-	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xf4\x01\n" +
+	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xa5\x02\n" +
 	"\rRouteSnapshot\x12>\n" +
 	"\tendpoints\x18\x01 \x03(\v2 .tollgate.event.v1.RouteEndpointR\tendpoints\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x129\n" +
 	"\asecrets\x18\x03 \x03(\v2\x1f.tollgate.event.v1.SealedSecretR\asecrets\x120\n" +
-	"\x06limits\x18\x04 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\xf0\v\n" +
+	"\x06limits\x18\x04 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\x12/\n" +
+	"\x04book\x18\x05 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\"S\n" +
+	"\bBookList\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
+	"\x04rows\x18\x02 \x03(\v2\x1f.tollgate.control.v1.ModelPriceR\x04rows\"s\n" +
+	"\rReportedPrice\x12\x16\n" +
+	"\x06header\x18\x01 \x01(\tR\x06header\x12#\n" +
+	"\rceiling_nanos\x18\x02 \x01(\x03R\fceilingNanos\x12%\n" +
+	"\x0efallback_nanos\x18\x03 \x01(\x03R\rfallbackNanos\"\xdd\r\n" +
 	"\rRouteEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2874,7 +3048,12 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\x05hedge\x18\x1f \x01(\v2\x1e.tollgate.event.v1.HedgePolicyR\x05hedge\x12:\n" +
 	"\abreaker\x18  \x01(\v2 .tollgate.event.v1.BreakerPolicyR\abreaker\x127\n" +
 	"\x06health\x18! \x01(\v2\x1f.tollgate.event.v1.HealthPolicyR\x06health\x12:\n" +
-	"\aoutlier\x18\" \x01(\v2 .tollgate.event.v1.OutlierPolicyR\aoutlier\"\xbf\x02\n" +
+	"\aoutlier\x18\" \x01(\v2 .tollgate.event.v1.OutlierPolicyR\aoutlier\x126\n" +
+	"\ametered\x18# \x01(\v2\x1c.tollgate.control.v1.MeteredR\ametered\x12<\n" +
+	"\breported\x18$ \x01(\v2 .tollgate.event.v1.ReportedPriceR\breported\x123\n" +
+	"\x06charge\x18% \x01(\v2\x1b.tollgate.control.v1.ChargeR\x06charge\x12@\n" +
+	"\vaws_signing\x18& \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
+	"awsSigning\"\xbf\x02\n" +
 	"\vRouteTarget\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x1a\n" +
@@ -3098,7 +3277,7 @@ func file_tollgate_event_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tollgate_event_v1_config_proto_goTypes = []any{
 	(Compression)(0),        // 0: tollgate.event.v1.Compression
 	(TargetHttp)(0),         // 1: tollgate.event.v1.TargetHttp
@@ -3115,68 +3294,80 @@ var file_tollgate_event_v1_config_proto_goTypes = []any{
 	(*ConfigValue)(nil),     // 12: tollgate.event.v1.ConfigValue
 	(*ConfigHead)(nil),      // 13: tollgate.event.v1.ConfigHead
 	(*RouteSnapshot)(nil),   // 14: tollgate.event.v1.RouteSnapshot
-	(*RouteEndpoint)(nil),   // 15: tollgate.event.v1.RouteEndpoint
-	(*RouteTarget)(nil),     // 16: tollgate.event.v1.RouteTarget
-	(*RouteQuery)(nil),      // 17: tollgate.event.v1.RouteQuery
-	(*RouteCredential)(nil), // 18: tollgate.event.v1.RouteCredential
-	(*RetryPolicy)(nil),     // 19: tollgate.event.v1.RetryPolicy
-	(*HedgePolicy)(nil),     // 20: tollgate.event.v1.HedgePolicy
-	(*BreakerPolicy)(nil),   // 21: tollgate.event.v1.BreakerPolicy
-	(*HealthPolicy)(nil),    // 22: tollgate.event.v1.HealthPolicy
-	(*OutlierPolicy)(nil),   // 23: tollgate.event.v1.OutlierPolicy
-	(*UsagePrice)(nil),      // 24: tollgate.event.v1.UsagePrice
-	(*UsageRate)(nil),       // 25: tollgate.event.v1.UsageRate
-	(*RouteHeader)(nil),     // 26: tollgate.event.v1.RouteHeader
-	(*SealedSecret)(nil),    // 27: tollgate.event.v1.SealedSecret
-	(*KeyShard)(nil),        // 28: tollgate.event.v1.KeyShard
-	(*ShardKey)(nil),        // 29: tollgate.event.v1.ShardKey
-	(*AccountShard)(nil),    // 30: tollgate.event.v1.AccountShard
-	(*Account)(nil),         // 31: tollgate.event.v1.Account
-	(*Limit)(nil),           // 32: tollgate.event.v1.Limit
+	(*BookList)(nil),        // 15: tollgate.event.v1.BookList
+	(*ReportedPrice)(nil),   // 16: tollgate.event.v1.ReportedPrice
+	(*RouteEndpoint)(nil),   // 17: tollgate.event.v1.RouteEndpoint
+	(*RouteTarget)(nil),     // 18: tollgate.event.v1.RouteTarget
+	(*RouteQuery)(nil),      // 19: tollgate.event.v1.RouteQuery
+	(*RouteCredential)(nil), // 20: tollgate.event.v1.RouteCredential
+	(*RetryPolicy)(nil),     // 21: tollgate.event.v1.RetryPolicy
+	(*HedgePolicy)(nil),     // 22: tollgate.event.v1.HedgePolicy
+	(*BreakerPolicy)(nil),   // 23: tollgate.event.v1.BreakerPolicy
+	(*HealthPolicy)(nil),    // 24: tollgate.event.v1.HealthPolicy
+	(*OutlierPolicy)(nil),   // 25: tollgate.event.v1.OutlierPolicy
+	(*UsagePrice)(nil),      // 26: tollgate.event.v1.UsagePrice
+	(*UsageRate)(nil),       // 27: tollgate.event.v1.UsageRate
+	(*RouteHeader)(nil),     // 28: tollgate.event.v1.RouteHeader
+	(*SealedSecret)(nil),    // 29: tollgate.event.v1.SealedSecret
+	(*KeyShard)(nil),        // 30: tollgate.event.v1.KeyShard
+	(*ShardKey)(nil),        // 31: tollgate.event.v1.ShardKey
+	(*AccountShard)(nil),    // 32: tollgate.event.v1.AccountShard
+	(*Account)(nil),         // 33: tollgate.event.v1.Account
+	(*Limit)(nil),           // 34: tollgate.event.v1.Limit
+	(*v1.ModelPrice)(nil),   // 35: tollgate.control.v1.ModelPrice
+	(*v1.Metered)(nil),      // 36: tollgate.control.v1.Metered
+	(*v1.Charge)(nil),       // 37: tollgate.control.v1.Charge
+	(*v1.AwsSigning)(nil),   // 38: tollgate.control.v1.AwsSigning
 }
 var file_tollgate_event_v1_config_proto_depIdxs = []int32{
 	0,  // 0: tollgate.event.v1.ConfigValue.compression:type_name -> tollgate.event.v1.Compression
-	15, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
-	31, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
-	27, // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
-	32, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
-	26, // 5: tollgate.event.v1.RouteEndpoint.headers:type_name -> tollgate.event.v1.RouteHeader
-	7,  // 6: tollgate.event.v1.RouteEndpoint.forward:type_name -> tollgate.event.v1.ForwardMode
-	24, // 7: tollgate.event.v1.RouteEndpoint.usage:type_name -> tollgate.event.v1.UsagePrice
-	6,  // 8: tollgate.event.v1.RouteEndpoint.abandoned:type_name -> tollgate.event.v1.AbandonedPolicy
-	16, // 9: tollgate.event.v1.RouteEndpoint.route_targets:type_name -> tollgate.event.v1.RouteTarget
-	17, // 10: tollgate.event.v1.RouteEndpoint.query:type_name -> tollgate.event.v1.RouteQuery
-	3,  // 11: tollgate.event.v1.RouteEndpoint.host_policy:type_name -> tollgate.event.v1.HostPolicy
-	4,  // 12: tollgate.event.v1.RouteEndpoint.balance:type_name -> tollgate.event.v1.BalancePolicy
-	18, // 13: tollgate.event.v1.RouteEndpoint.credentials:type_name -> tollgate.event.v1.RouteCredential
-	4,  // 14: tollgate.event.v1.RouteEndpoint.credential_balance:type_name -> tollgate.event.v1.BalancePolicy
-	19, // 15: tollgate.event.v1.RouteEndpoint.retry:type_name -> tollgate.event.v1.RetryPolicy
-	20, // 16: tollgate.event.v1.RouteEndpoint.hedge:type_name -> tollgate.event.v1.HedgePolicy
-	21, // 17: tollgate.event.v1.RouteEndpoint.breaker:type_name -> tollgate.event.v1.BreakerPolicy
-	22, // 18: tollgate.event.v1.RouteEndpoint.health:type_name -> tollgate.event.v1.HealthPolicy
-	23, // 19: tollgate.event.v1.RouteEndpoint.outlier:type_name -> tollgate.event.v1.OutlierPolicy
-	1,  // 20: tollgate.event.v1.RouteTarget.http:type_name -> tollgate.event.v1.TargetHttp
-	2,  // 21: tollgate.event.v1.RouteQuery.mode:type_name -> tollgate.event.v1.RouteMode
-	26, // 22: tollgate.event.v1.RouteCredential.headers:type_name -> tollgate.event.v1.RouteHeader
-	17, // 23: tollgate.event.v1.RouteCredential.query:type_name -> tollgate.event.v1.RouteQuery
-	25, // 24: tollgate.event.v1.UsagePrice.rates:type_name -> tollgate.event.v1.UsageRate
-	5,  // 25: tollgate.event.v1.UsageRate.unit:type_name -> tollgate.event.v1.UsageUnit
-	2,  // 26: tollgate.event.v1.RouteHeader.mode:type_name -> tollgate.event.v1.RouteMode
-	29, // 27: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
-	31, // 28: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
-	32, // 29: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
-	31, // 30: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
-	32, // 31: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
-	11, // 32: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
-	8,  // 33: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
-	9,  // 34: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
-	10, // 35: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
-	8,  // 36: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	17, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
+	33, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
+	29, // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
+	34, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
+	15, // 5: tollgate.event.v1.RouteSnapshot.book:type_name -> tollgate.event.v1.BookList
+	35, // 6: tollgate.event.v1.BookList.rows:type_name -> tollgate.control.v1.ModelPrice
+	28, // 7: tollgate.event.v1.RouteEndpoint.headers:type_name -> tollgate.event.v1.RouteHeader
+	7,  // 8: tollgate.event.v1.RouteEndpoint.forward:type_name -> tollgate.event.v1.ForwardMode
+	26, // 9: tollgate.event.v1.RouteEndpoint.usage:type_name -> tollgate.event.v1.UsagePrice
+	6,  // 10: tollgate.event.v1.RouteEndpoint.abandoned:type_name -> tollgate.event.v1.AbandonedPolicy
+	18, // 11: tollgate.event.v1.RouteEndpoint.route_targets:type_name -> tollgate.event.v1.RouteTarget
+	19, // 12: tollgate.event.v1.RouteEndpoint.query:type_name -> tollgate.event.v1.RouteQuery
+	3,  // 13: tollgate.event.v1.RouteEndpoint.host_policy:type_name -> tollgate.event.v1.HostPolicy
+	4,  // 14: tollgate.event.v1.RouteEndpoint.balance:type_name -> tollgate.event.v1.BalancePolicy
+	20, // 15: tollgate.event.v1.RouteEndpoint.credentials:type_name -> tollgate.event.v1.RouteCredential
+	4,  // 16: tollgate.event.v1.RouteEndpoint.credential_balance:type_name -> tollgate.event.v1.BalancePolicy
+	21, // 17: tollgate.event.v1.RouteEndpoint.retry:type_name -> tollgate.event.v1.RetryPolicy
+	22, // 18: tollgate.event.v1.RouteEndpoint.hedge:type_name -> tollgate.event.v1.HedgePolicy
+	23, // 19: tollgate.event.v1.RouteEndpoint.breaker:type_name -> tollgate.event.v1.BreakerPolicy
+	24, // 20: tollgate.event.v1.RouteEndpoint.health:type_name -> tollgate.event.v1.HealthPolicy
+	25, // 21: tollgate.event.v1.RouteEndpoint.outlier:type_name -> tollgate.event.v1.OutlierPolicy
+	36, // 22: tollgate.event.v1.RouteEndpoint.metered:type_name -> tollgate.control.v1.Metered
+	16, // 23: tollgate.event.v1.RouteEndpoint.reported:type_name -> tollgate.event.v1.ReportedPrice
+	37, // 24: tollgate.event.v1.RouteEndpoint.charge:type_name -> tollgate.control.v1.Charge
+	38, // 25: tollgate.event.v1.RouteEndpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
+	1,  // 26: tollgate.event.v1.RouteTarget.http:type_name -> tollgate.event.v1.TargetHttp
+	2,  // 27: tollgate.event.v1.RouteQuery.mode:type_name -> tollgate.event.v1.RouteMode
+	28, // 28: tollgate.event.v1.RouteCredential.headers:type_name -> tollgate.event.v1.RouteHeader
+	19, // 29: tollgate.event.v1.RouteCredential.query:type_name -> tollgate.event.v1.RouteQuery
+	27, // 30: tollgate.event.v1.UsagePrice.rates:type_name -> tollgate.event.v1.UsageRate
+	5,  // 31: tollgate.event.v1.UsageRate.unit:type_name -> tollgate.event.v1.UsageUnit
+	2,  // 32: tollgate.event.v1.RouteHeader.mode:type_name -> tollgate.event.v1.RouteMode
+	31, // 33: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
+	33, // 34: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
+	34, // 35: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
+	33, // 36: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
+	34, // 37: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
+	11, // 38: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
+	8,  // 39: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
+	9,  // 40: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
+	10, // 41: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
+	8,  // 42: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_config_proto_init() }
@@ -3190,7 +3381,7 @@ func file_tollgate_event_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_config_proto_rawDesc), len(file_tollgate_event_v1_config_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -102,6 +102,63 @@ func (SpendOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_event_v1_spend_proto_rawDescGZIP(), []int{0}
 }
 
+// SpendJobState is what is said of a job.
+type SpendJobState int32
+
+const (
+	// Invalid.
+	SpendJobState_SPEND_JOB_STATE_UNSPECIFIED SpendJobState = 0
+	// It goes on.
+	SpendJobState_SPEND_JOB_STATE_RUNNING SpendJobState = 1
+	// It is done, and costs what is said.
+	SpendJobState_SPEND_JOB_STATE_DONE SpendJobState = 2
+	// It has failed, and costs nothing.
+	SpendJobState_SPEND_JOB_STATE_FAILED SpendJobState = 3
+)
+
+// Enum value maps for SpendJobState.
+var (
+	SpendJobState_name = map[int32]string{
+		0: "SPEND_JOB_STATE_UNSPECIFIED",
+		1: "SPEND_JOB_STATE_RUNNING",
+		2: "SPEND_JOB_STATE_DONE",
+		3: "SPEND_JOB_STATE_FAILED",
+	}
+	SpendJobState_value = map[string]int32{
+		"SPEND_JOB_STATE_UNSPECIFIED": 0,
+		"SPEND_JOB_STATE_RUNNING":     1,
+		"SPEND_JOB_STATE_DONE":        2,
+		"SPEND_JOB_STATE_FAILED":      3,
+	}
+)
+
+func (x SpendJobState) Enum() *SpendJobState {
+	p := new(SpendJobState)
+	*p = x
+	return p
+}
+
+func (x SpendJobState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SpendJobState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_event_v1_spend_proto_enumTypes[1].Descriptor()
+}
+
+func (SpendJobState) Type() protoreflect.EnumType {
+	return &file_tollgate_event_v1_spend_proto_enumTypes[1]
+}
+
+func (x SpendJobState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SpendJobState.Descriptor instead.
+func (SpendJobState) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_spend_proto_rawDescGZIP(), []int{1}
+}
+
 // SpendBatch is a run of consecutive events of one incarnation and partition.
 type SpendBatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -234,7 +291,13 @@ type SpendEvent struct {
 	// Units that it used; 1 for a request of a fixed price.
 	Units int64 `protobuf:"varint,18,opt,name=units,proto3" json:"units,omitempty"`
 	// Whether something that its price counts was not told, so that a fallback was charged.
-	Unpriced      bool `protobuf:"varint,19,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced bool `protobuf:"varint,19,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Name of the meter that read it; empty for none.
+	Meter string `protobuf:"bytes,20,opt,name=meter,proto3" json:"meter,omitempty"`
+	// What the meter counted, as "name=decimal" with "," between them, in the meter's order.
+	Counts string `protobuf:"bytes,21,opt,name=counts,proto3" json:"counts,omitempty"`
+	// Of a request that began or tells of a job: the job.
+	Job           *SpendJob `protobuf:"bytes,22,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -402,6 +465,164 @@ func (x *SpendEvent) GetUnpriced() bool {
 	return false
 }
 
+func (x *SpendEvent) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *SpendEvent) GetCounts() string {
+	if x != nil {
+		return x.Counts
+	}
+	return ""
+}
+
+func (x *SpendEvent) GetJob() *SpendJob {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+// SpendJob is what a request says of work that goes on after its answer. The event that begins a job is charged
+// what was held for it; the first event that says how it ended corrects that, once.
+type SpendJob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job, as the target names it; unique in the endpoint.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What is said of it.
+	State SpendJobState `protobuf:"varint,2,opt,name=state,proto3,enum=tollgate.event.v1.SpendJobState" json:"state,omitempty"`
+	// What the job costs in nano-dollars, for SPEND_JOB_STATE_DONE.
+	CostNanos int64 `protobuf:"varint,3,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	// Whether cost_nanos is what the event that began it was charged, whatever that was.
+	AsBegun bool `protobuf:"varint,4,opt,name=as_begun,json=asBegun,proto3" json:"as_begun,omitempty"`
+	// Of an event that begins one: seconds after which it is settled if nobody tells of it.
+	TtlSeconds int64 `protobuf:"varint,5,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
+	// Of an event that begins one: whether it costs nothing if it is settled so, rather than what it was charged.
+	ExpiresFree bool `protobuf:"varint,6,opt,name=expires_free,json=expiresFree,proto3" json:"expires_free,omitempty"`
+	// Whether the cost of a job that is done is not known, so that a fallback is in cost_nanos.
+	Unpriced bool `protobuf:"varint,7,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Whether the event begins the job. One that waited for the end both begins it and says how it ended.
+	Begins bool `protobuf:"varint,8,opt,name=begins,proto3" json:"begins,omitempty"`
+	// Of a job that is done: units that it used, and what was counted, as of a request.
+	Units int64 `protobuf:"varint,9,opt,name=units,proto3" json:"units,omitempty"`
+	// See units.
+	Counts string `protobuf:"bytes,10,opt,name=counts,proto3" json:"counts,omitempty"`
+	// Model that did it; empty if unknown.
+	Model         string `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpendJob) Reset() {
+	*x = SpendJob{}
+	mi := &file_tollgate_event_v1_spend_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpendJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpendJob) ProtoMessage() {}
+
+func (x *SpendJob) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_spend_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpendJob.ProtoReflect.Descriptor instead.
+func (*SpendJob) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_spend_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SpendJob) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SpendJob) GetState() SpendJobState {
+	if x != nil {
+		return x.State
+	}
+	return SpendJobState_SPEND_JOB_STATE_UNSPECIFIED
+}
+
+func (x *SpendJob) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *SpendJob) GetAsBegun() bool {
+	if x != nil {
+		return x.AsBegun
+	}
+	return false
+}
+
+func (x *SpendJob) GetTtlSeconds() int64 {
+	if x != nil {
+		return x.TtlSeconds
+	}
+	return 0
+}
+
+func (x *SpendJob) GetExpiresFree() bool {
+	if x != nil {
+		return x.ExpiresFree
+	}
+	return false
+}
+
+func (x *SpendJob) GetUnpriced() bool {
+	if x != nil {
+		return x.Unpriced
+	}
+	return false
+}
+
+func (x *SpendJob) GetBegins() bool {
+	if x != nil {
+		return x.Begins
+	}
+	return false
+}
+
+func (x *SpendJob) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *SpendJob) GetCounts() string {
+	if x != nil {
+		return x.Counts
+	}
+	return ""
+}
+
+func (x *SpendJob) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 // SpendDraw is the part of an event that one account-window is charged.
 type SpendDraw struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -417,7 +638,7 @@ type SpendDraw struct {
 
 func (x *SpendDraw) Reset() {
 	*x = SpendDraw{}
-	mi := &file_tollgate_event_v1_spend_proto_msgTypes[2]
+	mi := &file_tollgate_event_v1_spend_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +650,7 @@ func (x *SpendDraw) String() string {
 func (*SpendDraw) ProtoMessage() {}
 
 func (x *SpendDraw) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_spend_proto_msgTypes[2]
+	mi := &file_tollgate_event_v1_spend_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +663,7 @@ func (x *SpendDraw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpendDraw.ProtoReflect.Descriptor instead.
 func (*SpendDraw) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_spend_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_event_v1_spend_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SpendDraw) GetWindow() *AccountWindow {
@@ -478,7 +699,7 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12\x1b\n" +
 	"\tfirst_seq\x18\x04 \x01(\x04R\bfirstSeq\x12\x16\n" +
 	"\x06schema\x18\x05 \x01(\rR\x06schema\x125\n" +
-	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\xd4\x04\n" +
+	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\xb1\x05\n" +
 	"\n" +
 	"SpendEvent\x12\x1d\n" +
 	"\n" +
@@ -505,7 +726,25 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x05model\x18\x10 \x01(\tR\x05model\x12%\n" +
 	"\x0ereserved_nanos\x18\x11 \x01(\x03R\rreservedNanos\x12\x14\n" +
 	"\x05units\x18\x12 \x01(\x03R\x05units\x12\x1a\n" +
-	"\bunpriced\x18\x13 \x01(\bR\bunpriced\"o\n" +
+	"\bunpriced\x18\x13 \x01(\bR\bunpriced\x12\x14\n" +
+	"\x05meter\x18\x14 \x01(\tR\x05meter\x12\x16\n" +
+	"\x06counts\x18\x15 \x01(\tR\x06counts\x12-\n" +
+	"\x03job\x18\x16 \x01(\v2\x1b.tollgate.event.v1.SpendJobR\x03job\"\xc8\x02\n" +
+	"\bSpendJob\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x126\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .tollgate.event.v1.SpendJobStateR\x05state\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x03 \x01(\x03R\tcostNanos\x12\x19\n" +
+	"\bas_begun\x18\x04 \x01(\bR\aasBegun\x12\x1f\n" +
+	"\vttl_seconds\x18\x05 \x01(\x03R\n" +
+	"ttlSeconds\x12!\n" +
+	"\fexpires_free\x18\x06 \x01(\bR\vexpiresFree\x12\x1a\n" +
+	"\bunpriced\x18\a \x01(\bR\bunpriced\x12\x16\n" +
+	"\x06begins\x18\b \x01(\bR\x06begins\x12\x14\n" +
+	"\x05units\x18\t \x01(\x03R\x05units\x12\x16\n" +
+	"\x06counts\x18\n" +
+	" \x01(\tR\x06counts\x12\x14\n" +
+	"\x05model\x18\v \x01(\tR\x05model\"o\n" +
 	"\tSpendDraw\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12\x14\n" +
 	"\x05nanos\x18\x02 \x01(\x03R\x05nanos\x12\x12\n" +
@@ -520,7 +759,12 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x17SPEND_OUTCOME_ABANDONED\x10\x06\x12\x17\n" +
 	"\x13SPEND_OUTCOME_CLOSE\x10\a\x12\x19\n" +
 	"\x15SPEND_OUTCOME_REFUSED\x10\b\x12\x15\n" +
-	"\x11SPEND_OUTCOME_CUT\x10\tB\xb1\x01\n" +
+	"\x11SPEND_OUTCOME_CUT\x10\t*\x83\x01\n" +
+	"\rSpendJobState\x12\x1f\n" +
+	"\x1bSPEND_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17SPEND_JOB_STATE_RUNNING\x10\x01\x12\x18\n" +
+	"\x14SPEND_JOB_STATE_DONE\x10\x02\x12\x1a\n" +
+	"\x16SPEND_JOB_STATE_FAILED\x10\x03B\xb1\x01\n" +
 	"\x15com.tollgate.event.v1B\n" +
 	"SpendProtoP\x01Z&tollgate/gen/tollgate/event/v1;eventv1\xa2\x02\x03TEX\xaa\x02\x11Tollgate.Event.V1\xca\x02\x11Tollgate\\Event\\V1\xe2\x02\x1dTollgate\\Event\\V1\\GPBMetadata\xea\x02\x13Tollgate::Event::V1b\x06proto3"
 
@@ -536,25 +780,29 @@ func file_tollgate_event_v1_spend_proto_rawDescGZIP() []byte {
 	return file_tollgate_event_v1_spend_proto_rawDescData
 }
 
-var file_tollgate_event_v1_spend_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_event_v1_spend_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_event_v1_spend_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tollgate_event_v1_spend_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_tollgate_event_v1_spend_proto_goTypes = []any{
 	(SpendOutcome)(0),     // 0: tollgate.event.v1.SpendOutcome
-	(*SpendBatch)(nil),    // 1: tollgate.event.v1.SpendBatch
-	(*SpendEvent)(nil),    // 2: tollgate.event.v1.SpendEvent
-	(*SpendDraw)(nil),     // 3: tollgate.event.v1.SpendDraw
-	(*AccountWindow)(nil), // 4: tollgate.event.v1.AccountWindow
+	(SpendJobState)(0),    // 1: tollgate.event.v1.SpendJobState
+	(*SpendBatch)(nil),    // 2: tollgate.event.v1.SpendBatch
+	(*SpendEvent)(nil),    // 3: tollgate.event.v1.SpendEvent
+	(*SpendJob)(nil),      // 4: tollgate.event.v1.SpendJob
+	(*SpendDraw)(nil),     // 5: tollgate.event.v1.SpendDraw
+	(*AccountWindow)(nil), // 6: tollgate.event.v1.AccountWindow
 }
 var file_tollgate_event_v1_spend_proto_depIdxs = []int32{
-	2, // 0: tollgate.event.v1.SpendBatch.events:type_name -> tollgate.event.v1.SpendEvent
+	3, // 0: tollgate.event.v1.SpendBatch.events:type_name -> tollgate.event.v1.SpendEvent
 	0, // 1: tollgate.event.v1.SpendEvent.outcome:type_name -> tollgate.event.v1.SpendOutcome
-	3, // 2: tollgate.event.v1.SpendEvent.draws:type_name -> tollgate.event.v1.SpendDraw
-	4, // 3: tollgate.event.v1.SpendDraw.window:type_name -> tollgate.event.v1.AccountWindow
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 2: tollgate.event.v1.SpendEvent.draws:type_name -> tollgate.event.v1.SpendDraw
+	4, // 3: tollgate.event.v1.SpendEvent.job:type_name -> tollgate.event.v1.SpendJob
+	1, // 4: tollgate.event.v1.SpendJob.state:type_name -> tollgate.event.v1.SpendJobState
+	6, // 5: tollgate.event.v1.SpendDraw.window:type_name -> tollgate.event.v1.AccountWindow
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_spend_proto_init() }
@@ -568,8 +816,8 @@ func file_tollgate_event_v1_spend_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_spend_proto_rawDesc), len(file_tollgate_event_v1_spend_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
