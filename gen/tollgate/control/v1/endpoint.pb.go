@@ -426,7 +426,7 @@ type Endpoint struct {
 	// What an operator should know of it. Set by the server.
 	Warnings []*Warning `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Signs requests to the targets for AWS.
-	AwsSigning    *AwsSigning `protobuf:"bytes,65,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
+	AwsSigning    *AwsSigning `protobuf:"bytes,33,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2089,7 +2089,7 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\fhealth_check\x18\x1e \x01(\v2 .tollgate.control.v1.HealthCheckR\vhealthCheck\x12O\n" +
 	"\x10outlier_ejection\x18\x1f \x01(\v2$.tollgate.control.v1.OutlierEjectionR\x0foutlierEjection\x128\n" +
 	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\x12@\n" +
-	"\vaws_signing\x18A \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
+	"\vaws_signing\x18! \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
 	"awsSigning\"\xfd\x01\n" +
 	"\x06Access\x126\n" +
 	"\x04keys\x18\x01 \x01(\v2 .tollgate.control.v1.Access.KeysH\x00R\x04keys\x12<\n" +

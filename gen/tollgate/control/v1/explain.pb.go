@@ -37,7 +37,9 @@ type ExplainRequest struct {
 	// Length of its body in bytes; 0 for none.
 	BodyBytes int64 `protobuf:"varint,5,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
 	// Name of the edge that is asked; empty for any.
-	Edge          string `protobuf:"bytes,6,opt,name=edge,proto3" json:"edge,omitempty"`
+	Edge string `protobuf:"bytes,6,opt,name=edge,proto3" json:"edge,omitempty"`
+	// Its body, where that says what it costs; body_bytes may be left out then.
+	Body          []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -112,6 +114,13 @@ func (x *ExplainRequest) GetEdge() string {
 		return x.Edge
 	}
 	return ""
+}
+
+func (x *ExplainRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
 }
 
 // ExplainHeader is a header line of a request that is explained.
@@ -245,7 +254,13 @@ type Explanation struct {
 	// What would be held for it at first; not set if nothing is.
 	Hold *money.Money `protobuf:"bytes,13,opt,name=hold,proto3" json:"hold,omitempty"`
 	// What the caller would be answered, if it is not admitted.
-	Refusal       *ExplainedRefusal `protobuf:"bytes,14,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	Refusal *ExplainedRefusal `protobuf:"bytes,14,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// How the hold comes about, in a sentence.
+	HoldReason string `protobuf:"bytes,15,opt,name=hold_reason,json=holdReason,proto3" json:"hold_reason,omitempty"`
+	// Name of the meter that would read it; empty for none.
+	Meter string `protobuf:"bytes,16,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Model that it asks for, by which it would be priced; empty if unknown.
+	Model         string `protobuf:"bytes,17,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +391,27 @@ func (x *Explanation) GetRefusal() *ExplainedRefusal {
 		return x.Refusal
 	}
 	return nil
+}
+
+func (x *Explanation) GetHoldReason() string {
+	if x != nil {
+		return x.HoldReason
+	}
+	return ""
+}
+
+func (x *Explanation) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *Explanation) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
 }
 
 // ExplainStep is what one stage said.
@@ -656,7 +692,7 @@ var File_tollgate_control_v1_explain_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\n" +
-	"!tollgate/control/v1/explain.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\"\x80\x02\n" +
+	"!tollgate/control/v1/explain.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\"\x9f\x02\n" +
 	"\x0eExplainRequest\x12!\n" +
 	"\x06method\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06method\x12!\n" +
 	"\x04path\x18\x02 \x01(\tB\r\xbaH\n" +
@@ -665,13 +701,14 @@ const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\aheaders\x18\x04 \x03(\v2\".tollgate.control.v1.ExplainHeaderB\t\xbaH\x06\x92\x01\x03\x10\x80\x01R\aheaders\x12&\n" +
 	"\n" +
 	"body_bytes\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tbodyBytes\x12\x1b\n" +
-	"\x04edge\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04edge\"O\n" +
+	"\x04edge\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04edge\x12\x1d\n" +
+	"\x04body\x18\a \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x10R\x04body\"O\n" +
 	"\rExplainHeader\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04name\x12\x1e\n" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\"U\n" +
 	"\x0fExplainResponse\x12B\n" +
-	"\vexplanation\x18\x01 \x01(\v2 .tollgate.control.v1.ExplanationR\vexplanation\"\x8c\x04\n" +
+	"\vexplanation\x18\x01 \x01(\v2 .tollgate.control.v1.ExplanationR\vexplanation\"\xd9\x04\n" +
 	"\vExplanation\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1a\n" +
@@ -689,7 +726,11 @@ const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"credential\x12\x14\n" +
 	"\x05price\x18\f \x01(\tR\x05price\x12&\n" +
 	"\x04hold\x18\r \x01(\v2\x12.google.type.MoneyR\x04hold\x12?\n" +
-	"\arefusal\x18\x0e \x01(\v2%.tollgate.control.v1.ExplainedRefusalR\arefusal\"O\n" +
+	"\arefusal\x18\x0e \x01(\v2%.tollgate.control.v1.ExplainedRefusalR\arefusal\x12\x1f\n" +
+	"\vhold_reason\x18\x0f \x01(\tR\n" +
+	"holdReason\x12\x14\n" +
+	"\x05meter\x18\x10 \x01(\tR\x05meter\x12\x14\n" +
+	"\x05model\x18\x11 \x01(\tR\x05model\"O\n" +
 	"\vExplainStep\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x12\n" +

@@ -580,7 +580,15 @@ type RequestRecord struct {
 	// Edge that served it.
 	Edge string `protobuf:"bytes,22,opt,name=edge,proto3" json:"edge,omitempty"`
 	// What each budget was charged.
-	Draws         []*RequestDraw `protobuf:"bytes,23,rep,name=draws,proto3" json:"draws,omitempty"`
+	Draws []*RequestDraw `protobuf:"bytes,23,rep,name=draws,proto3" json:"draws,omitempty"`
+	// Name of the meter that read it; empty for none.
+	Meter string `protobuf:"bytes,24,opt,name=meter,proto3" json:"meter,omitempty"`
+	// What the meter counted, by the names of its counters, as decimals.
+	Counts map[string]string `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Id of the job that it began or told of; empty for none.
+	Job string `protobuf:"bytes,26,opt,name=job,proto3" json:"job,omitempty"`
+	// What it said of the job: "running", "done", "failed".
+	JobState      string `protobuf:"bytes,27,opt,name=job_state,json=jobState,proto3" json:"job_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -776,6 +784,34 @@ func (x *RequestRecord) GetDraws() []*RequestDraw {
 	return nil
 }
 
+func (x *RequestRecord) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetCounts() map[string]string {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *RequestRecord) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *RequestRecord) GetJobState() string {
+	if x != nil {
+		return x.JobState
+	}
+	return ""
+}
+
 // RequestDraw is what one budget was charged.
 type RequestDraw struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -876,7 +912,11 @@ type RequestFilter struct {
 	// How it ended, as in RequestRecord.
 	Outcome string `protobuf:"bytes,11,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Only those that are unpriced and have not been priced since.
-	Unpriced      bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Id of the job that it began or told of.
+	Job string `protobuf:"bytes,13,opt,name=job,proto3" json:"job,omitempty"`
+	// Name of the meter that read it.
+	Meter         string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -993,6 +1033,20 @@ func (x *RequestFilter) GetUnpriced() bool {
 		return x.Unpriced
 	}
 	return false
+}
+
+func (x *RequestFilter) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
 }
 
 // ListRequestsRequest asks for a page.
@@ -1382,7 +1436,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x12QueryUsageResponse\x121\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x04rows\x123\n" +
 	"\x05total\x18\x02 \x01(\v2\x1d.tollgate.control.v1.UsageRowR\x05total\x12/\n" +
-	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xd0\x05\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\x98\a\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x12\x1d\n" +
 	"\n" +
@@ -1410,13 +1464,20 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\bunpriced\x18\x14 \x01(\bR\bunpriced\x12\x1a\n" +
 	"\bcorrects\x18\x15 \x01(\tR\bcorrects\x12\x12\n" +
 	"\x04edge\x18\x16 \x01(\tR\x04edge\x126\n" +
-	"\x05draws\x18\x17 \x03(\v2 .tollgate.control.v1.RequestDrawR\x05draws\"\x98\x01\n" +
+	"\x05draws\x18\x17 \x03(\v2 .tollgate.control.v1.RequestDrawR\x05draws\x12\x14\n" +
+	"\x05meter\x18\x18 \x01(\tR\x05meter\x12F\n" +
+	"\x06counts\x18\x19 \x03(\v2..tollgate.control.v1.RequestRecord.CountsEntryR\x06counts\x12\x10\n" +
+	"\x03job\x18\x1a \x01(\tR\x03job\x12\x1b\n" +
+	"\tjob_state\x18\x1b \x01(\tR\bjobState\x1a9\n" +
+	"\vCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
 	"\vRequestDraw\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\x03R\taccountId\x12\x10\n" +
 	"\x03gen\x18\x02 \x01(\rR\x03gen\x120\n" +
 	"\x05start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12&\n" +
-	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\x80\x03\n" +
+	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\xbb\x03\n" +
 	"\rRequestFilter\x127\n" +
 	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
 	"\ato_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12\x10\n" +
@@ -1431,7 +1492,9 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x06status\x18\n" +
 	" \x01(\rH\x00R\x06status\x88\x01\x01\x12\x18\n" +
 	"\aoutcome\x18\v \x01(\tR\aoutcome\x12\x1a\n" +
-	"\bunpriced\x18\f \x01(\bR\bunpricedB\t\n" +
+	"\bunpriced\x18\f \x01(\bR\bunpriced\x12\x1a\n" +
+	"\x03job\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x03job\x12\x1d\n" +
+	"\x05meter\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x05meterB\t\n" +
 	"\a_status\"\x96\x01\n" +
 	"\x13ListRequestsRequest\x12:\n" +
 	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterR\x06filter\x12$\n" +
@@ -1495,7 +1558,7 @@ func file_tollgate_control_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollgate_control_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.control.v1.UsageDimension
 	(ExportFormat)(0),               // 1: tollgate.control.v1.ExportFormat
@@ -1511,44 +1574,46 @@ var file_tollgate_control_v1_usage_proto_goTypes = []any{
 	(*ExportRequestsResponse)(nil),  // 11: tollgate.control.v1.ExportRequestsResponse
 	(*RepriceRequestsRequest)(nil),  // 12: tollgate.control.v1.RepriceRequestsRequest
 	(*RepriceRequestsResponse)(nil), // 13: tollgate.control.v1.RepriceRequestsResponse
-	(*money.Money)(nil),             // 14: google.type.Money
-	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
+	nil,                             // 14: tollgate.control.v1.RequestRecord.CountsEntry
+	(*money.Money)(nil),             // 15: google.type.Money
+	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
-	14, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
+	15, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
 	3,  // 2: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
 	3,  // 3: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
-	15, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
-	15, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
-	14, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
-	14, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
+	16, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
+	16, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
+	15, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
+	15, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
 	6,  // 8: tollgate.control.v1.RequestRecord.draws:type_name -> tollgate.control.v1.RequestDraw
-	15, // 9: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
-	14, // 10: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
-	15, // 11: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
-	15, // 12: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
-	7,  // 13: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	5,  // 14: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
-	7,  // 15: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	1,  // 16: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
-	7,  // 17: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	14, // 18: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
-	14, // 19: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
-	14, // 20: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
-	2,  // 21: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
-	8,  // 22: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
-	10, // 23: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
-	12, // 24: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
-	4,  // 25: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
-	9,  // 26: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
-	11, // 27: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
-	13, // 28: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	14, // 9: tollgate.control.v1.RequestRecord.counts:type_name -> tollgate.control.v1.RequestRecord.CountsEntry
+	16, // 10: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
+	15, // 11: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
+	16, // 12: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
+	16, // 13: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
+	7,  // 14: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	5,  // 15: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
+	7,  // 16: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	1,  // 17: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
+	7,  // 18: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	15, // 19: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
+	15, // 20: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
+	15, // 21: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
+	2,  // 22: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
+	8,  // 23: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
+	10, // 24: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
+	12, // 25: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
+	4,  // 26: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
+	9,  // 27: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
+	11, // 28: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
+	13, // 29: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
+	26, // [26:30] is the sub-list for method output_type
+	22, // [22:26] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_usage_proto_init() }
@@ -1563,7 +1628,7 @@ func file_tollgate_control_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_usage_proto_rawDesc), len(file_tollgate_control_v1_usage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

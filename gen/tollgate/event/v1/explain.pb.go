@@ -34,7 +34,9 @@ type ExplainCall struct {
 	// Further headers.
 	Headers []*v1.ExplainHeader `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Length of its body in bytes.
-	BodyBytes     int64 `protobuf:"varint,5,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	BodyBytes int64 `protobuf:"varint,5,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	// Its body, where that says what it costs.
+	Body          []byte `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +106,13 @@ func (x *ExplainCall) GetBodyBytes() int64 {
 	return 0
 }
 
+func (x *ExplainCall) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 // ExplainReply is the edge's answer.
 type ExplainReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -163,7 +172,7 @@ var File_tollgate_event_v1_explain_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_explain_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/event/v1/explain.proto\x12\x11tollgate.event.v1\x1a!tollgate/control/v1/explain.proto\"\xb5\x01\n" +
+	"\x1ftollgate/event/v1/explain.proto\x12\x11tollgate.event.v1\x1a!tollgate/control/v1/explain.proto\"\xc9\x01\n" +
 	"\vExplainCall\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1d\n" +
@@ -171,7 +180,8 @@ const file_tollgate_event_v1_explain_proto_rawDesc = "" +
 	"key_sha256\x18\x03 \x01(\fR\tkeySha256\x12<\n" +
 	"\aheaders\x18\x04 \x03(\v2\".tollgate.control.v1.ExplainHeaderR\aheaders\x12\x1d\n" +
 	"\n" +
-	"body_bytes\x18\x05 \x01(\x03R\tbodyBytes\"h\n" +
+	"body_bytes\x18\x05 \x01(\x03R\tbodyBytes\x12\x12\n" +
+	"\x04body\x18\x06 \x01(\fR\x04body\"h\n" +
 	"\fExplainReply\x12B\n" +
 	"\vexplanation\x18\x01 \x01(\v2 .tollgate.control.v1.ExplanationR\vexplanation\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05errorB\xb3\x01\n" +

@@ -475,7 +475,11 @@ type RequestFilter struct {
 	// How it ended.
 	Outcome v1.SpendOutcome `protobuf:"varint,11,opt,name=outcome,proto3,enum=tollgate.event.v1.SpendOutcome" json:"outcome,omitempty"`
 	// Only those that are unpriced and have not been priced since.
-	Unpriced      bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced bool `protobuf:"varint,12,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Id of a job.
+	Job string `protobuf:"bytes,13,opt,name=job,proto3" json:"job,omitempty"`
+	// Name of a meter.
+	Meter         string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -592,6 +596,20 @@ func (x *RequestFilter) GetUnpriced() bool {
 		return x.Unpriced
 	}
 	return false
+}
+
+func (x *RequestFilter) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
 }
 
 // RequestRecord is one settled attempt, or a correction of one.
@@ -961,7 +979,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x12QueryUsageResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.ledger.v1.UsageRowR\x04rows\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
-	"asOfUnixMs\"\xfd\x02\n" +
+	"asOfUnixMs\"\xa5\x03\n" +
 	"\rRequestFilter\x12 \n" +
 	"\ffrom_unix_ms\x18\x01 \x01(\x03R\n" +
 	"fromUnixMs\x12\x1c\n" +
@@ -979,7 +997,9 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x06status\x18\n" +
 	" \x01(\rH\x00R\x06status\x88\x01\x01\x129\n" +
 	"\aoutcome\x18\v \x01(\x0e2\x1f.tollgate.event.v1.SpendOutcomeR\aoutcome\x12\x1a\n" +
-	"\bunpriced\x18\f \x01(\bR\bunpricedB\t\n" +
+	"\bunpriced\x18\f \x01(\bR\bunpriced\x12\x10\n" +
+	"\x03job\x18\r \x01(\tR\x03job\x12\x14\n" +
+	"\x05meter\x18\x0e \x01(\tR\x05meterB\t\n" +
 	"\a_status\"\x90\x01\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x123\n" +
