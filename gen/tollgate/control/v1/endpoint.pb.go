@@ -8,7 +8,6 @@ package controlv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "google.golang.org/genproto/googleapis/type/money"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -2047,7 +2046,7 @@ var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a!tollgate/control/v1/signing.proto\"\xa2\x0f\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a!tollgate/control/v1/signing.proto\"\xa2\x0f\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
