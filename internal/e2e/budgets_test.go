@@ -191,10 +191,11 @@ func TestOverdraftIsBoundedOnEachEdge(t *testing.T) {
 	for edge := range c.edges {
 		c.refused(edge, key, "/bria/x")
 	}
-	// Each edge has spent three requests beyond, and two fit into the budget itself.
+	// Each edge has spent three requests beyond. How many the budget itself adds depends on who asks for it
+	// when: a cent that is left of it makes with one of an overdraft another. $0.05 and twice $0.07 are nine.
 	n := c.vendor.Count()
-	if n < 6 || n > 8 {
-		t.Errorf("%d requests passed; want 6 to 8", n)
+	if n < 6 || n > 9 {
+		t.Errorf("%d requests passed; want 6 to 9", n)
 	}
 	c.awaitSpent(money.Nanos(n) * nanos(t, "0.02"))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -165,22 +166,20 @@ var givenPorts = func() func(int) bool {
 	}
 }()
 
+// somePort is below the ports that systems give to whoever does not ask for one, which are those of other
+// tests' servers and of all outgoing connections: they could have it before a role listens, or while it is down.
 func somePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, past = 20_000, 32_000
+	for range past - first {
+		n := first + rand.IntN(past-first)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(n)); err == nil {
+			l.Close()
+			return n
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	t.Fatal("no port is free")
+	return 0
 }
 
 var errStillThere = errors.New("not yet")
