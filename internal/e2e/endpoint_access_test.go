@@ -63,7 +63,7 @@ func publicEndpoint(c *cluster) {
 	})
 	c.does("endpoint", "set", "open", "--keys-only")
 	for edge := range c.edges {
-		testenv.Eventually(t, time.Second, func() error {
+		testenv.Eventually(t, eventually, func() error {
 			if resp, body := c.send(edge, http.MethodGet, "/open/x"); resp.StatusCode != http.StatusUnauthorized {
 				return fmt.Errorf("%s %s", resp.Status, body)
 			}
