@@ -63,6 +63,7 @@ type bundle struct {
 	usage     controlv1connect.UsageServiceClient
 	teams     controlv1connect.TeamServiceClient
 	limits    controlv1connect.LimitServiceClient
+	prices    controlv1connect.PriceServiceClient
 	system    controlv1connect.SystemServiceClient
 }
 
@@ -142,6 +143,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.secrets = controlv1connect.NewSecretServiceClient(b.http, b.url, options...)
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
 	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
+	b.prices = controlv1connect.NewPriceServiceClient(b.http, b.url, options...)
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
