@@ -49,6 +49,9 @@ type Settlement struct {
 	Units    int64
 	Unpriced bool   // a fallback was charged for something that was not told
 	Model    string // that served it; default the one asked for
+	Meter    string // that read it; empty for none
+	Counts   string // what it counted, as "name=decimal" with "," between them
+	Job      *Job   // that it began or tells of; nil for none
 }
 
 // slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags.
