@@ -22,7 +22,7 @@ const chunk = `data: {"id":"chatcmpl-BZ3aZJ0v4QK7bcpLcVBdmh0oZJGBx","object":"ch
 
 func answer() string {
 	return `{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"` +
-		strings.Repeat(`It\'s what there is. `[:20], 80)[:1500] + `"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1420,` +
+		strings.Repeat(`It is \"this\" there. `, 80)[:1500] + `"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1420,` +
 		`"completion_tokens":100,"total_tokens":1520,"prompt_tokens_details":{"cached_tokens":1280,"audio_tokens":0},` +
 		`"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}},"service_tier":"default"}`
 }

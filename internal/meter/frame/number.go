@@ -49,9 +49,8 @@ func (j *projector) number(p []byte, i int) int {
 				return i
 			case numInt, numFrac, numExp:
 			}
-			i++
-			for at != numZero && i < len(p) && p[i]-'0' < 10 {
-				i++
+			if i++; at != numZero {
+				i += digits(p[i:])
 			}
 			continue
 		case c == '-' && at == numBegin:

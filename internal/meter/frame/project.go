@@ -114,6 +114,12 @@ func (j *projector) feed(p []byte) int {
 			continue
 		case atEnd, broken:
 			return i
+		case atValue, atFirst, atKeyOrEnd, atKey, atColon, atNext:
+			if j.skip > 0 {
+				if i = j.leap(p, i); i == len(p) {
+					return i
+				}
+			}
 		}
 		c := p[i]
 		if c <= ' ' {

@@ -118,8 +118,13 @@ func (j *projector) beginKey() {
 
 // string reads on in a text, up to its end or a backslash.
 func (j *projector) string(p []byte, i int) int {
-	n := i + plain(p[i:])
 	t := &j.text
+	var n int
+	if t.mode == skipped {
+		n = textEnd(p, i)
+	} else {
+		n = i + plain(p[i:])
+	}
 	if n == len(p) {
 		j.run(p[i:n])
 		return n
