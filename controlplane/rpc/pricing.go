@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,16 +14,7 @@ import (
 	"tollgate/internal/money"
 )
 
-// Book is what models cost, where prices by meters refer to it.
-type Book interface {
-	// List are the rows of a list, in the order in which they are tried; nil if there is none.
-	List(ctx context.Context, name string) ([]*controlv1.ModelPrice, error)
-}
-
-type priceService struct {
-	store *store.Store
-	book  Book
-}
+type priceService struct{ store *store.Store }
 
 // TestPrice runs the code that edges charge by on an exchange that was recorded or made up.
 func (s *priceService) TestPrice(ctx context.Context, req *controlv1.TestPriceRequest) (*controlv1.TestPriceResponse, error) {
@@ -84,11 +76,8 @@ func (s *priceService) run(ctx context.Context, t *trial, price *registry.Price,
 func (s *priceService) compile(ctx context.Context, m *controlv1.Metered) (*meter.Plan, error) {
 	var failed error
 	plan, err := meter.Compile(m, func(list string) []*controlv1.ModelPrice {
-		if s.book == nil || failed != nil {
-			return nil
-		}
-		rows, err := s.book.List(ctx, list)
-		failed = err
+		rows, err := s.store.BookList(ctx, list)
+		failed = errors.Join(failed, err)
 		return rows
 	})
 	if failed != nil {
