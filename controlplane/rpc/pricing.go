@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -57,9 +59,9 @@ func (s *priceService) run(ctx context.Context, t *trial, price *registry.Price,
 		plan, err = s.compile(ctx, price.Metered.Message)
 	case price.Reported != nil:
 		r := price.Reported
-		plan, err = meter.Reported(r.Header, r.Ceiling, r.Fallback, chargeTo(r.Charge))
+		plan, err = meter.Reported(r.Header, r.Ceiling, r.Fallback, ofMethods(r.Charge, methods))
 	default:
-		plan, err = meter.Fixed(price.PerRequest, chargeTo(price.Charge))
+		plan, err = meter.Fixed(price.PerRequest, ofMethods(price.Charge, methods))
 	}
 	if err != nil {
 		return fmt.Errorf("compile price: %w", err)
@@ -71,6 +73,20 @@ func (s *priceService) run(ctx context.Context, t *trial, price *registry.Price,
 	}
 	t.plan(plan)
 	return nil
+}
+
+// ofMethods is a charge with the methods written out that the endpoint names, which are charged if the charge
+// names none.
+func ofMethods(c *registry.Charge, endpoint []string) *controlv1.Charge {
+	m := proto.CloneOf(chargeTo(c))
+	if len(m.GetMethods()) > 0 || len(endpoint) == 0 {
+		return m
+	}
+	if m == nil {
+		m = &controlv1.Charge{}
+	}
+	m.Methods = endpoint
+	return m
 }
 
 func (s *priceService) compile(ctx context.Context, m *controlv1.Metered) (*meter.Plan, error) {
