@@ -294,15 +294,23 @@ func (c *call) openBody(ctx context.Context) error {
 	if e.Retry != nil {
 		most = e.Retry.MaxBody
 	}
+	whole := c.wantsWholeBody()
+	if whole {
+		most = mostSigned
+	}
 	// One that has come costs little to keep, and more to read while the request leaves.
 	arrived := c.x.Arrived && c.x.Length > 0 && !c.x.Continue && len(c.x.TrailerNames) == 0
-	if e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most {
+	if !whole && (e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most) {
 		return nil
 	}
 	k := &body.kept
 	k.from, k.most, k.ctx, k.room = c.body, most, ctx, &c.g.room
 	if arrived {
 		k.size = c.x.Length // the engine has it already, so that it takes no room of others
+	}
+	if whole {
+		c.kept = k
+		return c.keepWhole(ctx)
 	}
 	early := c.mayHedge() && c.x.Length >= 0
 	if early && !k.reserve(c.x.Length) { // what is read early must stay
