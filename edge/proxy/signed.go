@@ -106,29 +106,40 @@ func (t *try) sign(ctx context.Context) error {
 			a.Body, a.EmptyBody, t.body = nil, true, nil
 		}
 	}
+	err := c.g.Sign(ctx, c.endpoint, a, body)
+	if err != nil && ctx.Err() != nil {
+		return c.ended(ctx)
+	}
+	return err
+}
+
+// Sign adds to an attempt what signs it, where the endpoint says so. The error is a fault, or that of ctx.
+func (g *Gateway) Sign(ctx context.Context, e *routing.Endpoint, a *Attempt, body []byte) error {
+	if e.Signing == nil {
+		return nil
+	}
 	host := a.HostHeader
 	if host == "" {
 		host = a.Target.Host
 	}
 	r := &signing.Request{Method: a.Method, Scheme: a.Target.Scheme, Host: host, URI: a.URI, Body: body}
-	for _, h := range a.Headers {
+	headers := unsigned(slices.Clone(a.Headers))
+	for _, h := range headers {
 		if signing.Covers(lower(h.Name)) {
 			r.Headers = append(r.Headers, signing.Header(h))
 		}
 	}
-	made, err := c.g.signers.Sign(ctx, c.endpoint.Signing, r)
+	made, err := g.signers.Sign(ctx, e.Signing, r)
 	if err != nil {
-		if ctx.Err() != nil {
-			return c.ended(ctx)
-		}
 		return err
 	}
 	if made.Host != host {
 		a.HostHeader = made.Host
 	}
 	for _, h := range made.Headers {
-		a.Headers = append(a.Headers, Header(h))
+		headers = append(headers, Header(h))
 	}
+	a.Headers = headers
 	return nil
 }
 
@@ -172,8 +183,7 @@ func (g *Gateway) post(ctx context.Context, target *routing.Target, uri string, 
 	}
 	answer, err := g.d.Upstream.RoundTrip(ctx, a)
 	if err != nil {
-		var why *AttemptError
-		if errors.As(err, &why) {
+		if why, ok := errors.AsType[*AttemptError](err); ok {
 			err = errors.New(target.Host + " gave no answer: " + why.Text)
 		}
 		return 0, nil, err

@@ -90,7 +90,7 @@ func Verify(r Received, secret string) (Signed, error) {
 	scope := strings.Join([]string{s.Day, s.Region, s.Service, "aws4_request"}, "/")
 	text := strings.Join([]string{algorithm, date, scope, digest([]byte(r.canonical(s, hash)))}, "\n")
 	key := []byte("AWS4" + secret)
-	for _, part := range strings.Split(scope, "/") {
+	for part := range strings.SplitSeq(scope, "/") {
 		key = mac(key, part)
 	}
 	if want := hex.EncodeToString(mac(key, text)); want != s.Signature {

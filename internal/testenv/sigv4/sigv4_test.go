@@ -20,7 +20,7 @@ func published() sigv4.Received {
 	}
 }
 
-const publishedSecret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" //nolint:gosec // AWS's example
+const publishedSecret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 // Guarantee: the signature of AWS's published example holds, and no part of what it covers can be changed.
 func TestVerify(t *testing.T) {
