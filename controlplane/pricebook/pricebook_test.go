@@ -109,9 +109,19 @@ func TestMatches(t *testing.T) {
 		glob, name string
 		want       bool
 	}{
-		{"gpt-4o", "GPT-4o", true}, {"gpt-4o", "gpt-4o-mini", false}, {"gpt-*", "gpt-", true}, {"*-mini", "gpt-4o-mini", true},
-		{"*a*b*", "xaxbx", true}, {"*a*b*", "xbxax", false}, {"a*a", "a", false}, {"a*a", "aa", true}, {"*", "", true}, {"", "", true}, {"", "a", false},
-		{"gpt-*", "gpt-4*", true}, {"gpt-4*", "gpt-*", false},
+		{"gpt-4o", "GPT-4o", true},
+		{"gpt-4o", "gpt-4o-mini", false},
+		{"gpt-*", "gpt-", true},
+		{"*-mini", "gpt-4o-mini", true},
+		{"*a*b*", "xaxbx", true},
+		{"*a*b*", "xbxax", false},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"*", "", true},
+		{"", "", true},
+		{"", "a", false},
+		{"gpt-*", "gpt-4*", true},
+		{"gpt-4*", "gpt-*", false},
 	} {
 		if got := Matches(c.glob, c.name); got != c.want {
 			t.Errorf("%q matches %q: %t", c.glob, c.name, got)
@@ -123,12 +133,16 @@ func TestMatches(t *testing.T) {
 func TestDiff(t *testing.T) {
 	t.Parallel()
 	was := []Row{
-		{"a", model("same", rate("input", "2.50", 1_000_000, 0, ""))}, {"a", model("gone", rate("input", "1", 1, 0, ""))},
-		{"b", model("dear", rate("input", "1", 1, 0, ""))}, {"b", model("tier", rate("input", "1", 1, 0, ""))},
+		{"a", model("same", rate("input", "2.50", 1_000_000, 0, ""))},
+		{"a", model("gone", rate("input", "1", 1, 0, ""))},
+		{"b", model("dear", rate("input", "1", 1, 0, ""))},
+		{"b", model("tier", rate("input", "1", 1, 0, ""))},
 	}
 	is := []Row{
-		{"a", model("Same", rate("input", "0.0000025", 0, 0, ""))}, {"a", model("new", rate("input", "1", 1, 0, ""))},
-		{"b", model("dear", rate("input", "1.000000001", 1, 0, ""))}, {"b", model("tier", rate("input", "1", 1, 0, ""), rate("input", "1", 1, 5, ""))},
+		{"a", model("Same", rate("input", "0.0000025", 0, 0, ""))},
+		{"a", model("new", rate("input", "1", 1, 0, ""))},
+		{"b", model("dear", rate("input", "1.000000001", 1, 0, ""))},
+		{"b", model("tier", rate("input", "1", 1, 0, ""), rate("input", "1", 1, 5, ""))},
 	}
 	var got []string
 	for _, c := range Diff(was, is) {

@@ -64,6 +64,7 @@ type bundle struct {
 	teams     controlv1connect.TeamServiceClient
 	limits    controlv1connect.LimitServiceClient
 	system    controlv1connect.SystemServiceClient
+	prices    controlv1connect.PriceBookServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -145,6 +146,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
+	b.prices = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
 
@@ -199,6 +201,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 
 var tables = []string{
 	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
+	"price_row", "price_book_version",
 }
 
 // dump is all that is stored.

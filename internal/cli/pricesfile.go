@@ -40,16 +40,13 @@ func (f *bookFlags) request(cmd *cobra.Command, a *app) (*controlv1.UpdatePriceB
 		}
 		return req, nil
 	}
-	from := a.Stdin
-	if f.from != "-" {
-		file, err := os.Open(a.path(f.from))
-		if err != nil {
-			return nil, fault.New(fault.InvalidArgument, "The prices cannot be read: %v.", err).WithHint("Name another file, or pipe it to --from -.")
-		}
-		defer file.Close()
-		from = file
+	var raw []byte
+	var err error
+	if f.from == "-" {
+		raw, err = io.ReadAll(io.LimitReader(a.Stdin, maxPriceFile+1))
+	} else {
+		raw, err = os.ReadFile(a.path(f.from))
 	}
-	raw, err := io.ReadAll(io.LimitReader(from, maxPriceFile+1))
 	switch {
 	case err != nil:
 		return nil, fault.New(fault.InvalidArgument, "The prices cannot be read: %v.", err).WithHint("Name another file, or pipe it to --from -.")
@@ -79,7 +76,7 @@ func (a *app) compare(res *controlv1.UpdatePriceBookResponse) (r result, counts 
 	r = result{data: view(res), table: table{head: []string{"", "LIST", "MODEL", "PRICES"}}}
 	var added, changed, removed int64
 	for _, ch := range res.GetChanges() {
-		mark, what := "~", ""
+		var mark, what string
 		switch {
 		case ch.GetBefore() == nil:
 			mark, what = "+", basePrices(ch.GetAfter())
@@ -88,7 +85,7 @@ func (a *app) compare(res *controlv1.UpdatePriceBookResponse) (r result, counts 
 			mark, what = "-", basePrices(ch.GetBefore())
 			removed++
 		default:
-			what = rateChanges(ch.GetBefore(), ch.GetAfter())
+			mark, what = "~", rateChanges(ch.GetBefore(), ch.GetAfter())
 			changed++
 		}
 		if ch.GetOverridden() {
