@@ -73,6 +73,7 @@ var services = []string{
 	controlv1connect.UsageServiceName,
 	controlv1connect.ExplainServiceName,
 	controlv1connect.SystemServiceName,
+	controlv1connect.TemplateServiceName,
 }
 
 // NewHandler makes the whole HTTP surface: the API behind the admin token, and health for everyone.
@@ -102,6 +103,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(usagePath, withConnection(usage))
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
+	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
