@@ -101,12 +101,27 @@ func (a *app) endpointGet() *cobra.Command {
 func (a *app) endpointCreate() *cobra.Command {
 	var f endpointFlags
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make an endpoint", Args: exactly("NAME"),
+		Use: "create NAME", Short: "Make an endpoint, of a template or of your own",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" && len(args) == 0 {
+				return nil
+			}
+			return exactly("NAME")(cmd, args)
+		},
 		Example: `  tollgate endpoint create bria --path /bria --target https://engine.prod.bria-api.com \
     --header 'api_token: ${secret:bria}' --price 12.00
   tollgate endpoint create rerank --path /v1/rerank --exact --method POST \
-    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free`,
+    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free
+  tollgate endpoint create --template openai --secret openai=env:OPENAI_API_KEY`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" {
+				return a.createFromTemplate(cmd, &f, first(args...))
+			}
+			for _, name := range []string{"name", "secret", "param"} {
+				if cmd.Flags().Changed(name) {
+					return usage(cmd, "--%s belongs to --template.", name)
+				}
+			}
 			for _, name := range []string{"path", "target"} {
 				if !cmd.Flags().Changed(name) {
 					return usage(cmd, "--%s is missing.", name)
@@ -133,6 +148,7 @@ func (a *app) endpointCreate() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	f.from.register(cmd)
 	return cmd
 }
 
@@ -226,6 +242,12 @@ func price(e *controlv1.Endpoint) string {
 	}
 	if use := e.GetPrice().GetUsage(); use != nil {
 		return usageText(use)
+	}
+	if m := e.GetPrice().GetMetered(); m != nil {
+		return count(int64(len(m.GetMeters()))) + " meters"
+	}
+	if reported := e.GetPrice().GetReported(); reported != nil {
+		return "told, at most " + dollars(reported.GetCeiling())
 	}
 	if e.GetPrice().GetFree() != nil {
 		return "free"
