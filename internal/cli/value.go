@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -80,6 +82,10 @@ func viewMessage(m protoreflect.Message) *object {
 		if !m.Has(f) && (f.HasPresence() || f.IsMap()) {
 			continue
 		}
+		if f.IsMap() {
+			out.set(f.JSONName(), viewMap(f, m.Get(f).Map()))
+			continue
+		}
 		if !f.IsList() {
 			out.set(f.JSONName(), viewValue(f, m.Get(f)))
 			continue
@@ -89,6 +95,20 @@ func viewMessage(m protoreflect.Message) *object {
 			items = append(items, viewValue(f, list.Get(j)))
 		}
 		out.set(f.JSONName(), items)
+	}
+	return out
+}
+
+// viewMap shows the entries in the order of their keys.
+func viewMap(f protoreflect.FieldDescriptor, m protoreflect.Map) *object {
+	values := map[string]any{}
+	m.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		values[k.String()] = viewValue(f.MapValue(), v)
+		return true
+	})
+	out := &object{}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		out.set(key, values[key])
 	}
 	return out
 }
