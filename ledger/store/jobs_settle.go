@@ -87,7 +87,8 @@ func (s *Store) SettleJobs(ctx context.Context, part uint32, now time.Time) (out
 		kind  settleKind
 		count *int
 	}{
-		{told, settleKind{jobsTold, settledTold}, &out.Told}, {over, settleKind{jobsOver, settledExpired}, &out.Expired},
+		{told, settleKind{jobsTold, settledTold}, &out.Told},
+		{over, settleKind{jobsOver, settledExpired}, &out.Expired},
 		{again, settleKind{sql: jobsAgain}, &out.Again},
 	} {
 		if !k.there {

@@ -36,29 +36,29 @@ func tells(id string, state eventv1.SpendJobState, cost int64) func(*eventv1.Spe
 }
 
 // settleJobs does what the ledgers of all partitions do.
-func (b *bench) settleJobs(t testing.TB, now time.Time, parts ...uint32) (sum store.SettledJobs) {
-	t.Helper()
+func (b *bench) settleJobs(tb testing.TB, now time.Time, parts ...uint32) (sum store.SettledJobs) {
+	tb.Helper()
 	for _, part := range append([]uint32{b.part}, parts...) {
 		got, err := b.db.SettleJobs(context.Background(), part, now)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		sum.Told, sum.Expired, sum.Again, sum.Refused = sum.Told+got.Told, sum.Expired+got.Expired, sum.Again+got.Again, sum.Refused+got.Refused
 		sum.Freed, sum.Corrected = append(sum.Freed, got.Freed...), sum.Corrected || got.Corrected
 	}
 	if _, err := b.db.FinishCorrections(context.Background()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return sum
 }
 
 // verified says that every check of the books holds.
-func (b *bench) verified(t testing.TB) {
-	t.Helper()
+func (b *bench) verified(tb testing.TB) {
+	tb.Helper()
 	err := b.db.Audit(context.Background(), func(ctx context.Context, a *store.Audit) error {
 		for _, c := range store.Checks() {
 			if err := a.Run(ctx, c, func(d store.Discrepancy) error {
-				t.Errorf("%s: %s: %s", c.Name, d.Subject, d.Detail)
+				tb.Errorf("%s: %s: %s", c.Name, d.Subject, d.Detail)
 				return nil
 			}); err != nil {
 				return err
@@ -67,10 +67,10 @@ func (b *bench) verified(t testing.TB) {
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if rows, err := b.db.Rebuild(context.Background(), time.Time{}, time.Time{}, true); err != nil || rows.Rows > 0 {
-		t.Errorf("rebuilding would change %d sums, %v", rows.Rows, err)
+		tb.Errorf("rebuilding would change %d sums, %v", rows.Rows, err)
 	}
 }
 

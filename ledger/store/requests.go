@@ -164,8 +164,8 @@ func matching(f usage.Filter, args []any) (string, []any) {
 		fmt.Fprintf(&b, " AND "+format, len(args))
 	}
 	for _, c := range []struct{ column, value string }{
-		{"key_id", f.KeyID}, {"endpoint_id", f.EndpointID}, {"team", f.Team}, {"customer", f.Customer}, {"model", f.Model},
-		{"meter", f.Meter}, {"job", f.Job},
+		{"key_id", f.KeyID}, {"endpoint_id", f.EndpointID}, {"team", f.Team}, {"customer", f.Customer},
+		{"model", f.Model}, {"meter", f.Meter}, {"job", f.Job},
 	} {
 		if c.value != "" {
 			add("r."+c.column+" = $%d", c.value)
