@@ -131,3 +131,19 @@ func (p *Price) charge() (charge *controlv1.Charge, priced bool) {
 	}
 	return of.Message, true
 }
+
+// ChargesMethod says whether requests of a method are charged, of a price that is for all requests alike.
+// endpoint are the methods that the endpoint names. A WebSocket is always charged.
+func (p *Price) ChargesMethod(method string, endpoint []string, webSocket bool) bool {
+	charge, _ := p.charge()
+	switch {
+	case webSocket:
+		return true
+	case len(charge.GetMethods()) > 0:
+		return slices.Contains(charge.GetMethods(), method)
+	case len(endpoint) > 0:
+		return slices.Contains(endpoint, method)
+	default:
+		return method != "GET" && method != "HEAD" && method != "OPTIONS"
+	}
+}

@@ -83,7 +83,7 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
 	}
 	for _, part := range []func(*Endpoint, *eventv1.RouteEndpoint) error{
-		timeouts, resilience, c.targets, c.values, c.credentials, host,
+		timeouts, resilience, c.targets, c.values, c.credentials, host, c.signing,
 	} {
 		if err := part(e, from); err != nil {
 			return nil, err

@@ -45,6 +45,7 @@ type Endpoint struct {
 	Query        []Query
 	HostPolicy   eventv1.HostPolicy
 	HostText     string
+	Signing      *Signing      // of requests for AWS; nil for none
 	Idle         time.Duration // longest silence in an answer; 0 for the edge's default
 	Total        time.Duration // for all attempts until the end of the answer; 0 for no limit
 
