@@ -16,7 +16,7 @@ func TestLikelyCost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 3000).Draw(t, "requests")
-		most := rapid.Int64Range(1, 4000*int64(money.Dollar)).Draw(t, "dearest")
+		most := rapid.Int64Range(1, 2000*int64(money.Dollar)).Draw(t, "dearest")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		var l costs
 		key := costKey{"ep", "chat", "m"}
