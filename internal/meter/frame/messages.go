@@ -167,7 +167,9 @@ func (m *messages) finish(i int) {
 		if m.compressed {
 			m.inflate.write([]byte{0, 0, 0xff, 0xff}) // which the sender leaves out
 		}
-		m.message = false
+		if m.message = false; m.w.dead {
+			return
+		}
 		m.w.give(nil, &m.w.proj, false, m.masked)
 	}
 	if !m.message {
