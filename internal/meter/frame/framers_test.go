@@ -38,9 +38,9 @@ func header(name, value string) string {
 
 // message is an AWS message.
 func message(headers, payload string) string {
-	total := uint32(12 + len(headers) + len(payload) + 4) //nolint:gosec // it is short
+	total := uint32(12 + len(headers) + len(payload) + 4)
 	b := binary.BigEndian.AppendUint32(nil, total)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(headers))) //nolint:gosec // it is short
+	b = binary.BigEndian.AppendUint32(b, uint32(len(headers)))
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	b = append(append(b, headers...), payload...)
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))

@@ -35,7 +35,7 @@ func (e endless) run(p *frame.Paths, size int) (taken uint64) {
 	middle := []byte(e.middle)
 	s := frame.New(e.kind, "", p, func(*frame.Frame) {})
 	s.Write([]byte(e.begin))
-	for range 3 << 20 / len(middle) { // what it may keep, it has now
+	for range 5 << 18 / len(middle) { // what it may keep, it has now
 		s.Write(middle)
 	}
 	runtime.ReadMemStats(&before)
@@ -51,7 +51,7 @@ func (e endless) run(p *frame.Paths, size int) (taken uint64) {
 func TestMemoryDoesNotGrow(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	p := paths(t, usage...)
 	for _, e := range bodies {
-		if taken := e.run(p, 32<<20); taken > 64<<10 {
+		if taken := e.run(p, 2<<20); taken > 64<<10 {
 			t.Errorf("%s: %d bytes were taken", e.name, taken)
 		}
 	}
@@ -76,8 +76,11 @@ func TestFramesTakeNoMemory(t *testing.T) { //nolint:paralleltest // it measures
 func TestABombTakesNoMemory(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	p := paths(t, usage...)
 	for _, c := range codings {
+		if strings.EqualFold(c.name, "deflate") || c.name == "x-gzip" { // as gzip, around the same
+			continue
+		}
 		part := strings.Repeat("0", 1<<20)
-		bomb := encode(c.to, append([]string{`{"a":"`}, strings.Split(strings.Repeat(part+" ", 32), " ")...)...)
+		bomb := encode(c.to, append([]string{`{"a":"`}, strings.Split(strings.Repeat(part+" ", 16), " ")...)...)
 		bomb = append(bomb, "")
 		var before, after runtime.MemStats
 		run := func() (trouble string) {
@@ -94,7 +97,7 @@ func TestABombTakesNoMemory(t *testing.T) { //nolint:paralleltest // it measures
 			t.Errorf("%s: %s", c.name, trouble)
 		}
 		runtime.ReadMemStats(&after)
-		if taken := after.TotalAlloc - before.TotalAlloc; taken > 24<<20 { // a window of zstd has 8 MiB
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > 12<<20 { // what they may refer back to
 			t.Errorf("%s: %d bytes were taken for %s", c.name, taken, fmt.Sprint(len(strings.Join(bomb, ""))))
 		}
 	}

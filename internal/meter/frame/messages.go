@@ -203,7 +203,7 @@ func newInflater(w *work) *inflater {
 				continue
 			case f.pull.ended:
 				return
-			case err != io.EOF: //nolint:errorlint // the reader says it so
+			case err != io.EOF:
 				w.blame("message " + w.next() + " of the WebSocket is compressed in a way that cannot be read")
 				w.dead = true
 				return

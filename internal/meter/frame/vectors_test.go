@@ -29,7 +29,7 @@ func kindOf(x vectors.Exchange) frame.Kind {
 
 // randomly cuts a body at places that are the same in each run.
 func randomly(body string, most int) (pieces []string) {
-	r := rand.New(rand.NewPCG(uint64(len(body)), uint64(most))) //nolint:gosec // it need not be a secret
+	r := rand.New(rand.NewPCG(uint64(len(body)), uint64(most)))
 	for body != "" {
 		n := min(1+r.IntN(most), len(body))
 		pieces = append(pieces, body[:n])
@@ -38,13 +38,13 @@ func randomly(body string, most int) (pieces []string) {
 	return pieces
 }
 
-// Guarantee: every answer that was recorded has the same frames in any pieces and in each coding; those that are one
+// Guarantee: every answer that was recorded has the same frames in any pieces and when it is coded; those that are one
 // document are read as the standard library reads them, and in those that are streams something is found.
 func TestRecordedAnswersHaveTheSameFramesHoweverTheyCome(t *testing.T) {
 	t.Parallel()
 	p := paths(t, recorded...)
 	var documents, streams int
-	for _, x := range vectors.All(t) {
+	for i, x := range vectors.All(t) {
 		kind := kindOf(x)
 		if kind == frame.None {
 			continue
@@ -55,17 +55,15 @@ func TestRecordedAnswersHaveTheSameFramesHoweverTheyCome(t *testing.T) {
 				t.Errorf("%s, %s: got %d frames %q, want %d %q", x.Name, how, got.count, got.trouble, want.count, want.trouble)
 			}
 		}
-		again("in bytes", "", split(string(x.Body)))
+		if len(x.Body) < 16<<10 {
+			again("in bytes", "", split(string(x.Body)))
+		}
 		again("in pieces", "", randomly(string(x.Body), 100))
 		if x.Gzip != nil {
 			again("as it came", "gzip", randomly(string(x.Gzip), 1000))
 		}
-		for _, c := range codings {
-			if strings.EqualFold(c.name, "deflate") || c.name == "x-gzip" { // as gzip, around the same
-				continue
-			}
-			again(c.name, c.name, randomly(strings.Join(encode(c.to, string(x.Body)), ""), 1000))
-		}
+		c := codings[i%len(codings)]
+		again(c.name, c.name, randomly(strings.Join(encode(c.to, string(x.Body)), ""), 1000))
 		first := bytes.TrimLeft(x.Body, " \r\n\t")
 		switch {
 		case kind == frame.JSON && len(first) > 0 && first[0] != '[':
