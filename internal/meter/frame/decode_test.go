@@ -153,7 +153,7 @@ func TestAStreamThatIsGivenUp(t *testing.T) {
 	}
 }
 
-// FuzzDecoding looks for compressed bodies that hang, panic, or depend on where they are cut.
+// FuzzDecoding looks for compressed bodies that hang or panic, and for whole ones that depend on where they are cut.
 func FuzzDecoding(f *testing.F) {
 	for i, c := range codings {
 		f.Add(uint8(i), []byte(strings.Join(encode(c.to, "{\"a\":1}\n", "{\"a\":2}\n"), "")), 9)
@@ -162,7 +162,8 @@ func FuzzDecoding(f *testing.F) {
 		name, p := codings[int(coding)%len(codings)].name, paths(t, "a")
 		at := max(0, min(cut, len(body)))
 		whole, parts := readAll(frame.Lines, name, p, string(body)), readAll(frame.Lines, name, p, string(body[:at]), string(body[at:]))
-		if !slices.Equal(whole.frames, parts.frames) || (whole.trouble == "") != (parts.trouble == "") {
+		// How much comes out of a damaged body before the damage is seen may depend on the pieces.
+		if (whole.trouble == "") != (parts.trouble == "") || whole.trouble == "" && !slices.Equal(whole.frames, parts.frames) {
 			t.Fatalf("%s %q: whole %s %q, cut at %d %s %q", name, body, whole.docs(), whole.trouble, at, parts.docs(), parts.trouble)
 		}
 	})
