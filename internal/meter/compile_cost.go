@@ -129,7 +129,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		if mp.GetModel() == "" {
 			c.say(field+".model", `it is missing; "*" is for any model`)
 		}
-		newRow(mp, c.unitIDs, func(j int, name, reason string) {
+		newRow(mp, c.unitIDs, len(c.m.units), func(j int, name, reason string) {
 			c.say(at(field+".rates", j)+"."+name, "%s", reason)
 		})
 		for j, up := range mp.GetRates() {
@@ -142,7 +142,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		}
 	}
 	if len(p.GetPrices()) > 0 {
-		c.m.tables = append(c.m.tables, &table{models: p.GetPrices(), units: c.unitIDs})
+		c.m.tables = append(c.m.tables, &table{models: p.GetPrices(), units: c.unitIDs, count: len(c.m.units)})
 	}
 	switch name := p.GetBook(); {
 	case name == "":
@@ -150,7 +150,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		c.say(c.where+".book", "%q is no name of a list", name)
 	case book != nil:
 		if models := book(name); len(models) > 0 {
-			c.m.tables = append(c.m.tables, &table{models: models, units: c.unitIDs})
+			c.m.tables = append(c.m.tables, &table{models: models, units: c.unitIDs, count: len(c.m.units)})
 		}
 	}
 	if len(p.GetUnits()) > 0 && len(p.GetPrices()) == 0 && p.GetBook() == "" {
