@@ -5,6 +5,7 @@ package routing
 func (e *Endpoint) Masked() *Endpoint {
 	out := *e
 	out.Headers, out.Query, out.Credentials = maskedHeaders(e.Headers), maskedQuery(e.Query), nil
+	out.Signing = e.Signing.masked()
 	for _, c := range e.Credentials {
 		masked := *c
 		masked.Headers, masked.Query = maskedHeaders(c.Headers), maskedQuery(c.Query)

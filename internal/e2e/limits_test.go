@@ -12,12 +12,27 @@ import (
 	"tollgate/internal/testenv"
 )
 
-// limit puts a limit on a key.
+// limit puts a limit on a key. It lets nothing pass without the ledger: a request waits for its answer for
+// 25 ms, and on a busy machine the shares that edges pass instead would add to what the ledger gives.
 func (c *cluster) limit(name, key string, kind controlv1.LimitKind, amount, burst int64) {
 	c.t.Helper()
 	c.must(c.rpc.limits.CreateLimit(c.t.Context(), &controlv1.CreateLimitRequest{Limit: &controlv1.Limit{
 		Name: name, Scope: &controlv1.Limit_Key{Key: key}, Kind: kind, Amount: amount, Burst: burst,
+		Fallback: controlv1.LimitFallback_LIMIT_FALLBACK_CLOSED,
 	}}))
+}
+
+// limited calls until the ledger has its say about limits.
+func (c *cluster) limited(edge int, key, path string) (resp *http.Response, body []byte) {
+	c.t.Helper()
+	testenv.Eventually(c.t, eventually, func() (err error) {
+		resp, body, err = c.call(edge, key, path)
+		if err == nil && errorCode(body) == "limit_unavailable" {
+			err = fmt.Errorf("%s %s", resp.Status, body)
+		}
+		return err
+	})
+	return resp, body
 }
 
 // Guarantee: a limit per minute holds over all edges together: in any time no more requests reach the
@@ -73,7 +88,7 @@ func TestLimitPerMinuteOverAllEdges(t *testing.T) {
 				switch {
 				case err != nil:
 					t.Error(err)
-				case resp.StatusCode == http.StatusOK:
+				case resp.StatusCode == http.StatusOK || errorCode(body) == "limit_unavailable":
 				case resp.StatusCode != http.StatusTooManyRequests || errorCode(body) != "rate_limited" || resp.Header.Get("Retry-After") != "1":
 					t.Errorf("%s, Retry-After %q, %s", resp.Status, resp.Header.Get("Retry-After"), body)
 				}
@@ -87,14 +102,14 @@ func TestLimitPerMinuteOverAllEdges(t *testing.T) {
 	checkRate(t, orders, amount, burst)
 	mu.Unlock()
 
-	resp, body, err := c.call(0, slow, "/bria/x?n=-1")
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%v %v %s", err, resp, body)
+	resp, body := c.limited(0, slow, "/bria/x?n=-1")
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", resp.Status, body)
 	}
-	resp, body, err = c.call(1, slow, "/bria/x?n=-1")
+	resp, body = c.limited(1, slow, "/bria/x?n=-1")
 	told := time.Now()
-	if err != nil || resp.StatusCode != http.StatusTooManyRequests {
-		t.Fatalf("%v %v %s", err, resp, body)
+	if resp.StatusCode != http.StatusTooManyRequests {
+		t.Fatalf("%s %s", resp.Status, body)
 	}
 	wait, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 	if err != nil || wait < 1 || wait > 3 {
@@ -107,7 +122,8 @@ func TestLimitPerMinuteOverAllEdges(t *testing.T) {
 		}
 		return err
 	})
-	if took := time.Since(told); took > time.Duration(wait)*time.Second+200*time.Millisecond {
+	// If it were not this caller's turn then, the next would come 3 s later.
+	if took := time.Since(told); took > time.Duration(wait+2)*time.Second {
 		t.Errorf("Retry-After said %d s, and it took %s", wait, took)
 	}
 }
@@ -123,21 +139,14 @@ func TestLimitAtATimeOverAllEdges(t *testing.T) {
 	c.limit("narrow", "ci-bot", controlv1.LimitKind_LIMIT_KIND_CONCURRENT, most, 0)
 	c.awaitLive()
 	var mu sync.Mutex
-	running, worst := 0, 0
+	running, worst, refused := 0, 0, 0
 	full := make(chan struct{})
 	c.vendor.Handle(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		running++
 		worst = max(worst, running)
-		if running == most && worst == most {
-			select {
-			case <-full:
-			default:
-				close(full)
-			}
-		}
 		mu.Unlock()
-		// Nobody is answered before as many run as may.
+		// Nobody is answered before as many run as may, and another was refused.
 		select {
 		case <-full:
 		case <-r.Context().Done():
@@ -147,8 +156,8 @@ func TestLimitAtATimeOverAllEdges(t *testing.T) {
 		mu.Unlock()
 		_, _ = w.Write([]byte(`{}`))
 	})
+	open := sync.OnceFunc(func() { close(full) })
 	var wg sync.WaitGroup
-	refused := 0
 	for i := range 12 {
 		wg.Go(func() {
 			testenv.Eventually(t, eventually, func() error {
@@ -159,11 +168,14 @@ func TestLimitAtATimeOverAllEdges(t *testing.T) {
 				if resp.StatusCode == http.StatusOK {
 					return nil
 				}
-				mu.Lock()
-				refused++
-				mu.Unlock()
-				if errorCode(body) != "rate_limited" || resp.Header.Get("Retry-After") == "" {
+				if code := errorCode(body); code != "rate_limited" && code != "limit_unavailable" || resp.Header.Get("Retry-After") == "" {
 					t.Errorf("%s %s", resp.Status, body)
+				} else if code == "rate_limited" {
+					mu.Lock()
+					if refused++; running >= most {
+						open()
+					}
+					mu.Unlock()
 				}
 				return fmt.Errorf("%s %s", resp.Status, body)
 			})

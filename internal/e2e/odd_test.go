@@ -16,7 +16,8 @@ import (
 // Guarantee: the first request on a new budget waits for about as long as a commit takes.
 func TestFirstRequestOfABudget(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	// The best of them counts: on a busy machine one or another may take long.
+	c := start(t, withEdgeYAML("lease_wait: 15s"))
 	c.endpoint("bria", "/bria", "0.01")
 	c.awaitLive()
 	var took []time.Duration

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -165,25 +166,36 @@ var givenPorts = func() func(int) bool {
 	}
 }()
 
+// somePort is below the ports that systems give to whoever does not ask for one, which are those of other
+// tests' servers and of all outgoing connections: they could have it before a role listens, or while it is down.
 func somePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, past = 20_000, 32_000
+	for range past - first {
+		n := first + rand.IntN(past-first)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(n)); err == nil {
+			l.Close()
+			return n
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	t.Fatal("no port is free")
+	return 0
 }
 
 var errStillThere = errors.New("not yet")
 
 // eventually is how long anything may take that must happen in the end.
 const eventually = 30 * time.Second
+
+// promptly measures a change until it is in force everywhere. It has a second for that; a machine that has other things
+// to do may need longer, but not every time.
+func (c *cluster) promptly(what string, change func() time.Duration) {
+	c.t.Helper()
+	best := eventually
+	for range 5 {
+		if best = min(best, change()); best <= time.Second {
+			return
+		}
+	}
+	c.t.Errorf("%s took at least %s until every edge knew; want at most a second", what, best)
+}

@@ -76,6 +76,9 @@ func (c *Client) Sync(endpoints []*routing.Endpoint) {
 		for _, t := range e.Targets {
 			wanted[t.Key] = true
 		}
+		if e.Signing != nil && e.Signing.STS != nil {
+			wanted[e.Signing.STS.Key] = true
+		}
 	}
 	c.mu.Lock()
 	old := *c.links.Load()
