@@ -11,6 +11,7 @@ import (
 
 // copied is what an answer costs that is sent on and not read: the baseline of these benchmarks.
 func copied(b *testing.B, body []byte) {
+	b.Helper()
 	b.Run("copy", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
@@ -23,6 +24,7 @@ func copied(b *testing.B, body []byte) {
 }
 
 func metered(b *testing.B, plan *meter.Plan, kind string, body []byte, counts string) {
+	b.Helper()
 	b.Run("metered", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()

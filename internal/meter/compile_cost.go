@@ -28,6 +28,7 @@ func (c *compiler) counter(field string, p *controlv1.Counter) counter {
 		c.say(field+".aggregate", "%q is none of last, first, sum, max, count and length", p.GetAggregate())
 	}
 	out.how = how
+	c.m.adds = c.m.adds || how == total || how == howMany || how == length
 	out.fallback = c.number(field+".default", p.GetDefault())
 	if len(p.GetSources()) == 0 {
 		c.say(field+".sources", "say where the number is")
@@ -174,7 +175,7 @@ func (c *compiler) amounts(p *controlv1.Meter) {
 }
 
 // useful says it if a meter could never charge anything, which somebody should mean.
-func (c *compiler) useful(p *controlv1.Meter) {
+func (c *compiler) useful() {
 	m := c.m
 	if len(m.units) == 0 && (m.base == nil || m.base.isZero()) && m.minimum == 0 && m.job == nil {
 		c.say(c.where, "it has no units and no base, so that nothing is ever charged; say free: true if that is meant")

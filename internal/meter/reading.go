@@ -38,6 +38,8 @@ type Reading struct {
 	texts   []string
 	holds   []bool         // conditions that have held
 	seen    []gjson.Result // values of the frame at hand
+	before  []byte         // the last document of the answer
+	event   string         // and what it was called
 	stale   bool           // cost is not what it comes to
 	cost    money.Nanos
 	why     []string
@@ -192,7 +194,17 @@ func (r *Reading) frame(f *frame.Frame) {
 			}
 		}
 	}
-	if f.Doc == nil || looks.empty() || !looks.read(f.Doc, r.seen) {
+	if f.Doc == nil || looks.empty() {
+		return
+	}
+	if !m.adds && !f.Sent {
+		// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
+		if bytes.Equal(f.Doc, r.before) && f.Event == r.event {
+			return
+		}
+		r.before, r.event = append(r.before[:0], f.Doc...), f.Event
+	}
+	if !looks.read(string(f.Doc), r.seen) {
 		return
 	}
 	r.counts(f)

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"net/url"
@@ -272,9 +273,7 @@ func TestCountersOfEveryRecording(t *testing.T) {
 			f := known[file]
 			want := leaves(t, f.First)
 			for _, usage := range [][]json.RawMessage{f.Last, f.Usage} {
-				for k, v := range leaves(t, usage) {
-					want[k] = v
-				}
+				maps.Copy(want, leaves(t, usage))
 			}
 			all := strings.Join(keys(want), " ")
 			if all == "" || file == "usage-extraction/genai-prices-usages.json" || strings.HasSuffix(file, "schema-event-examples.json") ||
@@ -378,9 +377,7 @@ func variants(t *testing.T, a *answer, kind string) map[string]*answer {
 	}
 	zipped.body = b.Bytes()
 	zipped.headers = map[string]string{"Content-Encoding": "gzip"}
-	for k, v := range a.headers {
-		zipped.headers[k] = v
-	}
+	maps.Copy(zipped.headers, a.headers)
 	out := map[string]*answer{"pieces": &pieces, "gzip": &zipped}
 	if len(a.body) < 64<<10 {
 		out["bytes"] = &bytewise
@@ -440,11 +437,11 @@ func TestWorkedNumbers(t *testing.T) {
 			}
 			kind := cmp.Or(known[c.file].Kind, "exchange")
 			plan := only(t, c.document, c.meter)
-			r, a := exchange(&x, kind)
+			_, a := exchange(&x, kind)
 			again := variants(t, a, kind)
 			again["as it is"] = a
 			for name, one := range again {
-				r, _ = exchange(&x, kind)
+				r, _ := exchange(&x, kind)
 				if b := play(t, plan, r, one); b.Cost != c.want || len(b.Unpriced) > 0 || !b.Charged {
 					t.Errorf("%s: %d, %q, want %d (%s)", name, b.Cost, b.Unpriced, c.want, b.Counts)
 				}
