@@ -379,7 +379,7 @@ func variants(t *testing.T, a *answer, kind string) map[string]*answer {
 	zipped.headers = map[string]string{"Content-Encoding": "gzip"}
 	maps.Copy(zipped.headers, a.headers)
 	out := map[string]*answer{"pieces": &pieces, "gzip": &zipped}
-	if len(a.body) < 64<<10 {
+	if len(a.body) < 8<<10 {
 		out["bytes"] = &bytewise
 	}
 	const unknown = `{"x_unknown":{"usage":{"prompt_tokens":77},"list":[1,{"input_tokens":88}]},`
