@@ -180,7 +180,7 @@ func (e *events) value(p []byte) {
 func (e *events) dispatch(partial bool) {
 	if e.data && e.some {
 		j := &e.w.proj
-		if j.finish() == nil && !j.over && j.depth > 0 && !j.kinds[0] {
+		if j.finish() == nil && !j.over && j.depth > 0 && !j.kinds[0] { // what begins as an array is mostly [DONE]
 			e.w.blame("event " + e.w.next() + " is not JSON, though it begins so")
 		}
 		e.w.give(e.name, j, partial, false)
