@@ -34,6 +34,7 @@ type clients struct {
 	usage   controlv1connect.UsageServiceClient
 	system  controlv1connect.SystemServiceClient
 	explain controlv1connect.ExplainServiceClient
+	prices  controlv1connect.PriceBookServiceClient
 }
 
 // note is what `tollgate dev` left in this folder or one above.
@@ -123,6 +124,7 @@ func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, 
 		usage:   controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
 		system:  controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
 		explain: controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
+		prices:  controlv1connect.NewPriceBookServiceClient(a.HTTPClient, server, options),
 	}, nil
 }
 
