@@ -132,7 +132,7 @@ var generalSettings = table{
 	"enable_openai_websocket_passthrough":        {plan.Refused, "Tollgate does not relay WebSockets: a request to upgrade is answered 501."},
 	"use_client_credentials_pass_through_routes": {plan.Warning, "It concerns LiteLLM's built-in provider paths, which Tollgate does not have: make an endpoint for each that is used."},
 	"passthrough_require_cost_tracking":          {plan.Info, "Every Tollgate endpoint has a price, or says that it is free."},
-	"passthrough_capabilities":                   {plan.Warning, "Prices by what a response reports are not imported. Give the endpoint a fixed price."},
+	"passthrough_capabilities":                   {plan.Warning, "Prices by what a response reports are not imported. Give the endpoint a fixed price, a price by meters, or one that the target reports."},
 	"passthrough_managed_object_ids":             {plan.Warning, "Tollgate changes no ids in bodies."},
 	"fail_closed_budget_enforcement":             {plan.Info, "Tollgate always refuses a request for which no budget can be had."},
 	"skip_user_budget_on_team_key":               ownBudgets,

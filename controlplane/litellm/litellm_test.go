@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tollgate/controlplane/litellm"
+	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/headervalue"
@@ -185,7 +186,7 @@ func TestGetenv(t *testing.T) {
 func TestAmountsAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		amount := money.Nanos(rapid.Int64Range(1, int64(money.Max)).Draw(rt, "amount"))
+		amount := money.Nanos(rapid.Int64Range(1, int64(registry.MaxPrice)).Draw(rt, "amount"))
 		p, err := litellm.Convert("c", []byte("general_settings: {pass_through_endpoints: [{path: /a, target: 'https://t.example', cost_per_request: "+amount.String()+"}]}"))
 		if err != nil {
 			rt.Fatal(err)

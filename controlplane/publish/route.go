@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tollgate/controlplane/registry"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 )
 
@@ -15,8 +16,7 @@ func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
 		Forward: eventv1.ForwardMode(e.Forward), PassHeaders: e.PassHeaders, KeyHeader: e.KeyHeader,
 		Headers: routeHeaders(e.Headers), Query: routeQuery(e.Query), HostText: e.Host.Text,
 		Balance: balance(e.Balance), CredentialBalance: balance(e.CredentialBalance),
-		PriceNanos: int64(e.Price.PerRequest), Free: e.Price.Free, PriceVersion: e.PriceVersion,
-		Usage: usage(e.Price.Usage), Abandoned: eventv1.AbandonedPolicy(e.Abandoned),
+		PriceVersion: e.PriceVersion, Abandoned: eventv1.AbandonedPolicy(e.Abandoned),
 		TimeoutMs: e.Timeout.Milliseconds(), ConnectTimeoutMs: e.Timeouts.Connect.Milliseconds(),
 		IdleTimeoutMs: e.Timeouts.Idle.Milliseconds(), TotalTimeoutMs: e.Timeouts.Total.Milliseconds(),
 		MaxBodyBytes: e.MaxBodyBytes, ForwardTraceContext: e.ForwardTraceContext,
@@ -37,6 +37,8 @@ func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
 			Name: c.Name, Headers: routeHeaders(c.Headers), Query: routeQuery(c.Query), Weight: c.Weight, Priority: c.Priority,
 		})
 	}
+	price(out, &e.Price)
+	out.AwsSigning = signing(e.AWS)
 	resilience(out, &e.Resilience)
 	return out
 }
@@ -103,6 +105,32 @@ func resilience(out *eventv1.RouteEndpoint, r *registry.Resilience) {
 	}
 	if o := r.Outlier; o != nil {
 		out.Outlier = &eventv1.OutlierPolicy{Failures: o.Failures, EjectMs: ms(o.EjectFor), MaxPercent: o.MaxPercent}
+	}
+}
+
+// price gives edges a price as it is stored: they make of it what it means, as whoever tried it did.
+func price(out *eventv1.RouteEndpoint, p *registry.Price) {
+	out.PriceNanos, out.Free, out.Usage = int64(p.PerRequest), p.Free, usage(p.Usage)
+	charge := p.Charge
+	if p.Metered != nil {
+		out.Metered = p.Metered.Message
+	}
+	if r := p.Reported; r != nil {
+		out.Reported = &eventv1.ReportedPrice{Header: r.Header, CeilingNanos: int64(r.Ceiling), FallbackNanos: int64(r.Fallback)}
+		charge = r.Charge
+	}
+	if charge != nil {
+		out.Charge = charge.Message
+	}
+}
+
+func signing(s *registry.AWSSigning) *controlv1.AwsSigning {
+	if s == nil {
+		return nil
+	}
+	return &controlv1.AwsSigning{
+		Service: s.Service, Region: s.Region, AccessKeyId: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey,
+		SessionToken: s.SessionToken, RoleArn: s.RoleARN, ExternalId: s.ExternalID, StsUrl: s.STSURL,
 	}
 }
 

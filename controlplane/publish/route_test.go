@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"tollgate/controlplane/registry"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/testenv/pki"
 )
@@ -40,8 +41,9 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 			{Name: "one", Weight: 2, Priority: 3, Headers: set("authorization", "${secret:vendor}")},
 			{Name: "two", Query: []registry.Query{{Name: "key", Value: "${env:K}"}}},
 		},
-		Forward: registry.ForwardAll, PassHeaders: true, KeyHeader: "x-k", Price: registry.Price{PerRequest: 5}, Abandoned: registry.AbandonedNothing,
+		Forward: registry.ForwardAll, PassHeaders: true, KeyHeader: "x-k", Abandoned: registry.AbandonedNothing,
 		Timeout: time.Minute, Timeouts: registry.Timeouts{Connect: time.Second, Idle: 2 * time.Second, Total: 3 * time.Minute},
+		Price:        registry.Price{PerRequest: 5, Charge: &registry.Charge{Message: &controlv1.Charge{Statuses: []string{"any"}}}},
 		MaxBodyBytes: 9, ForwardTraceContext: true,
 		Resilience: registry.Resilience{
 			Retry:   &registry.Retry{Attempts: 1, Statuses: []uint32{503}, AnyMethod: true, MaxBodyBytes: 2, BudgetPercent: 3, Backoff: 4 * time.Millisecond},
@@ -58,6 +60,31 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 	caller, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
 		Name: "caller", Path: "/caller", Targets: settings.Targets[1:], Host: registry.Host{Kind: registry.HostCaller}, Price: registry.Price{Free: true},
 		Resilience: registry.Resilience{Breaker: &registry.Breaker{}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meters := &controlv1.Metered{
+		Meters: []*controlv1.Meter{{
+			Name: "m", Units: []*controlv1.Unit{{Name: "calls"}}, Hold: &controlv1.MeterHold{Amount: "1"},
+			Counters: []*controlv1.Counter{{Name: "calls", Sources: []*controlv1.Source{{Place: &controlv1.Source_Constant{Constant: "1"}}}}},
+			Prices:   []*controlv1.ModelPrice{{Model: "*", Rates: []*controlv1.UnitPrice{{Unit: "calls", Price: "1"}}}},
+		}},
+		Unmatched: "free", Fallback: "held",
+	}
+	secret := registry.AWSSigning{
+		Service: "bedrock", Region: "eu-central-1", AccessKeyID: "AKIA", SecretAccessKey: "${secret:vendor}", SessionToken: "${env:T}",
+		RoleARN: "arn:aws:iam::123456789012:role/r", ExternalID: "x", STSURL: "https://sts.example.com",
+	}
+	metered, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
+		Name: "metered", Path: "/metered", Targets: settings.Targets[1:], Price: registry.Price{Metered: &registry.Metered{Message: meters}}, AWS: &secret,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
+		Name: "reported", Path: "/reported", Targets: settings.Targets[1:],
+		Price: registry.Price{Reported: &registry.Reported{Ceiling: 7, Fallback: 6, Charge: &registry.Charge{Message: &controlv1.Charge{Methods: []string{"PUT"}}}}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +112,7 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 				{Name: "one", Weight: 2, Priority: 3, Headers: []*eventv1.RouteHeader{{Name: "authorization", Value: "${secret:vendor}"}}},
 				{Name: "two", Query: []*eventv1.RouteQuery{{Name: "key", Value: "${env:K}", Mode: eventv1.RouteMode_ROUTE_MODE_SET}}},
 			},
-			Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, PassHeaders: true, KeyHeader: "x-k", PriceNanos: 5, PriceVersion: e.Revision,
+			Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, PassHeaders: true, KeyHeader: "x-k", PriceNanos: 5, Charge: &controlv1.Charge{Statuses: []string{"any"}}, PriceVersion: e.Revision,
 			Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_NOTHING, TimeoutMs: 60_000, ConnectTimeoutMs: 1000, IdleTimeoutMs: 2000, TotalTimeoutMs: 180_000,
 			MaxBodyBytes: 9, ForwardTraceContext: true,
 			Retry:   &eventv1.RetryPolicy{Attempts: 1, Statuses: []uint32{503}, AnyMethod: true, MaxBodyBytes: 2, BudgetPercent: 3, BackoffMs: 4},
@@ -100,6 +127,25 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 			Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED, TimeoutMs: 600_000, Breaker: &eventv1.BreakerPolicy{},
 		},
 	}
+	with := func(e *registry.Endpoint, edit func(*eventv1.RouteEndpoint)) {
+		m := &eventv1.RouteEndpoint{
+			Id: e.ID, Name: e.Name, Path: e.Path, Targets: []string{"https://b.example.com"}, RouteTargets: []*eventv1.RouteTarget{second},
+			Forward: eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST, PriceVersion: e.Revision,
+			Abandoned: eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED, TimeoutMs: 600_000,
+		}
+		edit(m)
+		want = append(want, m)
+	}
+	with(&metered, func(m *eventv1.RouteEndpoint) {
+		m.Metered, m.AwsSigning = meters, &controlv1.AwsSigning{
+			Service: "bedrock", Region: "eu-central-1", AccessKeyId: "AKIA", SecretAccessKey: "${secret:vendor}", SessionToken: "${env:T}",
+			RoleArn: "arn:aws:iam::123456789012:role/r", ExternalId: "x", StsUrl: "https://sts.example.com",
+		}
+	})
+	with(&reported, func(m *eventv1.RouteEndpoint) {
+		m.Reported = &eventv1.ReportedPrice{Header: "x-tollgate-cost", CeilingNanos: 7, FallbackNanos: 6}
+		m.Charge = &controlv1.Charge{Methods: []string{"PUT"}}
+	})
 	if diff := cmp.Diff(want, routes.GetEndpoints(), protocmp.Transform()); diff != "" {
 		t.Errorf("endpoints (-want +got):\n%s", diff)
 	}
@@ -111,7 +157,7 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 	}
 	fields := want[0].ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
-		// The other kinds of price have tests of their own.
+		// A price by use has tests of its own.
 		if f := fields.Get(i); f.Name() != "usage" && !has(routes.GetEndpoints(), f) {
 			t.Errorf("nothing fills %s", f.Name())
 		}

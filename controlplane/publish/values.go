@@ -168,6 +168,9 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	for i := range cfg.RouteLimits {
 		out.Limits = append(out.Limits, p.limit(&cfg.RouteLimits[i]))
 	}
+	for _, l := range cfg.Book {
+		out.Book = append(out.Book, &eventv1.BookList{Name: l.Name, Rows: l.Rows})
+	}
 	for _, s := range cfg.Secrets {
 		sealed, err := p.sealer.Seal(s.ID, s.Name, s.Envelope)
 		if err != nil {

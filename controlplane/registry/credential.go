@@ -109,7 +109,7 @@ func (e *Endpoint) carriesSecret() bool {
 		return slices.ContainsFunc(headers, func(h Header) bool { return refers(h.Value) }) ||
 			slices.ContainsFunc(query, func(q Query) bool { return refers(q.Value) })
 	}
-	return has(e.Headers, e.Query) ||
+	return e.AWS != nil || has(e.Headers, e.Query) ||
 		slices.ContainsFunc(e.Credentials, func(c Credential) bool { return has(c.Headers, c.Query) })
 }
 

@@ -43,6 +43,7 @@ type Endpoint struct {
 	Host                Host          `json:"host_header"`
 	Credentials         []Credential  `json:"credentials,omitempty"`
 	CredentialBalance   Balance       `json:"credential_balance"`
+	AWS                 *AWSSigning   `json:"aws_signing,omitempty"`
 	Forward             Forward       `json:"forward"`
 	PassHeaders         bool          `json:"pass_headers"`
 	KeyHeader           string        `json:"key_header"`
@@ -82,6 +83,7 @@ func (e *Endpoint) Normalize() {
 	e.Timeout = wholeMillis(e.Timeout)
 	e.Timeouts.normalize()
 	e.Resilience.normalize()
+	e.Price.normalize()
 	if !e.Exact && len(e.Path) > 1 && !strings.HasSuffix(e.Path, "//") {
 		e.Path = strings.TrimSuffix(e.Path, "/")
 	}
@@ -131,7 +133,7 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 		p.Add("name", Taken, "An endpoint with the name %s exists.", e.Name)
 	}
 	checkPath(p, e.Path, e.Exact)
-	checkMethods(p, e.Methods)
+	checkMethods(p, "methods", e.Methods)
 	if !p.Has("path") {
 		for i := range facts.SamePath {
 			if o := &facts.SamePath[i]; Conflict(e, o) {
@@ -147,11 +149,12 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	checkQuery(p, "query", e.Query, known)
 	e.Host.check(p)
 	e.checkCredentials(p, known)
+	e.checkSigning(p, known)
 	e.checkKeyHeader(p)
 	if e.Forward > ForwardNone {
 		p.Add("forward_headers", Malformed, "This way of forwarding headers is not known.")
 	}
-	e.Price.check(p)
+	e.Price.check(p, e.Methods)
 	if e.Abandoned > AbandonedNothing {
 		p.Add("abandoned", Malformed, "This way of charging abandoned requests is not known: use reserved, metered or nothing.")
 	}
@@ -169,20 +172,20 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 // always a mistake.
 var methodForm = regexp.MustCompile(`^[A-Z][A-Z-]{0,31}$`)
 
-func checkMethods(p *Problems, methods []string) {
+func checkMethods(p *Problems, field string, methods []string) {
 	if len(methods) > MaxMethods {
-		p.Add("methods", Range, "There are %d methods: at most %d are allowed, and none means every method.", len(methods), MaxMethods)
+		p.Add(field, Range, "There are %d methods: at most %d are allowed, and none means every method.", len(methods), MaxMethods)
 	}
 	for i, m := range methods {
 		switch {
 		case !methodForm.MatchString(m):
-			p.Add("methods", Malformed, "%q is not a method: use upper case, such as POST.", clip(m))
+			p.Add(field, Malformed, "%q is not a method: use upper case, such as POST.", clip(m))
 		case m == "TRACE" || m == "TRACK":
-			p.Add("methods", Forbidden, "%s asks the target to send the request back, credential and all.", m)
+			p.Add(field, Forbidden, "%s asks the target to send the request back, credential and all.", m)
 		case m == "CONNECT":
-			p.Add("methods", Forbidden, "CONNECT asks for a tunnel, which a gateway does not open.")
+			p.Add(field, Forbidden, "CONNECT asks for a tunnel, which a gateway does not open.")
 		case slices.Contains(methods[:i], m):
-			p.Add("methods", Duplicate, "The method %s is listed twice.", m)
+			p.Add(field, Duplicate, "The method %s is listed twice.", m)
 		}
 	}
 }

@@ -162,6 +162,19 @@ func (known secretsKnown) checkValue(p *Problems, field, what, value string, hea
 	known.checkRefs(p, field, what, v)
 }
 
+// checkReference judges what has to be a single reference. A key is never shown, not even in part: what is
+// wrong with it may be that it is one.
+func (known secretsKnown) checkReference(p *Problems, field, what, text string) {
+	switch {
+	case text == "":
+		p.Add(field, Required, "%s is missing: store it as a secret and write ${secret:NAME}, or ${env:NAME}.", what)
+	case !reference(text):
+		p.Add(field, Forbidden, "%s is not a single reference: store it as a secret and write ${secret:NAME}, or ${env:NAME}.", what)
+	default:
+		known.checkValue(p, field, what, text, true)
+	}
+}
+
 // checkRefs finds references to secrets that do not exist.
 func (known secretsKnown) checkRefs(p *Problems, field, what string, v headervalue.Value) {
 	for _, r := range v.Refs() {
@@ -194,7 +207,7 @@ func (e *Endpoint) values() []string {
 			}
 		}
 	}
-	return all
+	return append(all, e.AWS.values()...)
 }
 
 // SecretRefs lists the names of the secrets that the endpoint refers to, sorted, each once. Values that

@@ -6,18 +6,42 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+	"google.golang.org/protobuf/proto"
 
+	"tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
-// MaxRates is how many rates a usage price can have.
-const MaxRates = 8
+// Bounds of prices.
+const (
+	// MaxRates is how many rates a usage price can have.
+	MaxRates = 8
 
-// Price is what a request costs: nothing, the same for each, or what it uses.
+	// MaxPrice is the most that one request can be said to cost. More is a slip of the pen, and would use up
+	// a budget at once.
+	MaxPrice = 1_000_000 * money.Dollar
+)
+
+// DefaultCostHeader is where targets say their cost if nothing else is said. Edges of Tollgate say it there.
+const DefaultCostHeader = "x-tollgate-cost"
+
+// Price is what a request costs: nothing, the same for each, what it uses, what meters read, or what the
+// target says. At most one of Free, Usage, Metered and Reported is set.
 type Price struct {
 	Free       bool        `json:"free"`
 	PerRequest money.Nanos `json:"per_request_nanos"` // of a price that is the same for each
+	Charge     *Charge     `json:"charge,omitempty"`  // of such a price; nil for the default
 	Usage      *Usage      `json:"usage,omitempty"`
+	Metered    *Metered    `json:"metered,omitempty"`
+	Reported   *Reported   `json:"reported,omitempty"`
+}
+
+// Reported is the cost that a target says in a header of its answer.
+type Reported struct {
+	Header   string      `json:"header"`
+	Ceiling  money.Nanos `json:"ceiling_nanos"`  // that a request costs at most, and that is held
+	Fallback money.Nanos `json:"fallback_nanos"` // where it says none
+	Charge   *Charge     `json:"charge,omitempty"`
 }
 
 // Usage makes the cost of what a request uses.
@@ -60,23 +84,86 @@ const (
 
 // Equal says whether both make the same cost of everything.
 func (p *Price) Equal(o *Price) bool {
-	if p.Free != o.Free || p.PerRequest != o.PerRequest || (p.Usage == nil) != (o.Usage == nil) {
-		return false
-	}
-	if p.Usage == nil {
-		return true
-	}
-	a, b := *p.Usage, *o.Usage
-	same := slices.Equal(a.Rates, b.Rates)
-	return same && a.PerRequest == b.PerRequest && a.Hold == b.Hold && a.Ceiling == b.Ceiling && a.Fallback == b.Fallback
+	return p.Free == o.Free && p.PerRequest == o.PerRequest && same(p.Charge, o.Charge) &&
+		same(p.Usage, o.Usage) && same(p.Metered, o.Metered) && same(p.Reported, o.Reported)
 }
 
-func (p *Price) check(problems *Problems) {
-	if p.Usage != nil {
-		p.Usage.check(problems)
+// Equal says whether both make the same cost of everything.
+func (u Usage) Equal(o Usage) bool {
+	return slices.Equal(u.Rates, o.Rates) && u.PerRequest == o.PerRequest && u.Hold == o.Hold && u.Ceiling == o.Ceiling && u.Fallback == o.Fallback
+}
+
+// Equal says whether both take the same for the cost.
+func (r Reported) Equal(o Reported) bool {
+	return strings.EqualFold(r.Header, o.Header) && r.Ceiling == o.Ceiling && r.Fallback == o.Fallback && same(r.Charge, o.Charge)
+}
+
+// normalize fills in what was left out. It works on copies: what is behind a price may be that of a request.
+func (p *Price) normalize() {
+	if p.Charge != nil && proto.Size(p.Charge.Message) == 0 {
+		p.Charge = nil
+	}
+	if p.Reported == nil {
 		return
 	}
-	checkPrice(problems, "price.fixed.per_request", "price", p.PerRequest)
+	r := *p.Reported
+	r.Header = strings.ToLower(either(r.Header, DefaultCostHeader))
+	if r.Charge != nil && proto.Size(r.Charge.Message) == 0 {
+		r.Charge = nil
+	}
+	p.Reported = &r
+}
+
+// Check adds everything that is wrong with a price that is nobody's yet.
+func (p *Price) Check(problems *Problems) {
+	p.normalize()
+	p.check(problems, nil)
+}
+
+func (p *Price) check(problems *Problems, methods []string) {
+	switch {
+	case p.Usage != nil:
+		p.Usage.check(problems)
+	case p.Metered != nil:
+		for _, problem := range meter.Check(p.Metered.Message) {
+			problems.Add("price.metered."+problem.Field, Malformed, "%s", problem.Reason)
+		}
+	case p.Reported != nil:
+		p.Reported.check(problems, methods)
+	case !p.Free:
+		checkAmount(problems, "price.fixed.per_request", "price", p.PerRequest)
+		if p.Charge != nil {
+			p.Charge.check(problems, "price.fixed.charge.", methods)
+		}
+	}
+}
+
+// check adds everything that is wrong with a price that the target says. The ceiling is all that stands between
+// a budget and a target that is wrong, so there is none without it.
+func (r *Reported) check(p *Problems, methods []string) {
+	const field = "price.reported."
+	if len(r.Header) > maxHeaderName || !httpguts.ValidHeaderFieldName(r.Header) {
+		p.Add(field+"header", Malformed, "%q is not a header name.", clip(r.Header))
+	}
+	checkAmount(p, field+"ceiling", "ceiling", r.Ceiling)
+	checkAmount(p, field+"fallback", "fallback", r.Fallback)
+	switch {
+	case r.Ceiling == 0 && !p.Has(field+"ceiling"):
+		p.Add(field+"ceiling", Required, "Say what a request costs at most, whatever the target says: more than 0.")
+	case r.Fallback > r.Ceiling && !p.Has(field+"fallback") && !p.Has(field+"ceiling"):
+		p.Add(field+"fallback", Range, "The fallback %s is more than the ceiling %s, which no request exceeds.", r.Fallback.Dollars(), r.Ceiling.Dollars())
+	}
+	if r.Charge != nil {
+		r.Charge.check(p, field+"charge.", methods)
+	}
+}
+
+// checkAmount is checkPrice for what one request can cost.
+func checkAmount(p *Problems, field, what string, n money.Nanos) {
+	checkPrice(p, field, what, n)
+	if n > MaxPrice && !p.Has(field) {
+		p.Add(field, Range, "The %s %s is more than %s, which no request costs.", what, n.Dollars(), MaxPrice.Dollars())
+	}
 }
 
 func checkPrice(p *Problems, field, what string, n money.Nanos) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tollgate/controlplane/registry"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/money"
 )
 
@@ -80,6 +81,8 @@ func TestPriceEqual(t *testing.T) {
 		return registry.Price{Usage: &u}
 	}
 	same := func(*registry.Usage) {}
+	other := metered()
+	other.Message.Meters[0].Prices[0].Rates[0].Price = "2.51"
 	all := []registry.Price{
 		{Free: true},
 		{},
@@ -88,6 +91,15 @@ func TestPriceEqual(t *testing.T) {
 		with(func(u *registry.Usage) { u.PerRequest++ }), with(func(u *registry.Usage) { u.Hold++ }), with(func(u *registry.Usage) { u.Fallback++ }),
 		with(func(u *registry.Usage) { u.Ceiling = true }), with(func(u *registry.Usage) { u.Rates = u.Rates[1:] }),
 		with(func(u *registry.Usage) { u.Rates[0].PerMillion++ }), with(func(u *registry.Usage) { u.Rates[0].Header = "x" }),
+		{PerRequest: 1, Charge: &registry.Charge{Message: &controlv1.Charge{Statuses: []string{"any"}}}},
+		{PerRequest: 1, Charge: &registry.Charge{Message: &controlv1.Charge{Statuses: []string{"404"}}}},
+		{Metered: metered()},
+		{Metered: other},
+		{Reported: &registry.Reported{Header: "a", Ceiling: 1}},
+		{Reported: &registry.Reported{Header: "b", Ceiling: 1}},
+		{Reported: &registry.Reported{Header: "a", Ceiling: 2}},
+		{Reported: &registry.Reported{Header: "a", Ceiling: 1, Fallback: 1}},
+		{Reported: &registry.Reported{Header: "a", Ceiling: 1, Charge: &registry.Charge{Message: &controlv1.Charge{Statuses: []string{"any"}}}}},
 	}
 	for i := range all {
 		for j := range all {
@@ -95,6 +107,9 @@ func TestPriceEqual(t *testing.T) {
 				t.Errorf("%d and %d: %v", i, j, all[i].Equal(&all[j]))
 			}
 		}
+	}
+	if a, b := (registry.Price{Metered: metered()}), (registry.Price{Metered: metered()}); !a.Equal(&b) {
+		t.Error("the same meters differ")
 	}
 	if a, b := with(same), with(same); !a.Equal(&b) {
 		t.Error("the same price differs")

@@ -18,6 +18,7 @@ const (
 // a request.
 func (e *Endpoint) rewrite() {
 	e.Headers, e.Query = rewriteHeaders(e.Headers), rewriteQuery(e.Query)
+	e.AWS = e.AWS.rewritten()
 	e.Credentials = slices.Clone(e.Credentials)
 	for i := range e.Credentials {
 		c := &e.Credentials[i]

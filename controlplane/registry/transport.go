@@ -187,13 +187,8 @@ func (t *TLS) check(p *Problems, at string, known secretsKnown) {
 	default:
 		checkCertificates(p, at+".client_cert_pem", t.ClientCertPEM)
 	}
-	// A key is never shown, not even in part: what is wrong with it may be that it is one.
-	switch {
-	case t.ClientKey == "":
-	case !reference(t.ClientKey):
-		p.Add(at+".client_key", Forbidden, "The client's key is not a single reference: store it as a secret and write ${secret:NAME}, or ${env:NAME}.")
-	default:
-		known.checkValue(p, at+".client_key", "The client's key", t.ClientKey, true)
+	if t.ClientKey != "" {
+		known.checkReference(p, at+".client_key", "The client's key", t.ClientKey)
 	}
 	switch {
 	case t.ClientCertPEM != "" && t.ClientKey == "":

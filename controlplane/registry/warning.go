@@ -13,6 +13,7 @@ const (
 	WarnPlain   = "plain_http"
 	WarnPrivate = "private_address"
 	WarnPublic  = "public"
+	WarnMethods = "methods_not_charged"
 )
 
 // Warning is something that an operator should know of an endpoint and that is not wrong.
@@ -24,6 +25,12 @@ func (e *Endpoint) Warnings() []Warning {
 	if e.Public != nil {
 		all = append(all, Warning{"access.public", WarnPublic, fmt.Sprintf(
 			"Anybody who reaches an edge may call it at your cost, %d times a minute in all.", e.Public.RequestsPerMinute)})
+	}
+	if charge, priced := e.Price.charge(); priced && len(e.Methods) == 0 && len(charge.GetMethods()) == 0 {
+		all = append(all, Warning{
+			"price", WarnMethods,
+			"Requests of the methods GET, HEAD and OPTIONS are not charged: name the endpoint's methods, or those that are charged, if they cost something.",
+		})
 	}
 	for i, t := range e.Targets {
 		at := fmt.Sprintf("targets[%d]", i)

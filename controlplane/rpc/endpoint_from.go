@@ -41,6 +41,12 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 	default:
 		e.Host.Kind = registry.HostTarget
 	}
+	if s := m.GetAwsSigning(); s != nil {
+		e.AWS = &registry.AWSSigning{
+			Service: s.GetService(), Region: s.GetRegion(), AccessKeyID: s.GetAccessKeyId(), SecretAccessKey: s.GetSecretAccessKey(),
+			SessionToken: s.GetSessionToken(), RoleARN: s.GetRoleArn(), ExternalID: s.GetExternalId(), STSURL: s.GetStsUrl(),
+		}
+	}
 	for _, t := range m.GetTargets() {
 		e.Targets = append(e.Targets, targetFrom(t))
 	}

@@ -46,6 +46,12 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 			RequestsPerMinute: e.Public.RequestsPerMinute, Burst: e.Public.Burst,
 		}}
 	}
+	if s := e.AWS; s != nil {
+		m.AwsSigning = &controlv1.AwsSigning{
+			Service: s.Service, Region: s.Region, AccessKeyId: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey,
+			SessionToken: s.SessionToken, RoleArn: s.RoleARN, ExternalId: s.ExternalID, StsUrl: s.STSURL,
+		}
+	}
 	for i := range e.Targets {
 		m.Targets = append(m.Targets, targetTo(&e.Targets[i]))
 	}

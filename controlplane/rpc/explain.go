@@ -22,6 +22,7 @@ type explainService struct {
 func (s *explainService) Explain(ctx context.Context, req *controlv1.ExplainRequest) (*controlv1.ExplainResponse, error) {
 	call := &eventv1.ExplainCall{
 		Method: req.GetMethod(), Path: req.GetPath(), Headers: req.GetHeaders(), BodyBytes: req.GetBodyBytes(),
+		Body: req.GetBody(),
 	}
 	if ref := req.GetKey(); ref != "" {
 		hash, err := s.store.KeyHash(ctx, ref)

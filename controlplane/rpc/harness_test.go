@@ -63,6 +63,7 @@ type bundle struct {
 	usage     controlv1connect.UsageServiceClient
 	teams     controlv1connect.TeamServiceClient
 	limits    controlv1connect.LimitServiceClient
+	prices    controlv1connect.PriceServiceClient
 	system    controlv1connect.SystemServiceClient
 }
 
@@ -142,6 +143,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.secrets = controlv1connect.NewSecretServiceClient(b.http, b.url, options...)
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
 	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
+	b.prices = controlv1connect.NewPriceServiceClient(b.http, b.url, options...)
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
@@ -248,6 +250,53 @@ func byUsage() *controlv1.Price {
 			{Unit: controlv1.Price_UNIT_RESPONSE_BYTES, PerMillion: usd(0, 7)},
 		},
 	}}}
+}
+
+// byMeters is a price as an API of chats has it.
+func byMeters() *controlv1.Price {
+	tokens := func(name string) *controlv1.Counter {
+		return &controlv1.Counter{Name: name, Sources: []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "usage." + name + "_tokens"}}}}
+	}
+	return &controlv1.Price{Kind: &controlv1.Price_Metered{Metered: &controlv1.Metered{
+		Meters: []*controlv1.Meter{
+			{
+				Name: "chat", Match: &controlv1.MeterMatch{Methods: []string{"POST"}, Path: "^/v1/chat/completions$"},
+				Model:    []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "model"}}, {Place: &controlv1.Source_Request{Request: "model"}}},
+				Counters: []*controlv1.Counter{tokens("prompt"), tokens("completion")},
+				Units:    []*controlv1.Unit{{Name: "input", Add: []string{"prompt"}}, {Name: "output", Add: []string{"completion"}}},
+				Prices: []*controlv1.ModelPrice{{Model: "gpt-4o*", Rates: []*controlv1.UnitPrice{
+					{Unit: "input", Price: "2.50", Per: 1_000_000}, {Unit: "output", Price: "10", Per: 1_000_000},
+				}}},
+				Book: "openai", Hold: &controlv1.MeterHold{Amount: "0.05"},
+			},
+			{Name: "models", Match: &controlv1.MeterMatch{Methods: []string{"GET"}}, Free: true},
+		},
+		Unmatched: "refuse", Fallback: "0.01",
+	}}}
+}
+
+// byTarget is a price that the target says.
+func byTarget() *controlv1.Price {
+	return &controlv1.Price{Kind: &controlv1.Price_Reported_{Reported: &controlv1.Price_Reported{
+		Header: "x-cost", Ceiling: usd(2, 0), Fallback: usd(0, 5), Charge: charge(),
+	}}}
+}
+
+// charge says which answers are charged, in every way.
+func charge() *controlv1.Charge {
+	status := &controlv1.Source{Place: &controlv1.Source_Frame{Frame: "status"}}
+	return &controlv1.Charge{
+		Statuses: []string{"2xx", "404"}, Methods: []string{"POST"},
+		OnlyIf: []*controlv1.Condition{{Source: status}},
+		Unless: []*controlv1.Condition{{Source: status, In: []string{"failed", "3"}}},
+	}
+}
+
+func signing() *controlv1.AwsSigning {
+	return &controlv1.AwsSigning{
+		Service: "bedrock", Region: "eu-central-1", AccessKeyId: "AKIAEXAMPLE", SecretAccessKey: "${secret:client}", SessionToken: "${env:TOKEN}",
+		RoleArn: "arn:aws:iam::123456789012:role/gateway/calls", ExternalId: "a${secret:bria}", StsUrl: "https://sts.example.com",
+	}
 }
 
 func bria() *controlv1.Endpoint {

@@ -17,10 +17,21 @@ func priceOf(m *controlv1.Price, p *registry.Problems) (price registry.Price) {
 		price.Free = true
 	case *controlv1.Price_Fixed_:
 		price.PerRequest = amountFrom(k.Fixed.GetPerRequest(), "price.fixed.per_request", p)
+		price.Charge = chargeFrom(k.Fixed.GetCharge())
 	case *controlv1.Price_Usage_:
 		price.Usage = usageFrom(k.Usage, p)
+	case *controlv1.Price_Metered:
+		price.Metered = &registry.Metered{Message: k.Metered}
+	case *controlv1.Price_Reported_:
+		const field = "price.reported."
+		price.Reported = &registry.Reported{
+			Header:   k.Reported.GetHeader(),
+			Ceiling:  amountFrom(k.Reported.GetCeiling(), field+"ceiling", p),
+			Fallback: amountFrom(k.Reported.GetFallback(), field+"fallback", p),
+			Charge:   chargeFrom(k.Reported.GetCharge()),
+		}
 	default:
-		p.Add("price", registry.Required, "Say what a request costs: an amount, what it uses, or free.")
+		p.Add("price", registry.Required, "Say what a request costs: an amount, what it uses, what meters read, what the target says, or free.")
 	}
 	return price
 }
@@ -31,9 +42,37 @@ func priceTo(price *registry.Price) *controlv1.Price {
 		return &controlv1.Price{Kind: &controlv1.Price_Usage_{Usage: usageTo(price.Usage)}}
 	case price.Free:
 		return &controlv1.Price{Kind: &controlv1.Price_Free_{Free: &controlv1.Price_Free{}}}
+	case price.Metered != nil:
+		return &controlv1.Price{Kind: &controlv1.Price_Metered{Metered: price.Metered.Message}}
+	case price.Reported != nil:
+		return &controlv1.Price{Kind: &controlv1.Price_Reported_{Reported: reportedTo(price.Reported)}}
 	default:
-		return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(price.PerRequest)}}}
+		return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
+			PerRequest: contract.MoneyToProto(price.PerRequest), Charge: chargeTo(price.Charge),
+		}}}
 	}
+}
+
+func reportedTo(r *registry.Reported) *controlv1.Price_Reported {
+	m := &controlv1.Price_Reported{Header: r.Header, Ceiling: contract.MoneyToProto(r.Ceiling), Charge: chargeTo(r.Charge)}
+	if r.Fallback != 0 {
+		m.Fallback = contract.MoneyToProto(r.Fallback)
+	}
+	return m
+}
+
+func chargeFrom(m *controlv1.Charge) *registry.Charge {
+	if m == nil {
+		return nil
+	}
+	return &registry.Charge{Message: m}
+}
+
+func chargeTo(c *registry.Charge) *controlv1.Charge {
+	if c == nil {
+		return nil
+	}
+	return c.Message
 }
 
 func usageFrom(m *controlv1.Price_Usage, p *registry.Problems) *registry.Usage {

@@ -55,6 +55,7 @@ type Deps struct {
 	Fleet      Nodes
 	Edges      Edges
 	Ledger     *Ledger
+	Book       Book // nil for an empty one
 	AdminToken string
 	Version    string      // of this binary
 	Open       func() bool // whether calls can be served yet; nil for always
@@ -72,6 +73,7 @@ var services = []string{
 	controlv1connect.SecretServiceName,
 	controlv1connect.UsageServiceName,
 	controlv1connect.ExplainServiceName,
+	controlv1connect.PriceServiceName,
 	controlv1connect.SystemServiceName,
 }
 
@@ -102,6 +104,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(usagePath, withConnection(usage))
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
+	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store, d.Book}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

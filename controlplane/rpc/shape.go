@@ -42,11 +42,20 @@ var patterns = map[string]string{
 	"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$":          "must be the name of a header, such as x-request-units",
 	"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":    "must be the name of a header, such as x-api-key",
 	"^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$":        "must be a day such as 2026-11-01",
+	"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$":        "must be a day such as 2026-11-01",
+	"^([1-5](xx|[0-9][0-9])|any)$":           "must be a status such as 404, a class of them such as 2xx, or any",
+	"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$":  "must be up to 63 lower-case letters, digits and _ -, and begin and end with a letter or digit",
+	"^([a-z0-9][a-z0-9_-]{0,63})?$":          listWords,
+	"^[a-z0-9][a-z0-9_-]{0,63}$":             listWords,
+	"^[a-z][a-z0-9_]{0,31}$":                 "must be up to 32 lower-case letters, digits and _, and begin with a letter",
+	"^[a-z][a-z0-9_]{0,47}$":                 "must be up to 48 lower-case letters, digits and _, and begin with a letter",
+	"^[a-z0-9-]{1,64}$":                      "must be up to 64 lower-case letters, digits and hyphens",
 }
 
 const (
 	labelInside  = "[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?"
 	labelPattern = "^" + labelInside + "$"
+	listWords    = "must be the name of a list of prices: up to 64 lower-case letters, digits and _ -, and begin with a letter or digit"
 	labelWords   = "must be up to 128 letters, digits and . _ @ : -, and begin and end with a letter or digit"
 )
 

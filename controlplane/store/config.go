@@ -30,6 +30,7 @@ type Config struct {
 	RouteBudgets []registry.Budget // of endpoints, customers, tags and of everything
 	RouteLimits  []registry.Limit  // the same
 	Secrets      []StoredSecret    // that endpoints refer to
+	Book         []PublishedList   // the same
 }
 
 // PublishedKey is a key as edges check it.
@@ -178,6 +179,9 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.RouteLimits, err = list(ctx, tx, "limits of routes", scanLimit, selectRouteLimits); err != nil {
 		return err
 	}
-	c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets)
+	if c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets); err != nil {
+		return err
+	}
+	c.Book, err = readPublishedLists(ctx, tx, c.Endpoints)
 	return err
 }

@@ -15,7 +15,8 @@ const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.
 	e.key_header, e.free, e.price_nanos, e.price_version, e.timeout_ms, e.max_body_bytes,
 	e.forward_trace_context, e.revision, e.create_time, e.update_time, e.abandoned, e.usage,
 	e.public, e.target_settings, e.balance, e.query, e.host, e.host_text, e.credentials, e.credential_balance,
-	e.pass_headers, e.connect_timeout_ms, e.idle_timeout_ms, e.total_timeout_ms, e.resilience`
+	e.pass_headers, e.connect_timeout_ms, e.idle_timeout_ms, e.total_timeout_ms, e.resilience,
+	e.price, e.aws_signing`
 
 // The arguments of both are those that endpointArgs makes.
 const (
@@ -24,9 +25,10 @@ const (
 			key_header, free, price_nanos, price_version, timeout_ms, max_body_bytes,
 			forward_trace_context, revision, create_time, update_time, abandoned, usage,
 			public, target_settings, balance, query, host, host_text, credentials, credential_balance,
-			pass_headers, connect_timeout_ms, idle_timeout_ms, total_timeout_ms, resilience)
+			pass_headers, connect_timeout_ms, idle_timeout_ms, total_timeout_ms, resilience,
+			price, aws_signing)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)`
 	updateEndpoint = `
 		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
 			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
@@ -34,13 +36,14 @@ const (
 			forward_trace_context = $15, revision = $16, create_time = $17, update_time = $18,
 			abandoned = $19, usage = $20, public = $21, target_settings = $22, balance = $23, query = $24,
 			host = $25, host_text = $26, credentials = $27, credential_balance = $28, pass_headers = $29,
-			connect_timeout_ms = $30, idle_timeout_ms = $31, total_timeout_ms = $32, resilience = $33
+			connect_timeout_ms = $30, idle_timeout_ms = $31, total_timeout_ms = $32, resilience = $33,
+			price = $34, aws_signing = $35
 		WHERE id = $1`
 )
 
 // structured are the settings of an endpoint that are stored as JSON.
 type structured struct {
-	headers, usage, public, targets, query, credentials, resilience []byte
+	headers, usage, public, targets, query, credentials, resilience, price, signing []byte
 }
 
 // read gives each to where it belongs. What is NULL stays as it is.
@@ -56,6 +59,8 @@ func (s *structured) read(e *registry.Endpoint) error {
 		{s.query, &e.Query},
 		{s.credentials, &e.Credentials},
 		{s.resilience, &e.Resilience},
+		{s.price, &e.Price}, // beside what is in columns
+		{s.signing, &e.AWS},
 	} {
 		if part.raw == nil {
 			continue
@@ -67,6 +72,14 @@ func (s *structured) read(e *registry.Endpoint) error {
 	return nil
 }
 
+// priceBeside is what is stored of a price beside free, price_nanos and usage, under the names that it has in a
+// price.
+type priceBeside struct {
+	Charge   *registry.Charge   `json:"charge,omitempty"`
+	Metered  *registry.Metered  `json:"metered,omitempty"`
+	Reported *registry.Reported `json:"reported,omitempty"`
+}
+
 func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 	var e registry.Endpoint
 	var s structured
@@ -76,7 +89,7 @@ func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeout, &e.MaxBodyBytes,
 		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated, &e.Abandoned, &s.usage,
 		&s.public, &s.targets, &e.Balance, &s.query, &e.Host.Kind, &e.Host.Text, &s.credentials, &e.CredentialBalance,
-		&e.PassHeaders, &connect, &idle, &total, &s.resilience)
+		&e.PassHeaders, &connect, &idle, &total, &s.resilience, &s.price, &s.signing)
 	if err != nil {
 		return e, err
 	}
@@ -108,12 +121,18 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		settings[i] = t
 	}
 	var s structured
-	var usage, public any // NULL for a price of another kind, and where keys are asked for
+	var usage, public, price, signing any // NULL for what is not there
 	if e.Price.Usage != nil {
 		usage = e.Price.Usage
 	}
 	if e.Public != nil {
 		public = e.Public
+	}
+	if beside := (priceBeside{e.Price.Charge, e.Price.Metered, e.Price.Reported}); beside != (priceBeside{}) {
+		price = beside
+	}
+	if e.AWS != nil {
+		signing = e.AWS
 	}
 	for _, part := range []struct {
 		value any
@@ -126,6 +145,8 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		{notNil(e.Query), &s.query},
 		{notNil(e.Credentials), &s.credentials},
 		{e.Resilience, &s.resilience},
+		{price, &s.price},
+		{signing, &s.signing},
 	} {
 		if part.value == nil {
 			continue
@@ -142,6 +163,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		e.ForwardTraceContext, e.Revision, e.Created, e.Updated, int16(e.Abandoned), s.usage,
 		s.public, s.targets, int16(e.Balance), s.query, int16(e.Host.Kind), e.Host.Text, s.credentials, int16(e.CredentialBalance),
 		e.PassHeaders, e.Timeouts.Connect.Milliseconds(), e.Timeouts.Idle.Milliseconds(), e.Timeouts.Total.Milliseconds(), s.resilience,
+		s.price, s.signing,
 	}, nil
 }
 

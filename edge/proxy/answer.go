@@ -105,9 +105,12 @@ func (c *call) begin(status int, headers []Header, length int64) {
 func (c *call) ourHeaders() []Header {
 	out := append(make([]Header, 0, 9), Header{HeaderRequestID, c.id.Text(id.Request)})
 	cost, known := c.cost()
-	if known {
+	switch {
+	case c.now != nil && c.now.end.unpriced:
+		out = append(out, Header{HeaderCost, "unpriced"})
+	case known:
 		out = append(out, Header{HeaderCost, c.costText(cost)})
-	} else {
+	default:
 		cost = c.spend.charged + c.now.given() // until it is known, all of that counts as gone
 	}
 	if c.endpoint != nil {

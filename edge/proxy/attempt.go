@@ -16,6 +16,8 @@ import (
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	metering "tollgate/internal/meter"
+	"tollgate/internal/meter/inject"
 	"tollgate/internal/money"
 )
 
@@ -104,13 +106,18 @@ type try struct {
 	took     time.Duration
 	throttle time.Duration // how long the target does not want to be asked again
 
-	amount  money.Nanos // what it was given to begin with
-	meter   meter
-	intent  spool.Intent
-	ticket  spool.Ticket
-	pending bool       // ticket is to be settled
-	end     settlement // how it would be recorded if the exchange ended now
-	last    spool.Settlement
+	amount   money.Nanos // what it was given to begin with
+	meter    meter
+	intent   spool.Intent
+	ticket   spool.Ticket
+	edits    []metering.Edit   // that are in the body which it sends
+	strip    *inject.UsageOnly // leaves out of the answer what the caller did not ask for; nil for nothing
+	stripped []byte            // the piece at hand without that
+	began    time.Time
+	whole    bool       // the answer came to its end
+	pending  bool       // ticket is to be settled
+	end      settlement // how it would be recorded if the exchange ended now
+	last     spool.Settlement
 }
 
 // newTry makes an attempt for a choice. The first one needs no memory of its own.
@@ -136,6 +143,9 @@ func (c *call) newTry(choice *pool.Choice) *try {
 	case c.body != nil:
 		t.request.Body = c.body
 	}
+	if t.edits = c.edit(choice); len(t.edits) > 0 {
+		t.sendEdited()
+	}
 	if t.request.HeaderTimeout <= 0 {
 		t.request.HeaderTimeout = c.g.cfg.HeaderTimeout
 	}
@@ -145,8 +155,8 @@ func (c *call) newTry(choice *pool.Choice) *try {
 // send makes the attempt, which must have its intent. Afterwards there is an answer or an error.
 func (t *try) send(ctx context.Context) {
 	c := t.c
-	if u := c.endpoint.Usage; u != nil && u.RequestBytes.Counted && c.body != nil && t.meter.usage != nil {
-		pay := func(n int) error { return t.payForBody(ctx, n) }
+	if c.body != nil && (t.meter.reading != nil || t.meter.usage != nil && t.meter.usage.RequestBytes.Counted) {
+		pay := func(p []byte) error { return t.payForBody(ctx, p) }
 		if t.body != nil {
 			t.body.pay = pay
 		} else {
@@ -154,9 +164,9 @@ func (t *try) send(ctx context.Context) {
 		}
 	}
 	ctx = t.startSpan(ctx)
-	began := time.Now()
+	t.began = time.Now()
 	t.answer, t.err = c.g.d.Upstream.RoundTrip(ctx, &t.request)
-	t.took = time.Since(began)
+	t.took = time.Since(t.began)
 	t.endSpan()
 	if t.answer != nil {
 		t.end = settlement{status: t.answer.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
@@ -190,10 +200,18 @@ func (t *try) complete() bool {
 	case t.answer != nil && t.answer.Conn != nil:
 		return false
 	case t.body != nil:
-		return t.body.sent(t.c.x.Length)
+		return t.body.sent(t.request.Length)
 	default:
 		return t.c.body.complete(t.c.x.Length)
 	}
+}
+
+// elapsed is how long the attempt has taken by now.
+func (t *try) elapsed() time.Duration {
+	if t.began.IsZero() {
+		return 0
+	}
+	return time.Since(t.began)
 }
 
 // unpaid says why the body was broken off where it could not be paid for, or nil.

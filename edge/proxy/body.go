@@ -17,7 +17,7 @@ type limited struct {
 	Body
 	limit int64 // 0 for none
 	left  int64
-	pay   func(n int) error // for what is about to go on; nil where that costs nothing
+	pay   func(p []byte) error // for what is about to go on; nil where that costs nothing
 	read  atomic.Int64
 	begun atomic.Bool
 	ended atomic.Bool // by an error: the caller is gone, or sends nonsense
@@ -45,7 +45,7 @@ func (l *limited) Read(p []byte) (int, error) {
 		}
 	}
 	if n > 0 && l.pay != nil {
-		if unpaid := l.pay(n); unpaid != nil {
+		if unpaid := l.pay(p[:n]); unpaid != nil {
 			l.dear.Store(&unpaid)
 			return 0, errTooDear
 		}

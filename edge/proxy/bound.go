@@ -72,7 +72,7 @@ func (c *call) within(ctx context.Context) error {
 // estimate is how many units the request is taken for: what those before it used, but no more than passes
 // at once. A guess must not keep out what may turn out to be less; if it does not, that is settled.
 func (c *call) estimate(limits []*limit.Limit) int64 {
-	if c.endpoint.Usage == nil {
+	if c.endpoint.Usage == nil && !c.metered() {
 		return 1
 	}
 	units := c.g.learned.guess(c.endpoint.ID)
@@ -99,11 +99,23 @@ func (c *call) settlePass() {
 
 // release is the end of the request for its limits and for the memory that all share. It may be called again.
 func (c *call) release() {
-	if c.kept != nil {
-		defer c.kept.release()
-	}
+	defer c.releaseBody()
 	if pass := c.bound.pass; pass != nil {
 		c.bound.pass = nil
 		pass.Release()
+	}
+}
+
+// releaseBody gives up the body, which no attempt needs any more. It may be called again.
+func (c *call) releaseBody() {
+	if c.kept != nil {
+		c.kept.release()
+	}
+	if c.plan == nil {
+		return
+	}
+	c.plan.request.Body = nil
+	if k := c.plan.edits.body; k != nil {
+		k.release()
 	}
 }

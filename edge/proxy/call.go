@@ -42,6 +42,8 @@ type call struct {
 	kept     *kept    // nil unless the body may be sent more than once
 	bound    bound
 	spend    spend
+	plan     *planned // nil for a price that is a number, or by usage
+	free     bool     // it costs nothing, whatever it is answered
 
 	tries     pool.Tries
 	first     try

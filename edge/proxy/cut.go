@@ -30,7 +30,7 @@ func (t *try) cut(why error) {
 	}
 	// An event that is not whole becomes this one, so that nobody takes it for what it was to be.
 	var event []byte
-	if inLine {
+	if inLine || t.strip != nil { // which may have kept the end of a line back
 		event = append(event, '\n')
 	}
 	event = append(append(append(event, "event: error\ndata: "...), c.errorText(f)...), "\n\n"...)

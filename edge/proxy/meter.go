@@ -10,6 +10,7 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
+	metering "tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
@@ -19,10 +20,12 @@ var errCeiling = errors.New("it would cost more than was held")
 // meter counts what one attempt uses and sees to it that what it comes to is held before it goes on. It
 // is told of the request's body by the engine and of the answer by the call, each in its goroutine.
 type meter struct {
-	usage *routing.Usage // nil: the price is not by usage
-	pot   *pot
-	spool Recorder
-	keep  bool // what it has cost is recorded as it grows, because that is charged if the edge dies
+	usage   *routing.Usage    // nil: the price is not by usage
+	reading *metering.Reading // nil: the price is not by meters; guarded by mu
+	pot     *pot
+	spool   Recorder
+	keep    bool        // what it has cost is recorded as it grows, because that is charged if the edge dies
+	step    money.Nanos // more is held in no smaller steps, where there is as much
 
 	mu       sync.Mutex // guards what follows
 	ticket   spool.Ticket
@@ -34,6 +37,9 @@ type meter struct {
 	fixed    money.Rated // what does not depend on bodies, as far as it is known
 	named    int64       // units that headers name
 	unpriced bool        // a header that counts was missing
+	short    bool        // no more could be held for an answer that goes on all the same
+	partial  bool        // what has gone on of a stream ends inside a frame
+	last     byte        // the last byte that went on of it
 	silent   bool        // the answer has no body
 	stream   bool        // it is a readable stream of events
 	used     used
@@ -58,13 +64,21 @@ func reserve(usage *routing.Usage, length int64) money.Nanos {
 	return max(sum, 1)
 }
 
-// begin starts to count for an attempt.
-func (m *meter) begin(t *try, ticket spool.Ticket) {
+// counts says whether the meter has begun to count. It does not change after that.
+func (m *meter) counts() bool { return m.usage != nil || m.reading != nil }
+
+// begin starts to count for an attempt: by usage, or as a reading does it.
+func (m *meter) begin(t *try, ticket spool.Ticket, reading *metering.Reading) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := t.c
-	m.usage, m.pot, m.spool, m.keep = c.endpoint.Usage, &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
+	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
 	m.ticket, m.amount, m.safe = ticket, t.amount, t.amount
+	if m.reading = reading; reading != nil {
+		m.step = t.amount / 2
+		return
+	}
+	m.usage, m.step = c.endpoint.Usage, c.endpoint.Usage.Hold
 	m.promised = max(c.x.Length, 0)
 	m.fixed = money.Rated{}.PlusNanos(m.usage.Base)
 }
@@ -92,6 +106,10 @@ const mostCost = 1_000_000 * money.Dollar
 
 // cost is what is charged if it ends here.
 func (m *meter) cost() money.Nanos {
+	if m.reading != nil {
+		cost, _ := m.reading.Cost()
+		return min(cost, mostCost)
+	}
 	cost, _ := m.sum(&m.used, m.used.sent).Nanos() // beyond all amounts it is the largest
 	if m.usage.Ceiling {
 		cost = min(cost, m.amount)
@@ -112,11 +130,16 @@ func (m *meter) cover(ctx context.Context, next *used) error {
 	if err != nil {
 		return fault.New(fault.BudgetExhausted, "No budget has as much as that costs.").WithCause(err)
 	}
+	cost, _ := m.sum(next, next.sent).Nanos() // no more than what is due
+	return m.hold(ctx, sum, cost)
+}
+
+// hold sees to it that so much is held, on disk as well, for what costs so much if it ends here.
+func (m *meter) hold(ctx context.Context, sum, cost money.Nanos) (err error) {
 	if short := sum - m.amount; short > 0 {
 		err = m.extend(ctx, short)
 	}
 	if m.amount > m.safe {
-		cost, _ := m.sum(next, next.sent).Nanos() // no more than what is due
 		err = errors.Join(err, m.record(cost))
 	}
 	return err
@@ -125,7 +148,7 @@ func (m *meter) cover(ctx context.Context, next *used) error {
 // extend holds what is short and somewhat more, so that it need not be asked for with each piece; where
 // there is not as much, what is short, or else all that is left of the tightest budget.
 func (m *meter) extend(ctx context.Context, short money.Nanos) error {
-	more := max(short, m.usage.Hold, m.amount/8)
+	more := max(short, m.step, m.amount/8)
 	if more > money.Max-m.amount {
 		more = short
 	}
@@ -167,15 +190,20 @@ func (m *meter) note() {
 	}
 }
 
-// pay is asked before n bytes of the request's body go on.
-func (m *meter) pay(ctx context.Context, n int) error {
+// pay is asked before a piece of the request's body goes on.
+func (m *meter) pay(ctx context.Context, p []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.over {
 		return errOver
 	}
+	if m.reading != nil {
+		m.reading.Sent(p)
+		m.follow(ctx)
+		return nil
+	}
 	next := m.used
-	next.sent += int64(n)
+	next.sent += int64(len(p))
 	if err := m.cover(ctx, &next); err != nil {
 		return err
 	}
@@ -187,6 +215,10 @@ func (m *meter) pay(ctx context.Context, n int) error {
 func (m *meter) answered(ctx context.Context, method string, a *Answer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.reading != nil {
+		m.begun(ctx, a)
+		return nil
+	}
 	for _, rate := range m.usage.Headers {
 		n, ok := count(get(a.Headers, rate.Name))
 		if !ok {
@@ -197,9 +229,7 @@ func (m *meter) answered(ctx context.Context, method string, a *Answer) error {
 		m.fixed = m.fixed.Plus(n, rate.PerMillion)
 	}
 	m.silent = bodyless(method, a.Status) || a.Length == 0
-	encoding := get(a.Headers, "Content-Encoding")
-	readable := encoding == "" || strings.EqualFold(encoding, "identity")
-	events := isEventStream(get(a.Headers, "Content-Type"))
+	events, readable := isEventStream(get(a.Headers, "Content-Type")), uncoded(a.Headers)
 	m.stream = events && readable
 	if m.usage.ResponseEvents.Counted && events && !readable && !m.silent {
 		m.missing()
@@ -222,6 +252,9 @@ func (m *meter) missing() {
 func (m *meter) received(ctx context.Context, p []byte) (fits int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.reading != nil {
+		return m.read(ctx, p)
+	}
 	next := m.used
 	next.received += int64(len(p))
 	if m.stream {
@@ -274,6 +307,9 @@ func (m *meter) fit(p []byte) (n int) {
 func (m *meter) where() (stream, inLine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.reading != nil {
+		return m.stream, m.last != 0 && m.last != '\n' && m.last != '\r'
+	}
 	return m.stream, m.used.counter.inLine()
 }
 
@@ -281,6 +317,10 @@ func (m *meter) where() (stream, inLine bool) {
 func (m *meter) known(complete bool) (money.Nanos, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.reading != nil {
+		cost, final := m.reading.Cost()
+		return min(cost, mostCost), final
+	}
 	depends := m.usage.ResponseBytes.PerMillion > 0 || m.usage.ResponseEvents.PerMillion > 0
 	if depends && !m.silent || !complete && m.usage.RequestBytes.PerMillion > 0 {
 		return 0, false
@@ -324,6 +364,12 @@ func count(value string) (n int64, ok bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
+}
+
+// uncoded says whether the body of an answer is what it is, and not compressed.
+func uncoded(headers []Header) bool {
+	encoding := get(headers, "Content-Encoding")
+	return encoding == "" || strings.EqualFold(encoding, "identity")
 }
 
 // isEventStream says whether an answer of a content type is a stream of server-sent events.

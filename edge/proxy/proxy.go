@@ -34,6 +34,7 @@ import (
 // Config is what the stages need to know.
 type Config struct {
 	MaxBody       int64         // bytes of a request body where the endpoint has no limit; 0 for no limit
+	MeterBody     int64         // bytes of a request body that are read for a meter before the request is sent; 0 for the default
 	HeaderTimeout time.Duration // until the target's headers where the endpoint has none
 	StreamIdle    time.Duration // longest silence in the middle of an answer
 	MaxInFlight   int64         // requests at a time; 0 for no limit
@@ -119,6 +120,8 @@ type Gateway struct {
 	inFlight atomic.Int64
 	admitted atomic.Int64 // of those in flight, against the limit
 	learned  learned
+	costs    costs
+	refusals refusals
 	signers  *signing.Signers
 	room     room // for bodies that may be sent again
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
@@ -142,6 +145,8 @@ func (g *Gateway) Stop() { g.stopping.Store(true) }
 // Forget drops what was learned of endpoints that keep refuses, and credentials that none has any more.
 func (g *Gateway) Forget(keep func(endpointID string) bool) {
 	g.learned.forget(keep)
+	g.costs.forget(keep)
+	g.refusals.forget(keep)
 	if t := g.d.Routes.Current(); t != nil {
 		g.signers.Keep(t.Endpoints())
 	}
@@ -235,7 +240,7 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 
 // admit takes a request through everything that comes before the first attempt.
 func (g *Gateway) admit(ctx context.Context, c *call) error {
-	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.within, c.hold} {
+	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.price, c.within, c.readAhead, c.hold} {
 		if err := stage(ctx); err != nil {
 			return err
 		}

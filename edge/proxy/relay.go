@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/meter/inject"
 )
 
 // firstBytes is how long status and headers wait for the beginning of the body, so that a short
@@ -18,7 +21,7 @@ const firstBytes = 2 * time.Millisecond
 func (t *try) relay(ctx context.Context) {
 	c, a := t.c, t.answer
 	if t.body != nil && t.body.all.Load() {
-		c.kept.release() // nobody needs it again, and the answer may last
+		c.releaseBody() // nobody needs it again, and the answer may last
 	}
 	t.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	if a.Conn != nil {
@@ -26,6 +29,8 @@ func (t *try) relay(ctx context.Context) {
 	}
 	if a.Status >= 200 && a.Status < 300 || a.Conn != nil {
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+	}
+	if t.charged(a) {
 		if err := t.charge(ctx, a); err != nil {
 			t.withhold(ctx, err)
 			return
@@ -36,6 +41,11 @@ func (t *try) relay(ctx context.Context) {
 		return
 	}
 	headers := fromTarget(a.Headers, c.ourHeaders())
+	if t.strips(a) {
+		t.strip = &inject.UsageOnly{}
+		a.Length = -1 // it will be shorter than its target says
+		headers = slices.DeleteFunc(headers, func(h Header) bool { return strings.EqualFold(h.Name, "content-length") })
+	}
 	if a.Length < 0 {
 		headers = announced(headers, a.Headers)
 	}
@@ -43,6 +53,7 @@ func (t *try) relay(ctx context.Context) {
 	outcome := t.copyBody(ctx)
 	switch outcome { //nolint:exhaustive // nothing is to be done about the others
 	case eventv1.SpendOutcome_SPEND_OUTCOME_OK:
+		t.whole = true
 		c.passTrailers(a)
 	case eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED:
 		// The answer came while the body was still on its way, and ended with it.
@@ -102,6 +113,10 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 				silence.Stop() // how slowly money comes and the caller takes it is not the target's silence
 			}
 			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
+			if t.strip != nil {
+				t.stripped = t.strip.Next(t.stripped[:0], piece)
+				piece = t.stripped
+			}
 			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
 				return untaken(ctx)
 			}
@@ -120,6 +135,11 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		case err == nil:
 			in.after(n)
 		case errors.Is(err, io.EOF):
+			if t.strip != nil {
+				if rest := t.strip.Rest(t.stripped[:0]); len(rest) > 0 && out.write(rest, false) != nil {
+					return untaken(ctx)
+				}
+			}
 			return eventv1.SpendOutcome_SPEND_OUTCOME_OK
 		default:
 			return brokenOff(ctx)

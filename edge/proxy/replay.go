@@ -6,8 +6,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-
-	"tollgate/internal/fault"
 )
 
 // kept is the body of a request that may be sent more than once: what was read of it is kept, as long as
@@ -101,10 +99,10 @@ func (k *kept) view() *replay {
 type replay struct {
 	*kept
 
-	pay  func(n int) error // for what is about to go on; nil where that costs nothing
-	at   int               // of what is kept, as far as it was read; guarded by mu of kept
-	done bool              // the attempt is over; guarded as well
-	all  atomic.Bool       // it was read to its end
+	pay  func(p []byte) error // for what is about to go on; nil where that costs nothing
+	at   int                  // of what is kept, as far as it was read; guarded by mu of kept
+	done bool                 // the attempt is over; guarded as well
+	all  atomic.Bool          // it was read to its end
 	dear atomic.Pointer[error]
 }
 
@@ -115,7 +113,7 @@ func (r *replay) Read(p []byte) (int, error) {
 		r.all.Store(true)
 	}
 	if n > 0 && r.pay != nil {
-		if unpaid := r.pay(n); unpaid != nil {
+		if unpaid := r.pay(p[:n]); unpaid != nil {
 			r.dear.Store(&unpaid)
 			return 0, errTooDear
 		}
@@ -152,7 +150,7 @@ func (r *replay) All() ([]byte, error) {
 	r.mu.Unlock()
 	r.all.Store(true)
 	if r.pay != nil {
-		if unpaid := r.pay(len(r.data)); unpaid != nil {
+		if unpaid := r.pay(r.data); unpaid != nil {
 			r.dear.Store(&unpaid)
 			return nil, errTooDear
 		}
@@ -283,6 +281,28 @@ func (c *call) openBody(ctx context.Context) error {
 	if c.x.Body == nil {
 		return nil
 	}
+	if c.kept != nil { // and nobody reads it at present
+		c.kept.ctx = ctx
+	} else {
+		c.wrapBody(ctx, 0)
+	}
+	if c.signs() {
+		return c.keepWhole(ctx)
+	}
+	early := c.mayHedge() && c.x.Length >= 0
+	if c.kept == nil || !early || c.kept.ended() {
+		return nil
+	}
+	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
+	if _, err := io.Copy(io.Discard, c.kept.view()); err != nil {
+		return c.unreadable(ctx, err)
+	}
+	return nil
+}
+
+// wrapBody makes the body one that is counted, and kept if it may be sent again or ahead bytes of it are read before it is
+// sent.
+func (c *call) wrapBody(ctx context.Context, ahead int64) {
 	// One piece of memory for both.
 	var body struct {
 		limited limited
@@ -294,44 +314,27 @@ func (c *call) openBody(ctx context.Context) error {
 	if e.Retry != nil {
 		most = e.Retry.MaxBody
 	}
-	whole := c.wantsWholeBody()
-	if whole {
-		most = mostSigned
+	if c.signs() {
+		ahead = max(ahead, mostSigned)
 	}
 	// One that has come costs little to keep, and more to read while the request leaves.
 	arrived := c.x.Arrived && c.x.Length > 0 && !c.x.Continue && len(c.x.TrailerNames) == 0
-	if !whole && (e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most) {
-		return nil
+	early := c.mayHedge() && c.x.Length >= 0
+	if ahead == 0 && (e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most) {
+		return
+	}
+	if ahead > 0 && e.Retry == nil {
+		most = ahead
 	}
 	k := &body.kept
-	k.from, k.most, k.ctx, k.room = c.body, most, ctx, &c.g.room
-	if arrived {
+	k.from, k.most, k.ctx, k.room = c.body, max(most, ahead), ctx, &c.g.room
+	if arrived && c.x.Length <= k.most {
 		k.size = c.x.Length // the engine has it already, so that it takes no room of others
 	}
-	if whole {
-		c.kept = k
-		return c.keepWhole(ctx)
-	}
-	early := c.mayHedge() && c.x.Length >= 0
-	if early && !k.reserve(c.x.Length) { // what is read early must stay
-		return nil
+	if ahead == 0 && early && !k.reserve(c.x.Length) { // what is read early must stay
+		return
 	}
 	c.kept = k
-	if !early {
-		return nil
-	}
-	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
-	_, err := io.Copy(io.Discard, c.kept.view())
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return c.ended(ctx)
-	case c.body.over():
-		return tooLarge(c.body.seen(), c.limit)
-	default:
-		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(err)
-	}
 }
 
 // resendable says whether the body can go to another target as well.

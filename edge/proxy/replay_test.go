@@ -157,13 +157,13 @@ func TestArrivedBody(t *testing.T) {
 	for range 2 {
 		paid := 0
 		r := k.view()
-		r.pay = func(n int) error { paid += n; return nil }
+		r.pay = func(p []byte) error { paid += len(p); return nil }
 		if all, err := r.All(); string(all) != "abcdef" || err != nil || paid != 6 || !r.sent(6) {
 			t.Errorf("%q, %v, paid for %d", all, err, paid)
 		}
 	}
 	poor, unpaid := k.view(), errors.New("no money")
-	poor.pay = func(int) error { return unpaid }
+	poor.pay = func([]byte) error { return unpaid }
 	if all, err := poor.All(); all != nil || !errors.Is(err, errTooDear) || !errors.Is(poor.unpaid(), unpaid) {
 		t.Errorf("unpaid: %q, %v", all, err)
 	}

@@ -95,6 +95,9 @@ func (c *call) ended(ctx context.Context) error {
 func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 	if t.answer != nil {
 		t.report()
+		if choice := c.unedited(t); choice != nil {
+			return choice, nil
+		}
 		if !c.retried(t.answer.Status) || !c.repeatable(t) {
 			return nil, nil //nolint:nilnil // see above
 		}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type settlement struct {
 	outcome eventv1.SpendOutcome
 	cost    money.Nanos
 	metered bool // the cost is what the meter says
+
+	unpriced bool // what it costs is not known, and something is charged in place of that
 }
 
 var errPanicked = errors.New("paying for the body failed by a bug")
@@ -87,11 +90,14 @@ func (p *pot) back(amount money.Nanos) {
 // hold sets aside what the request may cost, in every account that it draws on.
 func (c *call) hold(ctx context.Context) error {
 	e, s := c.endpoint, &c.spend
-	if e.Free {
+	if c.free {
 		return nil
 	}
 	s.amount = e.Price
-	if e.Usage != nil {
+	switch {
+	case c.plan != nil:
+		s.amount = c.planHold()
+	case e.Usage != nil:
 		s.amount = reserve(e.Usage, c.x.Length)
 	}
 	held, err := c.g.d.Budgets.Hold(ctx, &s.money, c.accounts(), s.amount)
@@ -119,7 +125,7 @@ func (t *try) cover(ctx context.Context) error {
 
 // given is what covers the attempt by now.
 func (t *try) given() money.Nanos {
-	if t.meter.usage != nil {
+	if t.meter.counts() {
 		return t.meter.held()
 	}
 	return t.amount
@@ -138,12 +144,13 @@ func (t *try) intend(ctx context.Context) error {
 		Request: c.id, Attempt: t.number, At: time.Now(),
 		KeyID: c.key.ID, EndpointID: e.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
 		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: e.Abandoned,
+		Model: c.model(),
 	}
 	ticket, err := c.g.d.Spool.Intent(&t.intent)
 	if err != nil {
 		s.pot.back(t.amount)
 		c.g.spoolFailed.Store(time.Now().UnixNano())
-		if e.Free { // it owes nothing: only its record will be missing
+		if c.free { // it owes nothing: only its record will be missing
 			s.units++
 			return nil
 		}
@@ -152,31 +159,51 @@ func (t *try) intend(ctx context.Context) error {
 	c.g.spoolFailed.Store(0)
 	t.ticket, t.pending = ticket, true
 	t.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
-	if e.Usage != nil && !e.Free {
-		t.meter.begin(t, ticket)
+	switch {
+	case c.metered():
+		t.meter.begin(t, ticket, c.plan.meter.Start(&c.plan.request, t.edits))
+	case e.Usage != nil:
+		t.meter.begin(t, ticket, nil)
 	}
 	return nil
 }
 
 // payForBody is called by the engine's goroutine, where nobody else would survive a bug.
-func (t *try) payForBody(ctx context.Context, n int) (err error) {
+func (t *try) payForBody(ctx context.Context, p []byte) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.c.logPanic(ctx, v)
 			err = errPanicked
 		}
 	}()
-	return t.meter.pay(ctx, n)
+	return t.meter.pay(ctx, p)
 }
 
-// charge finds out what an answer of status 2xx costs as far as its headers tell. With an error nothing
+// charged says whether an answer costs anything, as far as that is known. One that a meter reads does: the meter
+// knows better.
+func (t *try) charged(a *Answer) bool {
+	c, status := t.c, a.Status
+	if a.Conn != nil {
+		status = http.StatusOK
+	}
+	switch {
+	case c.free:
+		return false
+	case c.metered():
+		return true
+	default:
+		return c.endpoint.Charge.Status(status)
+	}
+}
+
+// charge finds out what an answer that is charged costs as far as its headers tell. With an error nothing
 // of it may go on.
 func (t *try) charge(ctx context.Context, a *Answer) error {
-	if t.meter.usage != nil {
+	if t.meter.counts() {
 		t.end.metered = true
 		return t.meter.answered(ctx, t.c.x.Method, a)
 	}
-	t.end.cost = t.amount
+	t.end.cost, t.end.unpriced = t.flat()
 	if t.amount > 0 && keepsCost(t.c.endpoint.Abandoned) {
 		// Without it the request would be free if the edge died now, which is what the policy says then.
 		_ = t.c.g.d.Spool.Partial(t.ticket, t.amount, t.amount)
@@ -186,11 +213,20 @@ func (t *try) charge(ctx context.Context, a *Answer) error {
 
 // chargeUnanswered charges for a request that was sent whole and whose answer nobody waits for.
 func (t *try) chargeUnanswered() {
-	if t.meter.usage != nil {
+	if t.meter.counts() {
 		t.end.metered = true
+		t.meter.unanswered()
 		return
 	}
-	t.end.cost = t.amount
+	t.end.cost, t.end.unpriced = t.flat()
+}
+
+// flat is what a request costs that nothing is counted of, and whether that only stands in for what is not known.
+func (t *try) flat() (cost money.Nanos, unpriced bool) {
+	if p := t.c.plan; p != nil && p.meter == nil {
+		return p.unread, true
+	}
+	return t.amount, false
 }
 
 // cost is what the request is charged as things stand, if that is known.
@@ -216,20 +252,22 @@ func (t *try) settle() {
 	s, given := &t.c.spend, t.given()
 	before := s.charged
 	s.charged += given // if this fails by a bug: the intent stays open, and may cost as much in the end
-	units, unpriced := int64(1), false
-	if t.meter.usage != nil {
-		var cost money.Nanos
-		if cost, units, unpriced = t.meter.end(); t.end.metered {
-			t.end.cost, s.metered = cost, true
-		} else {
-			units, unpriced = 0, false
+	t.last = spool.Settlement{Units: 1}
+	switch {
+	case t.meter.reading != nil:
+		t.last.Units = 0
+		t.read(given)
+	case t.meter.usage != nil:
+		cost, units, unpriced := t.meter.end()
+		if t.last.Units = 0; t.end.metered {
+			t.end.cost, t.end.unpriced, t.last.Units, s.metered = cost, unpriced, units, true
 		}
+	case t.c.plan != nil && t.c.plan.meter != nil:
+		t.last.Meter = t.c.plan.meter.Name
 	}
-	s.units += units
-	t.last = spool.Settlement{
-		At: time.Now(), Status: t.end.status, Outcome: t.end.outcome,
-		Cost: t.end.cost, Duration: time.Since(t.c.began), Units: units, Unpriced: unpriced,
-	}
+	s.units += t.last.Units
+	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = time.Now(), t.end.status, t.end.outcome, time.Since(t.c.began)
+	t.last.Cost, t.last.Unpriced = t.end.cost, t.end.unpriced
 	t.c.g.d.Spool.Settle(t.ticket, &t.last)
 	s.charged = before + t.end.cost
 	s.pot.back(given)
@@ -241,7 +279,7 @@ func (t *try) settle() {
 	if t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
 		counters.Cut()
 	}
-	if unpriced {
+	if t.end.unpriced {
 		counters.Unpriced()
 	}
 }

@@ -40,6 +40,7 @@ func (t *try) tunnel(ctx context.Context) {
 	}
 	n := &tunnel{t: t, caller: caller, target: t.answer.Conn, idle: c.idle()}
 	t.end.outcome = n.carry(ctx)
+	t.whole = t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_OK
 	if n.unpaid != nil {
 		t.cut(n.unpaid)
 	}
@@ -77,12 +78,13 @@ func (n *tunnel) carry(ctx context.Context) eventv1.SpendOutcome {
 
 // up carries what the caller sends.
 func (n *tunnel) up(ctx context.Context) {
-	counted := n.t.meter.usage != nil && n.t.meter.usage.RequestBytes.Counted
+	m := &n.t.meter
+	counted := m.reading != nil || m.usage != nil && m.usage.RequestBytes.Counted
 	pay := func(p []byte) ([]byte, error) {
 		if !counted {
 			return p, nil
 		}
-		if err := n.t.payForBody(ctx, len(p)); err != nil {
+		if err := n.t.payForBody(ctx, p); err != nil {
 			return nil, err
 		}
 		return p, nil

@@ -10,6 +10,7 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/meter"
 )
 
 // Lookups resolve the references in what is configured.
@@ -26,7 +27,7 @@ func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, e
 	if err != nil {
 		return nil, fmt.Errorf("routes %s: %w", v, err)
 	}
-	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds}
+	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds, book: bookOf(s)}
 	t := newTable(v, bounds)
 	ids := map[string]bool{}
 	for _, from := range s.GetEndpoints() {
@@ -53,6 +54,7 @@ type compiler struct {
 	lookups Lookups
 	missing map[string]bool // environment variables that are not set
 	scopes  *scopes
+	book    meter.Book
 }
 
 var errTwice = errors.New("its id appears twice")
@@ -74,7 +76,7 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 	case e.MaxBody < 0:
 		return nil, errors.New("its largest body is negative")
 	}
-	if err := e.price(from); err != nil {
+	if err := e.price(from, c.book); err != nil {
 		return nil, err
 	}
 	if e.Forward == eventv1.ForwardMode_FORWARD_MODE_UNSPECIFIED {

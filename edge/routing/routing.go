@@ -13,6 +13,7 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/limit"
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
@@ -31,7 +32,9 @@ type Endpoint struct {
 	Price        money.Nanos
 	PriceText    string // in dollars, made once
 	Free         bool
-	Usage        *Usage // price by what a request uses, in place of Price; nil for none
+	Usage        *Usage      // price by what a request uses, in place of Price; nil for none
+	Plan         *meter.Plan // price that meters or the target say, or that conditions decide of; nil for none
+	Charge       Charge      // which requests and answers are charged, where no plan says it
 	PriceVersion int64
 	Abandoned    eventv1.AbandonedPolicy // what is charged if the edge dies
 	Timeout      time.Duration           // until the target's response headers; 0 for the edge's default

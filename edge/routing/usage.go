@@ -79,24 +79,3 @@ func newUsage(from *eventv1.UsagePrice) (*Usage, error) {
 	}
 	return u, nil
 }
-
-// price reads what an endpoint costs.
-func (e *Endpoint) price(from *eventv1.RouteEndpoint) (err error) {
-	e.Price, e.Free, e.PriceVersion = money.Nanos(from.GetPriceNanos()), from.GetFree(), from.GetPriceVersion()
-	e.PriceText = e.Price.String()
-	e.Abandoned = from.GetAbandoned()
-	if e.Abandoned == eventv1.AbandonedPolicy_ABANDONED_POLICY_UNSPECIFIED {
-		e.Abandoned = eventv1.AbandonedPolicy_ABANDONED_POLICY_RESERVED
-	}
-	switch usage := from.GetUsage(); {
-	case e.Price < 0:
-		return fmt.Errorf("its price %s is negative", e.Price.Dollars())
-	case usage == nil:
-		return nil
-	case e.Free || e.Price > 0:
-		return errors.New("it has two prices")
-	default:
-		e.Usage, err = newUsage(usage)
-		return err
-	}
-}

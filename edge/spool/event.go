@@ -131,8 +131,9 @@ func (e *encoder) event(x *entry, end *Settlement) {
 	e.text(tagModel, cmp.Or(end.Model, i.Model))
 	e.number(tagReserved, uint64(x.reserved))
 	e.number(tagUnits, uint64(end.Units))
-	if end.Unpriced {
-		e.number(tagUnpriced, 1)
+	e.yes(tagUnpriced, end.Unpriced)
+	if end.detailed() {
+		e.detail(end)
 	}
 }
 

@@ -133,7 +133,7 @@ func LastNumbers(data []byte, inc int64) map[uint32]uint64 {
 func (s *Spool) Prepare() { s.prepareOnce() }
 
 func AppendEvent(i *Intent, end *Settlement) []byte {
-	e := over(make([]byte, 0, longestSettle(i)))
+	e := over(make([]byte, 0, longestSettle(i)+end.detailLength()))
 	e.event(&entry{intent: *i, reserved: i.Amount}, end)
 	return e.bytes()
 }
@@ -148,7 +148,7 @@ func SettleRecord(inc int64, n uint64, i *Intent, end *Settlement, seqs map[uint
 	for part, seq := range seqs {
 		in.join(part).lastSeq = seq - 1
 	}
-	return wholeRecord(inc, in.appendEvents(begin(make([]byte, 0, longestSettle(i)), typeSettle), &entry{n: n, intent: *i, reserved: i.Amount}, end, in.divide(i)))
+	return wholeRecord(inc, in.appendEvents(begin(make([]byte, 0, longestSettle(i)+end.detailLength()), typeSettle), &entry{n: n, intent: *i, reserved: i.Amount}, end, in.divide(i)))
 }
 
 func CloseRecord(inc int64, seqs map[uint32]uint64) []byte {
@@ -185,6 +185,16 @@ var (
 	LongestSettle = longestSettle
 	LongestClose  = longestClose
 	IntentLength  = intentLength
+	JobID         = jobID
 )
+
+// Bounded is a settlement as it is recorded.
+func Bounded(end Settlement) Settlement {
+	end.bound()
+	return end
+}
+
+// DetailLength is what it takes beyond what was promised to it.
+func DetailLength(end *Settlement) int64 { return end.detailLength() }
 
 const RecordHead = recordHead

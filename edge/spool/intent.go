@@ -49,6 +49,9 @@ type Settlement struct {
 	Units    int64
 	Unpriced bool   // a fallback was charged for something that was not told
 	Model    string // that served it; default the one asked for
+	Meter    string // that read it; empty for none
+	Counts   string // what it counted, as "name=decimal" with "," between them
+	Job      *Job   // that it began or tells of; nil for none
 }
 
 // slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags.
@@ -261,6 +264,9 @@ func (s *Spool) settle(k uint32, end Settlement) {
 		end.Model = end.Model[:longestModel]
 	}
 	end.Model = clean(end.Model)
+	if end.detailed() {
+		end.bound()
+	}
 	s.live.passed(end.At)
 	sl := &s.slots[k]
 	if len(s.parked) == 0 {
@@ -279,7 +285,18 @@ func (s *Spool) settle(k uint32, end Settlement) {
 
 // write puts a settlement on disk and gives back what its intent reserved.
 func (s *Spool) write(sl *slot, end *Settlement) error {
-	if err := s.writeEvents(s.live, &sl.entry, end, sl.settle); err != nil {
+	longest := sl.settle
+	if end.detailed() {
+		if more := end.detailLength(); s.spareRoom(more) {
+			longest += more
+		} else {
+			s.log.Warn("spool has no space for what was counted; what it cost is recorded", "meter", end.Meter, "job", end.Job != nil)
+			bare := *end
+			bare.Meter, bare.Counts, bare.Job = "", "", nil
+			end = &bare
+		}
+	}
+	if err := s.writeEvents(s.live, &sl.entry, end, longest); err != nil {
 		return err
 	}
 	here := sl.settle

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/lifecycle"
@@ -116,7 +118,7 @@ func helper(dir, storage string) {
 					say(n, saidPartial)
 				}
 				if n > 8 { // one is always open
-					s.Settle(before, ok(n-4))
+					s.Settle(before, counted(n-4))
 					say(n-4, saidSettle)
 				}
 				before = ticket
@@ -181,6 +183,9 @@ func killRound(t *testing.T, storage string, acks int) (lost int) {
 		extended := e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED && n%3 == 0 && cost == more(n)
 		if cost != money.Nanos(1000+n) && !extended {
 			t.Errorf("request %d costs %d", n, cost)
+		}
+		if end := counted(n); e.GetOutcome() == end.Outcome && (e.GetCounts() != end.Counts || !proto.Equal(e.GetJob(), jobEvent(end.Job))) {
+			t.Errorf("request %d counts %q of job %v", n, e.GetCounts(), e.GetJob())
 		}
 		if said[saidPartial][n] && e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED && !extended {
 			lost++

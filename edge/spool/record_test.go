@@ -46,6 +46,7 @@ var (
 			Outcome: eventv1.SpendOutcome(rapid.IntRange(0, 9).Draw(t, "outcome")), Units: rapid.Int64Min(0).Draw(t, "units"),
 			Cost: money.Nanos(rapid.Int64Min(0).Draw(t, "cost")), Duration: time.Duration(rapid.Int64Min(0).Draw(t, "duration")),
 			Unpriced: rapid.Bool().Draw(t, "unpriced"), Model: aText.Draw(t, "model"),
+			Meter: aText.Draw(t, "meter"), Counts: aText.Draw(t, "counts"), Job: rapid.Ptr(anyJob, true).Draw(t, "job"),
 		}
 	})
 )
@@ -68,8 +69,8 @@ func TestEventEncoding(t *testing.T) {
 		for _, d := range i.Draws {
 			seqs[d.Part] = math.MaxUint64
 		}
-		if n := int64(len(spool.SettleRecord(1, math.MaxUint64, i, end, seqs))); n > spool.LongestSettle(i) {
-			t.Fatalf("record of %d bytes, %d reserved", n, spool.LongestSettle(i))
+		if n := int64(len(spool.SettleRecord(1, math.MaxUint64, i, end, seqs))); n > spool.LongestSettle(i)+spool.DetailLength(end) {
+			t.Fatalf("record of %d bytes, %d reserved", n, spool.LongestSettle(i)+spool.DetailLength(end))
 		}
 		if n := int64(len(spool.CloseRecord(1, seqs))); n > spool.LongestClose(len(seqs)) {
 			t.Fatalf("CLOSE of %d bytes, %d reserved", n, spool.LongestClose(len(seqs)))

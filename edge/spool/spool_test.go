@@ -57,7 +57,7 @@ func settled(i *spool.Intent, end *spool.Settlement) *eventv1.SpendEvent {
 		RequestId: i.Request[:], Attempt: i.Attempt, UnixMs: end.At.UnixMilli(), KeyId: i.KeyID, EndpointId: i.EndpointID,
 		Status: uint32(end.Status), Outcome: end.Outcome, PriceVersion: i.PriceVersion, CostNanos: int64(end.Cost),
 		DurationUs: end.Duration.Microseconds(), Team: i.Team, Customer: i.Customer, Tags: i.Tags, Model: cmp.Or(end.Model, i.Model),
-		ReservedNanos: int64(i.Amount), Units: end.Units, Unpriced: end.Unpriced,
+		ReservedNanos: int64(i.Amount), Units: end.Units, Unpriced: end.Unpriced, Meter: end.Meter, Counts: end.Counts, Job: jobEvent(end.Job),
 	}
 	for _, d := range i.Draws {
 		e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: d.Window.ToProto(), Nanos: int64(end.Cost), Part: d.Part})

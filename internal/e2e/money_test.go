@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -144,30 +145,31 @@ func TestChangesReachEveryEdge(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	c.endpoint("bria", "/bria", "")
-	key := c.key("ci-bot")
-	c.awaitLive()
-	for edge := range c.edges {
-		if resp, body, err := c.call(edge, key, "/bria/v1/x"); err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("edge %d: %v %v %s", edge, err, resp, body)
+	c.promptly("revoking a key", func() time.Duration {
+		name := "ci-bot-" + strconv.FormatInt(time.Now().UnixNano(), 10)
+		key := c.key(name)
+		c.awaitLive()
+		for edge := range c.edges {
+			if resp, body, err := c.call(edge, key, "/bria/v1/x"); err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("edge %d: %v %v %s", edge, err, resp, body)
+			}
 		}
-	}
-	c.must(c.rpc.keys.RevokeKey(t.Context(), &controlv1.RevokeKeyRequest{Key: "ci-bot"}))
-	returned := time.Now()
-	for edge := range c.edges {
-		testenv.Eventually(t, time.Second, func() error {
-			resp, body, err := c.call(edge, key, "/bria/v1/x")
-			if err != nil {
-				return err
-			}
-			if resp.StatusCode != http.StatusUnauthorized || errorCode(body) != "key_revoked" {
-				return errStillThere
-			}
-			return nil
-		})
-	}
-	if took := time.Since(returned); took > time.Second {
-		t.Errorf("revoking took %s on both edges; want at most 1 s", took)
-	}
+		c.must(c.rpc.keys.RevokeKey(t.Context(), &controlv1.RevokeKeyRequest{Key: name}))
+		returned := time.Now()
+		for edge := range c.edges {
+			testenv.Eventually(t, eventually, func() error {
+				resp, body, err := c.call(edge, key, "/bria/v1/x")
+				if err != nil {
+					return err
+				}
+				if resp.StatusCode != http.StatusUnauthorized || errorCode(body) != "key_revoked" {
+					return errStillThere
+				}
+				return nil
+			})
+		}
+		return time.Since(returned)
+	})
 
 	c.endpoint("second", "/second", "")
 	other := c.key("other")

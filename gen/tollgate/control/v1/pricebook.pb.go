@@ -493,7 +493,8 @@ func (x *ListModelPricesResponse) GetNextPageToken() string {
 type UpdatePriceBookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The file: LiteLLM's model_prices_and_context_window.json, the data of genai-prices, or a book of Tollgate's own
-	// (see docs). Which one it is, is seen from what it holds. It may be compressed with gzip.
+	// (see docs). Which one it is, is seen from what it holds. It may be compressed with gzip. Without one it is the
+	// book that comes with the server, which has its own source, date and licence.
 	File []byte `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
 	// Where it comes from, such as an address.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -957,9 +958,10 @@ const file_tollgate_control_v1_pricebook_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"s\n" +
 	"\x17ListModelPricesResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.control.v1.BookRowR\x04rows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd5\x01\n" +
-	"\x16UpdatePriceBookRequest\x12 \n" +
-	"\x04file\x18\x01 \x01(\fB\f\xbaH\tz\a\x10\x02\x18\x80\x80\x80\bR\x04file\x12 \n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd3\x01\n" +
+	"\x16UpdatePriceBookRequest\x12\x1e\n" +
+	"\x04file\x18\x01 \x01(\fB\n" +
+	"\xbaH\az\x05\x18\x80\x80\x80\bR\x04file\x12 \n" +
 	"\x06source\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06source\x12:\n" +
 	"\x04date\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x04date\x12\"\n" +
 	"\alicence\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\alicence\x12\x17\n" +

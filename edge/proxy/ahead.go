@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"tollgate/internal/fault"
+)
+
+// defaultMeterBody is how much of a body is read for a meter where the configuration says nothing.
+const defaultMeterBody = 4 << 20
+
+// wantsWholeBody says whether the body is to be read before the request is sent.
+func (c *call) wantsWholeBody() bool { return c.metered() && c.plan.meter.WantsBody() }
+
+// readAhead reads the body where what the request costs at most is in it. As much is read as is kept: of a longer one
+// the meter sees the beginning, and the rest goes on as it comes.
+func (c *call) readAhead(ctx context.Context) error {
+	if !c.wantsWholeBody() {
+		return nil
+	}
+	r := &c.plan.request
+	if c.x.Body == nil {
+		r.Body, r.Whole = []byte{}, true
+		return nil
+	}
+	most := c.g.cfg.MeterBody
+	if most <= 0 {
+		most = defaultMeterBody
+	}
+	if total := c.endpoint.Total; total > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, total, errTotal)
+		defer stop()
+	}
+	c.wrapBody(ctx, most)
+	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
+	whole, err := c.kept.ahead(most, c.x.Length, len(c.x.TrailerNames) > 0)
+	if err != nil {
+		return c.unreadable(ctx, err)
+	}
+	r.Body, r.Whole = c.kept.data, whole
+	if encoding := get(c.x.Headers, "Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		var plain bool
+		r.Body, plain = decoded(r.Body, encoding, 4*most)
+		r.Whole = r.Whole && plain
+	}
+	return nil
+}
+
+// unreadable is why a body could not be read before the request was sent.
+func (c *call) unreadable(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return c.ended(ctx)
+	case c.body.over():
+		return tooLarge(c.body.seen(), c.limit)
+	default:
+		return fault.New(fault.BodyInvalid, "The body of the request ended early or was malformed.").WithCause(err)
+	}
+}
+
+// ahead reads up to so many bytes of the body before any attempt does, as far as there is room to keep them, and says
+// whether that is all of it. length is that of the body, -1 if nobody knows.
+func (k *kept) ahead(most, length int64, trailers bool) (whole bool, err error) {
+	if k.size > 0 {
+		return true, k.fill()
+	}
+	const step = 32 << 10
+	for k.end == nil {
+		next := min(most-int64(len(k.data)), step)
+		if length >= 0 {
+			next = min(next, length-int64(len(k.data))+1) // one more, to see its end
+		}
+		if next <= 0 || !k.reserve(int64(len(k.data))+next) {
+			return false, nil
+		}
+		if have := len(k.data); cap(k.data)-have < int(next) {
+			k.data = append(make([]byte, 0, max(2*have, have+int(next))), k.data...)
+		}
+		n, err := k.from.Read(k.data[len(k.data) : len(k.data)+int(next)])
+		k.data = k.data[:len(k.data)+n]
+		if k.end = err; err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+	}
+	if length > 0 && !trailers && length == int64(len(k.data)) {
+		k.size = length // so that it leaves in one piece
+	}
+	return true, nil
+}
+
+// decoded is the beginning of a body without its encoding, as far as that can be read, and whether that is all of it;
+// nil for an encoding that is not known.
+func decoded(body []byte, encoding string, most int64) (plain []byte, whole bool) {
+	var from io.Reader
+	var err error
+	in := bytes.NewReader(body)
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "gzip", "x-gzip":
+		from, err = gzip.NewReader(in)
+	case "deflate":
+		if from, err = zlib.NewReader(in); err != nil {
+			in.Reset(body) // some send it without the head that it should have
+			from, err = flate.NewReader(in), nil
+		}
+	case "zstd":
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(most))); err == nil {
+			defer z.Close()
+			from = z
+		}
+	default:
+		return nil, false
+	}
+	if err != nil {
+		return nil, false
+	}
+	plain, err = io.ReadAll(io.LimitReader(from, most+1))
+	if int64(len(plain)) > most {
+		return plain[:most], false
+	}
+	return plain, err == nil
+}

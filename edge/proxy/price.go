@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"tollgate/edge/spool"
+	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/fault"
+	"tollgate/internal/id"
+	metering "tollgate/internal/meter"
+	"tollgate/internal/money"
+)
+
+// planned is what is known before it is sent of a request whose price is more than a number.
+type planned struct {
+	meter   *metering.Meter // nil: none reads it, and what it costs is not known
+	unread  money.Nanos     // charged then
+	request metering.Request
+	hold    metering.Hold
+	edits   edits
+}
+
+// price finds out what the request is charged by. Nothing of its body was read, and nothing is held.
+func (c *call) price(context.Context) error {
+	e := c.endpoint
+	if c.free = e.Free || !e.Charge.Request(c.x.Method, c.x.Upgrade != ""); c.free || e.Plan == nil {
+		return nil
+	}
+	p := &planned{request: metering.Request{
+		Method: c.x.Method, Path: c.rest, Query: c.query, WebSocket: c.x.Upgrade == "websocket", Length: c.x.Length,
+		Header: func(name string) string { return get(c.x.Headers, name) },
+	}}
+	switch p.meter = e.Plan.Match(&p.request); {
+	case p.meter != nil:
+		c.free = p.meter.Free
+	case e.Plan.Unmatched == metering.Free:
+		c.free = true
+		return nil
+	case e.Plan.Unmatched == metering.Unpriced:
+		p.unread = min(max(e.Plan.Unread().Cost, 0), mostCost)
+	default:
+		return fault.New(fault.NotPriced, "Endpoint %s has no price for %s %s.", e.Name, known(c.x.Method), shortPath(c.rest))
+	}
+	c.plan = p
+	return nil
+}
+
+// shortPath is a path for people, who need no more of a long one.
+func shortPath(path string) string {
+	const most = 80
+	if path == "" {
+		return "this path"
+	}
+	if len(path) > most {
+		path = clip(path, most) + "…"
+	}
+	return path
+}
+
+// clip is the beginning of a text, without a part of a character at its end.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+// metered says whether a meter reads the exchange.
+func (c *call) metered() bool { return c.plan != nil && c.plan.meter != nil && !c.free }
+
+// planHold is what is to be held for a request whose price is more than a number.
+func (c *call) planHold() money.Nanos {
+	p := c.plan
+	if p.meter == nil {
+		return max(p.unread, 1) // a budget with nothing left admits nothing
+	}
+	p.hold = p.meter.Hold(&p.request, func(meter, model string) (money.Nanos, bool) {
+		return c.g.costs.likely(costKey{c.endpoint.ID, meter, model})
+	})
+	return min(max(p.hold.Amount, 0), 100*mostCost)
+}
+
+// longestName is how much of a name that callers and targets say is recorded.
+const longestName = 256
+
+// model is what the request asks for, as it is recorded.
+func (c *call) model() string {
+	if c.plan == nil {
+		return ""
+	}
+	return clip(c.plan.hold.Model, longestName)
+}
+
+// read makes the bill of an attempt that a meter has read, and learns from it.
+func (t *try) read(given money.Nanos) {
+	c := t.c
+	var trailers []Header
+	if t.whole && t.answer != nil && t.answer.Trailers != nil {
+		trailers = t.answer.Trailers()
+	}
+	b := t.meter.bill(t.whole, t.elapsed(), trailers)
+	t.last.Meter = b.Meter
+	if !t.end.metered {
+		return // it was never answered, or not for the caller
+	}
+	c.spend.metered = true
+	t.last.Model, t.last.Counts = clip(b.Model, longestName), b.Counts
+	t.end.cost, t.end.unpriced = 0, false
+	if !b.Charged && b.Job == nil {
+		return
+	}
+	cost, unpriced := min(max(b.Cost, 0), mostCost), len(b.Unpriced) > 0 || b.Cost > mostCost
+	switch j := b.Job; {
+	case j == nil:
+		if t.end.cost, t.last.Units = cost, b.Units; !unpriced {
+			c.g.costs.learn(costKey{c.endpoint.ID, c.plan.meter.Name, c.plan.hold.Model}, cost)
+		}
+	case j.Begins:
+		t.begins(b, cost, given)
+	default:
+		t.last.Job = jobOf(b, cost, unpriced)
+		return // what it asks after is charged, and not the asking
+	}
+	if t.end.unpriced = unpriced; unpriced {
+		c.g.d.Log.Info("request unpriced", "request_id", c.id.Text(id.Request), "endpoint", c.endpoint.Name, "meter", b.Meter,
+			"why", strings.Join(b.Unpriced, "; "))
+	}
+}
+
+// begins charges a request that begins a job: what is held as long as nobody knows how it ends.
+func (t *try) begins(b *metering.Bill, cost, given money.Nanos) {
+	j := b.Job
+	if j.State == metering.Running || j.State == metering.Done && j.AsBegun {
+		cost = max(cost, given)
+	}
+	if j.State == metering.Failed {
+		cost = 0
+	}
+	t.end.cost, t.last.Units = cost, b.Units
+	t.last.Job = jobOf(b, cost, len(b.Unpriced) > 0)
+}
+
+// jobOf is what is recorded of a job.
+func jobOf(b *metering.Bill, cost money.Nanos, unpriced bool) *spool.Job {
+	j := b.Job
+	out := &spool.Job{ID: j.ID, AsBegun: j.AsBegun, TTL: j.TTL, ExpiresFree: j.Free, Begins: j.Begins}
+	switch j.State {
+	case metering.Done:
+		out.State = eventv1.SpendJobState_SPEND_JOB_STATE_DONE
+		out.Cost, out.Unpriced, out.Units, out.Counts, out.Model = cost, unpriced, b.Units, b.Counts, clip(b.Model, longestName)
+	case metering.Failed:
+		out.State = eventv1.SpendJobState_SPEND_JOB_STATE_FAILED
+	default:
+		out.State = eventv1.SpendJobState_SPEND_JOB_STATE_RUNNING
+	}
+	return out
+}
