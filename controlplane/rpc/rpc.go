@@ -55,7 +55,6 @@ type Deps struct {
 	Fleet      Nodes
 	Edges      Edges
 	Ledger     *Ledger
-	Book       Book // nil for an empty one
 	AdminToken string
 	Version    string      // of this binary
 	Open       func() bool // whether calls can be served yet; nil for always
@@ -106,7 +105,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
 	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
-	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store, d.Book}, options))
+	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

@@ -39,7 +39,7 @@ func (a *app) endpointList() *cobra.Command {
 				for _, e := range all {
 					data, r.names = append(data, view(e)), append(r.names, e.GetName())
 					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
-					a.sayWarnings(e, "private_address") // in a list, what most of them have says nothing
+					a.sayWarnings(e, "private_address", "methods_not_charged") // in a list, what most of them have says nothing
 				}
 				r.data = data
 				if len(all) == 0 {
@@ -72,10 +72,8 @@ func (a *app) endpointGet() *cobra.Command {
 				r.table.add("methods", list(e.GetMethods(), "any"))
 				describeTargets(&r.table, e)
 				describeRequest(&r.table, e)
-				r.table.add("price", price(e))
-				if use := e.GetPrice().GetUsage(); use != nil {
-					describeUsage(&r.table, use)
-				}
+				describeSigning(&r.table, e.GetAwsSigning())
+				describePrice(&r.table, e.GetPrice())
 				if e.GetPrice().GetFree() == nil {
 					r.table.add("if abandoned", strings.ToLower(strings.TrimPrefix(e.GetAbandoned().String(), "ABANDONED_")))
 				}
@@ -99,7 +97,7 @@ func (a *app) endpointGet() *cobra.Command {
 }
 
 func (a *app) endpointCreate() *cobra.Command {
-	var f endpointFlags
+	f := endpointFlags{price: priceFlags{read: a.readInput}}
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make an endpoint, of a template or of your own",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -127,8 +125,8 @@ func (a *app) endpointCreate() *cobra.Command {
 					return usage(cmd, "--%s is missing.", name)
 				}
 			}
-			if !cmd.Flags().Changed("price") && !cmd.Flags().Changed("rate") && !f.free {
-				return usage(cmd, "Say what a request costs with --price or --rate, or that it costs nothing with --free.")
+			if !f.price.chosen(cmd) {
+				return usage(cmd, "Say what a request costs with --price, --rate, --price-reported or --price-file, or that it costs nothing with --free.")
 			}
 			e := &controlv1.Endpoint{Name: args[0], Match: controlv1.MatchKind_MATCH_KIND_PREFIX}
 			if err := f.change(cmd, e); err != nil {
@@ -153,7 +151,7 @@ func (a *app) endpointCreate() *cobra.Command {
 }
 
 func (a *app) endpointSet() *cobra.Command {
-	var f endpointFlags
+	f := endpointFlags{price: priceFlags{read: a.readInput}}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change an endpoint's settings; those not given stay as they are", Args: exactly("NAME"),
 		Example: `  tollgate endpoint set bria --price 10.00
@@ -234,23 +232,4 @@ func targets(e *controlv1.Endpoint) string {
 		urls[i] = t.GetUrl()
 	}
 	return list(urls, "-")
-}
-
-func price(e *controlv1.Endpoint) string {
-	if fixed := e.GetPrice().GetFixed(); fixed != nil {
-		return dollars(fixed.GetPerRequest())
-	}
-	if use := e.GetPrice().GetUsage(); use != nil {
-		return usageText(use)
-	}
-	if m := e.GetPrice().GetMetered(); m != nil {
-		return count(int64(len(m.GetMeters()))) + " meters"
-	}
-	if reported := e.GetPrice().GetReported(); reported != nil {
-		return "told, at most " + dollars(reported.GetCeiling())
-	}
-	if e.GetPrice().GetFree() != nil {
-		return "free"
-	}
-	return "?"
 }
