@@ -189,6 +189,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
 		Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
+	n.health.SignWith(n.gateway.Sign)
 	n.metrics.Watch(n.state)
 	server := nethttp.DefaultServerConfig()
 	server.HeaderTimeout, server.PeerTimeout, server.IdleTimeout = n.cfg.HeaderReadTimeout, n.cfg.PeerTimeout, n.cfg.IdleTimeout

@@ -34,6 +34,9 @@ const (
 	maxMessage = 4 << 20
 	maxBody    = 2 * maxMessage
 
+	// maxBook is the largest message with a file of prices, also where JSON makes it a third larger.
+	maxBook = 24 << 20
+
 	// answerWithin bounds every call, whatever its caller allows.
 	answerWithin = 30 * time.Second
 )
@@ -73,6 +76,7 @@ var services = []string{
 	controlv1connect.UsageServiceName,
 	controlv1connect.ExplainServiceName,
 	controlv1connect.PriceServiceName,
+	controlv1connect.PriceBookServiceName,
 	controlv1connect.SystemServiceName,
 	controlv1connect.TemplateServiceName,
 }
@@ -106,6 +110,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
 	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
 	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store}, options))
+	api.Handle(controlv1connect.NewPriceBookServiceHandler(&priceBookService{d.Store}, options, connect.WithReadMaxBytes(maxBook)))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

@@ -20,6 +20,7 @@ import (
 	"tollgate/edge/pool"
 	"tollgate/edge/proxy"
 	"tollgate/edge/routing"
+	"tollgate/internal/fault"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 // Checker checks targets while Run runs.
 type Checker struct {
 	do    func(ctx context.Context, a *proxy.Attempt) (*proxy.Answer, error)
+	sign  func(ctx context.Context, e *routing.Endpoint, a *proxy.Attempt, body []byte) error
 	pools *pool.Pools
 	log   *slog.Logger
 
@@ -42,6 +44,12 @@ type Checker struct {
 // New makes one that sends checks with do.
 func New(do func(ctx context.Context, a *proxy.Attempt) (*proxy.Answer, error), pools *pool.Pools, log *slog.Logger) *Checker {
 	return &Checker{do: do, pools: pools, log: log, changed: make(chan struct{}, 1)}
+}
+
+// SignWith says how checks of endpoints are signed that sign what they send. It comes before the first
+// Sync that names one.
+func (c *Checker) SignWith(sign func(ctx context.Context, e *routing.Endpoint, a *proxy.Attempt, body []byte) error) {
+	c.sign = sign
 }
 
 // key tells checks apart: targets of an endpoint that have one name, by their order.
@@ -167,7 +175,16 @@ func (c *check) run(ctx context.Context) {
 func (c *check) once(ctx context.Context, s *spec) string {
 	ctx, cancel := context.WithTimeout(ctx, s.endpoint.Health.Timeout)
 	defer cancel()
-	answer, err := c.of.do(ctx, s.attempt())
+	a := s.attempt()
+	if s.endpoint.Signing != nil {
+		if err := c.of.sign(ctx, s.endpoint, a, nil); err != nil {
+			if ctx.Err() != nil {
+				return "it could not be signed within " + s.endpoint.Health.Timeout.String()
+			}
+			return "it could not be signed: " + fault.From(err).Message
+		}
+	}
+	answer, err := c.of.do(ctx, a)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "no answer within " + s.endpoint.Health.Timeout.String()

@@ -51,9 +51,14 @@ type vendor struct {
 	status map[string]int
 	asked  map[string]int
 	hang   bool
+
+	inspect func(a *proxy.Attempt) // nil for nothing; set before the first check
 }
 
 func (v *vendor) do(ctx context.Context, a *proxy.Attempt) (*proxy.Answer, error) {
+	if v.inspect != nil {
+		v.inspect(a)
+	}
 	v.mu.Lock()
 	v.asked[a.Target.Host]++
 	status, hang := v.status[a.Target.Host], v.hang

@@ -162,11 +162,17 @@ func secretsIn(value string) (secret, user string) {
 }
 
 // secretIn is the secret in the value of a credential header: behind Bearer, the password of Basic
-// or its user name where there is no password, or the value itself.
+// or its user name where there is no password, the id of a key that AWS's libraries sign with, or the
+// value itself.
 func secretIn(value string) string {
 	value = strings.Trim(value, " \t")
 	scheme, rest := cutScheme(value)
 	switch {
+	case strings.EqualFold(scheme, awsAlgorithm):
+		if key, ok := awsKey(rest); ok {
+			return key
+		}
+		return value
 	case strings.EqualFold(scheme, "bearer"):
 		return rest
 	case strings.EqualFold(scheme, "basic"):

@@ -10,6 +10,7 @@ import (
 
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
+	"tollgate/edge/signing"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -275,6 +276,10 @@ func (x *explainer) sent(target int) {
 		sent[strings.ToLower(h.Name)] = true
 		x.out.Headers = append(x.out.Headers, &controlv1.ExplainedHeader{Name: h.Name, Value: h.Value, Origin: x.origin(masked, credential, h)})
 	}
+	for _, h := range x.signature(masked) {
+		sent[strings.ToLower(h.GetName())] = true
+		x.out.Headers = append(x.out.Headers, h)
+	}
 	for _, h := range c.x.Headers {
 		if name := strings.ToLower(h.Name); !sent[name] {
 			x.out.Headers = append(x.out.Headers, &controlv1.ExplainedHeader{Name: h.Name, Origin: "caller", Removed: x.whyLeftOut(h)})
@@ -309,6 +314,8 @@ func (x *explainer) whyLeftOut(h Header) string {
 		return "it says where the caller is"
 	case e.PassHeaders && strings.HasPrefix(plain, passPrefix):
 		return "it is sent without its prefix, if it may be"
+	case e.Signing != nil && signing.Replaces(plain):
+		return "the signature for AWS takes its place"
 	case overrides(e.Headers, plain):
 		return "the endpoint sets or strips it"
 	case !passes(name, e):

@@ -119,7 +119,7 @@ func (c *call) beside(first *try) *try {
 
 // launch makes the attempt if what it may cost can be held besides.
 func (t *try) launch(ctx context.Context) {
-	if t.err = t.intend(ctx); t.err == nil {
+	if t.err = t.ready(ctx); t.err == nil {
 		if counters := t.c.counters; counters != nil {
 			counters.Hedged()
 		}

@@ -24,6 +24,7 @@ import (
 	"tollgate/edge/metrics"
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
+	"tollgate/edge/signing"
 	"tollgate/edge/spool"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
@@ -121,6 +122,7 @@ type Gateway struct {
 	learned  learned
 	costs    costs
 	refusals refusals
+	signers  *signing.Signers
 	room     room // for bodies that may be sent again
 	// spoolFailed is when the spool last refused an intent, in Unix nanoseconds; 0 if the last one
 	// was recorded.
@@ -128,7 +130,11 @@ type Gateway struct {
 }
 
 // New makes a gateway.
-func New(cfg Config, d Deps) *Gateway { return &Gateway{cfg: cfg, d: d} }
+func New(cfg Config, d Deps) *Gateway {
+	g := &Gateway{cfg: cfg, d: d}
+	g.signers = signing.New(g.post)
+	return g
+}
 
 // Leave makes the gateway report that it is not ready. It goes on serving.
 func (g *Gateway) Leave() { g.leaving.Store(true) }
@@ -136,11 +142,14 @@ func (g *Gateway) Leave() { g.leaving.Store(true) }
 // Stop makes the gateway refuse new requests and report that it is not ready. Those that run go on.
 func (g *Gateway) Stop() { g.stopping.Store(true) }
 
-// Forget drops what was learned of endpoints that keep refuses.
+// Forget drops what was learned of endpoints that keep refuses, and credentials that none has any more.
 func (g *Gateway) Forget(keep func(endpointID string) bool) {
 	g.learned.forget(keep)
 	g.costs.forget(keep)
 	g.refusals.forget(keep)
+	if t := g.d.Routes.Current(); t != nil {
+		g.signers.Keep(t.Endpoints())
+	}
 }
 
 // InFlight is how many requests are being served.

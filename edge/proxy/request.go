@@ -59,6 +59,9 @@ func (c *call) headers(cred *routing.Credential) []Header {
 		out = append(out, Header{"TE", "trailers"})
 	}
 	out = configure(out, e.Headers, secret)
+	if e.Signing != nil {
+		out = unsigned(out)
+	}
 	if e.Usage != nil && e.Usage.ResponseEvents.Counted {
 		// Events that are compressed cannot be counted, and a caller could have them for nothing.
 		out = slices.DeleteFunc(out, func(h Header) bool { return strings.EqualFold(h.Name, "accept-encoding") })

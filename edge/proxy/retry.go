@@ -56,7 +56,7 @@ func (c *call) attempts(ctx context.Context) {
 func (c *call) run(ctx context.Context, choice *pool.Choice) *try {
 	t := c.newTry(choice)
 	c.now = t
-	if t.err = t.intend(ctx); t.err != nil {
+	if t.err = t.ready(ctx); t.err != nil {
 		return t
 	}
 	if c.mayHedge() && (c.body == nil || c.kept != nil && c.kept.ended()) {

@@ -7,14 +7,27 @@ import (
 	"tollgate/internal/fault"
 )
 
-// checkSignature refuses requests that are signed for AWS, in whatever way. A signature covers the host and
-// the path, which are others at the target: it would refuse the request, and say that the key is wrong. It
-// comes before the key, because the signature stands where a key would.
+// checkSignature refuses requests that are signed for AWS. A signature covers the host and the path, which are
+// others at the target: it would refuse the request, and say that the key is wrong. It comes before the
+// key, because the signature stands where a key would. Where the endpoint signs anew, the id in a signature
+// in the headers is the key, and what else the caller has signed is of no account.
 func (c *call) checkSignature() error {
+	anew := c.endpoint.Signing != nil
 	for i := range c.x.Headers {
-		h := &c.x.Headers[i]
-		if strings.EqualFold(h.Name, "authorization") && isAWSAlgorithm(strings.Trim(h.Value, " \t")) {
-			return c.signed()
+		switch h := &c.x.Headers[i]; {
+		case strings.EqualFold(h.Name, "authorization"):
+			scheme, parameters := cutScheme(strings.Trim(h.Value, " \t"))
+			if !isAWSAlgorithm(scheme) {
+				continue
+			}
+			if _, ok := awsKey(parameters); !anew || !ok || !strings.EqualFold(scheme, awsAlgorithm) {
+				return c.signed()
+			}
+		case anew && strings.EqualFold(h.Name, "x-amz-content-sha256"):
+			if strings.HasPrefix(strings.ToUpper(strings.Trim(h.Value, " \t")), "STREAMING-") {
+				return fault.New(fault.SignatureUnsupported, "The body is signed piece by piece, and endpoint %s can't sign the pieces anew.", c.endpoint.Name).
+					WithHint("Have the library send the body in one piece: with a signature of all of it, and without checksums behind it.")
+			}
 		}
 	}
 	if !mayBeSigned(c.query) {
@@ -28,6 +41,9 @@ func (c *call) checkSignature() error {
 	}
 	return nil
 }
+
+// awsAlgorithm is how the credentials of a signature begin that the libraries of AWS make.
+const awsAlgorithm = "AWS4-HMAC-SHA256"
 
 // isAWSAlgorithm says whether credentials begin as those of a signature do, of the symmetric kind or of the
 // asymmetric one.

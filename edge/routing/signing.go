@@ -88,6 +88,9 @@ func (s *Signing) masked() *Signing {
 		return nil
 	}
 	out := *s
-	out.AccessKeyID, out.SecretAccessKey, out.SessionToken, out.ExternalID = s.Source, "", "", ""
+	out.AccessKeyID, out.SecretAccessKey, out.ExternalID = s.Source, "", ""
+	if out.SessionToken != "" {
+		out.SessionToken = "(hidden)"
+	}
 	return &out
 }

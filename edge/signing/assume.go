@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (s *Signers) assume(ctx context.Context, by *signer) (aws.Credentials, erro
 	}
 	got, err := granted(answer)
 	if err == nil && !got.Expires.After(s.now().Add(lastUse)) {
-		err = errors.New("the credentials have ended already; is the clock of this edge right?")
+		err = errors.New("the credentials have ended already, by the clock of this edge")
 	}
 	if err != nil {
 		return aws.Credentials{}, failed("AWS gave no usable credentials for the role "+by.with.RoleARN+": "+err.Error(), err)
@@ -101,7 +102,7 @@ func refusal(status int, answer []byte) string {
 	if err := xml.Unmarshal(answer, &in); err == nil && isWord(in.Code) {
 		return in.Code
 	}
-	return "status " + http.StatusText(status)
+	return "status " + strconv.Itoa(status)
 }
 
 // isWord says whether a text is a code, which can be shown.

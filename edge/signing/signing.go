@@ -128,7 +128,7 @@ const (
 	headerAuthorization = "Authorization"
 	headerDate          = "X-Amz-Date"
 	headerHash          = "X-Amz-Content-Sha256"
-	headerToken         = "X-Amz-Security-Token" //nolint:gosec // a name
+	headerToken         = "X-Amz-Security-Token"
 )
 
 // Names are the headers that a signature adds. The token is there for temporary credentials only.

@@ -66,7 +66,7 @@ answer that was saved, and the request where the price looks into it. Nothing is
 					}
 					req.Subject = &controlv1.TestPriceRequest_Price{Price: t.GetEndpoint().GetPrice()}
 				}
-				res, err := c.prices.TestPrice(ctx, req)
+				res, err := c.pricing.TestPrice(ctx, req)
 				if err != nil {
 					return err
 				}

@@ -34,9 +34,10 @@ type clients struct {
 	usage   controlv1connect.UsageServiceClient
 	system  controlv1connect.SystemServiceClient
 	explain controlv1connect.ExplainServiceClient
+	prices  controlv1connect.PriceBookServiceClient
 
 	templates controlv1connect.TemplateServiceClient
-	prices    controlv1connect.PriceServiceClient
+	pricing   controlv1connect.PriceServiceClient
 }
 
 // note is what `tollgate dev` left in this folder or one above.
@@ -126,9 +127,10 @@ func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, 
 		usage:   controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
 		system:  controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
 		explain: controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
+		prices:  controlv1connect.NewPriceBookServiceClient(a.HTTPClient, server, options),
 
 		templates: controlv1connect.NewTemplateServiceClient(a.HTTPClient, server, options),
-		prices:    controlv1connect.NewPriceServiceClient(a.HTTPClient, server, options),
+		pricing:   controlv1connect.NewPriceServiceClient(a.HTTPClient, server, options),
 	}, nil
 }
 
