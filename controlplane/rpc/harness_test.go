@@ -65,7 +65,7 @@ type bundle struct {
 	limits    controlv1connect.LimitServiceClient
 	prices    controlv1connect.PriceServiceClient
 	system    controlv1connect.SystemServiceClient
-	prices    controlv1connect.PriceBookServiceClient
+	book      controlv1connect.PriceBookServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -148,7 +148,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
-	b.prices = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
+	b.book = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
 
