@@ -5,36 +5,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"path"
 	"strings"
 	"testing"
 
 	"tollgate/internal/testenv/vectors"
-)
-
-// vendorsOf are the templates of recordings by their folder, where they have other names, and loosePaths what a
-// recording that is only an answer was asked with. The first whose beginning fits counts.
-var (
-	vendorsOf  = map[string]string{"openai-realtime": ""}
-	loosePaths = []struct{ begins, path string }{
-		{"anthropic/", "/v1/messages"},
-		{"azure-openai/responses", "/openai/v1/responses"},
-		{"azure-openai/", "/openai/deployments/gpt-4o/chat/completions"},
-		{"bedrock/agentgateway-converse", "/model/amazon.nova-lite-v1:0/converse-stream"},
-		{"cohere/vercel-cohere-embedding", "/v2/embed"},
-		{"cohere/vercel-cohere-reranking", "/v2/rerank"},
-		{"cohere/", "/v2/chat"},
-		{"deepseek/", "/chat/completions"},
-		{"gemini/", "/v1beta/models/gemini-2.5-flash:streamGenerateContent"},
-		{"groq/", "/openai/v1/chat/completions"},
-		{"mistral/", "/v1/chat/completions"},
-		{"openrouter/", "/api/v1/chat/completions"},
-		{"perplexity/", "/chat/completions"},
-		{"vllm/", "/v1/chat/completions"},
-		{"voyage/vercel-voyage-reranking", "/v1/rerank"},
-		{"voyage/", "/v1/embeddings"},
-		{"xai/", "/v1/chat/completions"},
-	}
 )
 
 // usages are the files of which the manifest knows usage.
@@ -52,7 +26,6 @@ func usages(t *testing.T) map[string]bool {
 		var fact struct {
 			File  string          `json:"file"`
 			Usage json.RawMessage `json:"usage"`
-			URL   string          `json:"url"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &fact); err != nil {
 			t.Fatal(err)
@@ -63,6 +36,12 @@ func usages(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// uncounted are recordings whose usage does not say what the prompt was, so that they are rightly unpriced.
+var uncounted = map[string]bool{
+	"gemini/generateContent--test-generate-content-with-file-uri-image-false-eb5485.json":           true,
+	"vertex/generateContent--test-google-model-armor-prompt-template-text-gets-blocked-9b944e.json": true,
 }
 
 // Guarantee: every recorded exchange of a vendor that has usage is read by a meter of the vendor's template that finds
@@ -91,6 +70,12 @@ func TestRecordingsWithUsageAreRead(t *testing.T) {
 			}
 			read[name]++
 			b := one.bill(t, p, random(uint64(i))) //nolint:gosec // an index
+			if uncounted[x.Name] {
+				if len(b.Unpriced) == 0 {
+					t.Errorf("%s: meter %s prices it", x.Name, b.Meter)
+				}
+				continue
+			}
 			for _, why := range b.Unpriced {
 				if !strings.Contains(why, "is in no list of prices") && !strings.Contains(why, "has no price") && why != "no model is named" {
 					t.Errorf("%s: meter %s: %s", x.Name, b.Meter, why)
@@ -106,7 +91,4 @@ func TestRecordingsWithUsageAreRead(t *testing.T) {
 			t.Errorf("no recording of %s was read", name)
 		}
 	}
-	_ = path.Base
-	_ = vendorsOf
-	_ = loosePaths
 }
