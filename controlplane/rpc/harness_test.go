@@ -64,6 +64,7 @@ type bundle struct {
 	teams     controlv1connect.TeamServiceClient
 	limits    controlv1connect.LimitServiceClient
 	prices    controlv1connect.PriceServiceClient
+	templates controlv1connect.TemplateServiceClient
 	system    controlv1connect.SystemServiceClient
 	book      controlv1connect.PriceBookServiceClient
 }
@@ -145,6 +146,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
 	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
 	b.prices = controlv1connect.NewPriceServiceClient(b.http, b.url, options...)
+	b.templates = controlv1connect.NewTemplateServiceClient(b.http, b.url, options...)
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)

@@ -131,7 +131,11 @@ func find(t *testing.T, recordings []vectors.Exchange, s *templates.Sample) exch
 		if !loose(x) {
 			at = below(t, x.URL)
 		}
-		return of(x, at)
+		out := of(x, at)
+		if s.Request != "" {
+			out.request, out.requestHeader = []byte(s.Request), made(s).requestHeader
+		}
+		return out
 	}
 	t.Fatalf("there is no recording %s", s.Recorded)
 	return exchange{}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,9 +21,6 @@ func (a *app) priceCommand() *cobra.Command {
 	cmd.AddCommand(a.priceTest())
 	return cmd
 }
-
-// maxSample is the most that a body of a sample may have.
-const maxSample = 3 << 20
 
 type priceTestFlags struct {
 	file, endpoint, template, sample, request, method, path string
@@ -102,27 +96,6 @@ var bodyTypes = map[string]string{
 	".bin": "application/vnd.amazon.eventstream",
 }
 
-// readFile is a file's content, or stdin's for "-".
-func (a *app) readFile(name string) ([]byte, error) {
-	from := a.Stdin
-	if name != "-" {
-		f, err := os.Open(a.path(name))
-		if err != nil {
-			return nil, fault.New(fault.InvalidArgument, "The file %s cannot be read: %v.", name, err).WithHint("Name another file, or - for stdin.")
-		}
-		defer f.Close()
-		from = f
-	}
-	raw, err := io.ReadAll(io.LimitReader(from, maxSample+1))
-	if err == nil && len(raw) > maxSample {
-		err = fmt.Errorf("it has more than %d bytes", maxSample)
-	}
-	if err != nil {
-		return nil, fault.New(fault.InvalidArgument, "The file %s cannot be read: %v.", name, err).WithHint("Name another file, or - for stdin.")
-	}
-	return raw, nil
-}
-
 // sample reads the exchange.
 func (a *app) sample(cmd *cobra.Command, f *priceTestFlags) (*controlv1.Sample, error) {
 	if f.sample == "" && f.request == "" {
@@ -138,12 +111,12 @@ func (a *app) sample(cmd *cobra.Command, f *priceTestFlags) (*controlv1.Sample, 
 	s := &controlv1.Sample{Method: strings.ToUpper(f.method), Path: f.path, Status: f.status, Interrupted: f.interrupted}
 	var err error
 	if f.sample != "" {
-		if s.Body, err = a.readFile(f.sample); err != nil {
+		if _, s.Body, err = a.readInput(f.sample); err != nil {
 			return nil, err
 		}
 	}
 	if f.request != "" {
-		if s.RequestBody, err = a.readFile(f.request); err != nil {
+		if _, s.RequestBody, err = a.readInput(f.request); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +148,7 @@ func sampleHeaders(cmd *cobra.Command, texts []string, kind string) (all []*cont
 
 // readPrice reads a document: a price, the meters of one, or an endpoint that has one.
 func (a *app) readPrice(name string) (*controlv1.Price, error) {
-	raw, err := a.readFile(name)
+	_, raw, err := a.readInput(name)
 	if err != nil {
 		return nil, err
 	}
