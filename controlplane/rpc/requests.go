@@ -213,7 +213,7 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		Meter:        e.GetMeter(),
 		Counts:       countsTo(e.GetCounts()),
 		Job:          e.GetJob().GetId(),
-		JobState:     jobStates[e.GetJob().GetState()],
+		JobState:     jobState(r),
 	}
 	if raw := e.GetRequestId(); len(raw) == len(id.Bytes{}) {
 		m.RequestId = id.Bytes(raw).Text(id.Request)
@@ -228,6 +228,16 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		m.Draws = append(m.Draws, draw)
 	}
 	return m
+}
+
+// jobState is what a record says of a job. A correction that leaves the job unpriced without saying how it ended
+// was made because nobody has told.
+func jobState(r *ledgerv1.RequestRecord) string {
+	e := r.GetEvent()
+	if r.GetCorrects() != "" && e.GetUnpriced() && e.GetJob().GetId() != "" && e.GetJob().GetState() == eventv1.SpendJobState_SPEND_JOB_STATE_UNSPECIFIED {
+		return "expired"
+	}
+	return jobStates[e.GetJob().GetState()]
 }
 
 // countsTo reads what a meter counted, "name=decimal" with "," between them.

@@ -100,6 +100,34 @@ func TestListRequests(t *testing.T) {
 	}
 }
 
+// Guarantee: a record says in words what its request told of a job, and of one that nobody told of that it expired.
+func TestJobStates(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	record := func(job string, state eventv1.SpendJobState, corrects string, unpriced bool) *ledgerv1.RequestRecord {
+		e := &eventv1.SpendEvent{Unpriced: unpriced}
+		if job != "" {
+			e.Job = &eventv1.SpendJob{Id: job, State: state}
+		}
+		return &ledgerv1.RequestRecord{Event: e, Corrects: corrects}
+	}
+	const unknown = eventv1.SpendJobState_SPEND_JOB_STATE_UNSPECIFIED
+	ledger.list = func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
+		return &ledgerv1.ListRequestsResponse{Requests: []*ledgerv1.RequestRecord{
+			record("j", eventv1.SpendJobState_SPEND_JOB_STATE_RUNNING, "", true), record("j", eventv1.SpendJobState_SPEND_JOB_STATE_DONE, "0-1", true),
+			record("j", eventv1.SpendJobState_SPEND_JOB_STATE_FAILED, "", false), record("j", unknown, "0-1", true), record("j", unknown, "0-1", false),
+			record("j", unknown, "", true), record("", unknown, "0-1", true),
+		}}, nil
+	}
+	var got []string
+	for _, r := range must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(t.Context(), &controlv1.ListRequestsRequest{})).GetRequests() {
+		got = append(got, r.GetJobState())
+	}
+	if want := []string{"running", "done", "failed", "expired", "", "", ""}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // Guarantee: a request is found by its id alone, however long ago it was; who says when is asked for that time.
 func TestRequestOfLongAgo(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
+	"tollgate/internal/testenv"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/store"
 )
@@ -159,9 +160,20 @@ func (w *jobWorld) step(t *rapid.T) {
 		_, _ = w.parts[0].db.FinishCorrections(ctx)
 		cancel()
 	case 9:
-		w.parts[home].leader.Close()
-		w.parts[home].leader = w.parts[home].lead(w.t)
+		w.parts[home].restart(w.t)
 	}
+}
+
+// restart has a new leader follow the one there is, as soon as the database has noticed that this one is gone.
+func (b *bench) restart(tb testing.TB) {
+	tb.Helper()
+	b.leader.Close()
+	testenv.Eventually(tb, 20*time.Second, func() (err error) {
+		b.leader, err = b.db.Lead(context.Background(), b.part, "test")
+		return err
+	})
+	tb.Cleanup(b.leader.Close)
+	stayAwake(tb, b.leader)
 }
 
 // check compares what was booked of both accounts, and how often a record was corrected, with the model.

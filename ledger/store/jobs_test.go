@@ -251,8 +251,7 @@ func TestJobWithoutRecords(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.db = store.New(b.pool, store.WithoutRecords())
-	b.leader.Close()
-	b.leader = b.lead(t)
+	b.restart(t)
 	b.account(t, budget(1, 1000))
 	b.settle(t, 7, ended(first, begins("j", 100), drawing(0, 1)), ended(first, drawing(0, 1)), ended(first, tells("j", done, 70)))
 	b.settleJobs(t, time.Time{})
@@ -286,5 +285,31 @@ func TestJobsAreForgotten(t *testing.T) {
 		if got := count(); got != c.left {
 			t.Errorf("after %d days %d jobs are known", c.days, got)
 		}
+	}
+}
+
+// Guarantee: the day of a record that a job will correct is not dropped before the job has ended.
+func TestJobKeepsItsRecord(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	now := time.Now()
+	k := b.db.NewKeeper(b.leader, store.Retention{Requests: 24 * time.Hour}, testenv.Logger(t))
+	retain := func(now time.Time) (records int) {
+		if err := k.Retain(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		return len(all(t, b.db, usage.Filter{}, true, 10))
+	}
+	retain(now)
+	b.settle(t, 7, ended(now, begins("long", 100)), ended(now.AddDate(0, 0, 1)))
+	if got := retain(now.AddDate(0, 0, 10)); got != 1 {
+		t.Errorf("%d records are left while the job goes on", got)
+	}
+	b.settle(t, 7, ended(now, tells("long", done, 30)))
+	if got := b.settleJobs(t, time.Time{}); got.Told != 1 || got.Refused != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := retain(now.AddDate(0, 0, 10)); got != 0 {
+		t.Errorf("%d records are left after it", got)
 	}
 }

@@ -164,8 +164,13 @@ func matching(f usage.Filter, args []any) (string, []any) {
 		fmt.Fprintf(&b, " AND "+format, len(args))
 	}
 	for _, c := range []struct{ column, value string }{
-		{"key_id", f.KeyID}, {"endpoint_id", f.EndpointID}, {"team", f.Team}, {"customer", f.Customer},
-		{"model", f.Model}, {"meter", f.Meter}, {"job", f.Job},
+		{"key_id", f.KeyID},
+		{"endpoint_id", f.EndpointID},
+		{"team", f.Team},
+		{"customer", f.Customer},
+		{"model", f.Model},
+		{"meter", f.Meter},
+		{"job", f.Job},
 	} {
 		if c.value != "" {
 			add("r."+c.column+" = $%d", c.value)
@@ -222,9 +227,11 @@ func scanRecordAnd(row pgx.CollectableRow, more ...any) (usage.Record, error) {
 	var draws []int64
 	var job string
 	var state int16
-	err := row.Scan(append([]any{&ended, &part, &r.Position.Inc, &seq, &e.CostNanos, &e.ReservedNanos, &e.Units, &e.PriceVersion, &e.DurationUs,
+	err := row.Scan(append([]any{
+		&ended, &part, &r.Position.Inc, &seq, &e.CostNanos, &e.ReservedNanos, &e.Units, &e.PriceVersion, &e.DurationUs,
 		&correctsInc, &correctsSeq, &attempt, &status, &outcome, &e.Unpriced, &e.RequestId, &r.Edge, &e.KeyId, &e.EndpointId,
-		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws, &e.Meter, &e.Counts, &job, &state}, more...)...)
+		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws, &e.Meter, &e.Counts, &job, &state,
+	}, more...)...)
 	if err != nil {
 		return usage.Record{}, err
 	}
