@@ -83,6 +83,13 @@ func (m *meter) unanswered() {
 	}
 }
 
+// unknown says whether it is known by now that the cost will not be.
+func (m *meter) unknown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reading != nil && !m.over && m.reading.Unpriced()
+}
+
 // bill ends the reading. It may be called once.
 func (m *meter) bill(whole bool, elapsed time.Duration, trailers []Header) *metering.Bill {
 	m.mu.Lock()

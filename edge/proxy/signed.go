@@ -92,8 +92,11 @@ func (t *try) ready(ctx context.Context) error {
 func (t *try) sign(ctx context.Context) error {
 	c, a := t.c, &t.request
 	var body []byte
-	if c.kept != nil {
-		body = c.kept.bytes()
+	if k := c.kept; k != nil {
+		if len(t.edits) > 0 {
+			k = c.plan.edits.body
+		}
+		body = k.bytes()
 		a.Length, a.TrailerNames, a.Continue = int64(len(body)), nil, false
 		if len(body) == 0 {
 			a.Body, a.EmptyBody, t.body = nil, true, nil
