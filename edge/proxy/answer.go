@@ -106,7 +106,7 @@ func (c *call) ourHeaders() []Header {
 	out := append(make([]Header, 0, 9), Header{HeaderRequestID, c.id.Text(id.Request)})
 	cost, known := c.cost()
 	switch {
-	case c.plan != nil && c.now != nil && c.now.end.unpriced:
+	case c.unpriced():
 		out = append(out, Header{HeaderCost, "unpriced"})
 	case known:
 		out = append(out, Header{HeaderCost, c.costText(cost)})
@@ -125,6 +125,11 @@ func (c *call) ourHeaders() []Header {
 		timing = milliseconds(append(timing, ", up;dur="...), c.upstream)
 	}
 	return append(out, Header{headerTiming, string(timing)})
+}
+
+// unpriced says whether it is known by now that nobody will tell what the request costs.
+func (c *call) unpriced() bool {
+	return c.plan != nil && c.now != nil && (c.now.end.unpriced || c.now.pending && c.now.end.metered && c.now.meter.unknown())
 }
 
 // costText is cost in dollars. Nearly always that is the price or nothing.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/money"
 )
 
 // skipMessage reads one message with a body of a known length, without an allocation.
@@ -42,6 +44,41 @@ func BenchmarkExchange(b *testing.B) {
 		}}})
 	})
 }
+
+// BenchmarkMetered is an exchange of 2 KB of JSON that a meter reads, beside the same one at a fixed price.
+func BenchmarkMetered(b *testing.B) {
+	answer := `{"model":"gpt-4o","text":"` + strings.Repeat("x", 1900) + `","usage":{"prompt_tokens":17,"completion_tokens":41}}`
+	for name, endpoint := range map[string]*eventv1.RouteEndpoint{"fixed": {PriceNanos: 1}, "metered": metered(b, chat)} {
+		b.Run(name, func(b *testing.B) {
+			s := newStages(b, endpoint, nil)
+			s.gateway.d.Spool = free{}
+			s.gateway.d.Upstream = upstreamFunc(func(context.Context, *Attempt) (*Answer, error) {
+				return &Answer{Status: 200, Headers: []Header{jsonType}, Length: int64(len(answer)), Body: io.NopCloser(strings.NewReader(answer))}, nil
+			})
+			x := Exchange{Method: "POST", Target: "/x/chat", Headers: []Header{{"Authorization", s.key}}, Out: unread{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				ask := x
+				s.gateway.Serve(b.Context(), &ask)
+			}
+		})
+	}
+}
+
+// free is a spool that records nothing.
+type free struct{ Recorder }
+
+func (free) Intent(*spool.Intent) (spool.Ticket, error)           { return spool.Ticket{}, nil }
+func (free) Partial(spool.Ticket, money.Nanos, money.Nanos) error { return nil }
+func (free) Settle(spool.Ticket, *spool.Settlement)               {}
+
+// unread is a caller who reads nothing.
+type unread struct{ Responder }
+
+func (unread) Begin(int, []Header, int64)  {}
+func (unread) Write(p []byte) (int, error) { return len(p), nil }
+func (unread) Flush() error                { return nil }
+func (unread) Abort()                      {}
 
 func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 	b.Helper()

@@ -10,6 +10,7 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/money"
 )
 
 func explained(headers []*controlv1.ExplainedHeader, name string) *controlv1.ExplainedHeader {
@@ -92,5 +93,28 @@ func TestExplainRefusals(t *testing.T) {
 	b.money.mu.Unlock()
 	if got := b.gateway.Explain(context.Background(), &eventv1.ExplainCall{Method: "GET", Path: "/x", KeySha256: hash[:]}); got.GetRefusal().GetStatus() != 402 {
 		t.Errorf("without money: %s", prototext.Format(got))
+	}
+}
+
+// Guarantee: for a price by meters it is told which one reads the request, for which model, what would be held and why; nothing
+// of it is sent or kept.
+func TestExplainMeters(t *testing.T) {
+	t.Parallel()
+	s := newStages(t, metered(t, chat, "HOLD", boundHold, "INJECT", askUsage), &script{})
+	hash := contract.KeyHash([]byte(testKey))
+	const body = `{"model":"gpt-4o","max_tokens":50,"stream":true}`
+	got := s.gateway.Explain(t.Context(), &eventv1.ExplainCall{Method: "POST", Path: "/x/chat", KeySha256: hash[:], Body: []byte(body)})
+	want := contract.MoneyToProto(money.Nanos(len(body)*perIn + 50*perOut))
+	if !got.GetAdmitted() || got.GetMeter() != "chat" || got.GetModel() != "gpt-4o" || got.GetHoldReason() == "" || got.GetHold().String() != want.String() {
+		t.Errorf("%s", prototext.Format(got))
+	}
+	if got = s.gateway.Explain(t.Context(), &eventv1.ExplainCall{Method: "GET", Path: "/x/models", KeySha256: hash[:]}); !got.GetAdmitted() || got.GetMeter() != "models" || got.GetHold() != nil {
+		t.Errorf("%s", prototext.Format(got))
+	}
+	if got = s.gateway.Explain(t.Context(), &eventv1.ExplainCall{Method: "GET", Path: "/x/other", KeySha256: hash[:]}); got.GetRefusal().GetCode() != "not_priced" || got.GetSteps()[len(got.GetSteps())-1].GetStage() != "price" {
+		t.Errorf("%s", prototext.Format(got))
+	}
+	if len(s.spool.order) != 0 || s.money.spent != 0 || s.gateway.room.used.Load() != 0 || s.money.open != 0 {
+		t.Errorf("%d intents, %s spent, %d holds", len(s.spool.order), s.money.spent, s.money.open)
 	}
 }

@@ -39,7 +39,7 @@ const (
 
 // bench is a gateway between a client on raw TCP and a scripted vendor on raw TCP.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	addr    string
 	vendor  *rawVendor
 	spool   *watchedSpool
@@ -177,7 +177,7 @@ func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Accou
 	}
 }
 
-func newKeys(t *testing.T, more ...*eventv1.ShardKey) *admit.Keys {
+func newKeys(t testing.TB, more ...*eventv1.ShardKey) *admit.Keys {
 	t.Helper()
 	keys := &admit.Keys{}
 	all := append([]*eventv1.ShardKey{keyOf(testKey), keyOf(otherKey)}, more...)
@@ -197,7 +197,7 @@ func keyOf(secret string) *eventv1.ShardKey {
 }
 
 // deadAddress is one where nobody listens.
-func deadAddress(t *testing.T) string {
+func deadAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -254,7 +254,7 @@ type watchedSpool struct {
 	settled chan spool.Settlement
 }
 
-func newWatchedSpool(t *testing.T) *watchedSpool {
+func newWatchedSpool(t testing.TB) *watchedSpool {
 	t.Helper()
 	s, err := spool.Open(spool.Options{Storage: spool.NewMemory(), SegmentBytes: 1 << 20, Edge: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

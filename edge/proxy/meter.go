@@ -42,6 +42,7 @@ type meter struct {
 	last     byte        // the last byte that went on of it
 	silent   bool        // the answer has no body
 	stream   bool        // it is a readable stream of events
+	tunnel   bool        // it is a connection, which goes on as long as it is paid for
 	used     used
 }
 
@@ -199,6 +200,9 @@ func (m *meter) pay(ctx context.Context, p []byte) error {
 	}
 	if m.reading != nil {
 		m.reading.Sent(p)
+		if m.tunnel {
+			return m.afford(ctx)
+		}
 		m.follow(ctx)
 		return nil
 	}

@@ -80,7 +80,7 @@ func (m *message) readBody(r *bufio.Reader, untilEnd bool) {
 
 // conn is one raw connection with a reader.
 type conn struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	r *bufio.Reader
 }
@@ -165,7 +165,7 @@ func (c *conn) reset() {
 
 // rawVendor plays a script on each connection that comes.
 type rawVendor struct {
-	t    *testing.T
+	t    testing.TB
 	addr string
 	l    net.Listener
 	wg   sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 // begun takes in the beginning of an answer. mu is held, here and below.
 func (m *meter) begun(ctx context.Context, a *Answer) {
 	m.stream = isEventStream(get(a.Headers, "Content-Type")) && uncoded(a.Headers) && a.Conn == nil
+	m.tunnel = a.Conn != nil
 	m.reading.Answered(a.Status, func(name string) string { return get(a.Headers, name) })
 	m.follow(ctx)
 }
@@ -37,7 +38,7 @@ func (m *meter) afford(ctx context.Context) error {
 // read says how much of a piece of the answer may go on. A stream that cannot be paid any more ends after the last
 // frame that was; an error says why. What the target has sent by then is charged.
 func (m *meter) read(ctx context.Context, p []byte) (fits int, err error) {
-	if !m.reading.Streams() {
+	if !m.tunnel && !m.reading.Streams() {
 		m.reading.Received(p)
 		m.follow(ctx)
 		return len(p), nil
@@ -81,6 +82,13 @@ func (m *meter) unanswered() {
 	if m.reading != nil {
 		m.reading.Answered(200, func(string) string { return "" })
 	}
+}
+
+// unknown says whether it is known by now that the cost will not be.
+func (m *meter) unknown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reading != nil && !m.over && m.reading.Unpriced()
 }
 
 // bill ends the reading. It may be called once.

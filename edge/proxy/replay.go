@@ -290,7 +290,7 @@ func (c *call) openBody(ctx context.Context) error {
 		return c.keepWhole(ctx)
 	}
 	early := c.mayHedge() && c.x.Length >= 0
-	if c.kept == nil || !early || c.kept.ended() {
+	if c.kept == nil || !early || c.kept.ended() || c.x.Length > c.kept.most || !c.kept.reserve(c.x.Length) {
 		return nil
 	}
 	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()

@@ -118,7 +118,7 @@ type stages struct {
 	key string // how it is presented
 }
 
-func newStages(t *testing.T, endpoint *eventv1.RouteEndpoint, to *script, change ...func(*options)) *stages {
+func newStages(t testing.TB, endpoint *eventv1.RouteEndpoint, to *script, change ...func(*options)) *stages {
 	t.Helper()
 	b := &bench{money: &purse{left: money.Max / 2}, gate: &gate{}, metrics: metrics.New(), routes: &routing.Holder{}}
 	o := options{accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/edge"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
@@ -74,6 +75,7 @@ func (r *tally) publish(endpoints []*eventv1.RouteEndpoint) {
 func endpointTo(name, target string) *eventv1.RouteEndpoint {
 	return &eventv1.RouteEndpoint{
 		Id: "ep_" + name, Name: name, Path: "/" + name, Targets: []string{target}, PriceNanos: int64(price), PriceVersion: 1,
+		Charge:  &controlv1.Charge{Methods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}},
 		Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, ForwardTraceContext: true,
 	}
 }

@@ -406,7 +406,10 @@ func (c *cluster) endpoint(name, path, price string, change ...func(*controlv1.E
 
 func fixed(t *testing.T, price string) *controlv1.Price {
 	t.Helper()
-	return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(nanos(t, price))}}}
+	return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
+		PerRequest: contract.MoneyToProto(nanos(t, price)),
+		Charge:     &controlv1.Charge{Methods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}}, // tests ask by GET too
+	}}}
 }
 
 func nanos(t *testing.T, s string) money.Nanos {

@@ -36,7 +36,9 @@ func (c *changes) endpoint(name string) *controlv1.Endpoint {
 
 func priceOf(kind string) *controlv1.Price {
 	if kind != "metered" {
-		return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(prices[kind])}}}
+		return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
+			PerRequest: contract.MoneyToProto(prices[kind]), Charge: &controlv1.Charge{Methods: []string{"GET", "POST"}},
+		}}}
 	}
 	const million = 1_000_000
 	return &controlv1.Price{Kind: &controlv1.Price_Usage_{Usage: &controlv1.Price_Usage{
