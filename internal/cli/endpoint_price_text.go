@@ -81,19 +81,7 @@ func describePrice(t *table, p *controlv1.Price) {
 
 func describeMeters(t *table, m *controlv1.Metered) {
 	for _, meter := range m.GetMeters() {
-		s := phrase{meter.GetName()}
-		match := meter.GetMatch()
-		s.add("", strings.Join(match.GetMethods(), ","), len(match.GetMethods()) > 0)
-		s.add("", match.GetPath(), match.GetPath() != "")
-		s.add("WebSockets", "", match.GetWebsocket())
-		units := make([]string, len(meter.GetUnits()))
-		for i, u := range meter.GetUnits() {
-			units[i] = u.GetName()
-		}
-		s.add("by ", strings.Join(units, ", "), len(units) > 0)
-		s.add("at the prices of ", meter.GetBook(), meter.GetBook() != "")
-		s.add("free", "", meter.GetFree())
-		t.add("meter", s.String())
+		t.add("meter", meterText(meter))
 	}
 	if m.GetFallback() == "held" {
 		t.add("if not known", "all that was held, marked as unpriced")
