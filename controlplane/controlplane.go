@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"tollgate/controlplane/fleet"
+	"tollgate/controlplane/pricebook"
 	"tollgate/controlplane/publish"
 	"tollgate/controlplane/rpc"
 	"tollgate/controlplane/secrets"
@@ -174,11 +175,11 @@ func (s *Server) release() {
 	}
 }
 
-// awaitSchema waits for the database and checks that its schema is new enough.
+// awaitSchema waits for the database, checks that its schema is new enough and sees to what it is to hold.
 func (s *Server) awaitSchema(ctx context.Context) error {
 	said := false
 	for {
-		err := s.store.CheckSchema(ctx)
+		err := s.prepare(ctx)
 		if err == nil {
 			s.checked.Store(true)
 			close(s.open)
@@ -199,6 +200,18 @@ func (s *Server) awaitSchema(ctx context.Context) error {
 		case <-t.C:
 		}
 	}
+}
+
+// prepare checks the schema, and gives a new database the prices that this binary comes with.
+func (s *Server) prepare(ctx context.Context) error {
+	if err := s.store.CheckSchema(ctx); err != nil {
+		return err
+	}
+	book, err := pricebook.Builtin()
+	if err != nil {
+		return err
+	}
+	return s.store.SeedBook(ctx, book)
 }
 
 func (s *Server) serve(ctx context.Context) error {

@@ -42,6 +42,9 @@ type Config struct {
 	LeaseAhead int64 `yaml:"lease_ahead"`
 	// MaxBodyBytes limits request bodies where the endpoint does not; 0 for no limit.
 	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+	// MeterBodyBytes is how much of a request's body is read before the request is sent, where its price looks into it.
+	// A longer one is sent on as it comes, and what its price does not see is not held for.
+	MeterBodyBytes int64 `yaml:"meter_body_bytes"`
 	// HeaderTimeout is how long targets may take to answer where the endpoint does not say.
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
 	// StreamIdle is the longest silence in the middle of an answer.
@@ -89,6 +92,7 @@ var versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS1
 // Least values of limits on headers: what is below them refuses what common clients send.
 const (
 	leastHeaderBytes = 4 << 10
+	leastMeterBody   = 4 << 10
 	leastHeaderLines = 16
 )
 
@@ -99,7 +103,7 @@ func DefaultConfig() Config {
 		TLS:    TLS{MinVersion: "1.2"},
 		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
-		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30,
+		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30, MeterBodyBytes: 4 << 20,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
 		Notice: time.Second, Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
 		MaxInFlight: 20000, HeaderReadTimeout: server.HeaderTimeout, PeerTimeout: server.PeerTimeout, IdleTimeout: server.IdleTimeout,
@@ -170,6 +174,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxHeaderLines < leastHeaderLines {
 		bad("max_header_lines", "%d is not at least %d", c.MaxHeaderLines, leastHeaderLines)
+	}
+	if c.MeterBodyBytes < leastMeterBody {
+		bad("meter_body_bytes", "%d is not at least %d", c.MeterBodyBytes, leastMeterBody)
 	}
 	c.TLS.validate(bad)
 	if c.LeaseAhead <= 0 {

@@ -182,7 +182,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
 	n.gateway = proxy.New(proxy.Config{
-		MaxBody: n.cfg.MaxBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
+		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
 		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,

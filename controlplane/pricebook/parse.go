@@ -27,7 +27,7 @@ const (
 func Parse(file []byte, day string) (*Book, error) {
 	text, err := unpack(file)
 	if err != nil {
-		return nil, refuse("%s", err)
+		return nil, err
 	}
 	var b *Book
 	switch first := bytes.TrimLeft(text, " \t\r\n"); {
@@ -76,14 +76,14 @@ func unpack(file []byte) ([]byte, error) {
 	}
 	z, err := gzip.NewReader(bytes.NewReader(file))
 	if err != nil {
-		return nil, fmt.Errorf("The file cannot be decompressed: %w.", err) //nolint:staticcheck // it is a sentence for people
+		return nil, refuse("The file cannot be decompressed: %s.", err)
 	}
 	text, err := io.ReadAll(io.LimitReader(z, mostBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("The file cannot be decompressed: %w.", err) //nolint:staticcheck // it is a sentence for people
+		return nil, refuse("The file cannot be decompressed: %s.", err)
 	}
 	if len(text) > mostBytes {
-		return nil, errors.New("The file has more than 64 MiB when it is decompressed.") //nolint:staticcheck // it is a sentence for people
+		return nil, refuse("The file has more than %d MiB when it is decompressed.", mostBytes>>20)
 	}
 	return text, nil
 }

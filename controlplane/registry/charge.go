@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -72,13 +73,14 @@ func (c *Charge) check(p *Problems, field string, methods []string) {
 		p.Add(field+"statuses", Range, "There are %d statuses: at most %d are allowed, and 4xx stands for a hundred of them.", n, maxCharged)
 	}
 	for i, s := range m.GetStatuses() {
+		at := fmt.Sprintf("%sstatuses[%d]", field, i)
 		switch {
 		case !statusForm.MatchString(s):
-			p.Add(field+"statuses", Malformed, "%q is no status: write 2xx, 404 or any.", clip(s))
+			p.Add(at, Malformed, "%q is no status: write 2xx, 404 or any.", clip(s))
 		case slices.Contains(m.GetStatuses()[:i], s):
-			p.Add(field+"statuses", Duplicate, "The status %s is listed twice.", s)
+			p.Add(at, Duplicate, "The status %s is listed twice.", s)
 		case s == "any" && len(m.GetStatuses()) > 1:
-			p.Add(field+"statuses", Duplicate, "Any stands for every status: leave the others out.")
+			p.Add(at, Duplicate, "Any stands for every status: leave the others out.")
 		}
 	}
 	checkMethods(p, field+"methods", m.GetMethods())
@@ -112,7 +114,7 @@ func (c *Charge) checkConditions(p *Problems, field string) {
 		Unmatched: "refuse", Fallback: "0",
 	}) {
 		if below, ok := strings.CutPrefix(problem.Field, at); ok {
-			p.Add(field+below, Malformed, "%s", problem.Reason)
+			p.Add(field+below, Malformed, "%s: %s.", below, problem.Reason)
 		}
 	}
 }

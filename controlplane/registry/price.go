@@ -126,7 +126,7 @@ func (p *Price) check(problems *Problems, methods []string) {
 		p.Usage.check(problems)
 	case p.Metered != nil:
 		for _, problem := range meter.Check(p.Metered.Message) {
-			problems.Add("price.metered."+problem.Field, Malformed, "%s", problem.Reason)
+			problems.Add("price.metered."+problem.Field, Malformed, "%s: %s.", problem.Field, problem.Reason)
 		}
 	case p.Reported != nil:
 		p.Reported.check(problems, methods)

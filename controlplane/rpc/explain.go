@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 
 	"tollgate/controlplane/store"
@@ -21,7 +22,7 @@ type explainService struct {
 // Explain knows nothing of routing: the answer is that of an edge, with the configuration that it serves.
 func (s *explainService) Explain(ctx context.Context, req *controlv1.ExplainRequest) (*controlv1.ExplainResponse, error) {
 	call := &eventv1.ExplainCall{
-		Method: req.GetMethod(), Path: req.GetPath(), Headers: req.GetHeaders(), BodyBytes: req.GetBodyBytes(),
+		Method: req.GetMethod(), Path: req.GetPath(), Headers: req.GetHeaders(), BodyBytes: cmp.Or(req.GetBodyBytes(), int64(len(req.GetBody()))),
 		Body: req.GetBody(),
 	}
 	if ref := req.GetKey(); ref != "" {

@@ -65,6 +65,7 @@ type bundle struct {
 	limits    controlv1connect.LimitServiceClient
 	prices    controlv1connect.PriceServiceClient
 	system    controlv1connect.SystemServiceClient
+	book      controlv1connect.PriceBookServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -147,6 +148,7 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
+	b.book = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
 
@@ -201,6 +203,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 
 var tables = []string{
 	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
+	"price_row", "price_book_version",
 }
 
 // dump is all that is stored.

@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
 	"tollgate/internal/rpccode"
@@ -91,13 +92,17 @@ func refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 // what does not announce itself.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > maxMessage {
+		most, body := int64(maxMessage), int64(maxBody)
+		if r.URL.Path == controlv1connect.PriceBookServiceUpdatePriceBookProcedure {
+			most, body = maxBook, maxBook+maxMessage
+		}
+		if r.ContentLength > most {
 			w.Header().Set("Connection", "close") // what follows will not be read
-			refuse(w, r, fault.New(fault.BodyTooLarge, "The request has %d bytes; the limit is %d.", r.ContentLength, maxMessage).
+			refuse(w, r, fault.New(fault.BodyTooLarge, "The request has %d bytes; the limit is %d.", r.ContentLength, most).
 				WithHint("Send less in one call."))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, body)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -2,8 +2,11 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
@@ -13,16 +16,7 @@ import (
 	"tollgate/internal/money"
 )
 
-// Book is what models cost, where prices by meters refer to it.
-type Book interface {
-	// List are the rows of a list, in the order in which they are tried; nil if there is none.
-	List(ctx context.Context, name string) ([]*controlv1.ModelPrice, error)
-}
-
-type priceService struct {
-	store *store.Store
-	book  Book
-}
+type priceService struct{ store *store.Store }
 
 // TestPrice runs the code that edges charge by on an exchange that was recorded or made up.
 func (s *priceService) TestPrice(ctx context.Context, req *controlv1.TestPriceRequest) (*controlv1.TestPriceResponse, error) {
@@ -65,9 +59,9 @@ func (s *priceService) run(ctx context.Context, t *trial, price *registry.Price,
 		plan, err = s.compile(ctx, price.Metered.Message)
 	case price.Reported != nil:
 		r := price.Reported
-		plan, err = meter.Reported(r.Header, r.Ceiling, r.Fallback, chargeTo(r.Charge))
+		plan, err = meter.Reported(r.Header, r.Ceiling, r.Fallback, ofMethods(r.Charge, methods))
 	default:
-		plan, err = meter.Fixed(price.PerRequest, chargeTo(price.Charge))
+		plan, err = meter.Fixed(price.PerRequest, ofMethods(price.Charge, methods))
 	}
 	if err != nil {
 		return fmt.Errorf("compile price: %w", err)
@@ -81,14 +75,25 @@ func (s *priceService) run(ctx context.Context, t *trial, price *registry.Price,
 	return nil
 }
 
+// ofMethods is a charge with the methods written out that the endpoint names, which are charged if the charge
+// names none.
+func ofMethods(c *registry.Charge, endpoint []string) *controlv1.Charge {
+	m := proto.CloneOf(chargeTo(c))
+	if len(m.GetMethods()) > 0 || len(endpoint) == 0 {
+		return m
+	}
+	if m == nil {
+		m = &controlv1.Charge{}
+	}
+	m.Methods = endpoint
+	return m
+}
+
 func (s *priceService) compile(ctx context.Context, m *controlv1.Metered) (*meter.Plan, error) {
 	var failed error
 	plan, err := meter.Compile(m, func(list string) []*controlv1.ModelPrice {
-		if s.book == nil || failed != nil {
-			return nil
-		}
-		rows, err := s.book.List(ctx, list)
-		failed = err
+		rows, err := s.store.BookList(ctx, list)
+		failed = errors.Join(failed, err)
 		return rows
 	})
 	if failed != nil {

@@ -117,6 +117,33 @@ func TestRefusedChangesNothing(t *testing.T) {
 		{"reserved path", create(func(m *controlv1.Endpoint) { m.Path = "/-/health" }), invalid, "endpoint.path:reserved"},
 		{"NUL in the path", create(func(m *controlv1.Endpoint) { m.Path = "/a\x00b" }), invalid, "endpoint.path:invalid"},
 		{"negative price", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(-1, 0)) }), invalid, "endpoint.price.fixed.per_request:out_of_range"},
+		{"price beyond a million", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(1_000_001, 0)) }), invalid, "endpoint.price.fixed.per_request:out_of_range"},
+		{"status that is none", create(func(m *controlv1.Endpoint) {
+			m.Price.GetFixed().Charge = &controlv1.Charge{Statuses: []string{"20x"}}
+		}), invalid, "endpoint.price.fixed.charge.statuses[0]:invalid"},
+		{"charged method that is not answered", create(func(m *controlv1.Endpoint) {
+			m.Price.GetFixed().Charge = &controlv1.Charge{Methods: []string{"PUT"}}
+		}), invalid, "endpoint.price.fixed.charge.methods:forbidden"},
+		{"said without a ceiling", update(func(m *controlv1.Endpoint) {
+			m.Price = byTarget()
+			m.Price.GetReported().Ceiling, m.Price.GetReported().Fallback = usd(0, 0), nil
+		}), invalid, "endpoint.price.reported.ceiling:required"},
+		{"fallback beyond the ceiling", create(func(m *controlv1.Endpoint) {
+			m.Price = byTarget()
+			m.Price.GetReported().Fallback = usd(3, 0)
+		}), invalid, "endpoint.price.reported.fallback:out_of_range"},
+		{"no meters", create(func(m *controlv1.Endpoint) {
+			m.Price = byMeters()
+			m.Price.GetMetered().Meters = nil
+		}), invalid, "endpoint.price.metered.meters:required"},
+		{"meter of an unknown counter", update(func(m *controlv1.Endpoint) {
+			m.Price = byMeters()
+			m.Price.GetMetered().Meters[0].Units[0].Add[0] = "tokens"
+		}), invalid, "endpoint.price.metered.meters[0].units[0].add[0]:invalid"},
+		{"secret of AWS that is written out", create(func(m *controlv1.Endpoint) {
+			m.AwsSigning = signing()
+			m.AwsSigning.SecretAccessKey, m.AwsSigning.ExternalId = "wJalrXUtnFEMI", ""
+		}), invalid, "endpoint.aws_signing.secret_access_key:forbidden"},
 		{"price with two signs", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(1, -1)) }), invalid, "endpoint.price.fixed.per_request:invalid"},
 		{"price too large", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(1<<62, 0)) }), invalid, "endpoint.price.fixed.per_request:invalid"},
 		{"price in euro", create(func(m *controlv1.Endpoint) { m.Price.GetFixed().PerRequest.CurrencyCode = "EUR" }), invalid, "endpoint.price.fixed.per_request:invalid"},

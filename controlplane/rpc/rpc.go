@@ -34,6 +34,9 @@ const (
 	maxMessage = 4 << 20
 	maxBody    = 2 * maxMessage
 
+	// maxBook is the largest message with a file of prices, also where JSON makes it a third larger.
+	maxBook = 24 << 20
+
 	// answerWithin bounds every call, whatever its caller allows.
 	answerWithin = 30 * time.Second
 )
@@ -55,7 +58,6 @@ type Deps struct {
 	Fleet      Nodes
 	Edges      Edges
 	Ledger     *Ledger
-	Book       Book // nil for an empty one
 	AdminToken string
 	Version    string      // of this binary
 	Open       func() bool // whether calls can be served yet; nil for always
@@ -74,7 +76,9 @@ var services = []string{
 	controlv1connect.UsageServiceName,
 	controlv1connect.ExplainServiceName,
 	controlv1connect.PriceServiceName,
+	controlv1connect.PriceBookServiceName,
 	controlv1connect.SystemServiceName,
+	controlv1connect.TemplateServiceName,
 }
 
 // NewHandler makes the whole HTTP surface: the API behind the admin token, and health for everyone.
@@ -104,7 +108,9 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(usagePath, withConnection(usage))
 	api.Handle(controlv1connect.NewSystemServiceHandler(&systemService{d.Store, d.Fleet, d.Version}, options))
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
-	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store, d.Book}, options))
+	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store}, options))
+	api.Handle(controlv1connect.NewPriceBookServiceHandler(&priceBookService{d.Store}, options, connect.WithReadMaxBytes(maxBook)))
+	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

@@ -23,6 +23,7 @@ import (
 
 	"tollgate/edge"
 	"tollgate/edge/conformance"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
@@ -228,6 +229,9 @@ func endpoints(documents []string) ([]*eventv1.RouteEndpoint, error) {
 	return out, nil
 }
 
+// everyMethod charges requests that only look as well, so that their settlements say something.
+var everyMethod = &controlv1.Charge{Methods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}}
+
 // complete gives an endpoint what it does not say itself. It may say that it has no headers.
 func complete(e *eventv1.RouteEndpoint, ownHeaders bool) {
 	e.Id, e.PriceVersion = "ep_"+e.GetName(), 1
@@ -240,8 +244,11 @@ func complete(e *eventv1.RouteEndpoint, ownHeaders bool) {
 	if !ownHeaders {
 		e.Headers = []*eventv1.RouteHeader{{Name: "Authorization", Value: "Bearer " + conformance.VendorSecret}}
 	}
-	if !e.GetFree() && e.GetPriceNanos() == 0 && e.GetUsage() == nil {
+	if !e.GetFree() && e.GetPriceNanos() == 0 && e.GetUsage() == nil && e.GetMetered() == nil {
 		e.PriceNanos = int64(price)
+	}
+	if e.GetPriceNanos() > 0 && e.GetCharge() == nil {
+		e.Charge = everyMethod
 	}
 	for _, t := range e.GetRouteTargets() {
 		e.Targets = append(e.Targets, t.GetUrl())

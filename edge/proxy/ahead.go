@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -112,6 +113,8 @@ func decoded(body []byte, encoding string, most int64) (plain []byte, whole bool
 			in.Reset(body) // some send it without the head that it should have
 			from, err = flate.NewReader(in), nil
 		}
+	case "br":
+		from = brotli.NewReader(in)
 	case "zstd":
 		var z *zstd.Decoder
 		if z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(most))); err == nil {

@@ -106,7 +106,7 @@ func (c *call) ourHeaders() []Header {
 	out := append(make([]Header, 0, 9), Header{HeaderRequestID, c.id.Text(id.Request)})
 	cost, known := c.cost()
 	switch {
-	case c.now != nil && c.now.end.unpriced:
+	case c.plan != nil && c.now != nil && c.now.end.unpriced:
 		out = append(out, Header{HeaderCost, "unpriced"})
 	case known:
 		out = append(out, Header{HeaderCost, c.costText(cost)})

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/url"
@@ -23,6 +24,9 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 	c := newCall(g, &Exchange{
 		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
 	})
+	if text := q.GetBody(); len(text) > 0 {
+		c.x.Body, c.x.Length = question{bytes.NewReader(text)}, int64(len(text))
+	}
 	for _, h := range q.GetHeaders() {
 		if strings.EqualFold(h.GetName(), "host") {
 			c.x.Host = h.GetValue()
@@ -49,6 +53,18 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 
 // nowhere is the answer to a request that nobody has made.
 type nowhere struct{ Responder }
+
+// question is the body of a request that nobody has sent.
+type question struct{ *bytes.Reader }
+
+// Interrupt has nothing to do: nobody is waited for.
+func (question) Interrupt() {}
+
+// Drain has nothing to do.
+func (question) Drain() {}
+
+// Trailers are none.
+func (question) Trailers() []Header { return nil }
 
 // explainer writes down what the stages say.
 type explainer struct {
@@ -77,8 +93,9 @@ func (x *explainer) stages(ctx context.Context) error {
 		{"authenticate", x.authenticate, x.authenticated},
 		{"labels", c.label, x.labeled},
 		{"body", c.checkBody, x.body},
+		{"price", c.price, x.priced},
 		{"limits", c.within, x.limited},
-		{"budgets", c.hold, x.held},
+		{"budgets", x.hold, x.held},
 		{"target", x.target, x.chosen},
 	} {
 		err := s.stage(ctx)
@@ -126,9 +143,48 @@ func priceText(e *routing.Endpoint) string {
 		return "free"
 	case e.Usage != nil:
 		return "by use"
+	case e.Plan != nil && e.Price == 0:
+		return "by what is counted in requests and answers"
+	case e.Plan != nil:
+		return "$" + e.PriceText + " for each answer " + e.Charge.String() + " that conditions do not except"
 	default:
-		return "$" + e.PriceText + " for each answer of status 2xx"
+		return "$" + e.PriceText + " for each answer " + e.Charge.String()
 	}
+}
+
+// priced says what reads the request.
+func (x *explainer) priced() string {
+	c := x.c
+	switch p := c.plan; {
+	case p == nil && c.free && !c.endpoint.Free && c.endpoint.Plan == nil:
+		return "requests of method " + known(c.x.Method) + " are not charged"
+	case p == nil && c.free:
+		return "it costs nothing"
+	case p == nil:
+		return "it costs " + x.out.GetPrice()
+	case p.meter == nil:
+		return "no meter reads it: " + p.unread.Dollars() + " is charged, and it is marked as unpriced"
+	case p.meter.Name == "":
+		return "it costs " + x.out.GetPrice()
+	default:
+		x.out.Meter = p.meter.Name
+		if c.free {
+			return "meter " + p.meter.Name + " lets it pass for nothing"
+		}
+		return "meter " + p.meter.Name + " reads it"
+	}
+}
+
+// hold reads the body that the question has, and holds what the request may cost.
+func (x *explainer) hold(ctx context.Context) error {
+	if err := x.c.readAhead(ctx); err != nil {
+		return err
+	}
+	err := x.c.hold(ctx)
+	if p := x.c.plan; p != nil {
+		x.out.Model, x.out.HoldReason = clip(p.hold.Model, longestName), p.hold.Reason
+	}
+	return err
 }
 
 // authenticate takes the key that the question names for one that was presented.
@@ -192,11 +248,17 @@ func (x *explainer) limited() string {
 
 func (x *explainer) held() string {
 	c := x.c
-	if c.endpoint.Free {
+	switch {
+	case c.endpoint.Free:
 		return "nothing is held: the endpoint is free"
+	case c.free:
+		return "nothing is held: the request is free"
 	}
 	x.out.Hold = contract.MoneyToProto(c.spend.pot.sum())
 	text := fmt.Sprintf("%s is held in %s", c.spend.pot.sum().Dollars(), counted(len(c.spend.draws), "budget"))
+	if reason := x.out.GetHoldReason(); reason != "" {
+		text += ", " + reason
+	}
 	if left, ok := c.remaining(0); ok {
 		text += fmt.Sprintf("; the tightest has %s left", left.Dollars())
 	}

@@ -37,7 +37,7 @@ func TestExplain(t *testing.T) {
 		Headers: []*controlv1.ExplainHeader{{Name: "Accept", Value: "*/*"}, {Name: "Connection", Value: "close"}, {Name: "Authorization", Value: "Bearer theirs"}},
 	})
 	text := prototext.Format(got)
-	if !got.GetAdmitted() || got.GetEndpoint() != "x" || got.GetPattern() != "/x/*" || got.GetRevision() != 1 || len(got.GetSteps()) != 7 {
+	if !got.GetAdmitted() || got.GetEndpoint() != "x" || got.GetPattern() != "/x/*" || got.GetRevision() != 1 || len(got.GetSteps()) != 8 {
 		t.Errorf("%s", text)
 	}
 	if want := "POST https://vendor.example/base/v1?a=1&key=${env:VENDOR}"; got.GetUrl() != want || got.GetHost() != "vendor.example" {

@@ -20,6 +20,7 @@ import (
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/spool"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
@@ -114,6 +115,11 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 
 func (b *bench) serve(s *eventv1.RouteSnapshot) {
 	b.t.Helper()
+	for _, e := range s.GetEndpoints() {
+		if e.GetPriceNanos() > 0 && e.GetCharge() == nil {
+			e.Charge = everyMethod
+		}
+	}
 	table, err := routing.Compile(s, contract.Version{Epoch: 1, Revision: 1}, routing.Lookups{
 		Env: func(name string) (string, bool) { return "from-env", name == "VENDOR" },
 	})
@@ -160,6 +166,9 @@ func (b *bench) endpoints() []*eventv1.RouteEndpoint {
 	by["unset"].Headers = []*eventv1.RouteHeader{{Name: "X-Key", Value: "${env:NOT_SET}"}}
 	return list
 }
+
+// everyMethod charges requests that only look as well, of an endpoint that answers everything.
+var everyMethod = &controlv1.Charge{Methods: append([]string{"PURGE"}, common...)}
 
 // accountOf is an account that never starts anew.
 func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Account {

@@ -22,7 +22,7 @@ type costKey struct{ endpoint, meter, model string }
 const mostSpreads = 16 << 10
 
 // spread counts costs in steps, each of which reaches the 1.4-fold of the one before: from a micro-dollar to more than
-// four thousand dollars. What is long ago counts less and less.
+// two thousand dollars. What is long ago counts less and less.
 type spread struct {
 	mu    sync.Mutex // guards what follows
 	steps [64]uint32

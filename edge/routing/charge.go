@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
@@ -15,11 +16,13 @@ type Charge struct {
 	others   bool       // whether statuses beyond these are charged
 	changing bool       // all methods but those that only look
 	methods  []string   // these alone; nil for all, but for changing
+	text     string
 }
 
 // answered2xx is what is charged where nothing is said.
 var answered2xx = func() (c Charge) {
 	c.add(200, 299)
+	c.text = "of status 2xx"
 	return c
 }()
 
@@ -42,8 +45,13 @@ func newCharge(from *controlv1.Charge, methods []string) (Charge, error) {
 			c.add(n, n)
 		}
 	}
-	if len(from.GetStatuses()) == 0 {
+	switch all := from.GetStatuses(); {
+	case len(all) == 0:
 		c = answered2xx
+	case c.others:
+		c.text = "of any status"
+	default:
+		c.text = "of status " + strings.Join(all, ", ")
 	}
 	c.methods = from.GetMethods()
 	c.changing = len(c.methods) == 0 && len(methods) == 0
@@ -63,6 +71,9 @@ func (c *Charge) Status(status int) bool {
 	}
 	return c.statuses[status/64]&(1<<(status%64)) != 0
 }
+
+// String says which answers are charged, in words.
+func (c *Charge) String() string { return c.text }
 
 // Request says whether a request is charged at all. One that becomes a WebSocket always is.
 func (c *Charge) Request(method string, webSocket bool) bool {

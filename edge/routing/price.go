@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
@@ -54,6 +56,12 @@ func (e *Endpoint) plan(from *eventv1.RouteEndpoint, book meter.Book) (err error
 	}
 	if e.Charge, err = newCharge(charge, e.Methods); err != nil {
 		return err
+	}
+	if charge = proto.CloneOf(charge); charge == nil {
+		charge = &controlv1.Charge{}
+	}
+	if len(charge.GetMethods()) == 0 {
+		charge.Methods = e.Methods // which are charged, because they are named
 	}
 	switch r := from.GetReported(); {
 	case r != nil:

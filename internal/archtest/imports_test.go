@@ -93,7 +93,7 @@ func edgeWithoutPostgres(pkgs []pkg) []string {
 
 // pure packages compute. They can be tested without a server, and read without knowing one.
 var pure = ours(
-	"controlplane/registry",
+	"controlplane/pricebook", "controlplane/registry",
 	"edge/admit", "edge/breaker", "edge/limit", "edge/pool", "edge/routing",
 	"ledger/escrow", "ledger/limits",
 	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox", "internal/recent",

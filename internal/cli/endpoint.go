@@ -39,7 +39,7 @@ func (a *app) endpointList() *cobra.Command {
 				for _, e := range all {
 					data, r.names = append(data, view(e)), append(r.names, e.GetName())
 					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
-					a.sayWarnings(e, "private_address") // in a list, what most of them have says nothing
+					a.sayWarnings(e, "private_address", "methods_not_charged") // in a list, what most of them have says nothing
 				}
 				r.data = data
 				if len(all) == 0 {
@@ -72,10 +72,8 @@ func (a *app) endpointGet() *cobra.Command {
 				r.table.add("methods", list(e.GetMethods(), "any"))
 				describeTargets(&r.table, e)
 				describeRequest(&r.table, e)
-				r.table.add("price", price(e))
-				if use := e.GetPrice().GetUsage(); use != nil {
-					describeUsage(&r.table, use)
-				}
+				describeSigning(&r.table, e.GetAwsSigning())
+				describePrice(&r.table, e.GetPrice())
 				if e.GetPrice().GetFree() == nil {
 					r.table.add("if abandoned", strings.ToLower(strings.TrimPrefix(e.GetAbandoned().String(), "ABANDONED_")))
 				}
@@ -99,21 +97,36 @@ func (a *app) endpointGet() *cobra.Command {
 }
 
 func (a *app) endpointCreate() *cobra.Command {
-	var f endpointFlags
+	f := endpointFlags{price: priceFlags{read: a.readInput}}
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make an endpoint", Args: exactly("NAME"),
+		Use: "create NAME", Short: "Make an endpoint, of a template or of your own",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" && len(args) == 0 {
+				return nil
+			}
+			return exactly("NAME")(cmd, args)
+		},
 		Example: `  tollgate endpoint create bria --path /bria --target https://engine.prod.bria-api.com \
     --header 'api_token: ${secret:bria}' --price 12.00
   tollgate endpoint create rerank --path /v1/rerank --exact --method POST \
-    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free`,
+    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free
+  tollgate endpoint create --template openai --secret openai=env:OPENAI_API_KEY`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" {
+				return a.createFromTemplate(cmd, &f, first(args...))
+			}
+			for _, name := range []string{"name", "secret", "param"} {
+				if cmd.Flags().Changed(name) {
+					return usage(cmd, "--%s belongs to --template.", name)
+				}
+			}
 			for _, name := range []string{"path", "target"} {
 				if !cmd.Flags().Changed(name) {
 					return usage(cmd, "--%s is missing.", name)
 				}
 			}
-			if !cmd.Flags().Changed("price") && !cmd.Flags().Changed("rate") && !f.free {
-				return usage(cmd, "Say what a request costs with --price or --rate, or that it costs nothing with --free.")
+			if !f.price.chosen(cmd) {
+				return usage(cmd, "Say what a request costs with --price, --rate, --price-reported or --price-file, or that it costs nothing with --free.")
 			}
 			e := &controlv1.Endpoint{Name: args[0], Match: controlv1.MatchKind_MATCH_KIND_PREFIX}
 			if err := f.change(cmd, e); err != nil {
@@ -133,11 +146,12 @@ func (a *app) endpointCreate() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	f.from.register(cmd)
 	return cmd
 }
 
 func (a *app) endpointSet() *cobra.Command {
-	var f endpointFlags
+	f := endpointFlags{price: priceFlags{read: a.readInput}}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change an endpoint's settings; those not given stay as they are", Args: exactly("NAME"),
 		Example: `  tollgate endpoint set bria --price 10.00
@@ -218,17 +232,4 @@ func targets(e *controlv1.Endpoint) string {
 		urls[i] = t.GetUrl()
 	}
 	return list(urls, "-")
-}
-
-func price(e *controlv1.Endpoint) string {
-	if fixed := e.GetPrice().GetFixed(); fixed != nil {
-		return dollars(fixed.GetPerRequest())
-	}
-	if use := e.GetPrice().GetUsage(); use != nil {
-		return usageText(use)
-	}
-	if e.GetPrice().GetFree() != nil {
-		return "free"
-	}
-	return "?"
 }

@@ -10,23 +10,24 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/internal/contract"
 	"tollgate/internal/headervalue"
 	"tollgate/internal/money"
 )
 
 // endpointFlags are the settings of an endpoint as flags.
 type endpointFlags struct {
-	path, price, forward, keyHeader string
-	method                          []string
-	free, exact, prefix, trace      bool
-	targets                         targetFlags
-	request                         forwardFlags
-	resilience                      resilienceFlags
-	usage                           usageFlags
-	abandoned                       string
-	maxBody                         int64
-	timeout                         time.Duration
+	path, forward, keyHeader string
+	method                   []string
+	exact, prefix, trace     bool
+	price                    priceFlags
+	targets                  targetFlags
+	request                  forwardFlags
+	resilience               resilienceFlags
+	usage                    usageFlags
+	from                     templateFlags
+	abandoned                string
+	maxBody                  int64
+	timeout                  time.Duration
 }
 
 func (f *endpointFlags) register(cmd *cobra.Command) {
@@ -35,8 +36,7 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 	f.targets.register(cmd)
 	f.request.register(cmd)
 	f.resilience.register(cmd)
-	flags.StringVar(&f.price, "price", "", "dollars per request, such as 12.00")
-	flags.BoolVar(&f.free, "free", false, "requests cost nothing")
+	f.price.register(cmd)
 	flags.BoolVar(&f.exact, "exact", false, "answer the path only, nothing below it")
 	flags.BoolVar(&f.prefix, "prefix", false, "answer the path and everything below it (the default)")
 	flags.StringArrayVar(&f.method, "method", nil, "method to answer; may be repeated; any if none is given")
@@ -51,7 +51,7 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 
 // change puts what was given into e and leaves the rest alone.
 func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
-	if err := errors.Join(exclusive(cmd, "price", "free", "rate"), exclusive(cmd, "exact", "prefix")); err != nil {
+	if err := errors.Join(exclusive(cmd, kindFlags...), exclusive(cmd, "exact", "prefix")); err != nil {
 		return err
 	}
 	given := cmd.Flags().Changed
@@ -116,26 +116,12 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 }
 
 func (f *endpointFlags) changePrice(cmd *cobra.Command, e *controlv1.Endpoint) error {
-	if f.free {
-		e.Price = &controlv1.Price{Kind: &controlv1.Price_Free_{Free: &controlv1.Price_Free{}}}
-	}
 	if price, err := f.usage.price(cmd); err != nil {
 		return err
 	} else if price != nil {
 		e.Price = price
 	}
-	if cmd.Flags().Changed("price") {
-		amount, err := dollarsFlag(cmd, "price", f.price)
-		if err != nil {
-			return err
-		}
-		// A shell makes 0 of $10 outside quotes; what is free says so.
-		if amount == 0 {
-			return usage(cmd, "--price is 0; say --free if requests cost nothing.")
-		}
-		e.Price = &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{PerRequest: contract.MoneyToProto(amount)}}}
-	}
-	return nil
+	return f.price.change(cmd, e)
 }
 
 // dollarsFlag reads an amount exactly. It is forgiving about a dollar sign only.

@@ -12,9 +12,9 @@ import (
 )
 
 type explainFlags struct {
-	key, edge string
-	headers   []string
-	bodyBytes int64
+	key, edge, body string
+	headers         []string
+	bodyBytes       int64
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -48,6 +48,13 @@ Nothing is charged.`,
 				}
 				req.Headers = append(req.Headers, &controlv1.ExplainHeader{Name: h.GetName(), Value: h.GetValue()})
 			}
+			if f.body != "" {
+				_, body, err := a.readInput(f.body)
+				if err != nil {
+					return err
+				}
+				req.Body = body
+			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.explain.Explain(ctx, req)
 				if err != nil {
@@ -62,6 +69,7 @@ Nothing is charged.`,
 	flags.StringVar(&f.edge, "edge", "", "name of the edge to ask; any if not given")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value' of the request; may be repeated")
 	flags.Int64Var(&f.bodyBytes, "body-bytes", 0, "length of the request's body")
+	flags.StringVar(&f.body, "body", "", "file with the request's body, where that says what it costs; - for stdin")
 	return cmd
 }
 
@@ -109,8 +117,18 @@ func explanation(x *controlv1.Explanation) result {
 	if x.GetPrice() != "" {
 		t.add("price", x.GetPrice())
 	}
+	if x.GetMeter() != "" {
+		t.add("meter", x.GetMeter())
+	}
+	if x.GetModel() != "" {
+		t.add("model", x.GetModel())
+	}
 	if x.GetHold() != nil {
-		t.add("held", dollars(x.GetHold()))
+		held := dollars(x.GetHold())
+		if why := x.GetHoldReason(); why != "" {
+			held += ": " + why
+		}
+		t.add("held", held)
 	}
 	return r
 }

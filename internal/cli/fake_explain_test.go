@@ -27,6 +27,9 @@ func (explainService) Explain(_ context.Context, req *controlv1.ExplainRequest) 
 	x.Admitted, x.Endpoint, x.Pattern, x.Host, x.Credential = true, "bria", "/bria/*", "a.example", "one"
 	x.Url = req.GetMethod() + " https://a.example" + strings.TrimPrefix(req.GetPath(), "/bria")
 	x.Price, x.Hold = "$12.00 for each answer of status 2xx", &typemoney.Money{CurrencyCode: "USD", Units: 12}
+	if body := req.GetBody(); len(body) > 0 {
+		x.Meter, x.Model, x.HoldReason = "images", "fibo", "the bound of "+strings.TrimSpace(string(body))
+	}
 	x.Steps = []*controlv1.ExplainStep{
 		{Stage: "match", Passed: true, Text: "endpoint bria"},
 		{Stage: "authenticate", Passed: req.GetKey() != "", Text: "key " + req.GetKey()},

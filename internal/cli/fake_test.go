@@ -41,14 +41,18 @@ type fake struct {
 	limits    map[string]*controlv1.Limit
 	secrets   map[string]*controlv1.Secret
 	values    map[string]string
+	prices    map[string]*controlv1.BookRow
 	noLedger  bool
-	changed   bool // whether somebody else changes each endpoint between reading and writing
+	// of the price book, newest first
+	priceVersions []*controlv1.PriceBookVersion
+	changed       bool // whether somebody else changes each endpoint between reading and writing
 }
 
 func newFake() *fake {
 	return &fake{
 		revision: 100, endpoints: map[string]*controlv1.Endpoint{}, keys: map[string]*controlv1.Key{}, hashes: map[string][]byte{},
 		budgets: map[string]*controlv1.Budget{}, teams: map[string]*controlv1.Team{}, limits: map[string]*controlv1.Limit{}, secrets: map[string]*controlv1.Secret{}, values: map[string]string{},
+		prices: map[string]*controlv1.BookRow{},
 	}
 }
 
@@ -65,6 +69,9 @@ func (f *fake) serve(t *testing.T) *httptest.Server {
 	mux.Handle(controlv1connect.NewSecretServiceHandler(secretService{f}, check))
 	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
 	mux.Handle(controlv1connect.NewExplainServiceHandler(explainService{}, check))
+	mux.Handle(controlv1connect.NewPriceBookServiceHandler(priceBookService{f}, check))
+	mux.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, check))
+	mux.Handle(controlv1connect.NewPriceServiceHandler(priceService{}, check))
 	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

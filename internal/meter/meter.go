@@ -6,6 +6,10 @@
 package meter
 
 import (
+	"cmp"
+	"errors"
+	"regexp"
+	"slices"
 	"time"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -19,7 +23,10 @@ type Problem struct {
 }
 
 // Check says everything that is wrong with a price; nothing if it can be compiled.
-func Check(m *controlv1.Metered) []Problem { return nil }
+func Check(m *controlv1.Metered) []Problem {
+	_, wrong := compile(m, nil)
+	return wrong
+}
 
 // Book finds the rows of a list of the price book, in the order in which they are tried; nil if there is none.
 type Book func(list string) []*controlv1.ModelPrice
@@ -27,6 +34,14 @@ type Book func(list string) []*controlv1.ModelPrice
 // Plan is a price by meters, ready to be used. It never changes.
 type Plan struct {
 	Unmatched Unmatched
+	meters    []*Meter
+	fallback  fallback
+}
+
+// fallback is what is charged where the cost is not known.
+type fallback struct {
+	amount money.Nanos
+	held   bool // all that was held
 }
 
 // Unmatched says what happens to requests that no meter reads.
@@ -40,14 +55,54 @@ const (
 )
 
 // Compile makes a plan of a price that Check finds nothing wrong with.
-func Compile(m *controlv1.Metered, book Book) (*Plan, error) { return &Plan{}, nil }
+func Compile(m *controlv1.Metered, book Book) (*Plan, error) {
+	plan, wrong := compile(m, book)
+	if err := errorOf(wrong); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
 
 // Fixed makes a plan of a price that is the same for each request and that conditions on the answer decide of.
-func Fixed(amount money.Nanos, charge *controlv1.Charge) (*Plan, error) { return &Plan{}, nil }
+func Fixed(amount money.Nanos, charge *controlv1.Charge) (*Plan, error) {
+	if amount < 0 || amount > mostCost {
+		return nil, errors.New("per_request: it is between 0 and a million dollars")
+	}
+	c := &compiler{m: &Meter{any: true}}
+	c.m.base = &decimal{coef: uint64(amount), exp: -9}
+	return c.sugar(charge)
+}
 
 // Reported makes a plan of a cost that the target says in a header.
 func Reported(header string, ceiling, fallback money.Nanos, charge *controlv1.Charge) (*Plan, error) {
-	return &Plan{}, nil
+	if ceiling <= 0 || ceiling > mostCost {
+		return nil, errors.New("ceiling: it is more than 0 and at most a million dollars")
+	}
+	if fallback < 0 || fallback > mostCost {
+		return nil, errors.New("fallback: it is between 0 and a million dollars")
+	}
+	c := &compiler{m: &Meter{any: true}}
+	m := c.m
+	m.maximum, m.fallback.amount = &ceiling, fallback
+	c.counters([]*controlv1.Counter{{
+		Name: "cost", Sources: []*controlv1.Source{{Place: &controlv1.Source_Header{Header: cmp.Or(header, "x-tollgate-cost")}}},
+	}})
+	c.units([]*controlv1.Unit{{Name: "cost", Unlimited: true}})
+	c.prices(&controlv1.Meter{Prices: []*controlv1.ModelPrice{
+		{Model: "*", Rates: []*controlv1.UnitPrice{{Unit: "cost", Price: "1"}}},
+	}}, nil)
+	m.hold.bounds = make([]*bound, len(m.units))
+	return c.sugar(charge)
+}
+
+// sugar makes a plan of the one meter of a price that is none of meters.
+func (c *compiler) sugar(charge *controlv1.Charge) (*Plan, error) {
+	c.m.charge = c.charge("charge", charge, true)
+	c.m.finish()
+	if err := errorOf(c.problems); err != nil {
+		return nil, err
+	}
+	return &Plan{meters: []*Meter{c.m}, fallback: c.m.fallback}, nil
 }
 
 // Request is what is known of a request before it leaves.
@@ -62,22 +117,84 @@ type Request struct {
 	// Whole says that Body is all of it.
 	Whole  bool
 	Length int64 // of the body as it is sent; -1 if unknown
+
+	parsed parsed
 }
 
 // Match finds the meter of a request; nil if none reads it.
-func (p *Plan) Match(r *Request) *Meter { return nil }
+func (p *Plan) Match(r *Request) *Meter {
+	for _, m := range p.meters {
+		if m.reads(r) {
+			return m
+		}
+	}
+	return nil
+}
 
 // Unread is the bill of a request that no meter reads and that is not refused.
-func (p *Plan) Unread() *Bill { return &Bill{} }
+func (p *Plan) Unread() *Bill {
+	if p.Unmatched != Unpriced {
+		return &Bill{}
+	}
+	return &Bill{Charged: true, Cost: p.fallback.amount, Unpriced: []string{"no meter reads this request"}}
+}
 
 // Meter reads requests.
 type Meter struct {
 	Name string
 	Free bool // nothing is read and nothing is charged
+
+	fallback  fallback
+	any       bool // it reads every request, also WebSockets
+	methods   []string
+	path      *regexp.Regexp
+	webSocket bool
+
+	// texts are where names and ids are, conditions what is asked of exchanges; others name them by their index.
+	texts        []source
+	conditions   []condition
+	modelTexts   []int
+	variantTexts []int
+	models       map[string]string
+	variants     map[string]string
+
+	counters []counter
+	tallies  int // how many the counters need
+	units    []unit
+	tables   []*table
+	tier     []int // counters
+	base     *decimal
+	minimum  money.Nanos
+	maximum  *money.Nanos
+
+	charge     charge
+	hold       hold
+	injections []injection
+	job        *job
+
+	frames, messages looks
+	events           []string // kinds of frames that are counted
+	wantsBody        bool
+	measures         bool // it measures what is not known before the end
+	late             struct {
+		frames bool // something is in frames of the answer
+		other  bool // something else is known only after the answer has begun
+	}
+}
+
+func (m *Meter) finish() {
+	m.frames.finish()
+	m.messages.finish()
+}
+
+func (m *Meter) reads(r *Request) bool {
+	return m.any || m.webSocket == r.WebSocket &&
+		(len(m.methods) == 0 || slices.Contains(m.methods, r.Method)) &&
+		(m.path == nil || m.path.MatchString(r.Path))
 }
 
 // WantsBody says whether the meter looks into the request's body before it is sent, for which it has to be read whole.
-func (m *Meter) WantsBody() bool { return false }
+func (m *Meter) WantsBody() bool { return m.wantsBody }
 
 // Edit is a field of a JSON body that is to be set if it is not there.
 type Edit struct {
@@ -100,36 +217,6 @@ type Hold struct {
 // Learned is what almost all requests of a meter and model before have cost; false if too few are known.
 type Learned func(meter, model string) (money.Nanos, bool)
 
-// Hold says what is to be held for a request.
-func (m *Meter) Hold(r *Request, learned Learned) Hold { return Hold{} }
-
-// Start begins to read a request's exchange. edits are those of its hold that were made.
-func (m *Meter) Start(r *Request, edits []Edit) *Reading { return &Reading{} }
-
-// Reading is one exchange as its meter reads it. It is used by one goroutine at a time.
-type Reading struct{}
-
-// Sent takes what goes to the target: pieces of the body, or of a WebSocket the bytes of the connection.
-func (r *Reading) Sent(p []byte) {}
-
-// Answered takes the beginning of the answer.
-func (r *Reading) Answered(status int, header func(name string) string) {}
-
-// Received takes what comes from the target: pieces of the body, or of a WebSocket the bytes of the connection.
-func (r *Reading) Received(p []byte) {}
-
-// Charged says whether the answer is charged, as far as it is known.
-func (r *Reading) Charged() bool { return false }
-
-// Cost is what it comes to as things stand, and whether more could follow.
-func (r *Reading) Cost() (cost money.Nanos, final bool) { return 0, false }
-
-// Streams says whether the answer is a stream that can be broken off between two frames.
-func (r *Reading) Streams() bool { return false }
-
-// Boundary is how many bytes of what was received last, at most all, end with a whole frame.
-func (r *Reading) Boundary() int { return 0 }
-
 // End is how an exchange has ended.
 type End struct {
 	Whole   bool // the answer came to its end
@@ -137,54 +224,3 @@ type End struct {
 	Held    money.Nanos // what was held for it
 	Trailer func(name string) string
 }
-
-// End makes the bill. Nothing may be read after it.
-func (r *Reading) End(e End) *Bill { return &Bill{} }
-
-// Bill is what an exchange costs.
-type Bill struct {
-	Charged  bool        // it is charged at all
-	Cost     money.Nanos // with the fallback, if it is unpriced
-	Unpriced []string    // why its cost is not known
-	Meter    string
-	Model    string // as the target said it, or else the caller
-	Variant  string
-	Units    int64  // against limits
-	Counts   string // "prompt=1420,cached=1280"
-	Job      *Told  // of a request that began or tells of a job
-}
-
-// Told is what an exchange says of a job.
-type Told struct {
-	ID      string
-	State   JobState
-	Begins  bool
-	AsBegun bool // done, at what was charged when it began
-	TTL     time.Duration
-	Free    bool // it costs nothing if nobody tells of it in time
-}
-
-// JobState is what is said of a job.
-type JobState uint8
-
-// The states.
-const (
-	Running JobState = iota + 1
-	Done
-	Failed
-)
-
-// Counted is a counter and what it has found.
-type Counted struct {
-	Name, Value, Source string // Value is empty if nothing was found
-}
-
-// Line is one line of a bill. Amount ends in "…" if its decimals do not.
-type Line struct {
-	Unit, Quantity, Price string
-	Per                   int64
-	Amount                string
-}
-
-// Detail is how a bill comes about, for people who try a price.
-func (b *Bill) Detail() (counters []Counted, lines []Line) { return nil, nil }

@@ -417,7 +417,7 @@ func (x *Explanation) GetModel() string {
 // ExplainStep is what one stage said.
 type ExplainStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "match", "authenticate", "labels", "body", "limits", "budgets", "target".
+	// Name of the stage: "match", "authenticate", "labels", "body", "price", "limits", "budgets", "target".
 	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Whether the request passed it.
 	Passed bool `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`

@@ -1,0 +1,349 @@
+package meter
+
+import (
+	"strconv"
+	"strings"
+
+	"tollgate/internal/money"
+)
+
+// Bill is what an exchange costs. Of one that says that a job is done which it did not begin, Cost, Unpriced, Units and
+// Counts are the job's; the request that asks costs nothing itself.
+type Bill struct {
+	Charged  bool        // it is charged at all
+	Cost     money.Nanos // with the fallback, if it is unpriced
+	Unpriced []string    // why its cost is not known
+	Meter    string
+	Model    string // as the target said it, or else the caller
+	Variant  string
+	Units    int64  // against limits
+	Counts   string // "prompt=1420,cached=1280"
+	Job      *Told  // of a request that began or tells of a job
+
+	reading *Reading // it was made from
+}
+
+// Counted is a counter and what it has found.
+type Counted struct {
+	Name, Value, Source string // Value is empty if nothing was found
+}
+
+// Line is one line of a bill. Amount ends in "…" if its decimals do not.
+type Line struct {
+	Unit, Quantity, Price string
+	Per                   int64
+	Amount                string
+}
+
+// End makes the bill. Nothing may be read after it.
+func (r *Reading) End(e End) *Bill {
+	m := r.m
+	b := &Bill{Meter: m.Name, reading: r}
+	if r.over || m.Free {
+		r.over = true
+		return b
+	}
+	r.finish(e)
+	b.Model, b.Variant, b.Counts = r.text(m.modelTexts), r.variant(), r.counted()
+	b.Charged = r.Charged()
+	if counts := m.job == nil || r.settleJob(b, e); counts && b.Charged {
+		r.price(b, e)
+	}
+	return b
+}
+
+// finish takes in what is known at the end.
+func (r *Reading) finish(e End) {
+	if r.out != nil {
+		r.out.End(e.Whole)
+	}
+	if r.in != nil {
+		r.in.End(e.Whole)
+	}
+	r.over, r.elapsed = true, e.Elapsed
+	r.stage(func(s *source) (value, bool) {
+		switch {
+		case s.place == inTrailer && e.Trailer != nil:
+			text := e.Trailer(s.name)
+			return textValue(text, text != ""), true
+		case s.place == measure:
+			return textValue(r.measured(s).String(), true), true
+		default:
+			return value{}, false
+		}
+	})
+}
+
+// settleJob says what an exchange says of a job, and charges what was held where that begins. It says whether what was
+// counted is to be charged.
+func (r *Reading) settleJob(b *Bill, e End) (counts bool) {
+	j, told := r.m.job, r.told()
+	if !r.charged {
+		return false
+	}
+	if told != nil && told.State == Failed {
+		b.Job, b.Charged = told, false
+		return false
+	}
+	if !b.Charged {
+		return false
+	}
+	b.Job = told
+	switch {
+	case told == nil && r.any(j.done):
+		b.Charged = j.begins // nobody can say whose cost it would be otherwise
+	case told == nil:
+		if b.Charged = j.begins; j.begins {
+			b.Cost, b.Unpriced = e.Held, []string{"the answer does not name the job"}
+		}
+	case told.State == Running:
+		if b.Charged = j.begins; j.begins {
+			b.Cost = e.Held
+		}
+	case told.AsBegun:
+		b.Charged = false
+	default:
+		return true
+	}
+	return b.Charged && told == nil && len(b.Unpriced) == 0
+}
+
+// price makes the cost of an answer that is charged.
+func (r *Reading) price(b *Bill, e End) {
+	a := r.account()
+	b.Cost, b.Unpriced, b.Units = a.cost, a.why, a.units
+	if !e.Whole && r.m.late.frames && r.streamed() {
+		b.Unpriced = append(b.Unpriced, "the answer broke off")
+	}
+	if r.in != nil && r.m.late.frames {
+		if trouble := r.in.Trouble(); trouble != "" {
+			b.Unpriced = append(b.Unpriced, trouble)
+		}
+	}
+	if len(b.Unpriced) == 0 {
+		return
+	}
+	if r.m.fallback.held {
+		b.Cost = max(b.Cost, e.Held)
+	} else {
+		b.Cost += r.m.fallback.amount
+	}
+	if r.m.maximum != nil {
+		b.Cost = min(b.Cost, *r.m.maximum)
+	}
+	b.Cost = min(b.Cost, mostCost)
+}
+
+// account is what an exchange comes to.
+type account struct {
+	cost  money.Nanos
+	why   []string // it is not known
+	units int64
+	row   *row
+	tier  decimal
+}
+
+func (r *Reading) account() (a account) {
+	m := r.m
+	var s sum
+	if m.base != nil {
+		s.add(*m.base, dollar)
+	}
+	for i := range m.counters {
+		if c := &m.counters[i]; !c.optional && c.fallback == nil {
+			if _, src := r.count(i); src == nil {
+				a.why = append(a.why, c.name+" was not found")
+			}
+		}
+	}
+	if len(m.units) > 0 {
+		r.lookUp(&a)
+	}
+	var units decimal
+	for u := range m.units {
+		n := r.quantity(u)
+		if m.units[u].limited {
+			units = units.plus(n)
+		}
+		if n.isZero() || a.row == nil {
+			continue
+		}
+		p := m.price(a.row, u, a.tier, r.variant())
+		if p == nil {
+			a.why = append(a.why, spaced(m.units[u].name)+" has no price")
+			continue
+		}
+		s.add(n, p.rate)
+	}
+	a.units = units.ceil()
+	cost, ok := s.nanos()
+	if !ok {
+		a.why = append(a.why, "it comes to more than a million dollars")
+	}
+	a.cost = m.clamp(cost)
+	return a
+}
+
+// lookUp finds the prices: of the first name of a model that is in a list. So the answer's name counts, and the
+// request's where the answer says another for what was asked for.
+func (r *Reading) lookUp(a *account) {
+	m := r.m
+	for _, id := range m.tier {
+		n, _ := r.count(id)
+		a.tier = a.tier.plus(n)
+	}
+	name := ""
+	for _, i := range m.modelTexts {
+		if r.texts[i] == "" {
+			continue
+		}
+		if a.row = m.find(r.texts[i]); a.row != nil {
+			return
+		}
+		if name == "" {
+			name = r.texts[i]
+		}
+	}
+	switch {
+	case name != "":
+		a.why = append(a.why, "the model "+strconv.Quote(name)+" is in no list of prices")
+	default:
+		if a.row = m.find(""); a.row == nil {
+			a.why = append(a.why, "no model is named")
+		}
+	}
+}
+
+// variant is the variant of the prices that hold.
+func (r *Reading) variant() string {
+	name := r.text(r.m.variantTexts)
+	if as, ok := r.m.variants[name]; ok {
+		return as
+	}
+	return name
+}
+
+// count is what a counter has found and where; without a source it is what stands for nothing.
+func (r *Reading) count(id int) (decimal, *source) {
+	c := &r.m.counters[id]
+	for i := range c.sources {
+		a := &c.sources[i]
+		if !a.grouped && a.single.place == measure {
+			return r.measured(&a.single), &a.single
+		}
+		if t := &r.tallies[a.tally]; t.found {
+			return t.sum, t.src
+		}
+	}
+	if c.fallback != nil {
+		return *c.fallback, nil
+	}
+	return decimal{}, nil
+}
+
+// quantity is how much there is of a unit.
+func (r *Reading) quantity(u int) (n decimal) {
+	for _, id := range r.m.units[u].add {
+		d, _ := r.count(id)
+		n = n.plus(d)
+	}
+	if len(r.m.units[u].subtract) == 0 {
+		return n
+	}
+	var off decimal
+	for _, id := range r.m.units[u].subtract {
+		d, _ := r.count(id)
+		off = off.plus(d)
+	}
+	return n.minus(off)
+}
+
+// counted writes down the counters that were found.
+func (r *Reading) counted() string {
+	var b strings.Builder
+	for i := range r.m.counters {
+		n, src := r.count(i)
+		if src == nil {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(r.m.counters[i].name)
+		b.WriteByte('=')
+		b.WriteString(n.String())
+	}
+	return b.String()
+}
+
+// Detail is how a bill comes about, for people who try a price.
+func (b *Bill) Detail() (counters []Counted, lines []Line) {
+	r := b.reading
+	if r == nil || r.m.Free {
+		return nil, nil
+	}
+	m := r.m
+	for i := range m.counters {
+		c := Counted{Name: m.counters[i].name}
+		n, src := r.count(i)
+		switch {
+		case src != nil:
+			c.Value, c.Source = n.String(), src.text
+		case m.counters[i].fallback != nil:
+			c.Value, c.Source = n.String(), "default"
+		}
+		counters = append(counters, c)
+	}
+	if !b.Charged || b.Job != nil && b.Job.State == Running {
+		return counters, nil
+	}
+	return counters, r.lines(b)
+}
+
+func (r *Reading) lines(b *Bill) (lines []Line) {
+	m := r.m
+	var known sum
+	add := func(name string, n decimal, p rate, price string, per int64) {
+		var s sum
+		s.add(n, p)
+		known.add(n, p)
+		lines = append(lines, Line{name, n.String(), price, per, s.dollars()})
+	}
+	if m.base != nil && !m.base.isZero() {
+		add("base", one, rateOf(*m.base), m.base.String(), 1)
+	}
+	var a account
+	if len(m.units) > 0 {
+		r.lookUp(&a)
+	}
+	for u := range m.units {
+		n := r.quantity(u)
+		if n.isZero() || a.row == nil {
+			continue
+		}
+		if p := m.price(a.row, u, a.tier, r.variant()); p != nil {
+			add(m.units[u].name, n, p.rate, p.price, p.per)
+		}
+	}
+	sofar, _ := known.nanos()
+	line := func(name string, amount money.Nanos) {
+		lines = append(lines, Line{Unit: name, Quantity: "1", Price: amount.String(), Per: 1, Amount: amount.String()})
+	}
+	clamped := m.clamp(sofar)
+	switch {
+	case clamped > sofar:
+		line("minimum", clamped-sofar)
+	case clamped < sofar:
+		line("maximum", clamped-sofar)
+	}
+	if b.Cost > clamped {
+		line("fallback", b.Cost-clamped)
+	}
+	return lines
+}
+
+// rateOf is an amount as the price of one.
+func rateOf(d decimal) rate {
+	r, _ := newRate(d, 1)
+	return r
+}

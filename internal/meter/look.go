@@ -1,0 +1,101 @@
+package meter
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/meter/frame"
+)
+
+// looks are the paths that a meter asks for in the frames of one side. They are asked once a frame, and those below
+// the same field together: most events of a stream do not have that field at all.
+type looks struct {
+	paths []string
+	known map[string]int
+	roots []root
+	keep  *frame.Paths
+}
+
+type root struct {
+	name string
+	self bool // the name is a whole path
+	slot int
+	subs []sub
+}
+
+type sub struct {
+	path string
+	slot int
+}
+
+// plainRoot is a field at the beginning of a path.
+var plainRoot = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]*)\.(.+)$`)
+
+// index is where the value of a path will be.
+func (l *looks) index(path string) int {
+	if i, ok := l.known[path]; ok {
+		return i
+	}
+	if l.known == nil {
+		l.known = map[string]int{}
+	}
+	slot := len(l.paths)
+	l.known[path] = slot
+	l.paths = append(l.paths, path)
+	m := plainRoot.FindStringSubmatch(path)
+	if m == nil {
+		l.roots = append(l.roots, root{name: path, self: true, slot: slot})
+		return slot
+	}
+	for i := range l.roots {
+		if r := &l.roots[i]; r.name == m[1] && !r.self {
+			r.subs = append(r.subs, sub{m[2], slot})
+			return slot
+		}
+	}
+	l.roots = append(l.roots, root{name: m[1], subs: []sub{{m[2], slot}}})
+	return slot
+}
+
+// read fills in the values of a document. It says whether any is there.
+func (l *looks) read(doc []byte, into []gjson.Result) (found bool) {
+	for i := range l.roots {
+		r := &l.roots[i]
+		v := gjson.GetBytes(doc, r.name)
+		there := v.Exists() && v.Type != gjson.Null
+		if r.self {
+			into[r.slot] = v
+			found = found || there
+			continue
+		}
+		for _, s := range r.subs {
+			if !there {
+				into[s.slot] = gjson.Result{}
+				continue
+			}
+			into[s.slot] = gjson.Get(v.Raw, s.path)
+			found = true
+		}
+	}
+	return found
+}
+
+// empty says that nothing is asked for.
+func (l *looks) empty() bool { return len(l.paths) == 0 }
+
+func (l *looks) finish() {
+	l.keep, _ = frame.NewPaths(l.paths...) // each has been checked
+}
+
+// pathReason says why a path is none; empty if it is one.
+func pathReason(path string) string {
+	if strings.TrimSpace(path) == "" {
+		return "a path is missing"
+	}
+	if _, err := frame.NewPaths(path); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,339 @@
+package meter
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/internal/meter/frame"
+	"tollgate/internal/money"
+)
+
+// Reading is one exchange as its meter reads it. It is used by one goroutine at a time.
+type Reading struct {
+	m     *Meter
+	req   *Request
+	edits []Edit
+
+	answered bool
+	charged  bool // by its status and method
+	silent   bool // the answer has no body that is read
+	over     bool
+	kind     frame.Kind
+	encoded  bool
+
+	out, in  *frame.Stream // what goes to the target and what comes from it; nil if nothing looks
+	edge     edge
+	sent     int64
+	received int64
+	frames   int64
+	events   []int64 // of kinds that are counted
+	elapsed  time.Duration
+
+	tallies []tally
+	texts   []string
+	holds   []bool         // conditions that have held
+	seen    []gjson.Result // values of the frame at hand
+	stale   bool           // cost is not what it comes to
+	cost    money.Nanos
+	why     []string
+}
+
+// Start begins to read a request's exchange. edits are those of its hold that were made.
+func (m *Meter) Start(r *Request, edits []Edit) *Reading {
+	x := &Reading{m: m, req: r, edits: edits, stale: true}
+	if m.Free {
+		return x
+	}
+	x.tallies = make([]tally, m.tallies)
+	x.texts = make([]string, len(m.texts))
+	x.holds = make([]bool, len(m.conditions))
+	if n := max(len(m.frames.paths), len(m.messages.paths)); n > 0 {
+		x.seen = make([]gjson.Result, n)
+	}
+	if len(m.events) > 0 {
+		x.events = make([]int64, len(m.events))
+	}
+	x.stage(func(s *source) (value, bool) {
+		if !s.early() {
+			return value{}, false
+		}
+		return s.find(r, edits), true
+	})
+	return x
+}
+
+// stage takes in the values that are known by now. find says whether it knows a source.
+func (r *Reading) stage(find func(*source) (value, bool)) {
+	m := r.m
+	for i := range m.counters {
+		c := &m.counters[i]
+		for j := range c.sources {
+			a := &c.sources[j]
+			if a.grouped {
+				continue
+			}
+			if v, ok := find(&a.single); ok && v.there {
+				r.tallies[a.tally].take(v, c.how, c.quoted, &a.single)
+			}
+		}
+	}
+	for i := range m.texts {
+		if v, ok := find(&m.texts[i]); ok && v.there {
+			r.texts[i] = plainText(v)
+		}
+	}
+	for i := range m.conditions {
+		if v, ok := find(&m.conditions[i].source); ok && m.conditions[i].holds(v) {
+			r.holds[i] = true
+		}
+	}
+	r.stale = true
+}
+
+// Sent takes what goes to the target: pieces of the body, or of a WebSocket the bytes of the connection.
+func (r *Reading) Sent(p []byte) {
+	if r.over {
+		return
+	}
+	r.sent += int64(len(p))
+	r.stale = r.stale || r.m.measures
+	if r.out != nil {
+		r.out.Write(p)
+	}
+}
+
+// Answered takes the beginning of the answer.
+func (r *Reading) Answered(status int, header func(name string) string) {
+	m := r.m
+	if r.over || r.answered || m.Free {
+		return
+	}
+	r.answered = true
+	r.charged = m.charge.status(status, r.req.WebSocket) && m.charge.method(r.req)
+	if !r.charged {
+		return
+	}
+	r.stage(func(s *source) (value, bool) {
+		if s.place != inHeader {
+			return value{}, false
+		}
+		text := header(s.name)
+		return textValue(text, text != ""), true
+	})
+	encoding := header("Content-Encoding")
+	if strings.EqualFold(encoding, "identity") {
+		encoding = ""
+	}
+	switch {
+	case r.req.WebSocket && status == 101:
+		r.kind, encoding = frame.Messages, header("Sec-WebSocket-Extensions")
+		if !m.messages.empty() {
+			r.out = frame.New(r.kind, encoding, m.messages.keep, func(f *frame.Frame) { f.Sent = true; r.frame(f) })
+		}
+	case bodyless(r.req.Method, status):
+	default:
+		r.kind = frame.KindOf(header("Content-Type"))
+	}
+	r.encoded = encoding != ""
+	r.silent = r.kind == frame.None
+	r.edge.kind = r.kind
+	if !r.silent && (m.late.frames || m.measures) {
+		r.in = frame.New(r.kind, encoding, m.frames.keep, r.frame)
+	}
+}
+
+// bodyless says whether an answer has no body.
+func bodyless(method string, status int) bool {
+	return method == "HEAD" || status < 200 || status == 204 || status == 304
+}
+
+// Received takes what comes from the target: pieces of the body, or of a WebSocket the bytes of the connection.
+func (r *Reading) Received(p []byte) {
+	if r.over || !r.charged || len(p) == 0 {
+		return
+	}
+	r.received += int64(len(p))
+	r.stale = r.stale || r.m.measures
+	if r.in != nil {
+		r.in.Write(p)
+	}
+	if r.silent || r.encoded {
+		return
+	}
+	r.edge.take(p)
+}
+
+// frame takes in a frame of either side.
+func (r *Reading) frame(f *frame.Frame) {
+	m := r.m
+	looks := &m.frames
+	if f.Sent {
+		looks = &m.messages
+	} else {
+		r.frames++
+		for i, kind := range m.events {
+			if kind == f.Event {
+				r.events[i]++
+			}
+		}
+	}
+	if f.Doc == nil || looks.empty() || !looks.read(f.Doc, r.seen) {
+		return
+	}
+	r.counts(f)
+	r.names(f)
+}
+
+// counts takes in the numbers of a frame: for each counter those of its first path that has one.
+func (r *Reading) counts(f *frame.Frame) {
+	for i := range r.m.counters {
+		c := &r.m.counters[i]
+		for j := range c.sources {
+			a := &c.sources[j]
+			if !a.grouped || a.sent != f.Sent {
+				continue
+			}
+			for k := range a.group {
+				s := &a.group[k]
+				v := docValue(r.seen[s.path])
+				if !v.there || s.event != "" && s.event != f.Event {
+					continue
+				}
+				taken, changed := r.tallies[a.tally].take(v, c.how, c.quoted, s)
+				r.stale = r.stale || changed
+				if taken {
+					break
+				}
+			}
+		}
+	}
+}
+
+// names takes in the texts of a frame and what it says of conditions.
+func (r *Reading) names(f *frame.Frame) {
+	from := inFrame
+	if f.Sent {
+		from = inMessage
+	}
+	for i := range r.m.texts {
+		s := &r.m.texts[i]
+		if s.place != from || s.event != "" && s.event != f.Event {
+			continue
+		}
+		if text := plainText(docValue(r.seen[s.path])); text != "" && text != r.texts[i] {
+			r.texts[i], r.stale = strings.Clone(text), true
+		}
+	}
+	for i := range r.m.conditions {
+		c := &r.m.conditions[i]
+		if r.holds[i] || c.source.place != from || c.source.event != "" && c.source.event != f.Event {
+			continue
+		}
+		if c.holds(docValue(r.seen[c.source.path])) {
+			r.holds[i], r.stale = true, true
+		}
+	}
+}
+
+// measured is what the edge has measured.
+func (r *Reading) measured(s *source) decimal {
+	switch s.name {
+	case requestBytes:
+		return whole(r.sent)
+	case responseBytes:
+		return whole(r.received)
+	case seconds:
+		return secondsOf(int64(r.elapsed))
+	default:
+		if s.event != "" {
+			return whole(r.events[s.path])
+		}
+		return whole(r.frames)
+	}
+}
+
+// text is the first of some texts that is there.
+func (r *Reading) text(slots []int) string {
+	for _, i := range slots {
+		if r.texts[i] != "" {
+			return r.texts[i]
+		}
+	}
+	return ""
+}
+
+// any says whether one of some conditions has held.
+func (r *Reading) any(slots []int) bool {
+	for _, i := range slots {
+		if r.holds[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// chargeable says that neither the status nor what was read so far keeps the answer from being charged.
+func (r *Reading) chargeable() bool {
+	return r.answered && r.charged && !r.any(r.m.charge.unless)
+}
+
+// Charged says whether the answer is charged, as far as it is known.
+func (r *Reading) Charged() bool {
+	return r.chargeable() && (len(r.m.charge.onlyIf) == 0 || r.any(r.m.charge.onlyIf))
+}
+
+// Cost is what it comes to as things stand, and whether more could follow. Of an answer that is charged only if something
+// holds that was not seen yet, it is what it comes to if that follows.
+func (r *Reading) Cost() (cost money.Nanos, final bool) {
+	if r.m.Free {
+		return 0, true
+	}
+	if !r.answered {
+		return 0, false
+	}
+	final = r.settled()
+	if !r.chargeable() || final && !r.Charged() || r.m.job != nil {
+		return 0, final
+	}
+	if r.stale {
+		a := r.account()
+		r.cost, r.why, r.stale = a.cost, a.why, false
+	}
+	return r.cost, final
+}
+
+// settled says that nothing that follows changes the cost.
+func (r *Reading) settled() bool {
+	if !r.charged {
+		return r.answered
+	}
+	return r.m.job == nil && !r.m.late.other && (!r.m.late.frames || r.silent)
+}
+
+// Unpriced says whether it is known by now that the cost will not be known.
+func (r *Reading) Unpriced() bool {
+	_, final := r.Cost()
+	return final && r.Charged() && len(r.why) > 0
+}
+
+// Streams says whether the answer is a stream that can be broken off between two frames.
+func (r *Reading) Streams() bool {
+	return !r.encoded && (r.kind == frame.Events || r.kind == frame.Lines || r.kind == frame.AWS)
+}
+
+// Boundary is how many bytes of what was received last, at most all, end with a whole frame.
+func (r *Reading) Boundary() int { return r.edge.boundary }
+
+// streamed says whether the answer came in parts each of which counts: it is one also if it is an array.
+func (r *Reading) streamed() bool {
+	switch r.kind {
+	case frame.None:
+		return false
+	case frame.JSON:
+		return r.frames > 1 || r.edge.array
+	default:
+		return true
+	}
+}

@@ -1,0 +1,235 @@
+package meter
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// place is what kind of place a source is.
+type place uint8
+
+const (
+	inFrame   place = iota + 1
+	inMessage       // of the caller on a WebSocket; of other requests inRequest
+	inRequest
+	inHeader
+	inTrailer
+	inForm
+	inQuery
+	inPath
+	inRequestHeader
+	constant
+	measure
+)
+
+// What is measured.
+const (
+	requestBytes  = "request_bytes"
+	responseBytes = "response_bytes"
+	seconds       = "seconds"
+	frames        = "frames"
+)
+
+// source is where a value is.
+type source struct {
+	place place
+	name  string         // of a header, a field, a parameter; a measure; a constant's value; the path in a document
+	event string         // only frames of that kind; empty for any
+	path  int            // of frames and messages: which of the looks finds it
+	re    *regexp.Regexp // inPath
+	text  string         // as a person reads it
+}
+
+// early says whether the value is known before the request is sent.
+func (s *source) early() bool {
+	switch s.place {
+	case inRequest, inForm, inQuery, inPath, inRequestHeader, constant:
+		return true
+	default:
+		return false
+	}
+}
+
+// value is what a source has. Documents have typed values; everywhere else there is text.
+type value struct {
+	typed gjson.Result
+	text  string
+	doc   bool // typed holds
+	there bool
+}
+
+func textValue(s string, there bool) value { return value{text: s, there: there} }
+
+func docValue(r gjson.Result) value {
+	return value{typed: r, doc: true, there: r.Exists() && r.Type != gjson.Null}
+}
+
+// String is the value as text; of an array or an object it is its JSON.
+func (v value) String() string {
+	switch {
+	case !v.there:
+		return ""
+	case v.doc:
+		return textOf(v.typed)
+	default:
+		return v.text
+	}
+}
+
+// textOf is a value of a document as text. Numbers stay as they are written.
+func textOf(r gjson.Result) string {
+	if r.Type == gjson.String {
+		return r.Str
+	}
+	return r.Raw
+}
+
+// parsed is what was already taken apart of a request.
+type parsed struct {
+	json   bool // the body is one JSON document
+	object bool
+	looked bool
+	form   url.Values
+	formed bool
+}
+
+// document says whether the body is a JSON document.
+func (r *Request) document() bool {
+	if !r.parsed.looked {
+		r.parsed.looked = true
+		r.parsed.json = r.Whole && len(r.Body) > 0 && gjson.ValidBytes(r.Body)
+		if r.parsed.json {
+			body := bytes.TrimLeft(r.Body, " \t\r\n")
+			r.parsed.object = len(body) > 0 && body[0] == '{'
+		}
+	}
+	return r.parsed.json
+}
+
+// field is a value of the body.
+func (r *Request) field(path string) gjson.Result {
+	if !r.document() {
+		return gjson.Result{}
+	}
+	return gjson.GetBytes(r.Body, path)
+}
+
+func (r *Request) header(name string) string {
+	if r.Header == nil {
+		return ""
+	}
+	return r.Header(name)
+}
+
+// mostField is how long the value of a form's field may be that anybody looks at. Files are longer.
+const mostField = 1 << 20
+
+// formField is a field of the form. Of a body that was not read whole, those are found that come first.
+func (r *Request) formField(name string) (string, bool) {
+	if !r.parsed.formed {
+		r.parsed.formed = true
+		r.parsed.form = r.readForm()
+	}
+	if !r.parsed.form.Has(name) {
+		return "", false
+	}
+	return r.parsed.form.Get(name), true
+}
+
+func (r *Request) readForm() url.Values {
+	kind, params, err := mime.ParseMediaType(r.header("Content-Type"))
+	if err != nil || r.Body == nil {
+		return nil
+	}
+	switch kind {
+	case "application/x-www-form-urlencoded":
+		if !r.Whole {
+			return nil
+		}
+		values, _ := url.ParseQuery(string(r.Body)) // as far as it can be read
+		return values
+	case "multipart/form-data":
+		form := url.Values{}
+		parts := multipart.NewReader(bytes.NewReader(r.Body), params["boundary"])
+		for {
+			part, err := parts.NextRawPart()
+			if err != nil {
+				return form
+			}
+			if part.FileName() != "" {
+				continue
+			}
+			text, err := io.ReadAll(io.LimitReader(part, mostField+1))
+			if err != nil {
+				return form // cut off within the field
+			}
+			if len(text) <= mostField {
+				form.Add(part.FormName(), string(text))
+			}
+		}
+	}
+	return nil
+}
+
+// query is a parameter of the query.
+func (r *Request) query(name string) (string, bool) {
+	for pair := range strings.SplitSeq(r.Query, "&") {
+		key, text, _ := strings.Cut(pair, "=")
+		if k, err := url.QueryUnescape(key); err != nil || k != name {
+			continue
+		}
+		text, err := url.QueryUnescape(text)
+		return text, err == nil
+	}
+	return "", false
+}
+
+// early finds a value that is known before the request is sent. Fields that are set on the way count as well.
+func (s *source) find(r *Request, edits []Edit) value {
+	switch s.place {
+	case inRequest:
+		v := docValue(r.field(s.name))
+		if v.there {
+			return v
+		}
+		for _, e := range edits {
+			if e.Path == s.name {
+				return docValue(gjson.Parse(e.Value))
+			}
+		}
+		return v
+	case inForm:
+		return textValue(r.formField(s.name))
+	case inQuery:
+		return textValue(r.query(s.name))
+	case inPath:
+		return s.group(r.Path)
+	case inRequestHeader:
+		text := r.header(s.name)
+		return textValue(text, text != "")
+	case constant:
+		return textValue(s.name, true)
+	default:
+		return value{}
+	}
+}
+
+// group is what the group of a pattern finds in a path, without its escapes.
+func (s *source) group(path string) value {
+	found := s.re.FindStringSubmatchIndex(path)
+	if len(found) < 4 || found[2] < 0 {
+		return value{}
+	}
+	text := path[found[2]:found[3]]
+	if plain, err := url.PathUnescape(text); err == nil {
+		text = plain
+	}
+	return textValue(text, text != "")
+}
