@@ -97,7 +97,7 @@ func (a *app) endpointGet() *cobra.Command {
 }
 
 func (a *app) endpointCreate() *cobra.Command {
-	f := endpointFlags{price: priceFlags{read: a.readInput}}
+	f := endpointFlags{price: priceFlags{read: a.readPrice}}
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make an endpoint, of a template or of your own",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -151,7 +151,7 @@ func (a *app) endpointCreate() *cobra.Command {
 }
 
 func (a *app) endpointSet() *cobra.Command {
-	f := endpointFlags{price: priceFlags{read: a.readInput}}
+	f := endpointFlags{price: priceFlags{read: a.readPrice}}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change an endpoint's settings; those not given stay as they are", Args: exactly("NAME"),
 		Example: `  tollgate endpoint set bria --price 10.00
