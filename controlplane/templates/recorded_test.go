@@ -1,7 +1,7 @@
 package templates_test
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -14,26 +14,20 @@ import (
 // usages are the files of which the manifest knows usage.
 func usages(t *testing.T) map[string]bool {
 	t.Helper()
-	f, err := os.Open("../../internal/testenv/vectors/testdata/manifest.ndjson")
+	facts, err := os.ReadFile("../../internal/testenv/vectors/testdata/manifest.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	out := map[string]bool{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<22)
-	for lines.Scan() {
+	for line := range bytes.Lines(facts) {
 		var fact struct {
 			File  string          `json:"file"`
 			Usage json.RawMessage `json:"usage"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &fact); err != nil {
+		if err := json.Unmarshal(line, &fact); err != nil {
 			t.Fatal(err)
 		}
 		out[fact.File] = len(fact.Usage) > 0 && string(fact.Usage) != "null"
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return out
 }
@@ -69,7 +63,7 @@ func TestRecordingsWithUsageAreRead(t *testing.T) {
 				continue
 			}
 			read[name]++
-			b := one.bill(t, p, random(uint64(i))) //nolint:gosec // an index
+			b := one.bill(t, p, random(uint64(i)))
 			if uncounted[x.Name] {
 				if len(b.Unpriced) == 0 {
 					t.Errorf("%s: meter %s prices it", x.Name, b.Meter)

@@ -82,11 +82,11 @@ func plan(t *testing.T, from *controlv1.Template) *meter.Plan {
 
 // exchange is a sample or a recording as a meter meets it.
 type exchange struct {
-	method, path             string // below the endpoint
-	requestHeader, header    http.Header
-	request, answer          []byte
-	status                   int
-	websocket, withoutLength bool
+	method, path          string // below the endpoint
+	requestHeader, header http.Header
+	request, answer       []byte
+	status                int
+	websocket             bool
 }
 
 // of makes an exchange of a recording.

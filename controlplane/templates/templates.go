@@ -34,7 +34,7 @@ type Entry struct {
 // Sample is an exchange, recorded or made up, and what the template's meters make of it.
 type Sample struct {
 	// Recorded names a recording, whose request Request replaces if it is set. Without it the exchange is in the file
-	// itself.
+	// itself, made up after the vendor's documentation.
 	Recorded string `yaml:"recorded"`
 	// Path and Method are what the gateway sees below the endpoint, where the recording does not say or says otherwise.
 	Path   string `yaml:"path"`

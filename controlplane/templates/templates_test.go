@@ -108,9 +108,9 @@ func TestSamplesCostWhatTheySay(t *testing.T) {
 				} else {
 					x = find(t, recordings, s)
 				}
-				ways := map[string]*meter.Bill{"whole": x.bill(t, p, whole), "pieces": x.bill(t, p, random(uint64(i)))} //nolint:gosec // an index
+				ways := map[string]*meter.Bill{"whole": x.bill(t, p, whole), "pieces": x.bill(t, p, random(uint64(i)))}
 				if !x.websocket {
-					ways["gzip"] = x.zipped(t).bill(t, p, random(uint64(i))) //nolint:gosec // an index
+					ways["gzip"] = x.zipped(t).bill(t, p, random(uint64(i)))
 				}
 				for way, b := range ways {
 					check(t, s, way, b)
