@@ -103,6 +103,9 @@ func (p *process) keys() controlv1connect.KeyServiceClient {
 	return controlv1connect.NewKeyServiceClient(p.http, "http://"+p.Addr(), auth())
 }
 
+// seeded is the revision of a new database when it has the price book.
+const seeded = 1
+
 // published waits until everything that was changed is in the stream.
 func (p *process) published(t *testing.T, revision int64) {
 	t.Helper()
@@ -146,7 +149,7 @@ func TestServesWithoutNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	p.published(t, 1)
+	p.published(t, seeded+1)
 
 	conn, err := bus.Connect(bus.Config{URL: url}, nil)
 	if err != nil {
@@ -193,7 +196,7 @@ func TestDatabaseRestarts(t *testing.T) {
 		_, err := p.keys().CreateKey(t.Context(), &controlv1.CreateKeyRequest{Name: "a"})
 		return err
 	})
-	p.published(t, 1)
+	p.published(t, seeded+1)
 	if err := db.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +216,7 @@ func TestDatabaseRestarts(t *testing.T) {
 		_, err := p.keys().CreateKey(t.Context(), &controlv1.CreateKeyRequest{Name: "b"})
 		return err
 	})
-	p.published(t, 2)
+	p.published(t, seeded+2)
 }
 
 func startPostgres(t *testing.T, dir string, port int) *devpg.Server {
@@ -244,7 +247,7 @@ func TestStopFinishesCalls(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Postgres(t, migrate)
 	p := start(t, testConfig(pool.Config().ConnString(), testenv.NATS(t).URL()))
-	p.published(t, 0)
+	p.published(t, seeded)
 	// Another change holds the lock, so the call waits.
 	tx, err := pool.Begin(t.Context())
 	if err != nil {

@@ -123,6 +123,7 @@ func (l *leadership) lead(ctx context.Context) (led bool, err error) {
 		lifecycle.Part{Name: "push", Run: push.Run},
 		lifecycle.Part{Name: "progress", Run: progress.Run},
 		lifecycle.Part{Name: "corrections", Run: func(ctx context.Context) error { return l.finishCorrections(ctx, push) }},
+		lifecycle.Part{Name: "jobs", Run: func(ctx context.Context) error { return l.settleJobs(ctx, push) }},
 		lifecycle.Part{Name: "keeper", Run: l.db.NewKeeper(leader, l.cfg.Retention.keep(), l.log).Run},
 		lifecycle.Part{Name: "accounts", Run: known.Run},
 		lifecycle.Part{Name: "raises", Run: known.Lower},
@@ -187,6 +188,43 @@ func (l *leadership) finishCorrections(ctx context.Context, push *grants.Push) e
 		if err != nil && ctx.Err() == nil {
 			l.log.WarnContext(ctx, "corrections are not charged everywhere for now", "err", err)
 		}
+	}
+}
+
+const (
+	// settleEvery is how often jobs are looked for that have ended.
+	settleEvery = 500 * time.Millisecond
+	// expireAfter is for how long a leader lets no job expire. What was told while no ledger was there is booked
+	// by then.
+	expireAfter = 10 * time.Minute
+)
+
+// settleJobs corrects what requests of this partition cost that began jobs, once the jobs have ended.
+func (l *leadership) settleJobs(ctx context.Context, push *grants.Push) error {
+	began, quiet := time.Now(), false
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		var until time.Time
+		if now := time.Now(); now.Sub(began) >= expireAfter {
+			until = now
+		}
+		done, err := l.db.SettleJobs(ctx, l.part, until)
+		push.Changed(done.Freed)
+		if err == nil && done.Corrected && l.cfg.Partitions > 1 {
+			var freed []int64
+			freed, err = l.db.FinishCorrections(ctx)
+			push.Changed(freed)
+		}
+		if err != nil && ctx.Err() == nil && !quiet {
+			l.log.WarnContext(ctx, "jobs that have ended are not settled for now", "part", l.part, "err", err)
+		}
+		quiet = err != nil
 	}
 }
 

@@ -69,6 +69,8 @@ func checkRate(p *registry.Problems, at string, r *controlv1.UnitPrice) {
 		p.Add(at+".price", registry.Malformed, "%q is no amount of US dollars such as 2.50.", clip(r.GetPrice()))
 	case places(text) > mostPlaces || len(text) > mostDigits:
 		p.Add(at+".price", registry.Range, "The price has more than %d decimal places, or %d characters: say it for more units, with per.", mostPlaces, mostDigits)
+	case !affordable(text):
+		p.Add(at+".price", registry.Range, "The price is more than a million dollars, which no request costs: say it for fewer units, with per.")
 	}
 	if r.GetPer() < 0 || r.GetPer() > mostPer {
 		p.Add(at+".per", registry.Range, "The price is for %d units: use 1 to %d.", r.GetPer(), int64(mostPer))

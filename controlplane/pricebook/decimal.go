@@ -55,6 +55,12 @@ func places(decimal string) int {
 	return len(fraction)
 }
 
+// affordable says whether a price is at most a million dollars, which is the most that meters count with.
+func affordable(decimal string) bool {
+	whole, _, _ := strings.Cut(decimal, ".")
+	return len(whole) < len("1000000") || decimal == "1000000"
+}
+
 // amount is the price of one unit, said for so many units as people do or, if it needs more places than a price
 // can have, for more of them.
 func amount(one string, perPower int) (price string, per int64, ok bool) {
@@ -67,5 +73,5 @@ func amount(one string, perPower int) (price string, per int64, ok bool) {
 			break
 		}
 	}
-	return price, per, ok && per <= mostPer && len(price) <= mostDigits
+	return price, per, ok && per <= mostPer && len(price) <= mostDigits && affordable(price)
 }

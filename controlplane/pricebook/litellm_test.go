@@ -13,6 +13,7 @@ import (
 
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/meter"
 )
 
 func shippedBook(t *testing.T) *Book {
@@ -116,8 +117,8 @@ func TestShippedBookLeavesOut(t *testing.T) {
 	}
 }
 
-// Guarantee: the shipped book passes the rules for rows, is in order, has each model of a list once, and no price of
-// it costs nothing in all.
+// Guarantee: the shipped book passes the rules for rows, is in order, has each model of a list once, no row
+// that costs nothing in all, and nothing that meters cannot count with.
 func TestShippedBookIsSound(t *testing.T) {
 	t.Parallel()
 	b := shippedBook(t)
@@ -137,6 +138,15 @@ func TestShippedBookIsSound(t *testing.T) {
 	}
 	if err := p.Err("the book"); err != nil {
 		t.Error(err)
+	}
+	for few := range slices.Chunk(b.Rows, 100) {
+		var prices []*controlv1.ModelPrice
+		for _, r := range few {
+			prices = append(prices, r.Price)
+		}
+		for _, wrong := range meter.Check(metered(prices...)) {
+			t.Errorf("of %s…: %s: %s", prices[0].GetModel(), wrong.Field, wrong.Reason)
+		}
 	}
 }
 

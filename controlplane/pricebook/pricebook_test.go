@@ -16,6 +16,7 @@ import (
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/fault"
+	"tollgate/internal/meter"
 )
 
 // number makes JSON numbers that are not negative.
@@ -83,6 +84,40 @@ func rate(unit, price string, per, above int64, variant string) *controlv1.UnitP
 
 func model(name string, rates ...*controlv1.UnitPrice) *controlv1.ModelPrice {
 	return &controlv1.ModelPrice{Model: name, Rates: rates}
+}
+
+// Guarantee: whatever passes the rules of the book is counted with by meters.
+func TestMetersTakeEveryPrice(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := rate("input", rapid.StringMatching(`[0-9]{1,8}(\.[0-9]{1,13})?`).Draw(t, "price"), rapid.Int64Range(0, mostPer).Draw(t, "per"), 0, "")
+		var p registry.Problems
+		Check(&p, "price", model("m", r))
+		wrong := meter.Check(metered(model("m", r)))
+		if (p.Err("the price") == nil) != (len(wrong) == 0) {
+			t.Fatalf("%v: the book says %v, the meter %v", r, p.Err("the price"), wrong)
+		}
+	})
+}
+
+// metered is a price by a meter that has all units of some models.
+func metered(prices ...*controlv1.ModelPrice) *controlv1.Metered {
+	m := &controlv1.Meter{
+		Name: "all", Prices: prices, Tier: []string{"n"}, Hold: &controlv1.MeterHold{Amount: "1"},
+		Model:    []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "model"}}},
+		Variant:  []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "tier"}}},
+		Counters: []*controlv1.Counter{{Name: "n", Sources: []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "n"}}}}},
+	}
+	seen := map[string]bool{}
+	for _, p := range prices {
+		for _, r := range p.GetRates() {
+			if !seen[r.GetUnit()] {
+				m.Units = append(m.Units, &controlv1.Unit{Name: r.GetUnit(), Add: []string{"n"}})
+			}
+			seen[r.GetUnit()] = true
+		}
+	}
+	return &controlv1.Metered{Meters: []*controlv1.Meter{m}, Unmatched: "refuse", Fallback: "1"}
 }
 
 // Guarantee: rows are tried from what says most of a name to what says least.

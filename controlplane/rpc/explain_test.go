@@ -41,6 +41,13 @@ func TestExplain(t *testing.T) {
 	if q := b.asked; !bytes.Equal(q.GetKeySha256(), hash[:]) || q.GetMethod() != "POST" || q.GetPath() != "/bria?x=1" || q.GetBodyBytes() != 7 || len(q.GetHeaders()) != 1 {
 		t.Errorf("the edge was asked %v", q)
 	}
+	for _, req := range []*controlv1.ExplainRequest{
+		{Method: "POST", Path: "/", Body: []byte("12345")}, {Method: "POST", Path: "/", Body: []byte("12345"), BodyBytes: 5},
+	} {
+		if _, err := b.explain.Explain(t.Context(), req); err != nil || string(b.asked.GetBody()) != "12345" || b.asked.GetBodyBytes() != 5 {
+			t.Errorf("with a body, the edge was asked %v, %v", b.asked, err)
+		}
+	}
 	for want, req := range map[connect.Code]*controlv1.ExplainRequest{
 		connect.CodeNotFound:        {Method: "GET", Path: "/", Key: "nobody"},
 		connect.CodeUnavailable:     {Method: "GET", Path: "/", Edge: "edge-9"},

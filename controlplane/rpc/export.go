@@ -6,6 +6,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,11 +78,12 @@ func (s *usageService) ExportRequests(ctx context.Context, req *controlv1.Export
 
 // exportColumns are the columns of a CSV file, named and ordered like the fields of RequestRecord. New
 // ones are added at the end. Amounts are exact decimals of US dollars, times are RFC 3339 in UTC with
-// milliseconds, and tags are joined by spaces, which no tag has in it.
+// milliseconds, tags are joined by spaces, which no tag has in it, and so are counts, each as name=decimal, in
+// the order of their names.
 var exportColumns = []string{
 	"position", "request_id", "attempt", "time", "duration_us", "key_id", "key_name", "endpoint_id", "endpoint_name",
 	"team", "customer", "tags", "model", "status", "outcome", "cost_usd", "reserved_usd", "units", "price_version",
-	"unpriced", "corrects", "edge",
+	"unpriced", "corrects", "edge", "meter", "counts", "job", "job_state",
 }
 
 const exportTime = "2006-01-02T15:04:05.000Z"
@@ -102,7 +105,16 @@ func writeCSV(w *bytes.Buffer, r *controlv1.RequestRecord) error {
 		strconv.FormatUint(uint64(r.GetStatus()), 10), r.GetOutcome(), cost.String(), reserved.String(),
 		strconv.FormatInt(r.GetUnits(), 10), strconv.FormatInt(r.GetPriceVersion(), 10), strconv.FormatBool(r.GetUnpriced()),
 		r.GetCorrects(), plain(r.GetEdge()),
+		plain(r.GetMeter()), plain(joinCounts(r.GetCounts())), plain(r.GetJob()), r.GetJobState(),
 	})
+}
+
+func joinCounts(counts map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		pairs = append(pairs, name+"="+counts[name])
+	}
+	return strings.Join(pairs, " ")
 }
 
 // writeRow ends lines with CR LF, as RFC 4180 says.

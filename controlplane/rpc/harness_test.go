@@ -64,8 +64,9 @@ type bundle struct {
 	teams     controlv1connect.TeamServiceClient
 	limits    controlv1connect.LimitServiceClient
 	prices    controlv1connect.PriceServiceClient
+	templates controlv1connect.TemplateServiceClient
 	system    controlv1connect.SystemServiceClient
-	prices    controlv1connect.PriceBookServiceClient
+	book      controlv1connect.PriceBookServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -145,10 +146,11 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.usage = controlv1connect.NewUsageServiceClient(b.http, b.url, options...)
 	b.teams = controlv1connect.NewTeamServiceClient(b.http, b.url, options...)
 	b.prices = controlv1connect.NewPriceServiceClient(b.http, b.url, options...)
+	b.templates = controlv1connect.NewTemplateServiceClient(b.http, b.url, options...)
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
-	b.prices = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
+	b.book = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
 

@@ -43,6 +43,13 @@ var outcomes = map[eventv1.SpendOutcome]string{
 	eventv1.SpendOutcome_SPEND_OUTCOME_CUT:          "cut",
 }
 
+// jobStates are the words for what a request says of a job. They are part of the API.
+var jobStates = map[eventv1.SpendJobState]string{
+	eventv1.SpendJobState_SPEND_JOB_STATE_RUNNING: "running",
+	eventv1.SpendJobState_SPEND_JOB_STATE_DONE:    "done",
+	eventv1.SpendJobState_SPEND_JOB_STATE_FAILED:  "failed",
+}
+
 // filterFrom turns a filter into the ledger's, with names resolved and times filled in.
 func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilter, now time.Time) (*ledgerv1.RequestFilter, error) {
 	p := problems("filter")
@@ -72,7 +79,7 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 	out := &ledgerv1.RequestFilter{
 		FromUnixMs: from.UnixMilli(), ToUnixMs: to.UnixMilli(),
 		Customer: m.GetCustomer(), Tag: m.GetTag(), Model: m.GetModel(),
-		RequestId: request, Unpriced: m.GetUnpriced(),
+		RequestId: request, Unpriced: m.GetUnpriced(), Job: m.GetJob(), Meter: m.GetMeter(),
 	}
 	if m != nil {
 		out.Status = m.Status
@@ -203,6 +210,10 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		Unpriced:     e.GetUnpriced(),
 		Corrects:     r.GetCorrects(),
 		Edge:         r.GetEdge(),
+		Meter:        e.GetMeter(),
+		Counts:       countsTo(e.GetCounts()),
+		Job:          e.GetJob().GetId(),
+		JobState:     jobState(r),
 	}
 	if raw := e.GetRequestId(); len(raw) == len(id.Bytes{}) {
 		m.RequestId = id.Bytes(raw).Text(id.Request)
@@ -217,6 +228,30 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		m.Draws = append(m.Draws, draw)
 	}
 	return m
+}
+
+// jobState is what a record says of a job. A correction that leaves the job unpriced without saying how it ended
+// was made because nobody has told.
+func jobState(r *ledgerv1.RequestRecord) string {
+	e := r.GetEvent()
+	if r.GetCorrects() != "" && e.GetUnpriced() && e.GetJob().GetId() != "" && e.GetJob().GetState() == eventv1.SpendJobState_SPEND_JOB_STATE_UNSPECIFIED {
+		return "expired"
+	}
+	return jobStates[e.GetJob().GetState()]
+}
+
+// countsTo reads what a meter counted, "name=decimal" with "," between them.
+func countsTo(text string) map[string]string {
+	if text == "" {
+		return nil
+	}
+	counts := map[string]string{}
+	for pair := range strings.SplitSeq(text, ",") {
+		if name, count, ok := strings.Cut(pair, "="); ok {
+			counts[name] = count
+		}
+	}
+	return counts
 }
 
 // priceFrom reads an amount that is not negative.

@@ -78,6 +78,7 @@ var services = []string{
 	controlv1connect.PriceServiceName,
 	controlv1connect.PriceBookServiceName,
 	controlv1connect.SystemServiceName,
+	controlv1connect.TemplateServiceName,
 }
 
 // NewHandler makes the whole HTTP surface: the API behind the admin token, and health for everyone.
@@ -109,6 +110,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(controlv1connect.NewExplainServiceHandler(&explainService{d.Store, d.Edges}, options))
 	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store}, options))
 	api.Handle(controlv1connect.NewPriceBookServiceHandler(&priceBookService{d.Store}, options, connect.WithReadMaxBytes(maxBook)))
+	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

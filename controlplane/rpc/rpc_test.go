@@ -98,10 +98,18 @@ func TestPriceVersion(t *testing.T) {
 	if version() != first {
 		t.Error("moved without a change of price")
 	}
-	e.Price = fixed(usd(13, 0))
-	u := must[*controlv1.UpdateEndpointResponse](t)(b.endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: e})).GetEndpoint()
-	if version() != u.GetRevision() {
-		t.Errorf("version %d, revision %d", version(), u.GetRevision())
+	charged, dearer := fixed(usd(13, 0)), byMeters()
+	charged.GetFixed().Charge = &controlv1.Charge{Statuses: []string{"any"}}
+	dearer.GetMetered().Meters[0].Prices[0].Rates[0].Price = "2.51"
+	for i, price := range []*controlv1.Price{fixed(usd(13, 0)), charged, byTarget(), byMeters(), dearer} {
+		e.Price = price
+		u := b.update(e)
+		if version() != u.GetRevision() {
+			t.Errorf("price %d: version %d, revision %d", i, version(), u.GetRevision())
+		}
+		if again := b.update(e); again.GetRevision() != u.GetRevision() {
+			t.Errorf("price %d: the same makes revision %d after %d", i, again.GetRevision(), u.GetRevision())
+		}
 	}
 }
 

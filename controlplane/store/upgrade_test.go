@@ -84,6 +84,9 @@ func TestUpgrade(t *testing.T) {
 		`UPDATE control.endpoint SET host = 3`,
 		`UPDATE control.endpoint SET public = '5'`,
 		`UPDATE control.endpoint SET balance = 4`,
+		`UPDATE control.endpoint SET price = '5'`,
+		`UPDATE control.endpoint SET aws_signing = '[]'`,
+		`UPDATE control.endpoint SET free = true, price_nanos = 0, price = '{}'`,
 		`INSERT INTO control.traffic_limit (id, name, owner_id, kind, amount, burst, fallback, revision, create_time, update_time)
 			VALUES ('lim_1', 'l', 'ep_1', 1, 1, 0, 1, 1, now(), now())`,
 	} {

@@ -286,7 +286,7 @@ func (c *call) openBody(ctx context.Context) error {
 	} else {
 		c.wrapBody(ctx, 0)
 	}
-	if c.endpoint.Signing != nil {
+	if c.signs() {
 		return c.keepWhole(ctx)
 	}
 	early := c.mayHedge() && c.x.Length >= 0
@@ -314,25 +314,24 @@ func (c *call) wrapBody(ctx context.Context, ahead int64) {
 	if e.Retry != nil {
 		most = e.Retry.MaxBody
 	}
-	signed := c.endpoint.Signing != nil
+	if c.signs() {
+		ahead = max(ahead, mostSigned)
+	}
 	// One that has come costs little to keep, and more to read while the request leaves.
 	arrived := c.x.Arrived && c.x.Length > 0 && !c.x.Continue && len(c.x.TrailerNames) == 0
 	early := c.mayHedge() && c.x.Length >= 0
-	if !signed && ahead == 0 && (e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most) {
+	if ahead == 0 && (e.Retry == nil && !c.mayHedge() && !arrived || c.x.Length > most) {
 		return
 	}
 	if ahead > 0 && e.Retry == nil {
 		most = ahead
-	}
-	if signed {
-		most = mostSigned
 	}
 	k := &body.kept
 	k.from, k.most, k.ctx, k.room = c.body, max(most, ahead), ctx, &c.g.room
 	if arrived && c.x.Length <= k.most {
 		k.size = c.x.Length // the engine has it already, so that it takes no room of others
 	}
-	if !signed && ahead == 0 && early && !k.reserve(c.x.Length) { // what is read early must stay
+	if ahead == 0 && early && !k.reserve(c.x.Length) { // what is read early must stay
 		return
 	}
 	c.kept = k

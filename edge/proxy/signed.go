@@ -20,55 +20,33 @@ import (
 // It is more than any model takes.
 const mostSigned = 32 << 20
 
+// signs says whether what is sent is signed.
+func (c *call) signs() bool { return c.endpoint.Signing != nil }
+
 // keepWhole reads the body and keeps all of it, for what comes in pieces of unknown number as well: it leaves
 // with its length.
 func (c *call) keepWhole(ctx context.Context) error {
 	k := c.kept
-	if c.x.Length > k.most {
-		return tooLong(c.x.Length, k.most)
+	if c.x.Length > mostSigned {
+		return tooLong(c.x.Length)
 	}
 	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
-	err := k.readAll()
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errNotKept) && c.body.seen() > k.most:
-		return tooLong(c.body.seen(), k.most)
-	case errors.Is(err, errNotKept):
-		return fault.New(fault.Overloaded, "This edge already keeps as many bodies of requests as it has room for.").WithRetryAfter(time.Second)
-	default:
+	whole, err := k.ahead(mostSigned+1, c.x.Length, false)
+	switch n := int64(len(k.bytes())); {
+	case err != nil:
 		return c.unreadable(ctx, err)
+	case n > mostSigned:
+		return tooLong(n)
+	case whole:
+		k.size = n // so that it leaves in one piece
+		return nil
+	default:
+		return fault.New(fault.Overloaded, "This edge already keeps as many bodies of requests as it has room for.").WithRetryAfter(time.Second)
 	}
 }
 
-func tooLong(size, limit int64) error {
-	return fault.New(fault.BodyTooLarge, "The body has %s; of what is signed for AWS, the limit is %s.", bytesText(size), bytesText(limit))
-}
-
-var errNotKept = errors.New("the body cannot be kept")
-
-// readAll reads a body to its end, or as far as it can be kept.
-func (k *kept) readAll() error {
-	v := k.view()
-	if k.size > 0 {
-		_, err := v.All()
-		return err
-	}
-	in := bufferFor(-1)
-	defer func() { in.leave() }()
-	for {
-		n, err := v.Read(*in.buf)
-		switch {
-		case errors.Is(err, io.EOF) && k.whole():
-			k.size = int64(len(k.bytes())) // so that it leaves together with the headers
-			return nil
-		case err != nil && !errors.Is(err, io.EOF):
-			return err
-		case !k.whole():
-			return errNotKept
-		}
-		in.after(n)
-	}
+func tooLong(size int64) error {
+	return fault.New(fault.BodyTooLarge, "The body has %s; of what is signed for AWS, the limit is %s.", bytesText(size), bytesText(mostSigned))
 }
 
 // bytes is a body that was read to its end.
@@ -80,7 +58,7 @@ func (k *kept) bytes() []byte {
 
 // ready is what comes before a request leaves: its signature, and the record of it.
 func (t *try) ready(ctx context.Context) error {
-	if t.c.endpoint.Signing != nil {
+	if t.c.signs() {
 		if err := t.sign(ctx); err != nil {
 			return err
 		}
@@ -92,11 +70,8 @@ func (t *try) ready(ctx context.Context) error {
 func (t *try) sign(ctx context.Context) error {
 	c, a := t.c, &t.request
 	var body []byte
-	if k := c.kept; k != nil {
-		if len(t.edits) > 0 {
-			k = c.plan.edits.body
-		}
-		body = k.bytes()
+	if t.body != nil {
+		body = t.body.bytes()
 		a.Length, a.TrailerNames, a.Continue = int64(len(body)), nil, false
 		if len(body) == 0 {
 			a.Body, a.EmptyBody, t.body = nil, true, nil

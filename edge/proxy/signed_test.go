@@ -69,7 +69,7 @@ func TestSignedForTarget(t *testing.T) {
 		"length":    {"POST /x/model/a.b-v1%3A0/converse HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", "{}"},
 		"chunked":   {"POST /x/m?b=1&a=%20 HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde"},
 		"large":     {fmt.Sprintf("PUT /x/m HTTP/1.1\r\nHost: gw\r\n%sContent-Length: %d\r\n\r\n%s", awsSigned, len(large), large), large},
-		"no body":   {"GET /x/m HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "\r\n", ""},
+		"no body":   {"DELETE /x/m HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "\r\n", ""},
 		"length 0":  {"POST /x/m HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "Content-Length: 0\r\n\r\n", ""},
 		"no chunks": {"POST /x/m HTTP/1.1\r\nHost: gw\r\n" + awsSigned + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""},
 		"bearer":    {"POST /x/m HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer " + testKey + "\r\nContent-Length: 1\r\n\r\n1", "1"},

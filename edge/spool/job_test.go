@@ -96,7 +96,10 @@ func TestCountsAndJobs(t *testing.T) {
 func TestDetailsAreBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		raw := func(name string) string { return string(rapid.SliceOfN(rapid.Byte(), 0, 1500).Draw(t, name)) }
+		raw := func(name string) string {
+			piece := string(rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, name))
+			return strings.Repeat(piece, rapid.IntRange(1, 200).Draw(t, name+" times"))
+		}
 		job := spool.Job{ID: raw("id"), Counts: raw("job counts"), Model: raw("model"), Cost: money.Nanos(rapid.Int64().Draw(t, "cost"))}
 		before := job
 		end := spool.Bounded(spool.Settlement{Meter: raw("meter"), Counts: raw("counts"), Job: &job})

@@ -97,7 +97,7 @@ var pure = ours(
 	"edge/admit", "edge/breaker", "edge/limit", "edge/pool", "edge/routing",
 	"ledger/escrow", "ledger/limits",
 	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox", "internal/recent",
-	"internal/money", "internal/period", "internal/reconcile",
+	"internal/meter", "internal/money", "internal/period", "internal/reconcile",
 )
 
 func pureStayPure(pkgs []pkg) []string {

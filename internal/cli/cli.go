@@ -157,8 +157,8 @@ func New(o Options) *Root {
 			cmd.AddCommand(c)
 		}
 	}
-	add(groupUse, a.tryCommand(), a.explainCommand())
-	add(groupResources, a.endpointCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.pricesCommand())
+	add(groupUse, a.tryCommand(), a.explainCommand(), a.priceCommand())
+	add(groupResources, a.endpointCommand(), a.templateCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.pricesCommand())
 	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.nodesCommand(), a.versionCommand())
 	cmd.SetHelpCommand(a.helpCommand())
 	cmd.SetHelpCommandGroupID(groupOperate)

@@ -97,14 +97,29 @@ func (a *app) endpointGet() *cobra.Command {
 }
 
 func (a *app) endpointCreate() *cobra.Command {
-	f := endpointFlags{price: priceFlags{read: a.readInput}}
+	f := endpointFlags{price: priceFlags{read: a.readPrice}}
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make an endpoint", Args: exactly("NAME"),
+		Use: "create NAME", Short: "Make an endpoint, of a template or of your own",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" && len(args) == 0 {
+				return nil
+			}
+			return exactly("NAME")(cmd, args)
+		},
 		Example: `  tollgate endpoint create bria --path /bria --target https://engine.prod.bria-api.com \
     --header 'api_token: ${secret:bria}' --price 12.00
   tollgate endpoint create rerank --path /v1/rerank --exact --method POST \
-    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free`,
+    --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free
+  tollgate endpoint create --template openai --secret openai=env:OPENAI_API_KEY`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.from.template != "" {
+				return a.createFromTemplate(cmd, &f, first(args...))
+			}
+			for _, name := range []string{"name", "secret", "param"} {
+				if cmd.Flags().Changed(name) {
+					return usage(cmd, "--%s belongs to --template.", name)
+				}
+			}
 			for _, name := range []string{"path", "target"} {
 				if !cmd.Flags().Changed(name) {
 					return usage(cmd, "--%s is missing.", name)
@@ -131,11 +146,12 @@ func (a *app) endpointCreate() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	f.from.register(cmd)
 	return cmd
 }
 
 func (a *app) endpointSet() *cobra.Command {
-	f := endpointFlags{price: priceFlags{read: a.readInput}}
+	f := endpointFlags{price: priceFlags{read: a.readPrice}}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change an endpoint's settings; those not given stay as they are", Args: exactly("NAME"),
 		Example: `  tollgate endpoint set bria --price 10.00

@@ -24,6 +24,7 @@ type endpointFlags struct {
 	request                  forwardFlags
 	resilience               resilienceFlags
 	usage                    usageFlags
+	from                     templateFlags
 	abandoned                string
 	maxBody                  int64
 	timeout                  time.Duration

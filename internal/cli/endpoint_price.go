@@ -5,13 +5,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/fault"
-	"tollgate/internal/meter/document"
 )
 
 // priceFlags are prices of all kinds but those by use, as flags.
@@ -19,7 +16,7 @@ type priceFlags struct {
 	fixed, header, ceiling, fallback, file string
 	free                                   bool
 	statuses, methods                      []string
-	read                                   func(file string) (name string, text []byte, err error)
+	read                                   func(file string) (*controlv1.Price, error)
 }
 
 // kindFlags choose the kind of price, of which there is one.
@@ -62,7 +59,7 @@ func (f *priceFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
 			PerRequest: contract.MoneyToProto(amount), Charge: chargeOf(e.GetPrice()), // which answers are charged stays as it is
 		}}}
 	case given("price-file"):
-		price, err := f.readFile()
+		price, err := f.read(f.file)
 		if err != nil {
 			return err
 		}
@@ -151,32 +148,4 @@ func chargeOf(p *controlv1.Price) *controlv1.Charge {
 		return fixed.GetCharge()
 	}
 	return p.GetReported().GetCharge()
-}
-
-// readFile reads a price, or the meters of one, which is what people write.
-func (f *priceFlags) readFile() (*controlv1.Price, error) {
-	name, text, err := f.read(f.file)
-	if err != nil {
-		return nil, err
-	}
-	price, err := readPrice(text)
-	if err != nil {
-		return nil, fault.New(fault.InvalidArgument, "The price in %s cannot be read: %v.", name, err).
-			WithHint("Write it as the API has it: a mapping with meters, unmatched and fallback, or with one of free, fixed, usage, metered and reported.")
-	}
-	return price, nil
-}
-
-// readPrice reads a document of a price, or of one by meters without the word metered around it.
-func readPrice(text []byte) (*controlv1.Price, error) {
-	var top map[string]yaml.Node
-	if err := yaml.Unmarshal(text, &top); err == nil {
-		if _, ok := top["meters"]; ok {
-			m := &controlv1.Metered{}
-			err := document.Parse(text, m)
-			return &controlv1.Price{Kind: &controlv1.Price_Metered{Metered: m}}, err
-		}
-	}
-	price := &controlv1.Price{}
-	return price, document.Parse(text, price)
 }

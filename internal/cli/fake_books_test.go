@@ -135,13 +135,19 @@ func records(filter *controlv1.RequestFilter) (all []*controlv1.RequestRecord) {
 			Position: fmt.Sprintf("0-7-%d", 9-i), RequestId: fmt.Sprintf("req_%d", 9-i), Attempt: 1, Time: timestamppb.New(clock), DurationUs: 1500,
 			KeyId: "id_ci", KeyName: "ci", EndpointId: "id_gone", Team: "search", Status: 200, Outcome: "ok", Cost: usd(12, 0), Unpriced: i == 1,
 		}
+		if i == 2 {
+			r.Meter, r.Counts, r.Model = "tokens", map[string]string{"input": "10", "output": "2.5"}, "m-1"
+			r.Job, r.JobState = "job-7", "done"
+		}
 		if i == 0 {
 			r.Corrects, r.Cost = "0-7-8", usd(-1, 0)
 		}
 		if i == 4 {
 			r.Status, r.Outcome, r.Cost = 0, "unreachable", usd(0, 0)
 		}
-		if !filter.GetUnpriced() || r.GetUnpriced() {
+		matches := filter.GetRequestId() == "" || filter.GetRequestId() == r.GetRequestId()
+		matches = matches && (filter.GetJob() == "" || filter.GetJob() == r.GetJob()) && (filter.GetMeter() == "" || filter.GetMeter() == r.GetMeter())
+		if matches && (!filter.GetUnpriced() || r.GetUnpriced()) {
 			all = append(all, r)
 		}
 	}

@@ -70,6 +70,8 @@ func (f *fake) serve(t *testing.T) *httptest.Server {
 	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
 	mux.Handle(controlv1connect.NewExplainServiceHandler(explainService{}, check))
 	mux.Handle(controlv1connect.NewPriceBookServiceHandler(priceBookService{f}, check))
+	mux.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, check))
+	mux.Handle(controlv1connect.NewPriceServiceHandler(priceService{}, check))
 	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

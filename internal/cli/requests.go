@@ -20,16 +20,16 @@ func (a *app) requestsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "requests", Aliases: []string{"request"}, Short: "Single requests, from the ledger's books", Args: cobra.ArbitraryArgs, RunE: group,
 	}
-	cmd.AddCommand(a.requestsList(), a.requestsExport(), a.requestsReprice())
+	cmd.AddCommand(a.requestsList(), a.requestsGet(), a.requestsExport(), a.requestsReprice())
 	return cmd
 }
 
 // requestFlags select records.
 type requestFlags struct {
-	since, from, to                                        string
-	key, endpoint, team, customer, tag, model, id, outcome string
-	status                                                 uint32
-	unpriced                                               bool
+	since, from, to                                                    string
+	key, endpoint, team, customer, tag, model, meter, job, id, outcome string
+	status                                                             uint32
+	unpriced                                                           bool
 }
 
 func (f *requestFlags) register(cmd *cobra.Command) {
@@ -43,6 +43,8 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.customer, "customer", "", "of this customer only")
 	flags.StringVar(&f.tag, "tag", "", "with this tag only")
 	flags.StringVar(&f.model, "model", "", "of this model only")
+	flags.StringVar(&f.meter, "meter", "", "read by this meter of their endpoint only")
+	flags.StringVar(&f.job, "job", "", "that began this job or told of it only, by the id that the target gave it")
 	flags.StringVar(&f.id, "id", "", "the attempts of this request, req_… as in x-tollgate-request-id")
 	flags.StringVar(&f.outcome, "outcome", "", "ended like this: ok, target_error, unreachable, caller_gone, interrupted, abandoned, refused or cut")
 	flags.Uint32Var(&f.status, "status", 0, "to which the target answered this status; 0 where it did not answer")
@@ -54,7 +56,7 @@ func (f *requestFlags) filter(cmd *cobra.Command, now time.Time) (*controlv1.Req
 	}
 	out := &controlv1.RequestFilter{
 		Key: f.key, Endpoint: f.endpoint, Team: f.team, Customer: f.customer, Tag: f.tag, Model: f.model,
-		RequestId: f.id, Outcome: f.outcome, Unpriced: f.unpriced,
+		RequestId: f.id, Outcome: f.outcome, Unpriced: f.unpriced, Meter: f.meter, Job: f.job,
 	}
 	if cmd.Flags().Changed("status") {
 		out.Status = new(f.status)

@@ -99,6 +99,11 @@ func (a *app) readSecret(cmd *cobra.Command, file string) (config.Secret, error)
 	if err != nil {
 		return "", fault.New(fault.InvalidArgument, "The value cannot be read: %v.", err).WithHint("Name another file, or pipe the value to stdin.")
 	}
+	return secretValue(cmd, raw)
+}
+
+// secretValue checks a value that was read.
+func secretValue(cmd *cobra.Command, raw []byte) (config.Secret, error) {
 	// Editors and echo end a line; the line's end is not part of a credential.
 	value := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
 	switch {

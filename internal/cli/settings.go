@@ -28,13 +28,15 @@ const (
 type clients struct {
 	apply.Clients
 
-	budgets controlv1connect.BudgetServiceClient
-	teams   controlv1connect.TeamServiceClient
-	limits  controlv1connect.LimitServiceClient
-	usage   controlv1connect.UsageServiceClient
-	system  controlv1connect.SystemServiceClient
-	explain controlv1connect.ExplainServiceClient
-	prices  controlv1connect.PriceBookServiceClient
+	budgets   controlv1connect.BudgetServiceClient
+	teams     controlv1connect.TeamServiceClient
+	limits    controlv1connect.LimitServiceClient
+	usage     controlv1connect.UsageServiceClient
+	system    controlv1connect.SystemServiceClient
+	explain   controlv1connect.ExplainServiceClient
+	prices    controlv1connect.PriceBookServiceClient
+	templates controlv1connect.TemplateServiceClient
+	pricing   controlv1connect.PriceServiceClient
 }
 
 // note is what `tollgate dev` left in this folder or one above.
@@ -117,14 +119,16 @@ func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, 
 		ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
 	}
 	return ctx, cancel, clients{
-		Clients: apply.NewClients(a.HTTPClient, server, options),
-		budgets: controlv1connect.NewBudgetServiceClient(a.HTTPClient, server, options),
-		teams:   controlv1connect.NewTeamServiceClient(a.HTTPClient, server, options),
-		limits:  controlv1connect.NewLimitServiceClient(a.HTTPClient, server, options),
-		usage:   controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
-		system:  controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
-		explain: controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
-		prices:  controlv1connect.NewPriceBookServiceClient(a.HTTPClient, server, options),
+		Clients:   apply.NewClients(a.HTTPClient, server, options),
+		budgets:   controlv1connect.NewBudgetServiceClient(a.HTTPClient, server, options),
+		teams:     controlv1connect.NewTeamServiceClient(a.HTTPClient, server, options),
+		limits:    controlv1connect.NewLimitServiceClient(a.HTTPClient, server, options),
+		usage:     controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
+		system:    controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
+		explain:   controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
+		prices:    controlv1connect.NewPriceBookServiceClient(a.HTTPClient, server, options),
+		templates: controlv1connect.NewTemplateServiceClient(a.HTTPClient, server, options),
+		pricing:   controlv1connect.NewPriceServiceClient(a.HTTPClient, server, options),
 	}, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -69,34 +71,58 @@ func (o *object) MarshalYAML() (any, error) {
 // view is a message as json and yaml output show it: protobuf's JSON names and forms, with every
 // single field present, and amounts as {"currency": "USD", "amount": "12.00"}.
 func view(m proto.Message) *object {
-	return viewMessage(m.ProtoReflect())
+	return viewer{}.message(m.ProtoReflect())
 }
 
-func viewMessage(m protoreflect.Message) *object {
+// brief is view without what is not set: documents that people go on writing.
+func brief(m proto.Message) *object {
+	return viewer{brief: true}.message(m.ProtoReflect())
+}
+
+type viewer struct{ brief bool }
+
+func (w viewer) message(m protoreflect.Message) *object {
 	out := &object{}
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if !m.Has(f) && (f.HasPresence() || f.IsMap()) {
+		if !m.Has(f) && (w.brief || f.HasPresence() || f.IsMap()) {
 			continue
 		}
-		if !f.IsList() {
-			out.set(f.JSONName(), viewValue(f, m.Get(f)))
-			continue
+		switch {
+		case f.IsMap():
+			out.set(f.JSONName(), w.pairs(f, m.Get(f).Map()))
+		case f.IsList():
+			list, items := m.Get(f).List(), []any{}
+			for j := range list.Len() {
+				items = append(items, w.value(f, list.Get(j)))
+			}
+			out.set(f.JSONName(), items)
+		default:
+			out.set(f.JSONName(), w.value(f, m.Get(f)))
 		}
-		list, items := m.Get(f).List(), []any{}
-		for j := range list.Len() {
-			items = append(items, viewValue(f, list.Get(j)))
-		}
-		out.set(f.JSONName(), items)
 	}
 	return out
 }
 
-func viewValue(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
+// pairs are a map's in the order of its keys.
+func (w viewer) pairs(f protoreflect.FieldDescriptor, m protoreflect.Map) *object {
+	values := map[string]any{}
+	m.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		values[k.String()] = w.value(f.MapValue(), v)
+		return true
+	})
+	out := &object{}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		out.set(key, values[key])
+	}
+	return out
+}
+
+func (w viewer) value(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
 	switch f.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return viewNested(v.Message())
+		return w.nested(v.Message())
 	case protoreflect.EnumKind:
 		if e := f.Enum().Values().ByNumber(v.Enum()); e != nil {
 			return string(e.Name())
@@ -113,19 +139,19 @@ func viewValue(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
 	}
 }
 
-func viewNested(m protoreflect.Message) any {
+func (w viewer) nested(m protoreflect.Message) any {
 	switch message := m.Interface().(type) {
 	case *typemoney.Money:
 		return viewMoney(message)
 	default:
 		if m.Descriptor().FullName().Parent() != "google.protobuf" {
-			return viewMessage(m)
+			return w.message(m)
 		}
 		// Timestamps and durations have forms of their own in JSON, which are single strings.
 		var text string
 		raw, err := protojson.Marshal(message)
 		if err != nil || json.Unmarshal(raw, &text) != nil {
-			return viewMessage(m)
+			return w.message(m)
 		}
 		return text
 	}

@@ -97,6 +97,12 @@ func wireSince() map[string]proto.Message {
 			Permits: []*eventv1.PermitGrant{{Limit: 7, Permits: 1, Seq: 2, SessionTtlMs: 3, RetryAfterMs: 4, Sharers: 5, Unknown: true}},
 		},
 		"edge_control_limits": &eventv1.EdgeControl{Inc: 1, PermitRecalls: []int64{7}},
+		"spend_batch_jobs": &eventv1.SpendBatch{Inc: 1, Events: []*eventv1.SpendEvent{{
+			Meter: "tokens", Counts: "input=10,output=2.5", Job: &eventv1.SpendJob{
+				Id: "job-7", State: eventv1.SpendJobState_SPEND_JOB_STATE_DONE, CostNanos: 1, AsBegun: true, TtlSeconds: 2, ExpiresFree: true,
+				Unpriced: true, Begins: true, Units: 3, Counts: "seconds=1.5", Model: "m-1",
+			},
+		}}},
 		"spend_batch_labels": &eventv1.SpendBatch{Inc: 1, Events: []*eventv1.SpendEvent{{
 			Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, DrawsOnly: true, Team: "search", Customer: "acme", Tags: []string{"beta", "prod"},
 			Model: "m-1", ReservedNanos: 1, Units: 2, Unpriced: true, Draws: []*eventv1.SpendDraw{{Window: window, Nanos: 3, Part: 4}},

@@ -2,7 +2,6 @@ package meter
 
 import (
 	"strconv"
-	"strings"
 
 	"tollgate/internal/money"
 )
@@ -260,20 +259,24 @@ func (r *Reading) quantity(u int) (n decimal) {
 
 // counted writes down the counters that were found.
 func (r *Reading) counted() string {
-	var b strings.Builder
+	var room [128]byte
+	b := room[:0]
 	for i := range r.m.counters {
 		n, src := r.count(i)
 		if src == nil {
 			continue
 		}
-		if b.Len() > 0 {
-			b.WriteByte(',')
+		if len(b) > 0 {
+			b = append(b, ',')
 		}
-		b.WriteString(r.m.counters[i].name)
-		b.WriteByte('=')
-		b.WriteString(n.String())
+		b = append(append(b, r.m.counters[i].name...), '=')
+		if n.exp == 0 && n.big == nil {
+			b = strconv.AppendUint(b, n.coef, 10)
+		} else {
+			b = append(b, n.String()...)
+		}
 	}
-	return b.String()
+	return string(b)
 }
 
 // Detail is how a bill comes about, for people who try a price.

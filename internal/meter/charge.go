@@ -18,6 +18,9 @@ type charge struct {
 	unless   []int
 }
 
+// asking are the methods of requests that ask for what is there, and are not charged unless somebody names them.
+var asking = []string{"GET", "HEAD", "OPTIONS"}
+
 func (c *charge) method(r *Request) bool {
 	switch {
 	case !c.sugar || r.WebSocket:
@@ -25,7 +28,7 @@ func (c *charge) method(r *Request) bool {
 	case len(c.methods) > 0:
 		return slices.Contains(c.methods, r.Method)
 	default:
-		return r.Method != "GET" && r.Method != "HEAD" && r.Method != "OPTIONS"
+		return !slices.Contains(asking, r.Method)
 	}
 }
 

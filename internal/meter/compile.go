@@ -130,7 +130,7 @@ func (c *compiler) meter(p *controlv1.Meter, book Book) *Meter {
 	c.job(p.GetJob())
 	c.hold(p.GetHold())
 	c.injections(p.GetInject())
-	c.useful(p)
+	c.useful()
 	m.finish()
 	return m
 }
@@ -233,6 +233,7 @@ func (c *compiler) looked(s *source, early bool) {
 		m.wantsBody = true
 	case inTrailer:
 		m.late.other = true
+	case inHeader, inQuery, inPath, inRequestHeader, constant:
 	case measure:
 		m.late.other = true
 		m.measures = true

@@ -28,6 +28,7 @@ func (c *compiler) counter(field string, p *controlv1.Counter) counter {
 		c.say(field+".aggregate", "%q is none of last, first, sum, max, count and length", p.GetAggregate())
 	}
 	out.how = how
+	c.m.adds = c.m.adds || how == total || how == howMany || how == length
 	out.fallback = c.number(field+".default", p.GetDefault())
 	if len(p.GetSources()) == 0 {
 		c.say(field+".sources", "say where the number is")
@@ -129,7 +130,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		if mp.GetModel() == "" {
 			c.say(field+".model", `it is missing; "*" is for any model`)
 		}
-		newRow(mp, c.unitIDs, func(j int, name, reason string) {
+		newRow(mp, c.unitIDs, len(c.m.units), func(j int, name, reason string) {
 			c.say(at(field+".rates", j)+"."+name, "%s", reason)
 		})
 		for j, up := range mp.GetRates() {
@@ -142,7 +143,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		}
 	}
 	if len(p.GetPrices()) > 0 {
-		c.m.tables = append(c.m.tables, &table{models: p.GetPrices(), units: c.unitIDs})
+		c.m.tables = append(c.m.tables, &table{models: p.GetPrices(), units: c.unitIDs, count: len(c.m.units)})
 	}
 	switch name := p.GetBook(); {
 	case name == "":
@@ -150,7 +151,7 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		c.say(c.where+".book", "%q is no name of a list", name)
 	case book != nil:
 		if models := book(name); len(models) > 0 {
-			c.m.tables = append(c.m.tables, &table{models: models, units: c.unitIDs})
+			c.m.tables = append(c.m.tables, &table{models: models, units: c.unitIDs, count: len(c.m.units)})
 		}
 	}
 	if len(p.GetUnits()) > 0 && len(p.GetPrices()) == 0 && p.GetBook() == "" {
@@ -174,7 +175,7 @@ func (c *compiler) amounts(p *controlv1.Meter) {
 }
 
 // useful says it if a meter could never charge anything, which somebody should mean.
-func (c *compiler) useful(p *controlv1.Meter) {
+func (c *compiler) useful() {
 	m := c.m
 	if len(m.units) == 0 && (m.base == nil || m.base.isZero()) && m.minimum == 0 && m.job == nil {
 		c.say(c.where, "it has no units and no base, so that nothing is ever charged; say free: true if that is meant")

@@ -14,9 +14,6 @@ const mostCost = 1_000_000 * money.Dollar
 // rate is what one of something costs in nano-dollars: num/den, reduced. It is 0 only if num is.
 type rate struct{ num, den uint64 }
 
-// nano is one nano-dollar for one.
-var nano = rate{1, 1}
-
 // dollar is one dollar for one.
 var dollar = rate{uint64(money.Dollar), 1}
 
@@ -27,13 +24,13 @@ func newRate(price decimal, per int64) (rate, bool) {
 		return rate{}, false
 	}
 	num, den := price.coef, uint64(max(per, 1))
-	exp, ok := price.exp+9, true
-	switch {
-	case num == 0:
+	if num == 0 {
 		return rate{0, 1}, true
-	case exp >= 0:
+	}
+	var ok bool
+	if exp := price.exp + 9; exp >= 0 {
 		num, ok = shifted(num, exp)
-	default:
+	} else {
 		den, ok = shifted(den, -exp)
 	}
 	g := gcd(num, den)

@@ -25,13 +25,12 @@ var aggregates = map[string]aggregate{
 
 // counter is a number that is read.
 type counter struct {
-	name       string
-	how        aggregate
-	quoted     bool
-	optional   bool
-	fallback   *decimal // what it is if it is not found
-	sources    []alternative
-	needsFrame bool
+	name     string
+	how      aggregate
+	quoted   bool
+	optional bool
+	fallback *decimal // what it is if it is not found
+	sources  []alternative
 }
 
 // alternative is one of the places that are tried in order. All sources in frames are one together, and so are all in
@@ -66,6 +65,7 @@ func (t *tally) take(v value, how aggregate, quoted bool, src *source) (taken, c
 			return false, false
 		}
 		return true, t.put(whole(n), total, src)
+	case last, first, total, largest:
 	}
 	if v.doc && v.typed.IsArray() {
 		v.typed.ForEach(func(_, item gjson.Result) bool {

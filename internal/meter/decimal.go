@@ -74,7 +74,7 @@ func parseDecimal(s string) (decimal, bool) {
 		case c == '.' && dot < 0 && seen:
 			dot = i
 		case (c == 'e' || c == 'E') && seen && dot != i-1:
-			e, err := strconv.Atoi(s[i+1:])
+			e, err := strconv.ParseInt(s[i+1:], 10, 32)
 			if err != nil || e > mostExponent || e < -mostExponent {
 				return decimal{}, false
 			}

@@ -60,10 +60,10 @@ func (l *looks) index(path string) int {
 }
 
 // read fills in the values of a document. It says whether any is there.
-func (l *looks) read(doc []byte, into []gjson.Result) (found bool) {
+func (l *looks) read(doc string, into []gjson.Result) (found bool) {
 	for i := range l.roots {
 		r := &l.roots[i]
-		v := gjson.GetBytes(doc, r.name)
+		v := gjson.Get(doc, r.name)
 		there := v.Exists() && v.Type != gjson.Null
 		if r.self {
 			into[r.slot] = v

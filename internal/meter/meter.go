@@ -175,6 +175,7 @@ type Meter struct {
 	frames, messages looks
 	events           []string // kinds of frames that are counted
 	wantsBody        bool
+	adds             bool // a counter adds what frames say, so that one that comes again counts again
 	measures         bool // it measures what is not known before the end
 	late             struct {
 		frames bool // something is in frames of the answer

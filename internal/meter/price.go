@@ -35,8 +35,8 @@ type row struct {
 }
 
 // newRow makes a row. wrong is told of prices that make no sense, which are left out.
-func newRow(p *controlv1.ModelPrice, units map[string]int, wrong func(rate int, field, reason string)) *row {
-	r := &row{rates: make([][]unitRate, len(units))}
+func newRow(p *controlv1.ModelPrice, units map[string]int, count int, wrong func(rate int, field, reason string)) *row {
+	r := &row{rates: make([][]unitRate, count)}
 	for i, up := range p.GetRates() {
 		price, reason := readPrice(up.GetPrice())
 		if reason != "" {
@@ -111,7 +111,8 @@ func (m *Meter) dearest(r *row, u int) (most rate, ok bool) {
 // because lists have many and an endpoint uses few.
 type table struct {
 	models []*controlv1.ModelPrice
-	units  map[string]int
+	units  map[string]int // of the meter
+	count  int            // how many it has
 	ready  atomic.Pointer[map[string]*row]
 }
 
@@ -130,7 +131,7 @@ func (t *table) find(model string) *row {
 		if !matches(p.GetModel(), model) {
 			continue
 		}
-		r := newRow(p, t.units, func(int, string, string) {})
+		r := newRow(p, t.units, t.count, func(int, string, string) {})
 		t.keep(ready, model, r)
 		return r
 	}

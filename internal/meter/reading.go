@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ type Reading struct {
 	encoded  bool
 
 	out, in  *frame.Stream // what goes to the target and what comes from it; nil if nothing looks
-	edge     edge
+	last     int           // how long the last piece was that came
+	begun    bool          // something but spaces has come of a JSON body
+	array    bool          // it is an array
 	sent     int64
 	received int64
 	frames   int64
@@ -35,6 +38,8 @@ type Reading struct {
 	texts   []string
 	holds   []bool         // conditions that have held
 	seen    []gjson.Result // values of the frame at hand
+	before  []byte         // the last document of the answer
+	event   string         // and what it was called
 	stale   bool           // cost is not what it comes to
 	cost    money.Nanos
 	why     []string
@@ -128,18 +133,26 @@ func (r *Reading) Answered(status int, header func(name string) string) {
 	}
 	switch {
 	case r.req.WebSocket && status == 101:
-		r.kind, encoding = frame.Messages, header("Sec-WebSocket-Extensions")
+		r.kind, encoding = frame.Messages, ""
+		compressed := strings.Contains(strings.ToLower(header("Sec-WebSocket-Extensions")), "permessage-deflate")
 		if !m.messages.empty() {
-			r.out = frame.New(r.kind, encoding, m.messages.keep, func(f *frame.Frame) { f.Sent = true; r.frame(f) })
+			r.out = frame.New(r.kind, "", m.messages.keep, func(f *frame.Frame) { f.Sent = true; r.frame(f) })
+			r.out.Compressed(compressed)
+		}
+		if m.late.frames || m.measures {
+			r.in = frame.New(r.kind, "", m.frames.keep, r.frame)
+			r.in.Compressed(compressed)
 		}
 	case bodyless(r.req.Method, status):
 	default:
-		r.kind = frame.KindOf(header("Content-Type"))
+		r.kind = frame.JSON // also of an answer that does not say what it is
+		if kind := header("Content-Type"); kind != "" {
+			r.kind = frame.KindOf(kind)
+		}
 	}
 	r.encoded = encoding != ""
 	r.silent = r.kind == frame.None
-	r.edge.kind = r.kind
-	if !r.silent && (m.late.frames || m.measures) {
+	if !r.silent && r.in == nil && (m.late.frames || m.measures) {
 		r.in = frame.New(r.kind, encoding, m.frames.keep, r.frame)
 	}
 }
@@ -155,14 +168,16 @@ func (r *Reading) Received(p []byte) {
 		return
 	}
 	r.received += int64(len(p))
-	r.stale = r.stale || r.m.measures
-	if r.in != nil {
-		r.in.Write(p)
-	}
-	if r.silent || r.encoded {
+	r.last, r.stale = len(p), r.stale || r.m.measures
+	if r.in == nil {
 		return
 	}
-	r.edge.take(p)
+	if r.kind == frame.JSON && !r.begun && !r.encoded {
+		if start := bytes.TrimLeft(p, " \t\r\n"); len(start) > 0 {
+			r.begun, r.array = true, start[0] == '['
+		}
+	}
+	r.in.Write(p)
 }
 
 // frame takes in a frame of either side.
@@ -179,7 +194,17 @@ func (r *Reading) frame(f *frame.Frame) {
 			}
 		}
 	}
-	if f.Doc == nil || looks.empty() || !looks.read(f.Doc, r.seen) {
+	if f.Doc == nil || looks.empty() {
+		return
+	}
+	if !m.adds && !f.Sent {
+		// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
+		if bytes.Equal(f.Doc, r.before) && f.Event == r.event {
+			return
+		}
+		r.before, r.event = append(r.before[:0], f.Doc...), f.Event
+	}
+	if !looks.read(string(f.Doc), r.seen) {
 		return
 	}
 	r.counts(f)
@@ -323,8 +348,14 @@ func (r *Reading) Streams() bool {
 	return !r.encoded && (r.kind == frame.Events || r.kind == frame.Lines || r.kind == frame.AWS)
 }
 
-// Boundary is how many bytes of what was received last, at most all, end with a whole frame.
-func (r *Reading) Boundary() int { return r.edge.boundary }
+// Boundary is how many bytes of what was received last, at most all, end with a whole frame. Where nothing is read they
+// all do.
+func (r *Reading) Boundary() int {
+	if r.in == nil {
+		return r.last
+	}
+	return max(r.in.Boundary(), 0)
+}
 
 // streamed says whether the answer came in parts each of which counts: it is one also if it is an array.
 func (r *Reading) streamed() bool {
@@ -332,7 +363,7 @@ func (r *Reading) streamed() bool {
 	case frame.None:
 		return false
 	case frame.JSON:
-		return r.frames > 1 || r.edge.array
+		return r.frames > 1 || r.array
 	default:
 		return true
 	}

@@ -152,6 +152,11 @@ func TestVerifyFindsDamage(t *testing.T) {
 		{"usage by hour is wrong", `UPDATE ledger.usage_hour_sums SET cost_nanos = cost_nanos + 1 WHERE hour = '2026-11-02'`, "usage days", "hour 2026-11-02T00,"},
 		{"usage by day is wrong", `UPDATE ledger.usage_day_sums SET units = units - 1 WHERE day = '2026-11-02'`, "days", "day 2026-11-02,"},
 		{"usage by tag is gone", `DELETE FROM ledger.usage_tag_hour_sums`, "usage-by-tag days-by-tag", "hour 2026-11-01T06,"},
+		{
+			"a job was not corrected", `INSERT INTO ledger.job (endpoint_id, job_id, part, ended, inc, seq, deadline, told, as_begun, cost, settled, settlement)
+			SELECT r.endpoint_id, 'j', r.part, r.ended, r.inc, r.seq, now(), 2, false, r.cost + 1, now(), 1 FROM ledger.request r WHERE r.inc = 7 AND r.seq = 3`,
+			"jobs", "endpoint ep_a, job 'j'",
+		},
 		{"a correction is half done", `DELETE FROM ledger.correction_mark`, "corrections", "corrections of partition 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

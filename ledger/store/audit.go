@@ -65,6 +65,18 @@ func Checks() []Check {
 		{Name: "corrections", What: "accounts of other partitions were charged what corrections say", sql: `
 			SELECT b.part, format('corrections of partition %s', b.source), format('charged up to %s of %s: the next repricing finishes it', b.seq, b.hwm)
 			FROM (` + behindBy + `) b ORDER BY 1, 2`},
+		{Name: "jobs", What: "what began a job that has ended costs what was told of it", sql: `
+			SELECT j.part, format('endpoint %s, job %L', j.endpoint_id, j.job_id),
+				format('it costs %s instead of %s', r.cost + c.cost, CASE WHEN j.told = 3 THEN 0 ELSE j.cost END)
+			FROM ledger.job j
+			JOIN ledger.request r ON r.ended = j.ended AND r.part = j.part AND r.inc = j.inc AND r.seq = j.seq
+			CROSS JOIN LATERAL (
+				SELECT coalesce(sum(c.cost), 0) AS cost, count(*) AS corrections FROM ledger.request c
+				WHERE c.corrects_inc = j.inc AND c.corrects_seq = j.seq AND c.part = j.part AND c.ended = j.ended
+			) c
+			WHERE j.settlement = 1 AND (j.told = 3 OR NOT j.as_begun) AND r.cost + c.cost <> CASE WHEN j.told = 3 THEN 0 ELSE j.cost END
+				AND NOT (r.unpriced AND c.corrections > 0) -- it may have been priced by hand before
+			ORDER BY 1, 2`},
 		{Name: "usage", What: "usage by hour is the sum of the records", daily: true, sql: usageDiffers("usage_by_hour", recordsByHour, "''::text")},
 		{Name: "usage-by-tag", What: "usage by hour and tag is the sum of the records", daily: true, sql: usageDiffers("usage_tag_by_hour", tagsByHour, "s.tag")},
 		{Name: "days", What: "usage by day is the sum of usage by hour", sql: daysDiffer("usage_by_day", "usage_by_hour")},
@@ -100,11 +112,12 @@ const behindBy = `
 	LEFT JOIN ledger.correction_mark m ON m.part = p.part AND m.source = i.part
 	WHERE i.hwm > coalesce(m.seq, 0)`
 
-// What records add to usage. A correction adds to the cost alone, and takes one off what is unpriced.
+// What records add to usage. A correction adds to the units and the cost, and takes one off what is unpriced
+// where it corrects what was.
 const recordSums = `count(*) FILTER (WHERE r.corrects_seq IS NULL) AS requests,
 	count(*) FILTER (WHERE r.corrects_seq IS NULL AND r.cost = 0 AND r.outcome IN (2, 3, 5, 8)) AS failed,
 	count(*) FILTER (WHERE r.corrects_seq IS NULL AND r.outcome = 6) AS abandoned,
-	count(*) FILTER (WHERE r.unpriced) - count(*) FILTER (WHERE r.corrects_seq IS NOT NULL) AS unpriced,
+	count(*) FILTER (WHERE r.unpriced) - count(*) FILTER (WHERE r.corrects_seq IS NOT NULL AND r.was_unpriced) AS unpriced,
 	coalesce(sum(r.units), 0) AS units, coalesce(sum(r.cost), 0) AS cost_nanos`
 
 const recordNames = `r.part, date_trunc('hour', r.ended, 'UTC') AS hour, r.key_id, r.endpoint_id, r.status, r.team, r.customer, r.model`

@@ -92,7 +92,10 @@ func (s *Store) makeDay(ctx context.Context, day time.Time) error {
 	return nil
 }
 
-// dropDays drops the partitions of days that ended before a time, and says how many.
+// A record that a job will correct is kept for as long as the job goes on.
+const jobsOfDay = `SELECT EXISTS (SELECT FROM ledger.job j WHERE j.settled IS NULL AND j.part IS NOT NULL AND j.ended >= $1 AND j.ended < $2)`
+
+// dropDays drops the partitions of days that ended before a time and are not needed, and says how many.
 func (s *Store) dropDays(ctx context.Context, before time.Time) (int64, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT c.relname::text FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
@@ -108,6 +111,13 @@ func (s *Store) dropDays(ctx context.Context, before time.Time) (int64, error) {
 	for _, name := range names {
 		day, ok := dayOf(name)
 		if !ok || day.AddDate(0, 0, 1).After(before) {
+			continue
+		}
+		var needed bool
+		if err := s.pool.QueryRow(ctx, jobsOfDay, day, day.AddDate(0, 0, 1)).Scan(&needed); err != nil {
+			return n, err
+		}
+		if needed {
 			continue
 		}
 		err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {

@@ -26,6 +26,7 @@ type flush struct {
 	spent   map[leaseKey]money.Nanos // of the others
 	sums    usage.Sums
 	records []Record
+	jobs    map[jobKey]*jobNews
 	series  map[seriesKey]int64 // of sums, as far as they were not known
 	late    []Anomaly
 	out     Booked
@@ -55,10 +56,16 @@ func (f *flush) run(ctx context.Context, t *turn) (err error) {
 	if err := f.decide(ctx, t); err != nil {
 		return err
 	}
-	if f.series, err = t.addSums(ctx, f.sums); err != nil || !t.l.keepRecords {
+	if f.series, err = t.addSums(ctx, f.sums); err != nil {
 		return err
 	}
-	return t.keep(ctx, f.records)
+	if !t.l.keepRecords {
+		f.records = beginning(f.records)
+	}
+	if err := t.keep(ctx, f.records); err != nil {
+		return err
+	}
+	return f.writeJobs(ctx, t)
 }
 
 func (f *flush) loadIncs(ctx context.Context, t *turn) error {
@@ -108,7 +115,11 @@ func (f *flush) accept() {
 			}
 			if r := b.Records[i]; r != nil {
 				f.sums.Add(r)
-				f.records = append(f.records, Record{Inc: b.Inc, Seq: int64(b.First) + int64(i), Edge: b.Edge, Event: r})
+				kept := Record{Inc: b.Inc, Seq: int64(b.First) + int64(i), Edge: b.Edge, Event: r}
+				f.records = append(f.records, kept)
+				if r.GetJob() != nil {
+					f.noteJob(kept)
+				}
 			}
 		}
 	}

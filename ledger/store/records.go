@@ -22,10 +22,10 @@ type Record struct {
 }
 
 const copyRecords = `COPY ledger.request (ended, inc, seq, cost, reserved, units, price_version, duration_us, corrects_inc, corrects_seq,
-	part, attempt, status, outcome, unpriced, request_id, edge, key_id, endpoint_id, team, customer, model, tags, draws)
-	FROM STDIN (FORMAT binary)`
+	part, attempt, status, outcome, unpriced, request_id, edge, key_id, endpoint_id, team, customer, model, tags, draws,
+	meter, counts, job, job_state) FROM STDIN (FORMAT binary)`
 
-const recordColumns = 24
+const recordColumns = 28
 
 // keep writes records. The rows are made here in the format of COPY, because passing each value through
 // the driver costs several times as much as all the rest of it.
@@ -99,6 +99,14 @@ func (w *rowWriter) record(part uint32, r Record) {
 	}
 	w.texts(e.GetTags())
 	w.draws(e.GetDraws())
+	w.some(e.GetMeter())
+	w.some(e.GetCounts())
+	w.some(e.GetJob().GetId())
+	if state := e.GetJob().GetState(); state == 0 {
+		w.null()
+	} else {
+		w.int16(int16(state))
+	}
 }
 
 func (w *rowWriter) size(n int) { *w = binary.BigEndian.AppendUint32(*w, uint32(n)) }
@@ -132,6 +140,15 @@ func (w *rowWriter) bool(v bool) {
 func (w *rowWriter) text(s string) {
 	w.size(len(s))
 	*w = append(*w, s...)
+}
+
+// some is a text that is null if it is empty.
+func (w *rowWriter) some(s string) {
+	if s == "" {
+		w.null()
+		return
+	}
+	w.text(s)
 }
 
 // array begins an array of so many elements that take so many bytes in all with their lengths.

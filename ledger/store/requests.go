@@ -22,7 +22,7 @@ const pageWithin = 3 * time.Second
 
 const recordColumnsRead = `r.ended, r.part, r.inc, r.seq, r.cost, r.reserved, r.units, r.price_version, r.duration_us,
 	r.corrects_inc, r.corrects_seq, r.attempt, r.status, r.outcome, r.unpriced, r.request_id, r.edge, r.key_id, r.endpoint_id,
-	r.team, r.customer, r.model, r.tags, r.draws`
+	r.team, r.customer, r.model, r.tags, r.draws, coalesce(r.meter, ''), coalesce(r.counts, ''), coalesce(r.job, ''), coalesce(r.job_state, 0)`
 
 // notPriced is that a record was not corrected. A correction is where what it corrects is, in time and part.
 const notPriced = `NOT EXISTS (SELECT FROM ledger.request c
@@ -164,7 +164,13 @@ func matching(f usage.Filter, args []any) (string, []any) {
 		fmt.Fprintf(&b, " AND "+format, len(args))
 	}
 	for _, c := range []struct{ column, value string }{
-		{"key_id", f.KeyID}, {"endpoint_id", f.EndpointID}, {"team", f.Team}, {"customer", f.Customer}, {"model", f.Model},
+		{"key_id", f.KeyID},
+		{"endpoint_id", f.EndpointID},
+		{"team", f.Team},
+		{"customer", f.Customer},
+		{"model", f.Model},
+		{"meter", f.Meter},
+		{"job", f.Job},
 	} {
 		if c.value != "" {
 			add("r."+c.column+" = $%d", c.value)
@@ -207,7 +213,10 @@ func withPage(sql string, args []any, l usage.Listing, limit int) (string, []any
 }
 
 // scanRecord reads a record as recordColumnsRead has it.
-func scanRecord(row pgx.CollectableRow) (usage.Record, error) {
+func scanRecord(row pgx.CollectableRow) (usage.Record, error) { return scanRecordAnd(row) }
+
+// scanRecordAnd reads a record and what comes behind it.
+func scanRecordAnd(row pgx.CollectableRow, more ...any) (usage.Record, error) {
 	e := &eventv1.SpendEvent{}
 	r := usage.Record{Event: e}
 	var ended time.Time
@@ -216,9 +225,13 @@ func scanRecord(row pgx.CollectableRow) (usage.Record, error) {
 	var outcome int16
 	var correctsInc, correctsSeq pgtype.Int8
 	var draws []int64
-	err := row.Scan(&ended, &part, &r.Position.Inc, &seq, &e.CostNanos, &e.ReservedNanos, &e.Units, &e.PriceVersion, &e.DurationUs,
+	var job string
+	var state int16
+	err := row.Scan(append([]any{
+		&ended, &part, &r.Position.Inc, &seq, &e.CostNanos, &e.ReservedNanos, &e.Units, &e.PriceVersion, &e.DurationUs,
 		&correctsInc, &correctsSeq, &attempt, &status, &outcome, &e.Unpriced, &e.RequestId, &r.Edge, &e.KeyId, &e.EndpointId,
-		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws)
+		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws, &e.Meter, &e.Counts, &job, &state,
+	}, more...)...)
 	if err != nil {
 		return usage.Record{}, err
 	}
@@ -228,6 +241,9 @@ func scanRecord(row pgx.CollectableRow) (usage.Record, error) {
 		r.Corrects = &usage.Position{Part: r.Position.Part, Inc: correctsInc.Int64, Seq: uint64(correctsSeq.Int64)}
 	}
 	e.Draws = drawsOf(draws)
+	if job != "" {
+		e.Job = &eventv1.SpendJob{Id: job, State: eventv1.SpendJobState(state)}
+	}
 	return r, nil
 }
 

@@ -50,6 +50,9 @@ const (
 	retainEvery = time.Hour
 	retainSoon  = time.Minute // after a failure
 	atOnce      = 10_000      // rows that one transaction removes
+	// keepJobs is for how long it is known how a job was settled, and how one ended of which nobody knows that
+	// it began: whoever asks after it later is told by the target, and charged nothing either way.
+	keepJobs = 30 * 24 * time.Hour
 )
 
 // Keeper keeps the books of a partition in shape for its leader: it folds usage, makes the partitions of
@@ -109,7 +112,7 @@ func (k *Keeper) Retain(ctx context.Context, now time.Time) error {
 	errs := []error{k.db.makeDays(ctx, now)}
 	step := func(what string, f func() (int64, error)) {
 		n, err := f()
-		removed[what] = n
+		removed[what] += n
 		if err != nil && !errors.Is(err, ErrLost) {
 			err = fmt.Errorf("%s: %w", what, err)
 		}
@@ -131,6 +134,12 @@ func (k *Keeper) Retain(ctx context.Context, now time.Time) error {
 		step(table.name, func() (int64, error) {
 			return k.removeOutside(ctx, `DELETE FROM ledger.`+table.name+` WHERE (`+table.key+`) IN (
 				SELECT `+table.key+` FROM ledger.`+table.name+` WHERE `+table.column+` < $1 LIMIT $2)`, table.before, atOnce)
+		})
+	}
+	for _, which := range []string{"j.settled < $1", "j.part IS NULL AND j.heard < $1"} {
+		step("jobs", func() (int64, error) {
+			return k.removeOutside(ctx, `DELETE FROM ledger.job WHERE (endpoint_id, job_id) IN (
+				SELECT j.endpoint_id, j.job_id FROM ledger.job j WHERE `+which+` LIMIT $2)`, now.Add(-keepJobs), atOnce)
 		})
 	}
 	step("windows", func() (int64, error) {

@@ -45,6 +45,8 @@ type Filter struct {
 	Customer   string
 	Tag        string
 	Model      string
+	Meter      string
+	Job        string
 	RequestID  []byte  // 16 bytes
 	Status     *uint32 // that the target answered
 	Outcome    eventv1.SpendOutcome
@@ -62,6 +64,7 @@ func (f Filter) Check() error {
 	}
 	violations = append(violations, unstorable("filter.", map[string]string{
 		"key_id": f.KeyID, "endpoint_id": f.EndpointID, "team": f.Team, "customer": f.Customer, "tag": f.Tag, "model": f.Model,
+		"meter": f.Meter, "job": f.Job,
 	})...)
 	if len(violations) > 0 {
 		return fault.New(fault.InvalidArgument, "No record can match this filter.").WithViolations(violations...)
@@ -178,6 +181,9 @@ func (l Listing) fingerprint() uint32 {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%d %d %q %q %q %q %q %q %x %d %d %t %t", millis(f.From), millis(f.To), f.KeyID, f.EndpointID, f.Team, f.Customer,
 		f.Tag, f.Model, f.RequestID, status, f.Outcome, f.Unpriced, l.OldestFirst)
+	if f.Meter != "" || f.Job != "" {
+		fmt.Fprintf(h, " %q %q", f.Meter, f.Job)
+	}
 	return h.Sum32()
 }
 

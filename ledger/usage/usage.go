@@ -111,7 +111,10 @@ func CountsOf(e *eventv1.SpendEvent) Counts {
 // cannot get past them.
 const (
 	maxText   = 256
+	maxMeter  = 64
+	maxCounts = 1 << 10
 	maxTags   = 64
+	maxTTL    = 366 * 24 * 60 * 60 // seconds
 	maxStatus = 1 << 16
 	maxTries  = 1 << 20
 )
@@ -142,6 +145,10 @@ func Check(e *eventv1.SpendEvent) error {
 		return fmt.Errorf("request id of %d bytes", len(e.GetRequestId()))
 	case len(e.GetTags()) > maxTags:
 		return fmt.Errorf("%d tags", len(e.GetTags()))
+	case e.GetJob().GetCostNanos() < 0:
+		return fmt.Errorf("cost %d of a job is out of range", e.GetJob().GetCostNanos())
+	case e.GetJob().GetUnits() < 0:
+		return fmt.Errorf("%d units of a job are out of range", e.GetJob().GetUnits())
 	}
 	for _, text := range [...]struct{ what, is string }{
 		{"key id", e.GetKeyId()}, {"endpoint id", e.GetEndpointId()}, {"team", e.GetTeam()}, {"customer", e.GetCustomer()},
@@ -160,8 +167,16 @@ func Check(e *eventv1.SpendEvent) error {
 			break
 		}
 	}
-	if !storable(e.GetModel()) {
-		e.Model = clean(e.GetModel())
+	e.Model = cleanUpTo(e.GetModel(), maxText)
+	e.Meter, e.Counts = cleanUpTo(e.GetMeter(), maxMeter), cleanUpTo(e.GetCounts(), maxCounts)
+	if j := e.GetJob(); j.GetId() == "" {
+		e.Job = nil
+	} else {
+		j.Id, j.Model, j.Counts = cleanUpTo(j.GetId(), maxText), cleanUpTo(j.GetModel(), maxText), cleanUpTo(j.GetCounts(), maxCounts)
+		j.TtlSeconds = min(max(j.GetTtlSeconds(), 0), maxTTL)
+		if j.GetState() < 0 || j.GetState() > 1<<15-1 {
+			j.State = eventv1.SpendJobState_SPEND_JOB_STATE_UNSPECIFIED
+		}
 	}
 	e.UnixMs = min(max(e.GetUnixMs(), firstMilli), lastMilli)
 	e.DurationUs = max(0, e.GetDurationUs())
@@ -169,8 +184,10 @@ func Check(e *eventv1.SpendEvent) error {
 }
 
 // storable: protobuf lets a string hold a zero byte, and PostgreSQL does not.
-func storable(text string) bool {
-	if len(text) > maxText {
+func storable(text string) bool { return storableUpTo(text, maxText) }
+
+func storableUpTo(text string, most int) bool {
+	if len(text) > most {
 		return false
 	}
 	for i := range len(text) {
@@ -181,12 +198,15 @@ func storable(text string) bool {
 	return true
 }
 
-// clean makes a text storable.
-func clean(text string) string {
+// cleanUpTo makes a text storable.
+func cleanUpTo(text string, most int) string {
+	if storableUpTo(text, most) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' {
 			return '?'
 		}
 		return r
-	}, strings.ToValidUTF8(text[:min(len(text), maxText)], "?"))
+	}, strings.ToValidUTF8(text[:min(len(text), most)], "?"))
 }

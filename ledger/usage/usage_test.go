@@ -90,6 +90,8 @@ func TestCheckRefuses(t *testing.T) {
 		"half an id":       func(e *eventv1.SpendEvent) { e.RequestId = make([]byte, 8) },
 		"huge status":      func(e *eventv1.SpendEvent) { e.Status = 1 << 31 },
 		"huge attempt":     func(e *eventv1.SpendEvent) { e.Attempt = 1 << 31 },
+		"negative job":     func(e *eventv1.SpendEvent) { e.Job = &eventv1.SpendJob{Id: "j", CostNanos: -1} },
+		"less than no use": func(e *eventv1.SpendEvent) { e.Job = &eventv1.SpendJob{Id: "j", Units: -1} },
 		"negative outcome": func(e *eventv1.SpendEvent) { e.Outcome = -1 },
 	} {
 		e := plain()
@@ -119,6 +121,38 @@ func TestCheckBends(t *testing.T) {
 		if m := e.GetModel(); e.GetDurationUs() != 0 || len(m) > 256 || !strings.HasPrefix(m, "m??") || !utf8.ValidString(m) {
 			t.Errorf("model %q, duration %d", m, e.GetDurationUs())
 		}
+	}
+}
+
+// Guarantee: neither what a target calls a job nor what was counted keeps an attempt from being booked, and a
+// job that has no name is none.
+func TestCheckBendsJobs(t *testing.T) {
+	t.Parallel()
+	odd := "\x00\xff" + strings.Repeat("\u00e4", 600)
+	e := plain()
+	e.Meter, e.Counts, e.Job = odd, odd, &eventv1.SpendJob{Id: odd, Model: odd, Counts: odd, TtlSeconds: 1 << 60, State: -7}
+	if err := usage.Check(e); err != nil {
+		t.Fatal(err)
+	}
+	j := e.GetJob()
+	for _, c := range []struct {
+		text string
+		most int
+	}{{e.GetMeter(), 64}, {e.GetCounts(), 1024}, {j.GetId(), 256}, {j.GetModel(), 256}, {j.GetCounts(), 1024}} {
+		if len(c.text) > c.most || !strings.HasPrefix(c.text, "??") || !utf8.ValidString(c.text) {
+			t.Errorf("%q of %d bytes", c.text, len(c.text))
+		}
+	}
+	if j.GetTtlSeconds() != 366*24*3600 || j.GetState() != 0 {
+		t.Errorf("%v", j)
+	}
+	j.TtlSeconds = -1
+	if err := usage.Check(e); err != nil || j.GetTtlSeconds() != 0 {
+		t.Errorf("%v, %v", j, err)
+	}
+	j.Id = ""
+	if err := usage.Check(e); err != nil || e.GetJob() != nil {
+		t.Errorf("%v, %v", e.GetJob(), err)
 	}
 }
 

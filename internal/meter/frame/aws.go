@@ -230,6 +230,9 @@ func (n *inner) begin() {
 }
 
 func (n *inner) write(p []byte) {
+	if len(p) == 0 {
+		return
+	}
 	for n.size > 0 && len(p) > 0 {
 		k := copy(n.rest[n.size:], p)
 		p = p[k:]

@@ -32,7 +32,7 @@ func image() string {
 }
 
 func embeddings() string {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it is to be the same each time
+	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
 	b.WriteString(`{"object":"list","data":[`)
 	for i := 0; b.Len() < 1_000_000; i++ {
@@ -81,6 +81,21 @@ func BenchmarkProjection(b *testing.B) {
 					rest = rest[copy(to, rest):]
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkGigabyte reads a stream of 1 GB and shows how much memory that took.
+func BenchmarkGigabyte(b *testing.B) {
+	p := paths(b, usage...)
+	for _, e := range bodies {
+		b.Run(strings.ReplaceAll(e.name, " ", "-"), func(b *testing.B) {
+			var taken uint64
+			b.SetBytes(1 << 30)
+			for b.Loop() {
+				taken = max(taken, e.run(p, 1<<30))
+			}
+			b.ReportMetric(float64(taken), "taken-B")
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -120,11 +121,11 @@ func (d *decoder) end(bool) { d.pull.close() }
 
 // read reads the whole body through its codings; the one that was put on last comes off first.
 func (d *decoder) read(r io.Reader, codings []string) {
-	for i := len(codings) - 1; i >= 0; i-- {
-		z, done, err := open(codings[i], r)
+	for _, coding := range slices.Backward(codings) {
+		z, done, err := open(coding, r)
 		defer done()
 		if err != nil {
-			d.fail(codings[i], err)
+			d.fail(coding, err)
 			return
 		}
 		r = z

@@ -2,10 +2,9 @@ package frame
 
 // document reads one JSON document, or the elements of an array at its top, which come one by one.
 type document struct {
-	w    *work
-	bom  byteOrderMark
-	at   docAt
-	some bool // anything but space has come
+	w   *work
+	bom byteOrderMark
+	at  docAt
 }
 
 type docAt uint8
@@ -18,6 +17,7 @@ const (
 	docElem         // an element
 	docIn           // in an element
 	docComma        // behind an element
+	docAfter        // behind an array, where only space may follow
 	docBroken
 )
 
@@ -46,14 +46,13 @@ func (d *document) write(p []byte) {
 			continue
 		case docBroken:
 			return
-		case docBegin, docBehind, docFirst, docElem, docComma:
+		case docBegin, docBehind, docFirst, docElem, docComma, docAfter:
 		}
 		c := p[i]
 		if c == ' ' || c == '\n' || c == '\r' || c == '\t' {
 			i++
 			continue
 		}
-		d.some = true
 		switch {
 		case d.at == docBegin && c == '[':
 			d.at = docFirst
@@ -62,8 +61,7 @@ func (d *document) write(p []byte) {
 			d.at = docOne
 			j.begin(d.w.paths.root)
 		case d.at == docFirst && c == ']', d.at == docComma && c == ']':
-			d.at = docBehind
-			d.some = false // there is nothing to be emitted at the end
+			d.at = docAfter
 			i++
 		case d.at == docFirst, d.at == docElem:
 			d.at = docIn
@@ -71,7 +69,7 @@ func (d *document) write(p []byte) {
 		case d.at == docComma && c == ',':
 			d.at = docElem
 			i++
-		case d.at == docComma, d.at == docBehind && !d.some: // behind an array
+		case d.at == docComma, d.at == docAfter:
 			d.at = docBroken
 			d.w.blame("the array has something behind its elements that does not belong there")
 		default:
@@ -83,9 +81,7 @@ func (d *document) write(p []byte) {
 // fail gives up what is being read.
 func (d *document) fail() {
 	d.w.blame("the document is not JSON")
-	if d.at != docComma {
-		d.w.give(nil, nil, false, false)
-	}
+	d.w.give(nil, nil, false, false)
 	d.at = docBroken
 }
 
@@ -101,12 +97,10 @@ func (d *document) end() {
 		d.w.blame("the document broke off")
 		d.w.give(nil, nil, true, false)
 	case docBehind:
-		if d.some {
-			d.w.give(nil, j, false, false)
-		}
+		d.w.give(nil, j, false, false)
 	case docFirst, docElem, docComma:
 		d.w.blame("the array broke off")
-	case docBegin, docBroken:
+	case docBegin, docAfter, docBroken:
 	}
 }
 

@@ -16,7 +16,6 @@ type events struct {
 	name []byte // of the event
 	data bool   // the event has data
 	some bool   // which are more than an empty line
-	lead byte   // the first byte of them
 
 	// Where the next of them is in the piece that is being read; so each is looked for once.
 	lf, ret int
@@ -164,9 +163,6 @@ func (e *events) value(p []byte) {
 	switch e.kind {
 	case fieldData:
 		if len(p) > 0 {
-			if !e.some {
-				e.lead = p[0]
-			}
 			e.some = true
 			e.w.proj.only(p)
 		}
@@ -180,7 +176,7 @@ func (e *events) value(p []byte) {
 func (e *events) dispatch(partial bool) {
 	if e.data && e.some {
 		j := &e.w.proj
-		if j.finish() == nil && j.depth > 0 && e.lead == '{' { // "[DONE]" is no trouble
+		if j.finish() == nil && !j.over && j.depth > 0 && !j.kinds[0] { // what begins as an array is mostly [DONE]
 			e.w.blame("event " + e.w.next() + " is not JSON, though it begins so")
 		}
 		e.w.give(e.name, j, partial, false)

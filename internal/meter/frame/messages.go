@@ -167,7 +167,9 @@ func (m *messages) finish(i int) {
 		if m.compressed {
 			m.inflate.write([]byte{0, 0, 0xff, 0xff}) // which the sender leaves out
 		}
-		m.message = false
+		if m.message = false; m.w.dead {
+			return
+		}
 		m.w.give(nil, &m.w.proj, false, m.masked)
 	}
 	if !m.message {
@@ -201,7 +203,7 @@ func newInflater(w *work) *inflater {
 				continue
 			case f.pull.ended:
 				return
-			case err != io.EOF: //nolint:errorlint // the reader says it so
+			case err != io.EOF:
 				w.blame("message " + w.next() + " of the WebSocket is compressed in a way that cannot be read")
 				w.dead = true
 				return

@@ -169,6 +169,7 @@ func (j *projector) feed(p []byte) int {
 				continue
 			}
 			i = j.value(c, i)
+		case inString, inEscape, inHex, inNumber, inLiteral, atEnd, broken: // dealt with above
 		}
 	}
 	return i

@@ -1,6 +1,10 @@
 package frame
 
-import "github.com/tidwall/gjson"
+import (
+	"slices"
+
+	"github.com/tidwall/gjson"
+)
 
 // want is what of a value is wanted.
 type want uint8
@@ -117,15 +121,7 @@ func (n *node) want(w want) {
 
 // keeps says whether anything is kept of an element with this index.
 func (n *node) keeps(i int) bool {
-	if n.every {
-		return true
-	}
-	for _, k := range n.index {
-		if k == i {
-			return true
-		}
-	}
-	return false
+	return n.every || slices.Contains(n.index, i)
 }
 
 // counts says whether an element with this index has to be there, whatever it is.

@@ -587,7 +587,8 @@ type RequestRecord struct {
 	Counts map[string]string `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Id of the job that it began or told of; empty for none.
 	Job string `protobuf:"bytes,26,opt,name=job,proto3" json:"job,omitempty"`
-	// What it said of the job: "running", "done", "failed".
+	// What it said of the job: "running", "done", "failed"; of a correction also "expired", if nobody told how the
+	// job ended.
 	JobState      string `protobuf:"bytes,27,opt,name=job_state,json=jobState,proto3" json:"job_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
