@@ -126,3 +126,45 @@ func FuzzDecoded(f *testing.F) {
 		}
 	})
 }
+
+// Guarantee: a request whose body cannot be read before it is sent is refused before anything is held or recorded; one that waits to
+// be asked for its body is.
+func TestBodyOfMeteredRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *options) {
+		e := metered(t, chat, "HOLD", boundHold)
+		e.Id, e.Name, e.Path, e.Targets, e.MaxBodyBytes = "ep_chat", "m", "/meters", o.endpoints[0].GetTargets(), 100
+		o.endpoints = append(o.endpoints, e)
+	})
+	for name, tc := range map[string]struct {
+		request string
+		status  int
+		code    string
+	}{
+		"too long":      {"POST /meters/chat HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer " + testKey + "\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + strings.Repeat("x", 101) + "\r\n0\r\n\r\n", 413, "body_too_large"},
+		"no chunk":      {"POST /meters/chat HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer " + testKey + "\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "body_invalid"},
+		"not a meter's": {"POST /meters/other HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer " + testKey + "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", 403, "not_priced"},
+	} {
+		c := b.dial()
+		c.send("%s", tc.request)
+		if m := c.answer("POST"); m.status() != tc.status || !strings.Contains(m.body, tc.code) {
+			t.Errorf("%s: %s %s", name, m.first, m.body)
+		}
+	}
+	if len(b.spool.order) != 0 {
+		t.Errorf("%d intents", len(b.spool.order))
+	}
+	b.vendor.answer(reply("200 OK", "ok"))
+	c := b.dial()
+	c.send("%s", "POST /meters/chat HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer "+testKey+"\r\nContent-Length: 35\r\nExpect: 100-continue\r\n\r\n")
+	if m := c.answer("POST"); m.status() != 100 {
+		t.Fatalf("got %s", m.first)
+	}
+	c.send("%s", `{"model":"gpt-4o","max_tokens":1  }`)
+	if m := c.answer("POST"); m.status() != 200 || m.body != "ok" {
+		t.Errorf("got %s %s", m.first, m.body)
+	}
+	if end := b.settled(); !end.Unpriced || end.Cost != fallback {
+		t.Errorf("settled %+v", end)
+	}
+}

@@ -177,14 +177,14 @@ func accountOf(id int64, scope eventv1.AccountScope, name string) *eventv1.Accou
 	}
 }
 
-func newKeys(t testing.TB, more ...*eventv1.ShardKey) *admit.Keys {
-	t.Helper()
+func newKeys(tb testing.TB, more ...*eventv1.ShardKey) *admit.Keys {
+	tb.Helper()
 	keys := &admit.Keys{}
 	all := append([]*eventv1.ShardKey{keyOf(testKey), keyOf(otherKey)}, more...)
 	for _, k := range all {
 		hash := [32]byte(k.GetSha256())
 		if err := keys.SetShard(&eventv1.KeyShard{Shard: contract.KeyShardOf(hash), Keys: []*eventv1.ShardKey{k}}); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return keys
@@ -197,11 +197,11 @@ func keyOf(secret string) *eventv1.ShardKey {
 }
 
 // deadAddress is one where nobody listens.
-func deadAddress(t testing.TB) string {
-	t.Helper()
+func deadAddress(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
@@ -254,15 +254,15 @@ type watchedSpool struct {
 	settled chan spool.Settlement
 }
 
-func newWatchedSpool(t testing.TB) *watchedSpool {
-	t.Helper()
+func newWatchedSpool(tb testing.TB) *watchedSpool {
+	tb.Helper()
 	s, err := spool.Open(spool.Options{Storage: spool.NewMemory(), SegmentBytes: 1 << 20, Edge: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("close spool: %v", err)
+			tb.Errorf("close spool: %v", err)
 		}
 	})
 	return &watchedSpool{

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	eventv1 "tollgate/gen/tollgate/event/v1"
-
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/meter/document"
 	"tollgate/internal/money"
 )
@@ -50,12 +49,12 @@ const (
 )
 
 // metered is an endpoint with a price in YAML. Words in capitals are replaced first.
-func metered(t testing.TB, text string, words ...string) *eventv1.RouteEndpoint {
-	t.Helper()
+func metered(tb testing.TB, text string, words ...string) *eventv1.RouteEndpoint {
+	tb.Helper()
 	words = append(words, "HOLD", `{amount: "1"}`, "INJECT", "[]") // the first one of a word counts
 	var price controlv1.Metered
 	if err := document.Parse([]byte(strings.NewReplacer(words...).Replace(text)), &price); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &eventv1.RouteEndpoint{Metered: &price, PriceVersion: 3, Forward: eventv1.ForwardMode_FORWARD_MODE_ALL}
 }

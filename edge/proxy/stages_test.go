@@ -118,20 +118,20 @@ type stages struct {
 	key string // how it is presented
 }
 
-func newStages(t testing.TB, endpoint *eventv1.RouteEndpoint, to *script, change ...func(*options)) *stages {
-	t.Helper()
+func newStages(tb testing.TB, endpoint *eventv1.RouteEndpoint, to *script, change ...func(*options)) *stages {
+	tb.Helper()
 	b := &bench{money: &purse{left: money.Max / 2}, gate: &gate{}, metrics: metrics.New(), routes: &routing.Holder{}}
 	o := options{accounts: []*eventv1.Account{accountOf(7, eventv1.AccountScope_ACCOUNT_SCOPE_EVERYTHING, "")}}
 	for _, f := range change {
 		f(&o)
 	}
-	b.t = t
+	b.t = tb
 	endpoint.Id, endpoint.Name, endpoint.Path, endpoint.Targets = "ep_x", "x", "/x", []string{"http://a.example"}
 	b.serve(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{endpoint}, Accounts: o.accounts, Limits: o.limits})
-	b.spool = newWatchedSpool(t)
+	b.spool = newWatchedSpool(tb)
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(Config{}, Deps{
-		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
+		Routes: b.routes, Keys: newKeys(tb, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
 		Pools: pool.New(log), Upstream: to, Metrics: b.metrics, Log: log,
 	})
 	return &stages{b, to, "Bearer " + testKey}

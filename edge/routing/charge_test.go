@@ -44,7 +44,7 @@ func TestChargedStatuses(t *testing.T) {
 		if len(statuses) == 0 {
 			statuses = []string{"2xx"}
 		}
-		for status := 0; status < 1000; status++ {
+		for status := range 1000 {
 			text := strconv.Itoa(status)
 			want := slices.Contains(statuses, "any") || slices.Contains(statuses, text) || len(text) == 3 && slices.Contains(statuses, text[:1]+"xx")
 			if c.Status(status) != want {
