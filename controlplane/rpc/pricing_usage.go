@@ -41,7 +41,7 @@ func (t *trial) usage(u *registry.Usage) error {
 	for _, r := range u.Rates {
 		name, n, ok := t.used(&r)
 		if !ok {
-			t.out.Unpriced = append(t.out.Unpriced, "The answer has no whole number in "+r.Header+".")
+			t.out.Unpriced = append(t.out.Unpriced, "the answer has no whole number in "+r.Header)
 			sum = sum.PlusNanos(u.Fallback)
 			t.line("fallback", 1, u.Fallback, 1)
 			continue

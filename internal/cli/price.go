@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,14 +160,10 @@ func (a *app) readPrice(name string) (*controlv1.Price, error) {
 }
 
 func parsePrice(raw []byte) (*controlv1.Price, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(raw, &root); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	node, err := document.Root(raw)
+	if err != nil {
+		return nil, err
 	}
-	if len(root.Content) == 0 {
-		return nil, errors.New("the document is empty")
-	}
-	node := root.Content[0]
 	for _, within := range []string{"endpoint", "price"} {
 		if part := member(node, within); part != nil {
 			node = part

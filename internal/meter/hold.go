@@ -2,8 +2,8 @@ package meter
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -90,7 +90,7 @@ func (m *Meter) asked(r *Request) string {
 	return ""
 }
 
-// row is what the model costs that a request asks for; nil if none of the names that it says is in a list.
+// asks is what the model costs that a request asks for; nil if none of the names that it says is in a list.
 func (m *Meter) asks(r *Request) *row {
 	named := false
 	for _, i := range m.modelTexts {
@@ -399,9 +399,5 @@ func plainText(v value) string {
 	return v.String()
 }
 
-// seconds are nanoseconds as a decimal.
-func secondsOf(nanoseconds int64) decimal {
-	d, _ := parseDecimal(strconv.FormatInt(max(nanoseconds, 0), 10))
-	d.exp -= 9
-	return d
-}
+// secondsOf are the seconds of a time.
+func secondsOf(d time.Duration) decimal { return decimal{coef: uint64(max(d, 0)), exp: -9} }

@@ -4,10 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter"
 	"tollgate/internal/meter/document"
-
-	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
 // counting makes a plan of one meter with these counters, each of which is a unit.

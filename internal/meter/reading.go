@@ -270,7 +270,7 @@ func (r *Reading) measured(s *source) decimal {
 	case responseBytes:
 		return whole(r.received)
 	case seconds:
-		return secondsOf(int64(r.elapsed))
+		return secondsOf(r.elapsed)
 	default:
 		if s.event != "" {
 			return whole(r.events[s.path])
