@@ -65,7 +65,7 @@ type answer struct {
 	status  int
 	headers map[string]string
 	body    []byte
-	piece   int   // of the body that comes at once; random if 0
+	piece   int   // of the body that comes at once; if 0, some, the same in each run
 	broken  bool  // it broke off
 	held    int64 // nano-dollars
 }
@@ -90,10 +90,11 @@ func play(tb testing.TB, plan *meter.Plan, r *meter.Request, a *answer) *meter.B
 	x.Sent(r.Body)
 	x.Answered(cmp.Or(a.status, 200), a.header)
 	var before money.Nanos
+	some := rand.New(rand.NewPCG(uint64(len(a.body)), 0))
 	for rest := a.body; len(rest) > 0; {
 		n := a.piece
 		if n == 0 {
-			n = 1 + rand.IntN(min(len(rest), 1000))
+			n = 1 + some.IntN(min(len(rest), 1000))
 		}
 		n = min(n, len(rest))
 		x.Received(rest[:n])
