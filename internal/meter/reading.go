@@ -334,7 +334,10 @@ func (r *Reading) settled() bool {
 	if !r.charged {
 		return r.answered
 	}
-	return r.m.job == nil && !r.m.late.other && (!r.m.late.frames || r.silent)
+	if j := r.m.job; j != nil {
+		return !j.begins // who asks after a job pays nothing
+	}
+	return !r.m.late.other && (!r.m.late.frames || r.silent)
 }
 
 // Unpriced says whether it is known by now that the cost will not be known.
