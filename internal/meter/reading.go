@@ -213,14 +213,13 @@ func (r *Reading) frame(f *frame.Frame) {
 	if f.Doc == nil || looks.empty() {
 		return
 	}
-	if !m.adds && !f.Sent {
-		// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
-		if string(f.Doc) == r.before && f.Event == r.event {
-			return
-		}
+	// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
+	again := !m.adds && !f.Sent
+	if again && string(f.Doc) == r.before && f.Event == r.event {
+		return
 	}
 	doc := string(f.Doc)
-	if !m.adds && !f.Sent {
+	if again {
 		r.before, r.event = doc, f.Event
 	}
 	values, _ := looked.Get().(*[]gjson.Result)
