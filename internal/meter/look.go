@@ -14,7 +14,6 @@ type looks struct {
 	paths []string
 	known map[string]int
 	top   look
-	none  []gjson.Result // one for each of the paths
 	keep  *frame.Paths
 }
 
@@ -83,7 +82,6 @@ func (l *looks) read(doc string, into []gjson.Result) (found bool) {
 func (l *looks) empty() bool { return len(l.paths) == 0 }
 
 func (l *looks) finish() {
-	l.none = make([]gjson.Result, len(l.paths))
 	l.keep, _ = frame.NewPaths(l.paths...) // each has been checked
 }
 

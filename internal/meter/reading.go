@@ -223,12 +223,16 @@ func (r *Reading) frame(f *frame.Frame) {
 		r.before, r.event = doc, f.Event
 	}
 	values, _ := looked.Get().(*[]gjson.Result)
-	*values = append((*values)[:0], looks.none...)
+	if n := len(looks.paths); cap(*values) < n {
+		*values = make([]gjson.Result, n)
+	} else {
+		*values = (*values)[:n]
+	}
 	if looks.read(doc, *values) {
 		r.counts(f, *values)
 		r.names(f, *values)
 	}
-	clear(*values) // documents are not held on to
+	clear(*values) // the next has them empty, and documents are not held on to
 	looked.Put(values)
 }
 
