@@ -37,7 +37,8 @@ type Line struct {
 // End makes the bill. Nothing may be read after it.
 func (r *Reading) End(e End) *Bill {
 	m := r.m
-	b := &Bill{Meter: m.Name, reading: r}
+	b := &r.bill
+	b.Meter, b.reading = m.Name, r
 	if r.over || m.Free {
 		r.over = true
 		return b
@@ -269,12 +270,7 @@ func (r *Reading) counted() string {
 		if len(b) > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, r.m.counters[i].name...), '=')
-		if n.exp == 0 && n.big == nil {
-			b = strconv.AppendUint(b, n.coef, 10)
-		} else {
-			b = append(b, n.String()...)
-		}
+		b = n.append(append(append(b, r.m.counters[i].name...), '='))
 	}
 	return string(b)
 }

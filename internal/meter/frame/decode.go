@@ -87,6 +87,9 @@ type decoder struct {
 
 // decode makes a decoder for a content encoding; nil if there is none.
 func decode(w *work, encoding string) *decoder {
+	if encoding == "" {
+		return nil
+	}
 	var codings []string
 	for name := range strings.SplitSeq(encoding, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
