@@ -120,6 +120,11 @@ func (r *Reading) price(b *Bill, e End) {
 			b.Unpriced = append(b.Unpriced, trouble)
 		}
 	}
+	if r.out != nil {
+		if trouble := r.out.Trouble(); trouble != "" {
+			b.Unpriced = append(b.Unpriced, "of what was sent: "+trouble)
+		}
+	}
 	if len(b.Unpriced) == 0 {
 		return
 	}
