@@ -37,7 +37,8 @@ type Line struct {
 // End makes the bill. Nothing may be read after it.
 func (r *Reading) End(e End) *Bill {
 	m := r.m
-	b := &Bill{Meter: m.Name, reading: r}
+	b := &r.bill
+	b.Meter, b.reading = m.Name, r
 	if r.over || m.Free {
 		r.over = true
 		return b
@@ -117,6 +118,11 @@ func (r *Reading) price(b *Bill, e End) {
 	if r.in != nil && r.m.late.frames {
 		if trouble := r.in.Trouble(); trouble != "" {
 			b.Unpriced = append(b.Unpriced, trouble)
+		}
+	}
+	if r.out != nil {
+		if trouble := r.out.Trouble(); trouble != "" {
+			b.Unpriced = append(b.Unpriced, "of what was sent: "+trouble)
 		}
 	}
 	if len(b.Unpriced) == 0 {
@@ -269,12 +275,7 @@ func (r *Reading) counted() string {
 		if len(b) > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, r.m.counters[i].name...), '=')
-		if n.exp == 0 && n.big == nil {
-			b = strconv.AppendUint(b, n.coef, 10)
-		} else {
-			b = append(b, n.String()...)
-		}
+		b = n.append(append(append(b, r.m.counters[i].name...), '='))
 	}
 	return string(b)
 }

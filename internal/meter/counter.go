@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -141,7 +142,8 @@ func characters(v value, told bool, depth int) (n int64, ok bool) {
 	case v.typed.Type == gjson.String:
 		return int64(utf8.RuneCountInString(v.typed.Str)), true
 	case v.typed.Type == gjson.Number && told:
-		return v.typed.Int(), true
+		n, err := strconv.ParseInt(v.typed.Raw, 10, 64)
+		return n, err == nil
 	case v.typed.IsArray() && depth < mostNested:
 		v.typed.ForEach(func(_, item gjson.Result) bool {
 			if k, is := characters(docValue(item), told, depth+1); is {

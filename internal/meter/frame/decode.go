@@ -89,6 +89,9 @@ type decoder struct {
 // codingsOf are the codings of a content encoding, in the order in which they were put on. trouble says why they cannot be
 // taken off.
 func codingsOf(encoding string) (codings []string, trouble string) {
+	if encoding == "" {
+		return nil, ""
+	}
 	for name := range strings.SplitSeq(encoding, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "identity":
