@@ -15,7 +15,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter"
@@ -24,9 +27,15 @@ import (
 	"tollgate/internal/testenv/vectors"
 )
 
+// documents are those of testdata that were read before, by their names.
+var documents sync.Map
+
 // read is a document of testdata.
 func read(tb testing.TB, name string) *controlv1.Metered {
 	tb.Helper()
+	if m, ok := documents.Load(name); ok {
+		return proto.CloneOf(m.(*controlv1.Metered)) //nolint:forcetypeassert // nothing else is stored
+	}
 	text, err := os.ReadFile("testdata/" + name + ".yaml")
 	if err != nil {
 		tb.Fatal(err)
@@ -35,6 +44,7 @@ func read(tb testing.TB, name string) *controlv1.Metered {
 	if err := document.Parse(text, &m); err != nil {
 		tb.Fatalf("%s: %v", name, err)
 	}
+	documents.Store(name, proto.CloneOf(&m))
 	return &m
 }
 
