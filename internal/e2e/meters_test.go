@@ -164,6 +164,7 @@ func asksForTokens(n int) string { return fmt.Sprintf(`{"model":"gpt","max_token
 // uses answers with as many tokens in as the request has bytes and all tokens out that it may have, divided by a
 // number, and adds up what that costs.
 func uses(t *testing.T, divided int, owed *atomic.Int64) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var asked struct {
