@@ -35,7 +35,7 @@ type books struct {
 	query   usage.Query
 	listing usage.Listing
 	filter  usage.Filter
-	price   usage.Price
+	price   usage.Repricing
 	dry     bool
 	ids     []int64
 
@@ -56,7 +56,7 @@ func (b *books) Requests(_ context.Context, l usage.Listing) (usage.Page, error)
 	return b.page, b.err
 }
 
-func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Price, dry bool) (usage.Repriced, error) {
+func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Repricing, dry bool) (usage.Repriced, error) {
 	b.filter, b.price, b.dry = f, p, dry
 	return b.repriced, b.err
 }

@@ -90,7 +90,7 @@ func TestPriceCost(t *testing.T) {
 		{usage.Price{PerMillionUnits: 2_000_000}, 3, 6},
 		{usage.Price{PerMillionUnits: 1}, 1_000_001, 2},
 	} {
-		if got, err := c.p.Cost(c.units); err != nil || got != c.want {
+		if got, err := c.p.Cost(usage.Whole{Units: c.units}); err != nil || got != c.want {
 			t.Errorf("%+v of %d = %d, %v", c.p, c.units, got, err)
 		}
 	}
