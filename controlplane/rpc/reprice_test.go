@@ -33,7 +33,9 @@ func TestRepriceByMeters(t *testing.T) {
 	must[*controlv1.SetModelPriceResponse](t)(b.book.SetModelPrice(ctx, &controlv1.SetModelPriceRequest{List: "unused", Price: row}))
 	gone := id.New(id.Endpoint)
 	ledger.usage = &ledgerv1.QueryUsageResponse{Rows: []*ledgerv1.UsageRow{
-		{EndpointId: chat.GetId(), Unpriced: 3}, {EndpointId: fixed.GetId(), Unpriced: 1}, {EndpointId: gone, Unpriced: 1},
+		{EndpointId: chat.GetId(), Unpriced: 3},
+		{EndpointId: fixed.GetId(), Unpriced: 1},
+		{EndpointId: gone, Unpriced: 1},
 		{EndpointId: id.New(id.Endpoint), Requests: 9}, // has nothing to price
 	}}
 	var asked *ledgerv1.RepriceByMetersRequest
