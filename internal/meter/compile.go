@@ -219,6 +219,7 @@ func (c *compiler) source(field string, p *controlv1.Source, early bool) source 
 // looked notes what the meter has to be shown for a source.
 func (c *compiler) looked(s *source, early bool) {
 	m := c.m
+	m.wanted.note(s)
 	if early && s.place == measure {
 		return // that is the length of the request
 	}
@@ -365,6 +366,7 @@ func (c *compiler) injections(list []*controlv1.Injection) {
 			in.when = &when
 		}
 		c.m.wantsBody = true
+		c.m.wanted.path(p.GetField())
 		c.m.injections = append(c.m.injections, in)
 	}
 }

@@ -103,6 +103,8 @@ func (m *Meter) asks(r *Request) *row {
 			if found := m.find(name); found != nil {
 				return found
 			}
+		} else if r.hidden(s.place) {
+			return nil
 		}
 	}
 	if named {
@@ -258,8 +260,12 @@ func (c *counter) early(r *Request) (decimal, bool) {
 			return decimal{}, false
 		}
 		var t tally
-		if taken, _ := t.take(a.single.find(r, nil), c.how, c.quoted, &a.single); taken {
+		v := a.single.find(r, nil)
+		if taken, _ := t.take(v, c.how, c.quoted, &a.single); v.there && taken {
 			return t.sum, true
+		}
+		if a.single.doubt(r, v) != "" {
+			return decimal{}, false
 		}
 	}
 	if c.fallback != nil {
@@ -298,6 +304,8 @@ func (b *bound) find(r *Request) (n decimal, edit *Edit, reason string) {
 			n = n.times(k)
 		case v.there:
 			return n, nil, b.times.text + " is no number"
+		case r.hidden(b.times.place):
+			return n, nil, b.times.text + " could not be read"
 		}
 	}
 	if b.factor != nil {
@@ -333,6 +341,9 @@ func (b *bound) number(r *Request) (n decimal, there bool, reason string) {
 		}
 		v := s.find(r, nil)
 		if !v.there {
+			if r.hidden(s.place) {
+				return n, false, s.text + " could not be read"
+			}
 			continue
 		}
 		var t tally

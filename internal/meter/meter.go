@@ -168,6 +168,7 @@ type Meter struct {
 	maximum  *money.Nanos
 
 	charge     charge
+	wanted     wanted
 	hold       hold
 	injections []injection
 	job        *job
