@@ -145,7 +145,9 @@ func (c *compiler) match(p *controlv1.MeterMatch) {
 		}
 	}
 	if p.GetPath() != "" {
-		c.m.path = c.pattern(field+".path", p.GetPath())
+		if c.m.path = c.pattern(field+".path", p.GetPath()); c.m.path != nil {
+			c.m.loose = caseless(p.GetPath())
+		}
 	}
 }
 

@@ -148,6 +148,7 @@ type Meter struct {
 	any       bool // it reads every request, also WebSockets
 	methods   []string
 	path      *regexp.Regexp
+	loose     *regexp.Regexp // path, whatever the case of letters
 	webSocket bool
 
 	// texts are where names and ids are, conditions what is asked of exchanges; others name them by their index.
@@ -190,9 +191,12 @@ func (m *Meter) finish() {
 }
 
 func (m *Meter) reads(r *Request) bool {
-	return m.any || m.webSocket == r.WebSocket &&
-		(len(m.methods) == 0 || slices.Contains(m.methods, r.Method)) &&
-		(m.path == nil || m.path.MatchString(r.Path))
+	return m.any || m.serves(r) && (m.path == nil || m.path.MatchString(r.Path))
+}
+
+// serves says whether the meter reads requests of this kind, on some path.
+func (m *Meter) serves(r *Request) bool {
+	return m.any || m.webSocket == r.WebSocket && (len(m.methods) == 0 || slices.Contains(m.methods, r.Method))
 }
 
 // WantsBody says whether the meter looks into the request's body before it is sent, for which it has to be read whole.
