@@ -19,15 +19,21 @@ import (
 // defaultMeterBody is how much of a body is read for a meter where the configuration says nothing.
 const defaultMeterBody = 4 << 20
 
-// wantsWholeBody says whether the body is to be read before the request is sent.
-func (c *call) wantsWholeBody() bool { return c.metered() && c.plan.meter.WantsBody() }
-
 // readAhead reads the body where what the request costs at most is in it. As much is read as is kept: of a longer one
 // the meter sees the beginning, and the rest goes on as it comes.
 func (c *call) readAhead(ctx context.Context) error {
-	if !c.wantsWholeBody() {
+	if !c.metered() {
 		return nil
 	}
+	if c.plan.meter.WantsBody() {
+		if err := c.readBody(ctx); err != nil {
+			return err
+		}
+	}
+	return c.once()
+}
+
+func (c *call) readBody(ctx context.Context) error {
 	r := &c.plan.request
 	if c.x.Body == nil {
 		r.Body, r.Whole = []byte{}, true
@@ -48,11 +54,14 @@ func (c *call) readAhead(ctx context.Context) error {
 	if err != nil {
 		return c.unreadable(ctx, err)
 	}
-	r.Body, r.Whole = c.kept.data, whole
+	r.Body, r.Whole, r.Sealed = c.kept.data, whole, sealed(c.x.Headers)
 	if encoding := get(c.x.Headers, "Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		var plain bool
-		r.Body, plain = decoded(r.Body, encoding, 4*most)
+		r.Body, plain = decoded(r.Body, encoding, 4*most, func(n int64) bool { return c.kept.reserve(int64(len(c.kept.data)) + n) })
 		r.Whole = r.Whole && plain
+	}
+	if !r.Whole {
+		r.LetGo() // the rest passes by, and nobody keeps the beginning for long
 	}
 	return nil
 }
@@ -99,9 +108,9 @@ func (k *kept) ahead(most, length int64, trailers bool) (whole bool, err error) 
 	return true, nil
 }
 
-// decoded is the beginning of a body without its encoding, as far as that can be read, and whether that is all of it;
-// nil for an encoding that is not known.
-func decoded(body []byte, encoding string, most int64) (plain []byte, whole bool) {
+// decoded is the beginning of a body without its encoding, as far as that can be read and reserve finds room for it, and
+// whether that is all of it; nil for an encoding that is not known.
+func decoded(body []byte, encoding string, most int64, reserve func(int64) bool) (plain []byte, whole bool) {
 	var from io.Reader
 	var err error
 	in := bytes.NewReader(body)
@@ -127,9 +136,22 @@ func decoded(body []byte, encoding string, most int64) (plain []byte, whole bool
 	if err != nil {
 		return nil, false
 	}
-	plain, err = io.ReadAll(io.LimitReader(from, most+1))
-	if int64(len(plain)) > most {
-		return plain[:most], false
+	for err == nil {
+		if int64(len(plain)) == most { // one more says whether that is all
+			var one [1]byte
+			_, err = io.ReadFull(from, one[:])
+			return plain, errors.Is(err, io.EOF)
+		}
+		if len(plain) == cap(plain) {
+			size := min(max(2*int64(cap(plain)), 32<<10), most)
+			if !reserve(size) {
+				return plain, false
+			}
+			plain = append(make([]byte, 0, size), plain...)
+		}
+		var n int
+		n, err = from.Read(plain[len(plain):cap(plain)])
+		plain = plain[:len(plain)+n]
 	}
-	return plain, err == nil
+	return plain, errors.Is(err, io.EOF)
 }

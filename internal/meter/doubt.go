@@ -146,12 +146,23 @@ func (r *Request) hidden(in place) bool {
 		if r.document() || isForm(media) {
 			return false
 		}
-		start := bytes.TrimLeft(r.Body, " \t\r\n")
-		return media == "" || strings.HasPrefix(media, "text/") || frame.KindOf(media) == frame.JSON ||
-			len(start) > 0 && (start[0] == '{' || start[0] == '[')
+		return media == "" || strings.HasPrefix(media, "text/") || frame.KindOf(media) == frame.JSON || r.parsed.begins || begins(r.Body)
 	default:
 		return false
 	}
+}
+
+// begins says whether a body begins like a document.
+func begins(body []byte) bool {
+	start := bytes.TrimLeft(body, " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
+// LetGo takes in what can be known of a body that is not whole, and forgets it.
+func (r *Request) LetGo() {
+	_, _ = r.formField("")
+	_ = r.document()
+	r.parsed.begins, r.Body = begins(r.Body), nil
 }
 
 // doubt says why it is not known what a source of the request says where no number came of its value; empty if it says

@@ -116,7 +116,7 @@ func (m *Meter) asks(r *Request) *row {
 // edits are the fields that are to be set for the meter's sake.
 func (m *Meter) edits(r *Request) (edits []Edit) {
 	for _, in := range m.injections {
-		if !r.document() || !r.parsed.object || r.field(in.edit.Path).Exists() {
+		if r.Sealed || !r.document() || !r.parsed.object || r.field(in.edit.Path).Exists() {
 			continue
 		}
 		if in.when == nil || in.when.holds(in.when.source.find(r, nil)) {
@@ -362,7 +362,7 @@ func (b *bound) assumed(r *Request) (n decimal, edit *Edit, reason string) {
 		return n, nil, b.names() + " is not set"
 	case b.enforce == "":
 		return *b.assume, nil, ""
-	case !r.document() || !r.parsed.object:
+	case r.Sealed || !r.document() || !r.parsed.object:
 		return n, nil, b.enforce + " cannot be set in this body"
 	case r.field(b.enforce).Exists() && r.field(b.enforce).Type != gjson.Null:
 		return n, nil, b.enforce + " is no number"

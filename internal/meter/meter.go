@@ -115,7 +115,9 @@ type Request struct {
 	// Body is the whole body as far as it was read beforehand, without its content encoding; nil if it was not.
 	Body []byte
 	// Whole says that Body is all of it.
-	Whole  bool
+	Whole bool
+	// Sealed says that no field can be set in it.
+	Sealed bool
 	Length int64 // of the body as it is sent; -1 if unknown
 
 	parsed parsed

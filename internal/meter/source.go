@@ -101,6 +101,7 @@ type parsed struct {
 	form   url.Values
 	formed bool
 	torn   bool // not all of the form could be read
+	begins bool // the body, which is not there any more, begins like a document
 }
 
 // document says whether the body is a JSON document.
