@@ -19,6 +19,7 @@ type edits struct {
 	body  *kept           // with them; nil if there are none
 	known bool            // whether that was found out
 	off   bool            // a target did not take them, and the request is sent as the caller wrote it
+	by    refusal         // which that was
 }
 
 // usageOnly names the frame that is left out of an answer to a caller who did not ask for it.
@@ -107,7 +108,7 @@ func (t *try) strips(a *Answer) bool {
 const mostRefusal = 64 << 10
 
 // unedited says where the request goes once more, as the caller wrote it, if its target does not take the fields that
-// were set in it. For some time no others are sent there with them.
+// were set in it.
 func (c *call) unedited(t *try) *pool.Choice {
 	a := t.answer
 	if len(t.edits) == 0 || a.Conn != nil || a.Status != 400 && a.Status != 422 || a.Length > mostRefusal {
@@ -120,14 +121,21 @@ func (c *call) unedited(t *try) *pool.Choice {
 	if !inject.Refused(a.Status, t.peek(), fields) {
 		return nil
 	}
-	c.g.refusals.add(refusal{c.endpoint.ID, t.choice.Target.Name})
-	c.plan.edits.off = true
+	c.plan.edits.off, c.plan.edits.by = true, refusal{c.endpoint.ID, t.choice.Target.Name}
 	choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
 	if err != nil {
 		return nil
 	}
 	t.body.finish()
 	return choice
+}
+
+// unsuited remembers a target that refused a request only as long as fields were set in it: for some time no others are sent
+// there with them. One that refuses it as the caller wrote it may name them because the caller does.
+func (c *call) unsuited(t *try) {
+	if c.plan != nil && c.plan.edits.by == (refusal{c.endpoint.ID, t.choice.Target.Name}) && t.answer.Status < 300 {
+		c.g.refusals.add(c.plan.edits.by)
+	}
 }
 
 // peek is the beginning of an answer, which can still be passed on after it.
