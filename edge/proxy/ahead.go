@@ -12,15 +12,21 @@ import (
 // defaultMeterBody is how much of a body is read for a meter where the configuration says nothing.
 const defaultMeterBody = 4 << 20
 
-// wantsWholeBody says whether the body is to be read before the request is sent.
-func (c *call) wantsWholeBody() bool { return c.metered() && c.plan.meter.WantsBody() }
-
 // readAhead reads the body where what the request costs at most is in it. As much is read as is kept: of a longer one
 // the meter sees the beginning, and the rest goes on as it comes.
 func (c *call) readAhead(ctx context.Context) error {
-	if !c.wantsWholeBody() {
+	if !c.metered() {
 		return nil
 	}
+	if c.plan.meter.WantsBody() {
+		if err := c.readBody(ctx); err != nil {
+			return err
+		}
+	}
+	return c.once()
+}
+
+func (c *call) readBody(ctx context.Context) error {
 	r := &c.plan.request
 	if c.x.Body == nil {
 		r.Body, r.Whole = []byte{}, true
@@ -41,11 +47,15 @@ func (c *call) readAhead(ctx context.Context) error {
 	if err != nil {
 		return c.unreadable(ctx, err)
 	}
-	r.Body, r.Whole = c.kept.data, whole
+	r.Body, r.Whole, r.Sealed = c.kept.data, whole, sealed(c.x.Headers)
 	if !uncoded(c.x.Headers) {
 		var plain bool
-		r.Body, plain = frame.Plain(r.Body, get(c.x.Headers, "Content-Encoding"), 4*most)
+		room := func(n int64) bool { return c.kept.reserve(int64(len(c.kept.data)) + n) }
+		r.Body, plain = frame.Plain(r.Body, get(c.x.Headers, "Content-Encoding"), 4*most, room)
 		r.Whole = r.Whole && plain
+	}
+	if !r.Whole {
+		r.LetGo() // the rest passes by, and nobody keeps the beginning for long
 	}
 	return nil
 }

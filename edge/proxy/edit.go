@@ -45,12 +45,17 @@ func (c *call) edit(ch *pool.Choice) []metering.Edit {
 // digests are headers that say what a body is. One that does not fit would have the request refused.
 var digests = [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Content-Encoding"}
 
+// sealed says whether a body cannot be changed without breaking it.
+func sealed(headers []Header) bool {
+	return slices.ContainsFunc(digests[:], func(name string) bool {
+		value := get(headers, name)
+		return value != "" && !strings.EqualFold(value, "identity")
+	})
+}
+
 func (c *call) makeEdits(e *edits) {
 	r := &c.plan.request
-	if !r.Whole || len(r.Body) == 0 || c.kept == nil || slices.ContainsFunc(digests[:], func(name string) bool {
-		value := get(c.x.Headers, name)
-		return value != "" && !strings.EqualFold(value, "identity")
-	}) {
+	if !r.Whole || r.Sealed || len(r.Body) == 0 || c.kept == nil {
 		return
 	}
 	wanted := make([]inject.Field, 0, len(c.plan.hold.Edits))

@@ -63,6 +63,7 @@ func (r *Reading) finish(e End) {
 	}
 	if r.in != nil {
 		r.in.End(e.Whole)
+		r.unread = r.unread || r.received > 0 && r.frames == 0
 	}
 	r.over, r.elapsed = true, e.Elapsed
 	r.stage(func(s *source) (value, bool) {
@@ -159,11 +160,16 @@ func (r *Reading) account() (a account) {
 		s.add(*m.base, dollar)
 	}
 	for i := range m.counters {
-		if c := &m.counters[i]; !c.optional && c.fallback == nil {
-			if _, src := r.count(i); src == nil {
-				a.why = append(a.why, c.name+" was not found")
-			}
+		c := &m.counters[i]
+		_, src := r.count(i)
+		if src == nil && !c.optional && c.fallback == nil {
+			a.why = append(a.why, c.name+" was not found")
+		} else if doubt := r.doubt(c, src); doubt != "" {
+			a.why = append(a.why, doubt)
 		}
+	}
+	if doubt := r.unsaid(m.variantTexts); doubt != "" && len(m.units) > 0 {
+		a.why = append(a.why, doubt)
 	}
 	if len(m.units) > 0 {
 		r.lookUp(&a)
@@ -204,6 +210,9 @@ func (r *Reading) lookUp(a *account) {
 	name := ""
 	for _, i := range m.modelTexts {
 		if r.texts[i] == "" {
+			if s := &m.texts[i]; name == "" && r.hides(s.place) {
+				a.why = append(a.why, s.text+" could not be read")
+			}
 			continue
 		}
 		if a.row = m.find(r.texts[i]); a.row != nil {
@@ -221,6 +230,42 @@ func (r *Reading) lookUp(a *account) {
 			a.why = append(a.why, "no model is named")
 		}
 	}
+}
+
+// doubt says why what a counter has found, or what stands for nothing, may not be what the exchange says: a place that
+// comes before could not be read. Then it is not known, instead of being less than it is.
+func (r *Reading) doubt(c *counter, found *source) string {
+	for i := range c.sources {
+		a := &c.sources[i]
+		switch {
+		case a.grouped && found != nil && (found.place == inFrame || found.place == inMessage) && a.sent == (found.place == inMessage):
+			return ""
+		case a.grouped:
+			if r.unread && !a.sent {
+				return c.name + " was not found in an answer that could not be read"
+			}
+		case &a.single == found:
+			return ""
+		default:
+			if doubt := r.tallies[a.tally].doubt; doubt != "" {
+				return doubt
+			}
+		}
+	}
+	return ""
+}
+
+// unsaid says which of some texts could not be read, if that comes before all that were.
+func (r *Reading) unsaid(slots []int) string {
+	for _, i := range slots {
+		if r.texts[i] != "" {
+			return ""
+		}
+		if s := &r.m.texts[i]; r.hides(s.place) {
+			return s.text + " could not be read"
+		}
+	}
+	return ""
 }
 
 // variant is the variant of the prices that hold.

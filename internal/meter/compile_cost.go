@@ -241,6 +241,7 @@ func (c *compiler) bound(field string, p *controlv1.Bound) *bound {
 	b.assume = c.number(field+".assume", p.GetAssume())
 	if b.enforce != "" {
 		c.m.wantsBody = true
+		c.m.wanted.path(b.enforce)
 		if !plainField.MatchString(b.enforce) {
 			c.say(field+".enforce", "it is made of plain names, such as max_completion_tokens")
 		}

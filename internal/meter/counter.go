@@ -49,6 +49,7 @@ type tally struct {
 	sum   decimal
 	src   *source // that had the last one
 	found bool
+	doubt string // why nothing was found there, where that does not say that there is nothing
 }
 
 // take takes a value in. It is ignored if it is no number. It says whether the tally is another now.

@@ -18,10 +18,13 @@ type Reading struct {
 	req   *Request
 	edits []Edit
 
+	hidden struct{ body, form bool } // what was looked for there could not be read
+
 	answered bool
 	charged  bool // by its status and method
 	silent   bool // the answer has no body that is read
 	over     bool
+	unread   bool // it has a body that nobody could read
 	kind     frame.Kind
 	encoded  bool
 
@@ -75,6 +78,7 @@ func (m *Meter) Start(r *Request, edits []Edit) *Reading {
 	if len(m.events) > 0 {
 		x.events = make([]int64, len(m.events))
 	}
+	x.hidden.body, x.hidden.form = m.wantsBody && r.hidden(inRequest), len(m.wanted.forms) > 0 && r.hidden(inForm)
 	x.stage(func(s *source) (value, bool) {
 		if !s.early() {
 			return value{}, false
@@ -94,8 +98,16 @@ func (r *Reading) stage(find func(*source) (value, bool)) {
 			if a.grouped {
 				continue
 			}
-			if v, ok := find(&a.single); ok && v.there {
-				r.tallies[a.tally].take(v, c.how, c.quoted, &a.single)
+			v, ok := find(&a.single)
+			if !ok {
+				continue
+			}
+			t, taken := &r.tallies[a.tally], false
+			if v.there {
+				taken, _ = t.take(v, c.how, c.quoted, &a.single)
+			}
+			if !taken {
+				t.doubt = a.single.doubt(r.req, v)
 			}
 		}
 	}
@@ -155,7 +167,7 @@ func (r *Reading) Answered(status int, header func(name string) string) {
 			r.out.Compressed(compressed)
 		}
 		if m.late.frames || m.measures {
-			r.in = frame.New(r.kind, "", m.frames.keep, r.frame)
+			r.in = frame.New(r.kind, "", m.frames.keep, func(f *frame.Frame) { f.Sent = false; r.frame(f) })
 			r.in.Compressed(compressed)
 		}
 	case bodyless(r.req.Method, status):
@@ -183,6 +195,7 @@ func (r *Reading) Received(p []byte) {
 		return
 	}
 	r.received += int64(len(p))
+	r.unread = r.silent
 	r.last, r.stale = len(p), r.stale || r.m.measures
 	if r.in == nil {
 		return

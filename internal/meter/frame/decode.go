@@ -107,9 +107,10 @@ func codingsOf(encoding string) (codings []string, trouble string) {
 	return codings, ""
 }
 
-// Plain is a body without its content encoding: as much of it as can be read and at most so many bytes, and whether
-// that is all of it. It is nil if the encoding is not known.
-func Plain(body []byte, encoding string, most int64) (plain []byte, whole bool) {
+// Plain is a body without its content encoding: as much of it as can be read, at most so many bytes and as far as there is
+// room for it, and whether that is all of it. It is nil if the encoding is not known. room is asked for so many bytes in all
+// before they are taken.
+func Plain(body []byte, encoding string, most int64, room func(bytes int64) bool) (plain []byte, whole bool) {
 	codings, trouble := codingsOf(encoding)
 	if trouble != "" {
 		return nil, false
@@ -126,11 +127,25 @@ func Plain(body []byte, encoding string, most int64) (plain []byte, whole bool) 
 		}
 		r = z
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, most+1))
-	if int64(len(plain)) > most {
-		return plain[:most], false
+	var err error
+	for err == nil {
+		if int64(len(plain)) == most { // one more says whether that is all
+			var one [1]byte
+			_, err = io.ReadFull(r, one[:])
+			return plain, errors.Is(err, io.EOF)
+		}
+		if len(plain) == cap(plain) {
+			size := min(max(2*int64(cap(plain)), 32<<10), most)
+			if !room(size) {
+				return plain, false
+			}
+			plain = append(make([]byte, 0, size), plain...)
+		}
+		var n int
+		n, err = r.Read(plain[len(plain):cap(plain)])
+		plain = plain[:len(plain)+n]
 	}
-	return plain, err == nil
+	return plain, errors.Is(err, io.EOF)
 }
 
 // decode makes a decoder for a content encoding; nil if there is none.

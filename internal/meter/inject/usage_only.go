@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/internal/meter/frame"
 )
 
 // mostKept is the longest event that is kept back. A longer one is not there for its usage alone.
@@ -107,7 +109,7 @@ func usageOnly(event []byte) bool {
 		}
 		data = append(data, bytes.TrimPrefix(value, []byte(" "))...)
 	}
-	if !gjson.ValidBytes(data) {
+	if !frame.Valid(data) {
 		return false
 	}
 	doc := gjson.ParseBytes(data)
