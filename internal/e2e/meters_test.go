@@ -21,7 +21,7 @@ import (
 // prices change. Each part says what; they share a deployment, and the last one kills a part of it.
 func TestMeters(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	c := start(t, withMetrics)
 	for _, name := range []string{"openai", "replicate"} {
 		c.does("secret", "create", name, "--value-file", c.file(name, []byte(credential)))
 	}
@@ -164,6 +164,7 @@ func asksForTokens(n int) string { return fmt.Sprintf(`{"model":"gpt","max_token
 // uses answers with as many tokens in as the request has bytes and all tokens out that it may have, divided by a
 // number, and adds up what that costs.
 func uses(t *testing.T, divided int, owed *atomic.Int64) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var asked struct {
@@ -229,6 +230,15 @@ func (c *cluster) bounded(name string, n, divided int, amount money.Nanos) {
 	key := c.key(name)
 	c.budget(name, name, amount.String())
 	c.awaitLive()
+	var said struct {
+		Hold         struct{ Amount string }
+		Meter, Model string
+		HoldReason   string
+	}
+	out, _, _ := c.cli("explain", "POST", "/"+name+"/chat", "--edge", "edge-2", "--key", name, "--body", c.file("body", []byte(asksForTokens(n))), "-o", "json")
+	if err := json.Unmarshal([]byte(out), &said); err != nil || nanos(t, said.Hold.Amount) != most(n) || said.Meter != "chat" || said.Model != "gpt" || said.HoldReason == "" {
+		t.Errorf("%v: explain says\n%s", err, out)
+	}
 	left := func() money.Nanos { return amount - money.Nanos(owed.Load()) }
 	c.exhaust(key, "/"+name+"/chat", asksForTokens(n), left, most(n))
 	if left() < 0 {
@@ -379,6 +389,9 @@ func unreadIsUnpriced(c *cluster) {
 		t.Errorf("%s %s costs %q", resp.Status, body, resp.Header.Get("X-Tollgate-Cost"))
 	}
 	r := c.records("passes-unread", 1)[0]
+	if counted := `tollgate_edge_unpriced_total{endpoint="passes-unread"} 1`; !strings.Contains(c.metrics(0), counted) {
+		t.Errorf("the metrics of edge 1 do not say %s", counted)
+	}
 	if !r.GetUnpriced() || c.dollars(r.GetCost()) != nanos(t, "0.05") || r.GetMeter() != "" {
 		t.Errorf("recorded %v", r)
 	}

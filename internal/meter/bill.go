@@ -16,9 +16,10 @@ type Bill struct {
 	Model    string // as the target said it, or else the caller
 	Variant  string
 	Units    int64  // against limits
-	Counts   string // "prompt=1420,cached=1280"
+	Counts   string // "prompt=1420,cached=1280"; what is unpriced has notes for Reprice before them
 	Job      *Told  // of a request that began or tells of a job
 
+	partial bool     // what was counted does not make the cost
 	reading *Reading // it was made from
 }
 
@@ -48,6 +49,9 @@ func (r *Reading) End(e End) *Bill {
 	b.Charged = r.Charged()
 	if counts := m.job == nil || r.settleJob(b, e); counts && b.Charged {
 		r.price(b, e)
+	}
+	if len(b.Unpriced) > 0 {
+		b.Counts = r.notes(b)
 	}
 	return b
 }
@@ -94,7 +98,7 @@ func (r *Reading) settleJob(b *Bill, e End) (counts bool) {
 		b.Charged = j.begins // nobody can say whose cost it would be otherwise
 	case told == nil:
 		if b.Charged = j.begins; j.begins {
-			b.Cost, b.Unpriced = e.Held, []string{"the answer does not name the job"}
+			b.Cost, b.Unpriced, b.partial = e.Held, []string{"the answer does not name the job"}, true
 		}
 	case told.State == Running:
 		if b.Charged = j.begins; j.begins {
@@ -113,11 +117,11 @@ func (r *Reading) price(b *Bill, e End) {
 	a := r.account()
 	b.Cost, b.Unpriced, b.Units = a.cost, a.why, a.units
 	if !e.Whole && r.m.late.frames && r.streamed() {
-		b.Unpriced = append(b.Unpriced, "the answer broke off")
+		b.Unpriced, b.partial = append(b.Unpriced, "the answer broke off"), true
 	}
 	if r.in != nil && r.m.late.frames {
 		if trouble := r.in.Trouble(); trouble != "" {
-			b.Unpriced = append(b.Unpriced, trouble)
+			b.Unpriced, b.partial = append(b.Unpriced, trouble), true
 		}
 	}
 	if r.out != nil {

@@ -59,7 +59,7 @@ func (m *Meter) Hold(r *Request, learned Learned) Hold {
 		h.Reason += ": " + est.missing
 	}
 	if h.Amount < m.hold.least {
-		h.Amount, h.Reason = m.hold.least, "the least that is held; "+h.Reason
+		h.Amount, h.Reason = m.hold.least, "the least that is held, more than "+h.Reason
 	}
 	if h.Amount == 0 && h.Bound && m.base != nil && len(m.units) == 0 {
 		return h // a price of nothing
@@ -194,7 +194,7 @@ func (m *Meter) bounds(r *Request, found *row, s *sum, e *estimate) (missing str
 		}
 		within := m.container(u, most)
 		if within < 0 {
-			return "how much " + spaced(m.units[u].name) + " it uses at most is not known"
+			return "nothing bounds the " + spaced(m.units[u].name) + " that it uses"
 		}
 		if dear[u].more(dear[within]) {
 			dear[within] = dear[u]

@@ -47,9 +47,8 @@ type Reading struct {
 	bill Bill // that is made at the end
 	// room is what most meters need, so that it comes with the reading.
 	room struct {
-		tallies [8]tally
-		texts   [4]string
-		holds   [8]bool
+		texts [4]string
+		holds [8]bool
 	}
 }
 
@@ -70,7 +69,7 @@ func (m *Meter) Start(r *Request, edits []Edit) *Reading {
 	if m.Free {
 		return x
 	}
-	x.tallies = atLeast(m.tallies, x.room.tallies[:])
+	x.tallies = make([]tally, m.tallies)
 	x.texts = atLeast(len(m.texts), x.room.texts[:])
 	x.holds = atLeast(len(m.conditions), x.room.holds[:])
 	if len(m.events) > 0 {

@@ -99,6 +99,7 @@ func (w *writer) message(n *yaml.Node, d protoreflect.MessageDescriptor, path st
 		return wrong(n, path, "fields with values are expected, such as %q", string(firstField(d))+": …")
 	}
 	seen := make(map[protoreflect.Name]int, len(n.Content)/2)
+	chosen := map[protoreflect.Name]string{} // by the name of what only one field can be of
 	w.out = append(w.out, '{')
 	first := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -113,6 +114,12 @@ func (w *writer) message(n *yaml.Node, d protoreflect.MessageDescriptor, path st
 		seen[f.Name()] = key.Line
 		if isNull(value) {
 			continue
+		}
+		if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() {
+			if other, again := chosen[o.Name()]; again {
+				return wrong(key, join(path, key.Value), "only one of this and %s can be given", other)
+			}
+			chosen[o.Name()] = key.Value
 		}
 		if !first {
 			w.out = append(w.out, ',')

@@ -181,8 +181,10 @@ func elements(p []byte, i int) int {
 			if k == 0 {
 				return i
 			}
-			if n += k; k == 8 {
-				n += digits8(q[n:])
+			if k < 8 {
+				n += k
+			} else { // what follows is not waited for
+				n += 8 + digits8(q[n+8:])
 			}
 		}
 		if q[n] != ',' {
