@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"math/big"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -86,7 +85,7 @@ func (t *trial) used(r *registry.Rate) (name string, n int64, ok bool) {
 
 // events counts the events of a stream of server-sent events.
 func (t *trial) events() int64 {
-	if kind, _, _ := mime.ParseMediaType(t.answer.Get("Content-Type")); kind != "text/event-stream" {
+	if frame.KindOf(t.answer.Get("Content-Type")) != frame.Events {
 		return 0
 	}
 	paths, err := frame.NewPaths()

@@ -34,7 +34,7 @@ var documents sync.Map
 func read(tb testing.TB, name string) *controlv1.Metered {
 	tb.Helper()
 	if m, ok := documents.Load(name); ok {
-		return proto.CloneOf(m.(*controlv1.Metered)) //nolint:forcetypeassert // nothing else is stored
+		return proto.CloneOf(m.(*controlv1.Metered))
 	}
 	text, err := os.ReadFile("testdata/" + name + ".yaml")
 	if err != nil {
