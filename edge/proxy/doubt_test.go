@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/money"
 )
 
@@ -154,5 +155,43 @@ func TestReadingsThatEndEarly(t *testing.T) {
 func panicAt(n, at int) {
 	if n == at {
 		panic("bug")
+	}
+}
+
+// Guarantee: a cost that the target reports is never more than the ceiling, and whatever is no amount, or two, is not taken for
+// nothing.
+func TestReportedAmounts(t *testing.T) {
+	t.Parallel()
+	const ceiling, instead = 3 * money.Dollar, money.Dollar / 2
+	for name, tc := range map[string]struct {
+		values   []string
+		cost     money.Nanos
+		unpriced bool
+	}{
+		"an amount":      {[]string{" 0.25 "}, money.Dollar / 4, false},
+		"an exponent":    {[]string{"25e-2"}, money.Dollar / 4, false},
+		"nothing":        {[]string{"0"}, 0, false},
+		"the same twice": {[]string{"0.25", "0.25"}, money.Dollar / 4, false},
+		"more":           {[]string{"1e3"}, ceiling, false},
+		"missing":        {nil, instead, true},
+		"empty":          {[]string{""}, instead, true},
+		"negative":       {[]string{"-1"}, instead, true},
+		"hexadecimal":    {[]string{"0x1"}, instead, true},
+		"with a comma":   {[]string{"1,5"}, instead, true},
+		"two":            {[]string{"0", "2"}, instead, true},
+		"three":          {[]string{"0", "2", "0"}, instead, true},
+		"endless":        {[]string{"1e999"}, instead, true},
+		"no number":      {[]string{"NaN"}, instead, true},
+		"dollars":        {[]string{"$1"}, instead, true},
+	} {
+		to := &script{status: 200, pieces: []string{"ok"}}
+		for _, v := range tc.values {
+			to.headers = append(to.headers, Header{"X-Cost", v})
+		}
+		s := newStages(t, &eventv1.RouteEndpoint{Reported: &eventv1.ReportedPrice{Header: "x-cost", CeilingNanos: int64(ceiling), FallbackNanos: int64(instead)}}, to)
+		s.ask(context.Background(), &got{}, "POST", "/", "{}")
+		if _, _, end := s.lastIntent(); end.Cost != tc.cost || end.Unpriced != tc.unpriced {
+			t.Errorf("%s: settled %+v", name, end)
+		}
 	}
 }

@@ -49,6 +49,9 @@ func (r *Reading) End(e End) *Bill {
 	b.Charged = r.Charged()
 	if counts := m.job == nil || r.settleJob(b, e); counts && b.Charged {
 		r.price(b, e)
+		if j := b.Job; j != nil && !j.Begins && len(b.Unpriced) > 0 && b.Cost == 0 {
+			j.AsBegun = true // nothing is held for who asks: what was when it began stands for what is not known
+		}
 	}
 	if len(b.Unpriced) > 0 {
 		b.Counts = r.notes(b)

@@ -165,3 +165,28 @@ func TestDoubledInLargeBodies(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee: a job whose end nobody can price stays at what was charged when it began, where that is what is charged for what is
+// not known: it is not refunded.
+func TestJobsThatCannotBePricedStay(t *testing.T) {
+	t.Parallel()
+	for fallback, asBegun := range map[string]bool{"held": true, `"0.05"`: false} {
+		plan := parse(t, `
+unmatched: refuse
+fallback: `+fallback+`
+meters:
+- name: told
+  counters: [{name: n, sources: [{frame: n}]}]
+  units: [{name: n}]
+  prices: [{model: "*", rates: [{unit: n, price: "1"}]}]
+  job: {tells: true, id: [{frame: id}], done: [{source: {frame: done}}]}
+`)
+		b := play(t, plan, &meter.Request{Method: "GET"}, said(`{"id":"j","done":true}`))
+		if b.Job == nil || b.Job.AsBegun != asBegun || len(b.Unpriced) == 0 {
+			t.Errorf("%s: %+v, %+v", fallback, b, b.Job)
+		}
+		if b = play(t, plan, &meter.Request{Method: "GET"}, said(`{"id":"j","done":true,"n":0}`)); b.Job.AsBegun || b.Cost != 0 || len(b.Unpriced) > 0 {
+			t.Errorf("%s: %+v, %+v", fallback, b, b.Job)
+		}
+	}
+}

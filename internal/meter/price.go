@@ -138,13 +138,11 @@ func (t *table) find(model string) *row {
 	return nil
 }
 
-// keep adds a row to those that are ready. Of two that do so at once one may be lost, which costs time and nothing else.
+// keep adds a row to those that are ready. Of two that do so at once one may be lost, which costs time and nothing else. Where
+// there are enough it begins anew, so that nobody can fill them with names that nobody else uses.
 func (t *table) keep(ready *map[string]*row, model string, r *row) {
 	next := map[string]*row{model: r}
-	if ready != nil {
-		if len(*ready) >= mostReady {
-			return
-		}
+	if ready != nil && len(*ready) < mostReady {
 		maps.Copy(next, *ready)
 	}
 	t.ready.CompareAndSwap(ready, &next)
