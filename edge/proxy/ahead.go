@@ -1,33 +1,32 @@
 package proxy
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"errors"
 	"io"
-	"strings"
-
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"tollgate/internal/fault"
+	"tollgate/internal/meter/frame"
 )
 
 // defaultMeterBody is how much of a body is read for a meter where the configuration says nothing.
 const defaultMeterBody = 4 << 20
 
-// wantsWholeBody says whether the body is to be read before the request is sent.
-func (c *call) wantsWholeBody() bool { return c.metered() && c.plan.meter.WantsBody() }
-
 // readAhead reads the body where what the request costs at most is in it. As much is read as is kept: of a longer one
 // the meter sees the beginning, and the rest goes on as it comes.
 func (c *call) readAhead(ctx context.Context) error {
-	if !c.wantsWholeBody() {
+	if !c.metered() {
 		return nil
 	}
+	if c.plan.meter.WantsBody() {
+		if err := c.readBody(ctx); err != nil {
+			return err
+		}
+	}
+	return c.once()
+}
+
+func (c *call) readBody(ctx context.Context) error {
 	r := &c.plan.request
 	if c.x.Body == nil {
 		r.Body, r.Whole = []byte{}, true
@@ -48,11 +47,15 @@ func (c *call) readAhead(ctx context.Context) error {
 	if err != nil {
 		return c.unreadable(ctx, err)
 	}
-	r.Body, r.Whole = c.kept.data, whole
-	if encoding := get(c.x.Headers, "Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	r.Body, r.Whole, r.Sealed = c.kept.data, whole, sealed(c.x.Headers)
+	if !uncoded(c.x.Headers) {
 		var plain bool
-		r.Body, plain = decoded(r.Body, encoding, 4*most)
+		room := func(n int64) bool { return c.kept.reserve(int64(len(c.kept.data)) + n) }
+		r.Body, plain = frame.Plain(r.Body, get(c.x.Headers, "Content-Encoding"), 4*most, room)
 		r.Whole = r.Whole && plain
+	}
+	if !r.Whole {
+		r.LetGo() // the rest passes by, and nobody keeps the beginning for long
 	}
 	return nil
 }
@@ -97,39 +100,4 @@ func (k *kept) ahead(most, length int64, trailers bool) (whole bool, err error) 
 		k.size = length // so that it leaves in one piece
 	}
 	return true, nil
-}
-
-// decoded is the beginning of a body without its encoding, as far as that can be read, and whether that is all of it;
-// nil for an encoding that is not known.
-func decoded(body []byte, encoding string, most int64) (plain []byte, whole bool) {
-	var from io.Reader
-	var err error
-	in := bytes.NewReader(body)
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "gzip", "x-gzip":
-		from, err = gzip.NewReader(in)
-	case "deflate":
-		if from, err = zlib.NewReader(in); err != nil {
-			in.Reset(body) // some send it without the head that it should have
-			from, err = flate.NewReader(in), nil
-		}
-	case "br":
-		from = brotli.NewReader(in)
-	case "zstd":
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(most))); err == nil {
-			defer z.Close()
-			from = z
-		}
-	default:
-		return nil, false
-	}
-	if err != nil {
-		return nil, false
-	}
-	plain, err = io.ReadAll(io.LimitReader(from, most+1))
-	if int64(len(plain)) > most {
-		return plain[:most], false
-	}
-	return plain, err == nil
 }

@@ -19,6 +19,7 @@ type edits struct {
 	body  *kept           // with them; nil if there are none
 	known bool            // whether that was found out
 	off   bool            // a target did not take them, and the request is sent as the caller wrote it
+	by    refusal         // which target that was
 }
 
 // usageOnly names the frame that is left out of an answer to a caller who did not ask for it.
@@ -44,12 +45,17 @@ func (c *call) edit(ch *pool.Choice) []metering.Edit {
 // digests are headers that say what a body is. One that does not fit would have the request refused.
 var digests = [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Content-Encoding"}
 
+// sealed says whether a body cannot be changed without breaking it.
+func sealed(headers []Header) bool {
+	return slices.ContainsFunc(digests[:], func(name string) bool {
+		value := get(headers, name)
+		return value != "" && !strings.EqualFold(value, "identity")
+	})
+}
+
 func (c *call) makeEdits(e *edits) {
 	r := &c.plan.request
-	if !r.Whole || len(r.Body) == 0 || c.kept == nil || slices.ContainsFunc(digests[:], func(name string) bool {
-		value := get(c.x.Headers, name)
-		return value != "" && !strings.EqualFold(value, "identity")
-	}) {
+	if !r.Whole || r.Sealed || len(r.Body) == 0 || c.kept == nil {
 		return
 	}
 	wanted := make([]inject.Field, 0, len(c.plan.hold.Edits))
@@ -102,7 +108,7 @@ func (t *try) strips(a *Answer) bool {
 const mostRefusal = 64 << 10
 
 // unedited says where the request goes once more, as the caller wrote it, if its target does not take the fields that
-// were set in it. For some time no others are sent there with them.
+// were set in it.
 func (c *call) unedited(t *try) *pool.Choice {
 	a := t.answer
 	if len(t.edits) == 0 || a.Conn != nil || a.Status != 400 && a.Status != 422 || a.Length > mostRefusal {
@@ -115,14 +121,23 @@ func (c *call) unedited(t *try) *pool.Choice {
 	if !inject.Refused(a.Status, t.peek(), fields) {
 		return nil
 	}
-	c.g.refusals.add(refusal{c.endpoint.ID, t.choice.Target.Name})
-	c.plan.edits.off = true
+	c.plan.edits.off, c.plan.edits.by = true, refusal{c.endpoint.ID, t.choice.Target.Name}
 	choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
 	if err != nil {
 		return nil
 	}
 	t.body.finish()
 	return choice
+}
+
+// accepted remembers a target that has taken a request without the fields that it did not take before: for some time no
+// others are sent there with them. One that does not take it without them either may have refused what the
+// caller has written, who must not decide for all others.
+func (t *try) accepted() {
+	c := t.c
+	if c.plan != nil && c.plan.edits.off && c.plan.edits.by.target == t.choice.Target.Name {
+		c.g.refusals.add(c.plan.edits.by)
+	}
 }
 
 // peek is the beginning of an answer, which can still be passed on after it.

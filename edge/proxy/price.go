@@ -33,6 +33,9 @@ func (c *call) price(context.Context) error {
 		Header: func(name string) string { return get(c.x.Headers, name) },
 	}}
 	switch p.meter = e.Plan.Match(&p.request); {
+	case !e.Plan.Agreed(p.meter, &p.request):
+		return fault.New(fault.PathInvalid, "Some targets would read the path %s as another one, which has another price at endpoint %s.", shortPath(c.rest), e.Name).
+			WithHint("Send the path as the API documents it: without dot segments, doubled slashes, or escapes that it does not need.")
 	case p.meter != nil:
 		c.free = p.meter.Free
 	case e.Plan.Unmatched == metering.Free:
@@ -45,6 +48,16 @@ func (c *call) price(context.Context) error {
 	}
 	c.plan = p
 	return nil
+}
+
+// once refuses a request that says twice what its price looks at: its target may take the other value.
+func (c *call) once() error {
+	twice := c.plan.meter.Doubled(&c.plan.request)
+	if twice == "" {
+		return nil
+	}
+	return fault.New(fault.BodyInvalid, "The request has the %s more than once, and readers do not agree which of them counts.", clip(twice, 2*longestName)).
+		WithHint("Send it once: the price of the request depends on it.")
 }
 
 // shortPath is a path for people, who need no more of a long one.

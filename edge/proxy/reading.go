@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	metering "tollgate/internal/meter"
@@ -12,8 +13,24 @@ import (
 func (m *meter) begun(ctx context.Context, a *Answer) {
 	m.stream = isEventStream(get(a.Headers, "Content-Type")) && uncoded(a.Headers) && a.Conn == nil
 	m.tunnel = a.Conn != nil
-	m.reading.Answered(a.Status, func(name string) string { return get(a.Headers, name) })
+	m.reading.Answered(a.Status, func(name string) string { return joined(a.Headers, name) })
 	m.follow(ctx)
+}
+
+// joined is all that the headers of a name say, with commas between it, as in one header. So a number that is there twice is
+// none, and nobody has to choose.
+func joined(headers []Header, name string) string {
+	value, found, again := "", false, false
+	for i := range headers {
+		switch {
+		case !strings.EqualFold(headers[i].Name, name):
+		case !found:
+			value, found = headers[i].Value, true
+		case again || headers[i].Value != value || strings.EqualFold(name, "content-encoding"):
+			value, again = value+", "+headers[i].Value, true
+		}
+	}
+	return value
 }
 
 // follow holds more for what it costs by now, where there is more. The answer goes on in any case: what it costs is
@@ -97,6 +114,6 @@ func (m *meter) bill(whole bool, elapsed time.Duration, trailers []Header) *mete
 	defer m.mu.Unlock()
 	m.over = true
 	return m.reading.End(metering.End{
-		Whole: whole, Elapsed: elapsed, Held: m.amount, Trailer: func(name string) string { return get(trailers, name) },
+		Whole: whole, Elapsed: elapsed, Held: m.amount, Trailer: func(name string) string { return joined(trailers, name) },
 	})
 }

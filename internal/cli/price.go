@@ -188,14 +188,10 @@ func (d *priceDocument) line(field string) string {
 }
 
 func parsePrice(raw []byte) (*controlv1.Price, priceDocument, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(raw, &root); err != nil {
-		return nil, priceDocument{}, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	node, err := document.Root(raw)
+	if err != nil {
+		return nil, priceDocument{}, err
 	}
-	if len(root.Content) == 0 {
-		return nil, priceDocument{}, errors.New("the document is empty")
-	}
-	node := root.Content[0]
 	for _, within := range []string{"endpoint", "price"} {
 		if part := member(node, within); part != nil {
 			node = part

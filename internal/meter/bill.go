@@ -16,9 +16,10 @@ type Bill struct {
 	Model    string // as the target said it, or else the caller
 	Variant  string
 	Units    int64  // against limits
-	Counts   string // "prompt=1420,cached=1280"
+	Counts   string // "prompt=1420,cached=1280"; what is unpriced has notes for Reprice before them
 	Job      *Told  // of a request that began or tells of a job
 
+	partial bool     // what was counted does not make the cost
 	reading *Reading // it was made from
 }
 
@@ -37,7 +38,8 @@ type Line struct {
 // End makes the bill. Nothing may be read after it.
 func (r *Reading) End(e End) *Bill {
 	m := r.m
-	b := &Bill{Meter: m.Name, reading: r}
+	b := &r.bill
+	b.Meter, b.reading = m.Name, r
 	if r.over || m.Free {
 		r.over = true
 		return b
@@ -47,6 +49,12 @@ func (r *Reading) End(e End) *Bill {
 	b.Charged = r.Charged()
 	if counts := m.job == nil || r.settleJob(b, e); counts && b.Charged {
 		r.price(b, e)
+		if j := b.Job; j != nil && !j.Begins && len(b.Unpriced) > 0 && b.Cost == 0 {
+			j.AsBegun = true // nothing is held for who asks: what was when it began stands for what is not known
+		}
+	}
+	if len(b.Unpriced) > 0 {
+		b.Counts = r.notes(b)
 	}
 	return b
 }
@@ -58,6 +66,7 @@ func (r *Reading) finish(e End) {
 	}
 	if r.in != nil {
 		r.in.End(e.Whole)
+		r.unread = r.unread || r.received > 0 && r.frames == 0
 	}
 	r.over, r.elapsed = true, e.Elapsed
 	r.stage(func(s *source) (value, bool) {
@@ -93,7 +102,7 @@ func (r *Reading) settleJob(b *Bill, e End) (counts bool) {
 		b.Charged = j.begins // nobody can say whose cost it would be otherwise
 	case told == nil:
 		if b.Charged = j.begins; j.begins {
-			b.Cost, b.Unpriced = e.Held, []string{"the answer does not name the job"}
+			b.Cost, b.Unpriced, b.partial = e.Held, []string{"the answer does not name the job"}, true
 		}
 	case told.State == Running:
 		if b.Charged = j.begins; j.begins {
@@ -112,11 +121,16 @@ func (r *Reading) price(b *Bill, e End) {
 	a := r.account()
 	b.Cost, b.Unpriced, b.Units = a.cost, a.why, a.units
 	if !e.Whole && r.m.late.frames && r.streamed() {
-		b.Unpriced = append(b.Unpriced, "the answer broke off")
+		b.Unpriced, b.partial = append(b.Unpriced, "the answer broke off"), true
 	}
 	if r.in != nil && r.m.late.frames {
 		if trouble := r.in.Trouble(); trouble != "" {
-			b.Unpriced = append(b.Unpriced, trouble)
+			b.Unpriced, b.partial = append(b.Unpriced, trouble), true
+		}
+	}
+	if r.out != nil {
+		if trouble := r.out.Trouble(); trouble != "" {
+			b.Unpriced = append(b.Unpriced, "of what was sent: "+trouble)
 		}
 	}
 	if len(b.Unpriced) == 0 {
@@ -149,11 +163,16 @@ func (r *Reading) account() (a account) {
 		s.add(*m.base, dollar)
 	}
 	for i := range m.counters {
-		if c := &m.counters[i]; !c.optional && c.fallback == nil {
-			if _, src := r.count(i); src == nil {
-				a.why = append(a.why, c.name+" was not found")
-			}
+		c := &m.counters[i]
+		_, src := r.count(i)
+		if src == nil && !c.optional && c.fallback == nil {
+			a.why = append(a.why, c.name+" was not found")
+		} else if doubt := r.doubt(c, src); doubt != "" {
+			a.why = append(a.why, doubt)
 		}
+	}
+	if doubt := r.unsaid(m.variantTexts); doubt != "" && len(m.units) > 0 {
+		a.why = append(a.why, doubt)
 	}
 	if len(m.units) > 0 {
 		r.lookUp(&a)
@@ -194,6 +213,9 @@ func (r *Reading) lookUp(a *account) {
 	name := ""
 	for _, i := range m.modelTexts {
 		if r.texts[i] == "" {
+			if s := &m.texts[i]; name == "" && r.hides(s.place) {
+				a.why = append(a.why, s.text+" could not be read")
+			}
 			continue
 		}
 		if a.row = m.find(r.texts[i]); a.row != nil {
@@ -211,6 +233,42 @@ func (r *Reading) lookUp(a *account) {
 			a.why = append(a.why, "no model is named")
 		}
 	}
+}
+
+// doubt says why what a counter has found, or what stands for nothing, may not be what the exchange says: a place that
+// comes before could not be read. Then it is not known, instead of being less than it is.
+func (r *Reading) doubt(c *counter, found *source) string {
+	for i := range c.sources {
+		a := &c.sources[i]
+		switch {
+		case a.grouped && found != nil && (found.place == inFrame || found.place == inMessage) && a.sent == (found.place == inMessage):
+			return ""
+		case a.grouped:
+			if r.unread && !a.sent {
+				return c.name + " was not found in an answer that could not be read"
+			}
+		case &a.single == found:
+			return ""
+		default:
+			if doubt := r.tallies[a.tally].doubt; doubt != "" {
+				return doubt
+			}
+		}
+	}
+	return ""
+}
+
+// unsaid says which of some texts could not be read, if that comes before all that were.
+func (r *Reading) unsaid(slots []int) string {
+	for _, i := range slots {
+		if r.texts[i] != "" {
+			return ""
+		}
+		if s := &r.m.texts[i]; r.hides(s.place) {
+			return s.text + " could not be read"
+		}
+	}
+	return ""
 }
 
 // variant is the variant of the prices that hold.
@@ -269,12 +327,7 @@ func (r *Reading) counted() string {
 		if len(b) > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, r.m.counters[i].name...), '=')
-		if n.exp == 0 && n.big == nil {
-			b = strconv.AppendUint(b, n.coef, 10)
-		} else {
-			b = append(b, n.String()...)
-		}
+		b = n.append(append(append(b, r.m.counters[i].name...), '='))
 	}
 	return string(b)
 }

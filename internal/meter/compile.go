@@ -145,7 +145,9 @@ func (c *compiler) match(p *controlv1.MeterMatch) {
 		}
 	}
 	if p.GetPath() != "" {
-		c.m.path = c.pattern(field+".path", p.GetPath())
+		if c.m.path = c.pattern(field+".path", p.GetPath()); c.m.path != nil {
+			c.m.loose = caseless(p.GetPath())
+		}
 	}
 }
 
@@ -219,6 +221,7 @@ func (c *compiler) source(field string, p *controlv1.Source, early bool) source 
 // looked notes what the meter has to be shown for a source.
 func (c *compiler) looked(s *source, early bool) {
 	m := c.m
+	m.wanted.note(s)
 	if early && s.place == measure {
 		return // that is the length of the request
 	}
@@ -283,8 +286,7 @@ func (c *compiler) condition(field string, p *controlv1.Condition, early bool) c
 }
 
 func (c *compiler) charge(field string, p *controlv1.Charge, sugar bool) charge {
-	out := readCharge(p)
-	out.sugar = sugar
+	out := charge{statuses: p.GetStatuses(), methods: p.GetMethods(), sugar: sugar}
 	for i, s := range out.statuses {
 		if !statusName.MatchString(s) {
 			c.say(at(field+".statuses", i), `%q is none: "200", "4xx" or "any"`, s)
@@ -365,6 +367,7 @@ func (c *compiler) injections(list []*controlv1.Injection) {
 			in.when = &when
 		}
 		c.m.wantsBody = true
+		c.m.wanted.path(p.GetField())
 		c.m.injections = append(c.m.injections, in)
 	}
 }

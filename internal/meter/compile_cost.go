@@ -42,6 +42,11 @@ func (c *compiler) counter(field string, p *controlv1.Counter) counter {
 		}
 		if s.place == inFrame || s.place == inMessage {
 			sent := s.place == inMessage
+			if sent {
+				c.m.messages.use(s.path, how)
+			} else {
+				c.m.frames.use(s.path, how)
+			}
 			same := slices.IndexFunc(out.sources, func(a alternative) bool { return a.grouped && a.sent == sent })
 			if same >= 0 {
 				out.sources[same].group = append(out.sources[same].group, s)
@@ -236,6 +241,7 @@ func (c *compiler) bound(field string, p *controlv1.Bound) *bound {
 	b.assume = c.number(field+".assume", p.GetAssume())
 	if b.enforce != "" {
 		c.m.wantsBody = true
+		c.m.wanted.path(b.enforce)
 		if !plainField.MatchString(b.enforce) {
 			c.say(field+".enforce", "it is made of plain names, such as max_completion_tokens")
 		}

@@ -2,8 +2,8 @@ package meter
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -90,7 +90,7 @@ func (m *Meter) asked(r *Request) string {
 	return ""
 }
 
-// row is what the model costs that a request asks for; nil if none of the names that it says is in a list.
+// asks is what the model costs that a request asks for; nil if none of the names that it says is in a list.
 func (m *Meter) asks(r *Request) *row {
 	named := false
 	for _, i := range m.modelTexts {
@@ -103,6 +103,8 @@ func (m *Meter) asks(r *Request) *row {
 			if found := m.find(name); found != nil {
 				return found
 			}
+		} else if r.hidden(s.place) {
+			return nil
 		}
 	}
 	if named {
@@ -114,7 +116,7 @@ func (m *Meter) asks(r *Request) *row {
 // edits are the fields that are to be set for the meter's sake.
 func (m *Meter) edits(r *Request) (edits []Edit) {
 	for _, in := range m.injections {
-		if !r.document() || !r.parsed.object || r.field(in.edit.Path).Exists() {
+		if r.Sealed || !r.document() || !r.parsed.object || r.field(in.edit.Path).Exists() {
 			continue
 		}
 		if in.when == nil || in.when.holds(in.when.source.find(r, nil)) {
@@ -258,8 +260,12 @@ func (c *counter) early(r *Request) (decimal, bool) {
 			return decimal{}, false
 		}
 		var t tally
-		if taken, _ := t.take(a.single.find(r, nil), c.how, c.quoted, &a.single); taken {
+		v := a.single.find(r, nil)
+		if taken, _ := t.take(v, c.how, c.quoted, &a.single); v.there && taken {
 			return t.sum, true
+		}
+		if a.single.doubt(r, v) != "" {
+			return decimal{}, false
 		}
 	}
 	if c.fallback != nil {
@@ -298,6 +304,8 @@ func (b *bound) find(r *Request) (n decimal, edit *Edit, reason string) {
 			n = n.times(k)
 		case v.there:
 			return n, nil, b.times.text + " is no number"
+		case r.hidden(b.times.place):
+			return n, nil, b.times.text + " could not be read"
 		}
 	}
 	if b.factor != nil {
@@ -333,6 +341,9 @@ func (b *bound) number(r *Request) (n decimal, there bool, reason string) {
 		}
 		v := s.find(r, nil)
 		if !v.there {
+			if r.hidden(s.place) {
+				return n, false, s.text + " could not be read"
+			}
 			continue
 		}
 		var t tally
@@ -351,7 +362,7 @@ func (b *bound) assumed(r *Request) (n decimal, edit *Edit, reason string) {
 		return n, nil, b.names() + " is not set"
 	case b.enforce == "":
 		return *b.assume, nil, ""
-	case !r.document() || !r.parsed.object:
+	case r.Sealed || !r.document() || !r.parsed.object:
 		return n, nil, b.enforce + " cannot be set in this body"
 	case r.field(b.enforce).Exists() && r.field(b.enforce).Type != gjson.Null:
 		return n, nil, b.enforce + " is no number"
@@ -399,9 +410,5 @@ func plainText(v value) string {
 	return v.String()
 }
 
-// seconds are nanoseconds as a decimal.
-func secondsOf(nanoseconds int64) decimal {
-	d, _ := parseDecimal(strconv.FormatInt(max(nanoseconds, 0), 10))
-	d.exp -= 9
-	return d
-}
+// secondsOf are the seconds of a time.
+func secondsOf(d time.Duration) decimal { return decimal{coef: uint64(max(d, 0)), exp: -9} }

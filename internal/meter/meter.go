@@ -115,7 +115,9 @@ type Request struct {
 	// Body is the whole body as far as it was read beforehand, without its content encoding; nil if it was not.
 	Body []byte
 	// Whole says that Body is all of it.
-	Whole  bool
+	Whole bool
+	// Sealed says that no field can be set in it.
+	Sealed bool
 	Length int64 // of the body as it is sent; -1 if unknown
 
 	parsed parsed
@@ -148,6 +150,7 @@ type Meter struct {
 	any       bool // it reads every request, also WebSockets
 	methods   []string
 	path      *regexp.Regexp
+	loose     *regexp.Regexp // path, whatever the case of letters
 	webSocket bool
 
 	// texts are where names and ids are, conditions what is asked of exchanges; others name them by their index.
@@ -168,6 +171,7 @@ type Meter struct {
 	maximum  *money.Nanos
 
 	charge     charge
+	wanted     wanted
 	hold       hold
 	injections []injection
 	job        *job
@@ -184,14 +188,27 @@ type Meter struct {
 }
 
 func (m *Meter) finish() {
-	m.frames.finish()
-	m.messages.finish()
+	received, sent := m.frames.finish(), m.messages.finish()
+	for i := range m.counters {
+		for _, a := range m.counters[i].sources {
+			lengths := received
+			if a.sent {
+				lengths = sent
+			}
+			for k := range a.group {
+				a.group[k].length = lengths[a.group[k].path]
+			}
+		}
+	}
 }
 
 func (m *Meter) reads(r *Request) bool {
-	return m.any || m.webSocket == r.WebSocket &&
-		(len(m.methods) == 0 || slices.Contains(m.methods, r.Method)) &&
-		(m.path == nil || m.path.MatchString(r.Path))
+	return m.any || m.serves(r) && (m.path == nil || m.path.MatchString(r.Path))
+}
+
+// serves says whether the meter reads requests of this kind, on some path.
+func (m *Meter) serves(r *Request) bool {
+	return m.any || m.webSocket == r.WebSocket && (len(m.methods) == 0 || slices.Contains(m.methods, r.Method))
 }
 
 // WantsBody says whether the meter looks into the request's body before it is sent, for which it has to be read whole.

@@ -128,7 +128,7 @@ func (t *table) find(model string) *row {
 		}
 	}
 	for _, p := range t.models {
-		if !matches(p.GetModel(), model) {
+		if !Matches(p.GetModel(), model) {
 			continue
 		}
 		r := newRow(p, t.units, t.count, func(int, string, string) {})
@@ -138,13 +138,11 @@ func (t *table) find(model string) *row {
 	return nil
 }
 
-// keep adds a row to those that are ready. Of two that do so at once one may be lost, which costs time and nothing else.
+// keep adds a row to those that are ready. Of two that do so at once one may be lost, which costs time and nothing else. Where
+// there are enough it begins anew, so that nobody can fill them with names that nobody else uses.
 func (t *table) keep(ready *map[string]*row, model string, r *row) {
 	next := map[string]*row{model: r}
-	if ready != nil {
-		if len(*ready) >= mostReady {
-			return
-		}
+	if ready != nil && len(*ready) < mostReady {
 		maps.Copy(next, *ready)
 	}
 	t.ready.CompareAndSwap(ready, &next)
@@ -173,8 +171,9 @@ func (m *Meter) look(model string) *row {
 	return nil
 }
 
-// matches says whether a name is what a pattern says, in which a star stands for any text. Case does not matter.
-func matches(pattern, name string) bool {
+// Matches says whether a name is what a pattern says, in which a star stands for any text. The case of letters does not
+// matter. The name may be another pattern: then all that it matches is matched.
+func Matches(pattern, name string) bool {
 	p, n, star, from := 0, 0, -1, 0
 	for n < len(name) {
 		switch {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/internal/meter/frame"
 )
 
 // place is what kind of place a source is.
@@ -40,11 +42,13 @@ const (
 // source is where a value is.
 type source struct {
 	place place
-	name  string         // of a header, a field, a parameter; a measure; a constant's value; the path in a document
-	event string         // only frames of that kind; empty for any
-	path  int            // of frames and messages: which of the looks finds it
-	re    *regexp.Regexp // inPath
-	text  string         // as a person reads it
+	name  string // of a header, a field, a parameter; a measure; a constant's value; the path in a document
+	event string // only frames of that kind; empty for any
+	path  int    // of frames and messages: which of the looks finds it
+	// length says that frames have the number of characters in place of each text.
+	length bool
+	re     *regexp.Regexp // inPath
+	text   string         // as a person reads it
 }
 
 // early says whether the value is known before the request is sent.
@@ -98,13 +102,15 @@ type parsed struct {
 	looked bool
 	form   url.Values
 	formed bool
+	torn   bool // not all of the form could be read
+	begins bool // the body, which is not there any more, begins like a document
 }
 
 // document says whether the body is a JSON document.
 func (r *Request) document() bool {
 	if !r.parsed.looked {
 		r.parsed.looked = true
-		r.parsed.json = r.Whole && len(r.Body) > 0 && gjson.ValidBytes(r.Body)
+		r.parsed.json = r.Whole && len(r.Body) > 0 && !isForm(r.mediaType()) && frame.Valid(r.Body)
 		if r.parsed.json {
 			body := bytes.TrimLeft(r.Body, " \t\r\n")
 			r.parsed.object = len(body) > 0 && body[0] == '{'
@@ -143,52 +149,79 @@ func (r *Request) formField(name string) (string, bool) {
 	return r.parsed.form.Get(name), true
 }
 
+// The media types of forms.
+const (
+	urlencoded = "application/x-www-form-urlencoded"
+	multiparts = "multipart/form-data"
+)
+
+func isForm(media string) bool { return media == urlencoded || media == multiparts }
+
+// mediaType is what the request says that its body is, without its parameters.
+func (r *Request) mediaType() string {
+	media, _, _ := strings.Cut(r.header("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
 func (r *Request) readForm() url.Values {
-	kind, params, err := mime.ParseMediaType(r.header("Content-Type"))
-	if err != nil || r.Body == nil {
+	media := r.mediaType()
+	if r.Body == nil || !isForm(media) {
+		r.parsed.torn = !r.Whole
 		return nil
 	}
-	switch kind {
-	case "application/x-www-form-urlencoded":
-		if !r.Whole {
+	if media == urlencoded {
+		if r.parsed.torn = !r.Whole; !r.Whole {
 			return nil
 		}
-		values, _ := url.ParseQuery(string(r.Body)) // as far as it can be read
+		values, err := url.ParseQuery(string(r.Body)) // as far as it can be read
+		r.parsed.torn = err != nil
 		return values
-	case "multipart/form-data":
-		form := url.Values{}
-		parts := multipart.NewReader(bytes.NewReader(r.Body), params["boundary"])
-		for {
-			part, err := parts.NextRawPart()
-			if err != nil {
-				return form
-			}
-			if part.FileName() != "" {
-				continue
-			}
-			text, err := io.ReadAll(io.LimitReader(part, mostField+1))
-			if err != nil {
-				return form // cut off within the field
-			}
-			if len(text) <= mostField {
-				form.Add(part.FormName(), string(text))
-			}
+	}
+	form := url.Values{}
+	_, params, _ := mime.ParseMediaType(r.header("Content-Type"))
+	parts := multipart.NewReader(bytes.NewReader(r.Body), params["boundary"])
+	for {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			r.parsed.torn = r.parsed.torn || err != io.EOF //nolint:errorlint // one that is wrapped comes before the last boundary
+			return form
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(part, mostField+1))
+		if err != nil {
+			r.parsed.torn = true // cut off within the field
+			return form
+		}
+		if r.parsed.torn = r.parsed.torn || len(text) > mostField; len(text) <= mostField {
+			form.Add(part.FormName(), string(text))
 		}
 	}
-	return nil
 }
 
 // query is a parameter of the query.
 func (r *Request) query(name string) (string, bool) {
+	values := r.parameters(name)
+	if len(values) == 0 {
+		return "", false
+	}
+	return values[0], true
+}
+
+// parameters are all values of a parameter. One whose escapes make no sense is taken as it is written.
+func (r *Request) parameters(name string) (values []string) {
 	for pair := range strings.SplitSeq(r.Query, "&") {
 		key, text, _ := strings.Cut(pair, "=")
 		if k, err := url.QueryUnescape(key); err != nil || k != name {
 			continue
 		}
-		text, err := url.QueryUnescape(text)
-		return text, err == nil
+		if plain, err := url.QueryUnescape(text); err == nil {
+			text = plain
+		}
+		values = append(values, text)
 	}
-	return "", false
+	return values
 }
 
 // early finds a value that is known before the request is sent. Fields that are set on the way count as well.

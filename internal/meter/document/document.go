@@ -27,14 +27,23 @@ const (
 
 // Parse reads one document into a message, which is emptied first.
 func Parse(text []byte, into proto.Message) error {
+	root, err := Root(text)
+	if err != nil {
+		return err
+	}
+	return Decode(root, into)
+}
+
+// Root reads one document, of which Decode reads parts.
+func Root(text []byte) (*yaml.Node, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(root.Content) == 0 {
-		return errors.New("the document is empty")
+		return nil, errors.New("the document is empty")
 	}
-	return Decode(root.Content[0], into)
+	return root.Content[0], nil
 }
 
 // Decode reads a part of a document into a message, which is emptied first.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
+
+	"tollgate/internal/meter/frame"
 )
 
 // Field is a field to set in a JSON body.
@@ -29,7 +31,7 @@ var errNoObject = errors.New("the body is no JSON object")
 func Set(body []byte, fields ...Field) (changed []byte, set []Field, err error) {
 	const space = " \t\r\n"
 	inner := bytes.Trim(body, space)
-	if len(inner) == 0 || inner[0] != '{' || !gjson.ValidBytes(inner) {
+	if len(inner) == 0 || inner[0] != '{' || !frame.Valid(inner) {
 		return nil, nil, errNoObject
 	}
 	before := len(body) - len(bytes.TrimLeft(body, space))
