@@ -3,6 +3,7 @@ package devstack
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -88,9 +89,7 @@ func serveChat(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	send := func(choices []any, more map[string]any) {
 		event := map[string]any{"object": "chat.completion.chunk", "model": in.Model, "choices": choices}
-		for name, value := range more {
-			event[name] = value
-		}
+		maps.Copy(event, more)
 		text, _ := json.Marshal(event) // of these values it cannot fail
 		_, _ = fmt.Fprintf(w, "data: %s\n\n", text)
 		_ = http.NewResponseController(w).Flush()

@@ -42,19 +42,20 @@ func cut(path string) (step, rest string) {
 
 // at is the part of a node that a step leads to. The names of a message's fields have two forms.
 func at(n *yaml.Node, step string) *yaml.Node {
-	switch n.Kind {
-	case yaml.SequenceNode:
+	if n.Kind == yaml.SequenceNode {
 		i, err := strconv.Atoi(strings.Trim(step, "[]"))
 		if err != nil || i < 0 || i >= len(n.Content) {
 			return nil
 		}
 		return n.Content[i]
-	case yaml.MappingNode:
-		name := strings.Trim(step, `[]"`)
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if key := n.Content[i].Value; key == name || plain(key) == plain(name) {
-				return n.Content[i+1]
-			}
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	name := strings.Trim(step, `[]"`)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i].Value; key == name || plain(key) == plain(name) {
+			return n.Content[i+1]
 		}
 	}
 	return nil
