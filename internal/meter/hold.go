@@ -116,7 +116,7 @@ func (m *Meter) asks(r *Request) *row {
 // edits are the fields that are to be set for the meter's sake.
 func (m *Meter) edits(r *Request) (edits []Edit) {
 	for _, in := range m.injections {
-		if r.Sealed || !r.document() || !r.parsed.object || r.field(in.edit.Path).Exists() {
+		if r.Sealed || !r.document() || !r.parsed.object || in.edit.there(r) {
 			continue
 		}
 		if in.when == nil || in.when.holds(in.when.source.find(r, nil)) {
@@ -124,6 +124,19 @@ func (m *Meter) edits(r *Request) (edits []Edit) {
 		}
 	}
 	return edits
+}
+
+// there says whether the caller has set the field. One who wants not to get what is left out for them anyway has not: they
+// must not keep from being counted what they use.
+func (e *Edit) there(r *Request) bool {
+	switch f := r.field(e.Path); f.Type {
+	case gjson.Null:
+		return false
+	case gjson.False:
+		return e.Strip == "" || e.Value != "true"
+	default:
+		return f.Exists()
+	}
 }
 
 // estimate is the most that a request can cost.

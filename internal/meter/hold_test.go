@@ -130,7 +130,8 @@ meters:
 	}
 }
 
-// Guarantee: fields are set where the meter says so and the caller has not set them, and nowhere else.
+// Guarantee: fields are set where the meter says so and the caller has not set them, and nowhere else; who sets that they
+// want to see no usage is counted all the same.
 func TestInjections(t *testing.T) {
 	t.Parallel()
 	plan := only(t, "openai", "chat")
@@ -138,7 +139,9 @@ func TestInjections(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"model":"m","stream":true,"max_tokens":5}`:                                          true,
 		`{"model":"m","stream":true,"max_tokens":5,"stream_options":{}}`:                      true,
-		`{"model":"m","stream":true,"max_tokens":5,"stream_options":{"include_usage":false}}`: false,
+		`{"model":"m","stream":true,"max_tokens":5,"stream_options":{"include_usage":false}}`: true,
+		`{"model":"m","stream":true,"max_tokens":5,"stream_options":{"include_usage":null}}`:  true,
+		`{"model":"m","stream":true,"max_tokens":5,"stream_options":{"include_usage":true}}`:  false,
 		`{"model":"m","max_tokens":5}`:                                                        false,
 		`{"model":"m","stream":false,"max_tokens":5}`:                                         false,
 		`{"model":"m","stream":true,`:                                                         false,

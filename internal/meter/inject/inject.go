@@ -25,7 +25,8 @@ type Field struct {
 
 var errNoObject = errors.New("the body is no JSON object")
 
-// Set sets the fields that a JSON body does not have, or has as null, and says which these are. A body that is no JSON
+// Set sets the fields that a JSON body does not have, or has as null, or as false where they are to be true, and says which
+// these are. A body that is no JSON
 // object is an error, and so is one with something else than an object in the way of a field, or with a name
 // twice there: readers do not agree which of them counts.
 func Set(body []byte, fields ...Field) (changed []byte, set []Field, err error) {
@@ -37,7 +38,7 @@ func Set(body []byte, fields ...Field) (changed []byte, set []Field, err error) 
 	before := len(body) - len(bytes.TrimLeft(body, space))
 	lead, trail := body[:before], body[before+len(inner):]
 	for _, f := range fields {
-		there, err := has(inner, f.Path)
+		there, err := has(inner, f)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -55,10 +56,10 @@ func Set(body []byte, fields ...Field) (changed []byte, set []Field, err error) 
 	return append(append(bytes.Clone(lead), inner...), trail...), set, nil
 }
 
-// has says whether an object has a field that is not null.
-func has(object []byte, path string) (bool, error) {
+// has says whether an object has a field, and not as good as not.
+func has(object []byte, f Field) (bool, error) {
 	at := gjson.ParseBytes(object)
-	names := strings.Split(path, ".")
+	names := strings.Split(f.Path, ".")
 	for i, name := range names {
 		var found gjson.Result
 		n := 0
@@ -75,7 +76,7 @@ func has(object []byte, path string) (bool, error) {
 		case n == 0 || found.Type == gjson.Null:
 			return false, nil
 		case i == len(names)-1:
-			return true, nil
+			return found.Type != gjson.False || f.Value != "true", nil
 		case !found.IsObject():
 			return false, fmt.Errorf("%s is no object", strings.Join(names[:i+1], "."))
 		}

@@ -1234,7 +1234,8 @@ type Injection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only where this holds of the request: {request: stream} in ["true"].
 	When *Condition `protobuf:"bytes,1,opt,name=when,proto3" json:"when,omitempty"`
-	// Path of the field: "stream_options.include_usage". One that the caller has set stays as it is.
+	// Path of the field: "stream_options.include_usage". One that the caller has set stays as it is; but false is set to
+	// true where strip leaves out what comes of it, as the caller wishes.
 	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
 	// Its value, as JSON: "true".
 	Value string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
