@@ -189,9 +189,9 @@ func TestStreamsThatEndEarly(t *testing.T) {
 	check := func(t *testing.T, s *stages, k int, outcome eventv1.SpendOutcome) {
 		t.Helper()
 		_, _, end := s.lastIntent()
-		want, counts := known(k)+fallback, fmt.Sprintf("prompt=10,output=%d", k)
-		if k == 0 {
-			counts = ""
+		want, counts := known(k)+fallback, "@partial=1,@model=gpt-4o"
+		if k > 0 {
+			counts += fmt.Sprintf(",prompt=10,output=%d", k)
 		}
 		if end.Cost != want || end.Counts != counts || end.Status != 200 || end.Outcome != outcome || !end.Unpriced || len(s.spool.order) != 1 {
 			t.Errorf("after %d events: settled %+v, want %s", k, end, want)

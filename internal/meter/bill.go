@@ -3,6 +3,7 @@ package meter
 import (
 	"strconv"
 
+	"tollgate/internal/meter/frame"
 	"tollgate/internal/money"
 )
 
@@ -66,7 +67,7 @@ func (r *Reading) finish(e End) {
 	}
 	if r.in != nil {
 		r.in.End(e.Whole)
-		r.unread = r.unread || r.received > 0 && r.frames == 0
+		r.unread = r.unread || r.received > 0 && r.frames == 0 && r.kind != frame.Messages
 	}
 	r.over, r.elapsed = true, e.Elapsed
 	r.stage(func(s *source) (value, bool) {

@@ -138,7 +138,7 @@ func (r *Request) hidden(in place) bool {
 		return false
 	}
 	media := r.mediaType()
-	switch in { //nolint:exhaustive // nothing else is in the body
+	switch in {
 	case inForm:
 		_, _ = r.formField("")
 		return isForm(media) && r.parsed.torn

@@ -98,7 +98,7 @@ func TestCompressedConversations(t *testing.T) {
 			b := x.End(meter.End{Whole: true})
 			const perTurn = 7*4_000 + 5*32_000 + 3*16_000 + 2*64_000
 			if tc.unknown {
-				if why := strings.Join(b.Unpriced, "; "); b.Counts != "" || strings.Count(why, "compressed, which was not agreed on") != 2 || !strings.Contains(why, "of what was sent") {
+				if why := strings.Join(b.Unpriced, "; "); b.Counts != "@partial=1,@model=gpt-realtime" || strings.Count(why, "compressed, which was not agreed on") != 2 || !strings.Contains(why, "of what was sent") {
 					t.Errorf("%q, unpriced because of %s", b.Counts, why)
 				}
 				return
