@@ -71,7 +71,7 @@ func TestInjectionIsInvisible(t *testing.T) {
 	}{
 		"not asked for":     {`{"model":"gpt-4o", "stream":true}`, `{"model":"gpt-4o", "stream":true,"stream_options":{"include_usage":true}}`, firstEvent + lastEvent, cost, "identity"},
 		"asked for":         {`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true}}`, "", firstEvent + usageEvent + lastEvent, cost, "gzip"},
-		"asked not to have": {`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":false}}`, "", firstEvent + lastEvent, fallback, "gzip"},
+		"asked not to have": {`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":false}}`, `{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true}}`, firstEvent + lastEvent, cost, "identity"},
 		"no stream":         {`{"model":"gpt-4o","stream":false}`, "", firstEvent + lastEvent, fallback, "gzip"},
 		"no JSON":           {`"stream":true`, "", firstEvent + lastEvent, fallback, "gzip"},
 	} {
