@@ -202,7 +202,7 @@ type announcing struct {
 }
 
 // Reprice is part of rpc.Source.
-func (a announcing) Reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (usage.Repriced, error) {
+func (a announcing) Reprice(ctx context.Context, f usage.Filter, p usage.Repricing, dryRun bool) (usage.Repriced, error) {
 	done, err := a.Store.Reprice(ctx, f, p, dryRun)
 	grants.NewPush(a.conn.NATS(), 0, 0, a.log).Changed(done.Freed)
 	return done, err

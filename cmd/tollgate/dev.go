@@ -46,7 +46,7 @@ func devCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.Demo, "demo", false, "add a mock vendor, an endpoint to it, a key and a budget")
+	f.BoolVar(&o.Demo, "demo", false, "add a mock vendor, endpoints to it, a key and a budget")
 	f.StringVar(&file, "config", "", "LiteLLM config.yaml to apply at start")
 	f.StringVar(&o.Dir, "data", ".tollgate", "data directory")
 	f.StringVar(&o.Host, "host", "127.0.0.1", "address to listen on")

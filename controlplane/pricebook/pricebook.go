@@ -67,21 +67,6 @@ func Order(a, b *controlv1.ModelPrice) int {
 	return cmp.Or(cmp.Compare(globs(x), globs(y)), cmp.Compare(says(y), says(x)), strings.Compare(Key(x), Key(y)))
 }
 
-// Matches says whether a name of a model, or all that another glob matches, is matched by a glob.
-func Matches(glob, model string) bool {
-	parts, rest := strings.Split(Key(glob), "*"), Key(model)
-	rest, ok := strings.CutPrefix(rest, parts[0])
-	if !ok || len(parts) == 1 {
-		return ok && rest == ""
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if _, rest, ok = strings.Cut(rest, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(rest, parts[len(parts)-1])
-}
-
 // Change is a row that differs between two books. Before is nil if it is added, After if it is removed.
 type Change struct {
 	List, Model   string

@@ -137,33 +137,6 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Guarantee: a glob matches whole names, without regard to case, and a star any text.
-func TestMatches(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		glob, name string
-		want       bool
-	}{
-		{"gpt-4o", "GPT-4o", true},
-		{"gpt-4o", "gpt-4o-mini", false},
-		{"gpt-*", "gpt-", true},
-		{"*-mini", "gpt-4o-mini", true},
-		{"*a*b*", "xaxbx", true},
-		{"*a*b*", "xbxax", false},
-		{"a*a", "a", false},
-		{"a*a", "aa", true},
-		{"*", "", true},
-		{"", "", true},
-		{"", "a", false},
-		{"gpt-*", "gpt-4*", true},
-		{"gpt-4*", "gpt-*", false},
-	} {
-		if got := Matches(c.glob, c.name); got != c.want {
-			t.Errorf("%q matches %q: %t", c.glob, c.name, got)
-		}
-	}
-}
-
 // Guarantee: books are compared by what prices come to, and a change names what was and what is.
 func TestDiff(t *testing.T) {
 	t.Parallel()

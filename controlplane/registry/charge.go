@@ -146,6 +146,6 @@ func (p *Price) ChargesMethod(method string, endpoint []string, webSocket bool) 
 	case len(endpoint) > 0:
 		return slices.Contains(endpoint, method)
 	default:
-		return method != "GET" && method != "HEAD" && method != "OPTIONS"
+		return !meter.Asks(method)
 	}
 }

@@ -74,11 +74,26 @@ func (l *Ledger) listRequests(ctx context.Context, req *ledgerv1.ListRequestsReq
 }
 
 func (l *Ledger) repriceRequests(ctx context.Context, req *ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error) {
-	if l.usage == nil {
-		return nil, noLedger()
-	}
 	// As long as the call may take: there may be many records.
 	res, err := l.usage.RepriceRequests(ctx, req)
+	return repriced(ctx, res, err)
+}
+
+func (l *Ledger) repriceByMeters(ctx context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+	res, err := l.usage.RepriceByMeters(ctx, req)
+	switch connect.CodeOf(err) {
+	case connect.CodeUnimplemented:
+		return nil, fault.New(fault.UnavailableErr, "The ledger is older than this control plane, and cannot price by meters yet.").
+			WithHint("Upgrade the ledger and ask again.").WithCause(err)
+	case connect.CodeResourceExhausted:
+		return nil, fault.New(fault.InvalidArgument, "The prices of all these endpoints are more than one call can carry.").
+			WithHint("Price the requests of one endpoint at a time.").WithCause(err)
+	default:
+		return repriced(ctx, res, err)
+	}
+}
+
+func repriced(ctx context.Context, res *ledgerv1.RepriceRequestsResponse, err error) (*ledgerv1.RepriceRequestsResponse, error) {
 	if ctx.Err() == nil && connect.CodeOf(err) != connect.CodeDeadlineExceeded {
 		return res, ledgerFault(err)
 	}

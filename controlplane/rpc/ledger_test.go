@@ -43,6 +43,11 @@ type books struct {
 
 	list    func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error)
 	reprice func(*ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error)
+	meters  func(*ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error)
+}
+
+func (b *books) RepriceByMeters(_ context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+	return b.meters(req)
 }
 
 func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRequest) (*ledgerv1.ListAccountStatesResponse, error) {

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"math/big"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,7 +40,7 @@ func (t *trial) usage(u *registry.Usage) error {
 	for _, r := range u.Rates {
 		name, n, ok := t.used(&r)
 		if !ok {
-			t.out.Unpriced = append(t.out.Unpriced, "The answer has no whole number in "+r.Header+".")
+			t.out.Unpriced = append(t.out.Unpriced, "the answer has no whole number in "+r.Header)
 			sum = sum.PlusNanos(u.Fallback)
 			t.line("fallback", 1, u.Fallback, 1)
 			continue
@@ -86,7 +85,7 @@ func (t *trial) used(r *registry.Rate) (name string, n int64, ok bool) {
 
 // events counts the events of a stream of server-sent events.
 func (t *trial) events() int64 {
-	if kind, _, _ := mime.ParseMediaType(t.answer.Get("Content-Type")); kind != "text/event-stream" {
+	if frame.KindOf(t.answer.Get("Content-Type")) != frame.Events {
 		return 0
 	}
 	paths, err := frame.NewPaths()

@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	typemoney "google.golang.org/genproto/googleapis/type/money"
-
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -20,6 +18,7 @@ import (
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/id"
+	"tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
@@ -240,60 +239,14 @@ func jobState(r *ledgerv1.RequestRecord) string {
 	return jobStates[e.GetJob().GetState()]
 }
 
-// countsTo reads what a meter counted, "name=decimal" with "," between them.
+// countsTo reads what a meter counted.
 func countsTo(text string) map[string]string {
 	if text == "" {
 		return nil
 	}
 	counts := map[string]string{}
-	for pair := range strings.SplitSeq(text, ",") {
-		if name, count, ok := strings.Cut(pair, "="); ok {
-			counts[name] = count
-		}
+	for _, c := range meter.Counts(text) {
+		counts[c.Name] = c.Value
 	}
 	return counts
-}
-
-// priceFrom reads an amount that is not negative.
-func priceFrom(m *typemoney.Money, field string, p *registry.Problems) money.Nanos {
-	n := amountFrom(m, field, p)
-	if n < 0 {
-		p.Add(field, registry.Range, "The price %s is negative: use 0 or more.", n.Dollars())
-	}
-	return n
-}
-
-// RepriceRequests is recorded before the ledger is asked: no money is moved that the audit does not
-// know of.
-func (s *usageService) RepriceRequests(ctx context.Context, req *controlv1.RepriceRequestsRequest) (*controlv1.RepriceRequestsResponse, error) {
-	p := problems("")
-	ask := &ledgerv1.RepriceRequestsRequest{DryRun: req.GetDryRun()}
-	ask.PerRequestNanos = int64(priceFrom(req.GetPerRequest(), "per_request", p))
-	ask.PerMillionUnitsNanos = int64(priceFrom(req.GetPerMillionUnits(), "per_million_units", p))
-	if req.GetPerRequest() == nil && req.GetPerMillionUnits() == nil {
-		p.Add("per_request", registry.Required, "Say what the requests cost: an amount for each, or for a million units, or both.")
-	}
-	if err := p.Err("the price"); err != nil {
-		return nil, err
-	}
-	var err error
-	if ask.Filter, err = s.filterFrom(ctx, req.GetFilter(), time.Now()); err != nil {
-		return nil, err
-	}
-	ask.Filter.Unpriced = true
-	if s.ledger.usage == nil {
-		return nil, noLedger()
-	}
-	if !ask.GetDryRun() {
-		if err := s.store.Record(ctx, actor(ctx), "reprice", "requests", requestID(ctx), ask); err != nil {
-			return nil, err
-		}
-	}
-	got, err := s.ledger.repriceRequests(ctx, ask)
-	if err != nil {
-		return nil, err
-	}
-	return &controlv1.RepriceRequestsResponse{
-		Corrected: got.GetCorrected(), Difference: contract.MoneyToProto(money.Nanos(got.GetDifferenceNanos())),
-	}, nil
 }

@@ -10,7 +10,11 @@ import (
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter"
+	"tollgate/internal/meter/frame"
 )
+
+// mostPlain is how much a meter sees of a body that was compressed, as on edges.
+const mostPlain = 16 << 20
 
 // exchange is a sample with everything filled in that was left out.
 type exchange struct {
@@ -39,9 +43,10 @@ func newExchange(s *controlv1.Sample) *exchange {
 		status: int(cmp.Or(s.GetStatus(), http.StatusOK)), answer: headers(s.GetHeaders()),
 		sent: s.GetRequestBody(), received: s.GetBody(), whole: !s.GetInterrupted(),
 	}
-	if e := asked.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		x.request.Body, x.request.Whole = nil, false
-		x.notes = append(x.notes, "The body of the request is encoded, and is not looked into here: give it without its content encoding.")
+	if encoding, r := asked.Get("Content-Encoding"), &x.request; encoding != "" {
+		if r.Body, r.Whole = frame.Plain(r.Body, encoding, mostPlain, func(int64) bool { return true }); !r.Whole {
+			x.notes = append(x.notes, "The body of the request cannot be read whole without its content encoding.")
+		}
 	}
 	if x.request.WebSocket {
 		x.request.Method = cmp.Or(s.GetMethod(), http.MethodGet)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -62,8 +63,20 @@ func TestSampleIsFilledIn(t *testing.T) {
 	if r := x.request; r.Method != "PUT" || r.Path != "/" || r.Body != nil || r.Whole || r.Length != 3 || r.Header("Content-Encoding") != "gzip" {
 		t.Errorf("request %+v", r)
 	}
+	if len(x.notes) != 1 {
+		t.Errorf("notes %q", x.notes)
+	}
 	if x.status != 404 || x.answer.Get("Content-Type") != "text/plain" || x.whole || string(x.sent) != "123" {
 		t.Errorf("answer %d %v, whole %v", x.status, x.answer, x.whole)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(`{"model":"m"}`)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	x = newExchange(&controlv1.Sample{RequestHeaders: header("content-encoding", "gzip"), RequestBody: packed.Bytes()})
+	if r := x.request; string(r.Body) != `{"model":"m"}` || !r.Whole || r.Length != int64(packed.Len()) || len(x.notes) > 0 {
+		t.Errorf("a body that is compressed is %+v, %q", r, x.notes)
 	}
 	x = newExchange(&controlv1.Sample{RequestHeaders: header("upgrade", "WebSocket"), Body: []byte("{}\r\n\n[]"), RequestBody: []byte("{}")})
 	if !x.request.WebSocket || x.request.Method != "GET" || x.status != 101 || string(x.received) != "\x81\x02{}\x81\x02[]" || string(x.sent) != "\x81\x82\x00\x00\x00\x00{}" {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tollgate/internal/fault"
 )
@@ -69,9 +70,35 @@ func reasonOf(v *protovalidate.Violation) string {
 		}
 	case "repeated.unique":
 		return "names something twice"
+	case "string.in":
+		if words := oneOf(v.RuleValue); words != "" {
+			return words
+		}
+	case "string.min_len", "repeated.min_items":
+		if v.RuleValue.Uint() == 1 {
+			return "must not be empty"
+		}
 	}
 	if text := v.Proto.GetMessage(); text != "" {
 		return text
 	}
 	return "breaks the rule " + v.Proto.GetRuleId()
+}
+
+// oneOf names the values that a text may have. Where it may also be empty, that goes without saying.
+func oneOf(rule protoreflect.Value) string {
+	values, ok := rule.Interface().(protoreflect.List)
+	if !ok {
+		return ""
+	}
+	var words []string
+	for i := range values.Len() {
+		if text := values.Get(i).String(); text != "" {
+			words = append(words, text)
+		}
+	}
+	if len(words) < 2 {
+		return ""
+	}
+	return "must be " + strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }

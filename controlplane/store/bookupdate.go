@@ -10,6 +10,7 @@ import (
 	"tollgate/controlplane/pricebook"
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/meter"
 	"tollgate/internal/pg"
 )
 
@@ -165,7 +166,7 @@ func compareBook(ctx context.Context, db querier, b *pricebook.Book) ([]BookChan
 	var changes []BookChange
 	lists := map[string]bool{}
 	for _, ch := range pricebook.Diff(file, b.Rows) {
-		covers := func(glob string) bool { return pricebook.Matches(glob, ch.Model) }
+		covers := func(glob string) bool { return meter.Matches(glob, ch.Model) }
 		overridden := slices.ContainsFunc(own[ch.List], covers)
 		changes = append(changes, BookChange{ch, overridden})
 		lists[ch.List] = lists[ch.List] || !overridden

@@ -8,6 +8,7 @@ package templates
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -96,20 +97,18 @@ var load = sync.OnceValues(func() ([]Entry, error) {
 
 // Parse reads one data file: the fields of a template and its samples.
 func Parse(text []byte) (Entry, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
+	fields, err := document.Root(text)
+	if err != nil {
 		return Entry{}, err
 	}
-	if len(root.Content) != 1 || root.Content[0].Kind != yaml.MappingNode {
-		return Entry{}, fmt.Errorf("a template is a mapping")
+	if fields.Kind != yaml.MappingNode {
+		return Entry{}, errors.New("a template is a mapping")
 	}
 	e := Entry{Template: &controlv1.Template{}}
-	fields := root.Content[0]
 	// Bodies are bytes in the message, which a document would have to hold in base64: they are read apart.
 	var sample *Sample
 	rest := &yaml.Node{Kind: yaml.MappingNode, Line: fields.Line}
 	for i := 0; i+1 < len(fields.Content); i += 2 {
-		var err error
 		switch fields.Content[i].Value {
 		case "samples":
 			err = fields.Content[i+1].Decode(&e.Samples)

@@ -210,7 +210,7 @@ func TestWrongFilesAreErrors(t *testing.T) {
 		"- a":                            "mapping",
 		"name: x\nendpont: {}":           "line 2",
 		"name: x\nsamples: [{path: {}}]": "line 2",
-		"name: [":                        "yaml",
+		"name: [":                        "line 1",
 	} {
 		if _, err := templates.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)

@@ -1,19 +1,12 @@
 package proxy
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"errors"
 	"io"
-	"strings"
-
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"tollgate/internal/fault"
+	"tollgate/internal/meter/frame"
 )
 
 // defaultMeterBody is how much of a body is read for a meter where the configuration says nothing.
@@ -55,9 +48,10 @@ func (c *call) readBody(ctx context.Context) error {
 		return c.unreadable(ctx, err)
 	}
 	r.Body, r.Whole, r.Sealed = c.kept.data, whole, sealed(c.x.Headers)
-	if encoding := get(c.x.Headers, "Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if !uncoded(c.x.Headers) {
 		var plain bool
-		r.Body, plain = decoded(r.Body, encoding, 4*most, func(n int64) bool { return c.kept.reserve(int64(len(c.kept.data)) + n) })
+		room := func(n int64) bool { return c.kept.reserve(int64(len(c.kept.data)) + n) }
+		r.Body, plain = frame.Plain(r.Body, get(c.x.Headers, "Content-Encoding"), 4*most, room)
 		r.Whole = r.Whole && plain
 	}
 	if !r.Whole {
@@ -106,52 +100,4 @@ func (k *kept) ahead(most, length int64, trailers bool) (whole bool, err error) 
 		k.size = length // so that it leaves in one piece
 	}
 	return true, nil
-}
-
-// decoded is the beginning of a body without its encoding, as far as that can be read and reserve finds room for it, and
-// whether that is all of it; nil for an encoding that is not known.
-func decoded(body []byte, encoding string, most int64, reserve func(int64) bool) (plain []byte, whole bool) {
-	var from io.Reader
-	var err error
-	in := bytes.NewReader(body)
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "gzip", "x-gzip":
-		from, err = gzip.NewReader(in)
-	case "deflate":
-		if from, err = zlib.NewReader(in); err != nil {
-			in.Reset(body) // some send it without the head that it should have
-			from, err = flate.NewReader(in), nil
-		}
-	case "br":
-		from = brotli.NewReader(in)
-	case "zstd":
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(most))); err == nil {
-			defer z.Close()
-			from = z
-		}
-	default:
-		return nil, false
-	}
-	if err != nil {
-		return nil, false
-	}
-	for err == nil {
-		if int64(len(plain)) == most { // one more says whether that is all
-			var one [1]byte
-			_, err = io.ReadFull(from, one[:])
-			return plain, errors.Is(err, io.EOF)
-		}
-		if len(plain) == cap(plain) {
-			size := min(max(2*int64(cap(plain)), 32<<10), most)
-			if !reserve(size) {
-				return plain, false
-			}
-			plain = append(make([]byte, 0, size), plain...)
-		}
-		var n int
-		n, err = from.Read(plain[len(plain):cap(plain)])
-		plain = plain[:len(plain)+n]
-	}
-	return plain, errors.Is(err, io.EOF)
 }

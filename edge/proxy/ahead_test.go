@@ -1,18 +1,12 @@
 package proxy
 
 import (
-	"bytes"
-	"compress/zlib"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
@@ -68,65 +62,6 @@ func TestReadAheadBreaksOff(t *testing.T) {
 	if _, err := k.ahead(100, -1, false); !errors.Is(err, errTooLarge) || !k.from.over() {
 		t.Errorf("over the limit: %v", err)
 	}
-}
-
-// Guarantee: what a meter sees of an encoded body is the body, as far as it is not too long; one that cannot be read it does
-// not see.
-func TestDecodedBody(t *testing.T) {
-	t.Parallel()
-	text := strings.Repeat(`{"model":"m"}`, 1000)
-	for name, writer := range map[string]func(io.Writer) io.WriteCloser{
-		"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
-		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
-		" Deflate": func(w io.Writer) io.WriteCloser {
-			f, _ := flate.NewWriter(w, 5)
-			return f
-		},
-		"BR": func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) },
-		"zstd": func(w io.Writer) io.WriteCloser {
-			z, _ := zstd.NewWriter(w)
-			return z
-		},
-	} {
-		var packed bytes.Buffer
-		w := writer(&packed)
-		if _, err := io.WriteString(w, text); err != nil || w.Close() != nil {
-			t.Fatal(name, err)
-		}
-		if plain, whole := decoded(packed.Bytes(), name, 1<<20, anyRoom); string(plain) != text || !whole {
-			t.Errorf("%s: %d bytes, %v", name, len(plain), whole)
-		}
-		if plain, whole := decoded(packed.Bytes(), name, 5000, anyRoom); whole || len(plain) > 5000 || !strings.HasPrefix(text, string(plain)) {
-			t.Errorf("%s, bounded: %d bytes, %v", name, len(plain), whole)
-		}
-		if plain, whole := decoded(packed.Bytes()[:packed.Len()-1], name, 1<<20, anyRoom); whole || !strings.HasPrefix(text, string(plain)) {
-			t.Errorf("%s, cut: %d bytes, %v", name, len(plain), whole)
-		}
-	}
-	for _, unknown := range []string{"gzip, br", "aes128gcm"} {
-		if plain, whole := decoded([]byte(text), unknown, 1<<20, anyRoom); plain != nil || whole {
-			t.Errorf("%s: %q", unknown, plain)
-		}
-	}
-	if plain, _ := decoded([]byte(text), "gzip", 1<<20, anyRoom); len(plain) > 0 {
-		t.Errorf("it is not gzip: %q", plain)
-	}
-}
-
-func anyRoom(int64) bool { return true }
-
-// Guarantee: whatever a body is said to be, reading it ends, within bounds.
-func FuzzDecoded(f *testing.F) {
-	for _, encoding := range []string{"gzip", "deflate", "br", "zstd"} {
-		f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"), encoding)
-		f.Add([]byte("\x28\xb5\x2f\xfd\x24\x00\x01\x00\x00\x99\xe9\xd8\x51"), encoding)
-		f.Add([]byte("x\x9c\x03\x00\x00\x00\x00\x01"), encoding)
-	}
-	f.Fuzz(func(t *testing.T, body []byte, encoding string) {
-		if plain, _ := decoded(body, encoding, 4096, anyRoom); len(plain) > 4096 {
-			t.Errorf("%d bytes", len(plain))
-		}
-	})
 }
 
 // Guarantee: a request whose body cannot be read before it is sent is refused before anything is held or recorded; one that waits to

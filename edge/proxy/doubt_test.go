@@ -84,20 +84,6 @@ func TestBodiesThatAreBombs(t *testing.T) {
 	}
 }
 
-// Guarantee: what is decoded of a body is kept only as far as there is room for it.
-func TestDecodedTakesRoom(t *testing.T) {
-	t.Parallel()
-	body := []byte(zipped(t, strings.Repeat("0", 1<<20)))
-	var asked int64
-	plain, whole := decoded(body, "gzip", 4<<20, func(n int64) bool { asked = n; return n <= 256<<10 })
-	if whole || int64(len(plain)) > 256<<10 || asked != 512<<10 {
-		t.Errorf("%d bytes, %v, asked for %d", len(plain), whole, asked)
-	}
-	if plain, whole = decoded(body, "gzip", 4<<20, func(n int64) bool { asked = n; return true }); !whole || asked < int64(cap(plain)) {
-		t.Errorf("%d bytes, %v, asked for %d", cap(plain), whole, asked)
-	}
-}
-
 // Guarantee: a bound that cannot be put into a body is not counted on.
 func TestSealedBodiesAreNotBounded(t *testing.T) {
 	t.Parallel()

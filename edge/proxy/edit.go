@@ -19,7 +19,7 @@ type edits struct {
 	body  *kept           // with them; nil if there are none
 	known bool            // whether that was found out
 	off   bool            // a target did not take them, and the request is sent as the caller wrote it
-	by    refusal         // which that was
+	by    refusal         // which target that was
 }
 
 // usageOnly names the frame that is left out of an answer to a caller who did not ask for it.
@@ -130,10 +130,12 @@ func (c *call) unedited(t *try) *pool.Choice {
 	return choice
 }
 
-// unsuited remembers a target that refused a request only as long as fields were set in it: for some time no others are sent
-// there with them. One that refuses it as the caller wrote it may name them because the caller does.
-func (c *call) unsuited(t *try) {
-	if c.plan != nil && c.plan.edits.by == (refusal{c.endpoint.ID, t.choice.Target.Name}) && t.answer.Status < 300 {
+// accepted remembers a target that has taken a request without the fields that it did not take before: for some time no
+// others are sent there with them. One that does not take it without them either may have refused what the
+// caller has written, who must not decide for all others.
+func (t *try) accepted() {
+	c := t.c
+	if c.plan != nil && c.plan.edits.off && c.plan.edits.by.target == t.choice.Target.Name {
 		c.g.refusals.add(c.plan.edits.by)
 	}
 }

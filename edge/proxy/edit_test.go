@@ -129,6 +129,26 @@ func TestInjectionRefused(t *testing.T) {
 	}
 }
 
+// Guarantee: a caller whose own body is refused, with an answer that names a field of the gateway's, does not keep the
+// gateway from setting it for others.
+func TestInjectionRefusedByTheCallersFault(t *testing.T) {
+	t.Parallel()
+	s := newStages(t, metered(t, chat, "INJECT", askUsage), &script{})
+	to := &streamer{old: true}
+	s.gateway.d.Upstream = to
+	const wrong = `{"model":"gpt-4o","stream":true,"stream_options":{"mine":1}}`
+	for range 2 {
+		if out := s.ask(context.Background(), &got{}, "POST", "/chat", wrong); out.status != 400 || out.body.String() != refusalOf {
+			t.Errorf("the caller got %d %q", out.status, out.body.String())
+		}
+	}
+	to.old = false
+	s.ask(context.Background(), &got{}, "POST", "/chat", `{"model":"gpt-4o","stream":true}`)
+	if n := len(to.bodies); n != 5 || !strings.Contains(to.bodies[4], "include_usage") {
+		t.Errorf("the target got %q", to.bodies)
+	}
+}
+
 // Guarantee: an answer that refuses something else reaches the caller byte for byte, whatever was looked at.
 func TestOtherRefusals(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
 	})
 	if text := q.GetBody(); len(text) > 0 {
-		c.x.Body, c.x.Length = question{bytes.NewReader(text)}, int64(len(text))
+		c.x.Body, c.x.Length = &ownBody{*bytes.NewReader(text)}, int64(len(text))
 	}
 	for _, h := range q.GetHeaders() {
 		if strings.EqualFold(h.GetName(), "host") {
@@ -53,18 +53,6 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 
 // nowhere is the answer to a request that nobody has made.
 type nowhere struct{ Responder }
-
-// question is the body of a request that nobody has sent.
-type question struct{ *bytes.Reader }
-
-// Interrupt has nothing to do: nobody is waited for.
-func (question) Interrupt() {}
-
-// Drain has nothing to do.
-func (question) Drain() {}
-
-// Trailers are none.
-func (question) Trailers() []Header { return nil }
 
 // explainer writes down what the stages say.
 type explainer struct {

@@ -70,6 +70,9 @@ func TestJobs(t *testing.T) {
 			if out.status != tc.status || out.body.String() != tc.answer {
 				t.Fatalf("the caller got %d %q", out.status, out.body.String())
 			}
+			if told := get(out.headers, HeaderCost); tc.method == "GET" && told != "0.00" {
+				t.Errorf("the caller is told that asking costs %q", told)
+			}
 			in, _, end := s.lastIntent()
 			if end.Cost != tc.cost || end.Unpriced || tc.method == "GET" && (in.Amount != 0 || end.Units != 0) {
 				t.Errorf("charged %s of %s for %d units, want %s", end.Cost, in.Amount, end.Units, tc.cost)

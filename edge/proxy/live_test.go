@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/flate"
 
 	"tollgate/edge/routing"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -96,6 +99,64 @@ func TestMeteredWebSocket(t *testing.T) {
 			}
 			if tc.unknown != (end.Outcome == outcomeCut) {
 				t.Errorf("it ended %s", end.Outcome)
+			}
+		})
+	}
+}
+
+// deflated are messages of a WebSocket as permessage-deflate sends them, each referring to those before it.
+func deflated(t *testing.T, masked bool, payloads ...string) (messages []string) {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range payloads {
+		_, _ = w.Write([]byte(payload)) // into memory
+		_ = w.Flush()
+		m := text(strings.TrimSuffix(b.String(), "\x00\x00\xff\xff"), masked)
+		messages = append(messages, "\xc1"+m[1:])
+		b.Reset()
+	}
+	return messages
+}
+
+// Guarantee: what a WebSocket compresses goes on as it is and is counted as if it were not compressed, if the target's answer
+// agrees to that; if it does not, the cost is not known.
+func TestMeteredCompressedWebSocket(t *testing.T) {
+	t.Parallel()
+	for _, agreed := range []string{"permessage-deflate; server_max_window_bits=15; client_no_context_takeover", ""} {
+		t.Run("agreed "+agreed, func(t *testing.T) {
+			t.Parallel()
+			var more []Header
+			if agreed != "" {
+				more = []Header{{"Sec-Websocket-Extensions", agreed}}
+			}
+			s, out, caller, target, over := serveTunnel(t, t.Context(), livePlan(t), more...)
+			up := deflated(t, true, hello)[0]
+			caller.say(t, up)
+			target.hear(t, up)
+			for _, m := range deflated(t, false, done, done, done) {
+				target.say(t, m)
+				caller.hear(t, m)
+			}
+			_ = target.CloseWrite()
+			_ = caller.CloseWrite()
+			<-over
+			s.checkMoney()
+			_, _, end := s.lastIntent()
+			if agreed == "" {
+				if !end.Unpriced || end.Cost != fallback {
+					t.Errorf("settled %+v", end)
+				}
+				return
+			}
+			if end.Cost != 21_000 || end.Unpriced || end.Model != "gpt-realtime" || end.Counts != "tokens=21" {
+				t.Errorf("settled %+v", end)
+			}
+			if get(out.headers, "Sec-Websocket-Extensions") != agreed {
+				t.Errorf("the caller was told %q", out.headers)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -36,15 +35,11 @@ const (
 	leastKnown = 200 * eachCounts // fewer say nothing of one in a thousand
 )
 
-// reaches is the largest cost of a step.
-func reaches(step int) money.Nanos {
-	return money.Nanos(math.Ceil(firstStep * math.Pow(2, float64(step)/2)))
-}
-
-// steps are what each of them reaches.
+// stepsReach is the largest cost of each step. Two of them double it.
 var stepsReach = func() (r [64]money.Nanos) {
-	for i := range r {
-		r[i] = reaches(i)
+	r[0], r[1] = firstStep, 1449 // a root of 2 more, rounded up
+	for i := 2; i < len(r); i++ {
+		r[i] = 2 * r[i-2]
 	}
 	return r
 }()

@@ -29,6 +29,7 @@ func (t *try) relay(ctx context.Context) {
 	}
 	if a.Status >= 200 && a.Status < 300 || a.Conn != nil {
 		t.end.outcome = eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED
+		t.accepted()
 	}
 	if t.charged(a) {
 		if err := t.charge(ctx, a); err != nil {

@@ -95,7 +95,6 @@ func (c *call) ended(ctx context.Context) error {
 func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 	if t.answer != nil {
 		t.report()
-		c.unsuited(t)
 		if choice := c.unedited(t); choice != nil {
 			return choice, nil
 		}

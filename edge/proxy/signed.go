@@ -171,7 +171,7 @@ func (g *Gateway) post(ctx context.Context, target *routing.Target, uri string, 
 	return answer.Status, text, nil
 }
 
-// ownBody is a body that is all there.
+// ownBody is a body that no caller sends: it is all there.
 type ownBody struct{ bytes.Reader }
 
 // Interrupt has nothing to do: nobody is waited for.

@@ -52,8 +52,9 @@ func (s *switched) Switch(headers []Header) (Conn, error) {
 	return s.conn, nil
 }
 
-// serveTunnel begins a tunnel and returns its two far ends. The channel is closed when it is over.
-func serveTunnel(t *testing.T, ctx context.Context, change func(e *routing.Endpoint)) (s *stages, out *switched, caller, target wire, over chan struct{}) { //nolint:revive // the test comes first
+// serveTunnel begins a tunnel and returns its two far ends. The target's 101 has some more headers. The channel is closed
+// when it is over.
+func serveTunnel(t *testing.T, ctx context.Context, change func(e *routing.Endpoint), more ...Header) (s *stages, out *switched, caller, target wire, over chan struct{}) { //nolint:revive // the test comes first
 	t.Helper()
 	s, _ = newTries(t, 1, change)
 	caller, nearCaller := newWire()
@@ -62,7 +63,7 @@ func serveTunnel(t *testing.T, ctx context.Context, change func(e *routing.Endpo
 		if a.Upgrade != "websocket" {
 			t.Errorf("the target was asked for %q", a.Upgrade)
 		}
-		return &Answer{Status: 101, Headers: []Header{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-Websocket-Accept", "x"}}, Conn: nearTarget}, nil
+		return &Answer{Status: 101, Headers: append([]Header{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-Websocket-Accept", "x"}}, more...), Conn: nearTarget}, nil
 	})
 	out, over = &switched{conn: nearCaller}, make(chan struct{})
 	go func() {

@@ -2,11 +2,11 @@ package routing
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/meter"
 )
 
 // Charge says which requests are charged, and after which answers. Asking it costs next to nothing, because every
@@ -85,6 +85,6 @@ func (c *Charge) Request(method string, webSocket bool) bool {
 	case !c.changing:
 		return true
 	default:
-		return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+		return !meter.Asks(method)
 	}
 }

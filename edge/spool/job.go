@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
+	"tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
@@ -89,10 +90,11 @@ func cutClean(s string, most int) string {
 	return clean(s)
 }
 
-// cutCounts leaves out the last counts if there are too many.
+// cutCounts leaves out the last counts if there are too many, and says so before the rest.
 func cutCounts(s string) string {
 	if len(s) > longestCounts {
-		s = s[:max(strings.LastIndexByte(s[:longestCounts+1], ','), 0)]
+		s = meter.Partial + s
+		s = s[:strings.LastIndexByte(s[:longestCounts+1], ',')]
 	}
 	return clean(s)
 }

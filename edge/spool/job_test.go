@@ -48,7 +48,7 @@ func counted(n int) *spool.Settlement {
 }
 
 // Guarantee: what was counted and what is said of a job is in the event, and in no more of it than the ledger
-// takes; an id that is too long stays the same for all who name it, and different from all others.
+// takes, which is said where some is left out; an id that is too long stays the same for all who name it, and different from all others.
 func TestCountsAndJobs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ give, want spool.Settlement }{
@@ -59,13 +59,16 @@ func TestCountsAndJobs(t *testing.T) {
 		"long": {
 			spool.Settlement{Meter: strings.Repeat("é", 40), Counts: strings.Repeat("counter=12345678,", 100), Job: &spool.Job{ID: strings.Repeat("j", 257)}},
 			spool.Settlement{
-				Meter: strings.Repeat("é", 32), Counts: strings.TrimSuffix(strings.Repeat("counter=12345678,", 60), ","),
+				Meter: strings.Repeat("é", 32), Counts: "@partial=1" + strings.Repeat(",counter=12345678", 59),
 				Job: &spool.Job{ID: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(strings.Repeat("j", 257))))},
 			},
 		},
-		"one long count": {spool.Settlement{Counts: strings.Repeat("c", 2000)}, spool.Settlement{}},
+		"one long count": {spool.Settlement{Counts: strings.Repeat("c", 2000)}, spool.Settlement{Counts: "@partial=1"}},
 		"exactly as long as may be": {
-			spool.Settlement{Counts: strings.Repeat("c", 1024) + ",d=1"}, spool.Settlement{Counts: strings.Repeat("c", 1024)},
+			spool.Settlement{Counts: strings.Repeat("c", 1020) + ",d=1"}, spool.Settlement{Counts: strings.Repeat("c", 1020) + ",d=1"},
+		},
+		"one more": {
+			spool.Settlement{Counts: strings.Repeat("c", 1013) + ",d=123456789"}, spool.Settlement{Counts: "@partial=1," + strings.Repeat("c", 1013)},
 		},
 		"negative": {spool.Settlement{Job: &spool.Job{ID: "j", Cost: -1, Units: -1, TTL: -1}}, spool.Settlement{Job: &spool.Job{ID: "j"}}},
 		"no id":    {spool.Settlement{Job: &spool.Job{Cost: 5}}, spool.Settlement{}},

@@ -106,6 +106,7 @@ type app struct {
 	server, tokenFile, output string
 	timeout                   time.Duration
 	quiet, noHeaders          bool
+	document                  priceDocument // that was read for this command
 }
 
 // The groups of the help text.

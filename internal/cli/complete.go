@@ -67,7 +67,7 @@ func (a *app) completeFlags(root *cobra.Command) {
 		"host-header":    words("target", "caller"),
 		"edge":           a.existing(edgeNames),
 		"template":       a.existing(templateNames),
-		"retry":          words(off), "hedge": words(off), "breaker": words(off), "health-check": words(off), "outlier": words(off),
+		"retry":          words(off), "hedge": words(off), "breaker": words(off), "health-check": words(off), "outlier": words(off), "aws-signing": words(off),
 		"credential-balance": words(slices.Sorted(maps.Keys(balances))...),
 		"outcome":            words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
 	}

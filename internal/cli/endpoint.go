@@ -140,7 +140,12 @@ func (a *app) endpointCreate() *cobra.Command {
 				}
 				made := res.GetEndpoint()
 				a.sayWarnings(made)
-				return a.done(endpointResult(made), a.Program+" try "+list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST")+" "+made.GetPath(),
+				a.warnLists(ctx, c, made)
+				next := " try " + list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST") + " " + made.GetPath()
+				if made.GetPrice().GetMetered() != nil { // which path a meter reads only its owner knows
+					next = " price test --endpoint " + made.GetName() + " --sample FILE --path PATH"
+				}
+				return a.done(endpointResult(made), a.Program+next,
 					"endpoint %s created (rev %d)", made.GetName(), made.GetRevision())
 			})
 		},
@@ -178,6 +183,7 @@ func (a *app) endpointSet() *cobra.Command {
 					return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s is like that already", e.GetName())
 				}
 				a.sayWarnings(res.GetEndpoint())
+				a.warnLists(ctx, c, res.GetEndpoint())
 				return a.done(endpointResult(res.GetEndpoint()), "", "endpoint %s changed (rev %d)", res.GetEndpoint().GetName(), res.GetEndpoint().GetRevision())
 			})
 		},

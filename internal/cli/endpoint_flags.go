@@ -25,6 +25,7 @@ type endpointFlags struct {
 	resilience               resilienceFlags
 	usage                    usageFlags
 	from                     templateFlags
+	signing                  signingFlag
 	abandoned                string
 	maxBody                  int64
 	timeout                  time.Duration
@@ -37,6 +38,7 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 	f.request.register(cmd)
 	f.resilience.register(cmd)
 	f.price.register(cmd)
+	f.signing.register(cmd)
 	flags.BoolVar(&f.exact, "exact", false, "answer the path only, nothing below it")
 	flags.BoolVar(&f.prefix, "prefix", false, "answer the path and everything below it (the default)")
 	flags.StringArrayVar(&f.method, "method", nil, "method to answer; may be repeated; any if none is given")
@@ -107,6 +109,9 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 		return err
 	}
 	if err := f.targets.change(cmd, e); err != nil {
+		return err
+	}
+	if err := f.signing.change(cmd, e); err != nil {
 		return err
 	}
 	if err := f.resilience.change(cmd, e); err != nil {

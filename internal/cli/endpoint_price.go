@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -148,4 +149,26 @@ func chargeOf(p *controlv1.Price) *controlv1.Charge {
 		return fixed.GetCharge()
 	}
 	return p.GetReported().GetCharge()
+}
+
+// warnLists points at lists that a price looks models up in and that the price book does not have. They may come later.
+func (a *app) warnLists(ctx context.Context, c clients, e *controlv1.Endpoint) {
+	var wanted []string
+	for _, m := range e.GetPrice().GetMetered().GetMeters() {
+		if m.GetBook() != "" && !slices.Contains(wanted, m.GetBook()) {
+			wanted = append(wanted, m.GetBook())
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	there, err := priceListNames(ctx, c)
+	if err != nil {
+		return // what was asked for is done
+	}
+	for _, name := range wanted {
+		if !slices.Contains(there, name) {
+			a.say("! The price book has no list %s: what is looked up in it is unpriced. `%s prices` shows which there are.", name, a.Program)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 
 	typemoney "google.golang.org/genproto/googleapis/type/money"
@@ -34,16 +33,7 @@ var unmatchedTexts = map[string]string{
 }
 
 func meteredText(m *controlv1.Metered) string {
-	const most = 4
-	var names []string
-	for _, meter := range m.GetMeters()[:min(most, len(m.GetMeters()))] {
-		names = append(names, meter.GetName())
-	}
-	text := "by meters: " + strings.Join(names, ", ")
-	if more := len(m.GetMeters()) - most; more > 0 {
-		text += " and " + strconv.Itoa(more) + " more"
-	}
-	return text + "; " + unmatchedTexts[m.GetUnmatched()]
+	return "by " + several(len(m.GetMeters()), "meter") + "; " + unmatchedTexts[m.GetUnmatched()]
 }
 
 // chargeText says which answers are charged, where that is not the default.
@@ -110,20 +100,4 @@ func sourceText(s *controlv1.Source) string {
 		text += " of " + s.GetEvent()
 	}
 	return text
-}
-
-// describeSigning shows how requests are signed, but not all of a key's id that is written out.
-func describeSigning(t *table, s *controlv1.AwsSigning) {
-	if s == nil {
-		return
-	}
-	const shown = 4 // "AKIA" says that it is long-lived
-	id := s.GetAccessKeyId()
-	if !strings.Contains(id, "${") && len(id) > shown {
-		id = id[:shown] + "…"
-	}
-	t.add("signs", "for AWS "+s.GetService()+" in "+s.GetRegion()+" with "+id)
-	if s.GetRoleArn() != "" {
-		t.add("as role", s.GetRoleArn())
-	}
 }

@@ -242,9 +242,9 @@ func priced(e *controlv1.Endpoint) []string {
 		}
 	}
 	rest := map[string]string{"refuse": "refused", "free": "free", "unpriced": "charged the fallback of $" + m.GetFallback() + ", and marked as unpriced"}
-	lines := []string{"priced: " + list(costs, "-")}
+	lines := []string{"priced: " + strings.Join(costs, ", ")}
 	if len(frees) > 0 {
-		lines = append(lines, "free: "+list(frees, "-"))
+		lines = append(lines, "free: "+strings.Join(frees, ", "))
 	}
 	return append(lines, "all else: "+first(rest[m.GetUnmatched()], m.GetUnmatched()))
 }

@@ -26,6 +26,7 @@ func (a *app) explainCommand() *cobra.Command {
 matches and why, what would be sent to which target, what it would cost, and who would refuse it.
 Nothing is charged.`,
 		Example: `  tollgate explain POST '/bria/v1/text-to-image/base/2.3?sync=true' --key ci-bot
+  tollgate explain POST /openai/v1/chat/completions --key ci-bot --body request.json
   tollgate explain /v1/models -H 'accept: application/json' --edge edge-2`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -60,7 +61,14 @@ Nothing is charged.`,
 				if err != nil {
 					return err
 				}
-				return a.print(explanation(res.GetExplanation()))
+				x := res.GetExplanation()
+				if err := a.print(explanation(x)); err != nil {
+					return err
+				}
+				if x.GetMeter() != "" && f.body == "" && req.GetMethod() != http.MethodGet {
+					a.say("! What is held can depend on the request's body: give it with --body FILE.")
+				}
+				return nil
 			})
 		},
 	}

@@ -57,11 +57,15 @@ func (a *app) fail(ctx context.Context, err error) int {
 		fmt.Fprintf(a.Stderr, "  request  %s\n", f.requestID)
 	}
 	for _, v := range f.violations {
+		field := v.Field
+		if line := a.document.line(field); line != "" {
+			field += ", " + line
+		}
 		if strings.HasSuffix(f.message, sentence(v.Reason)) || strings.HasSuffix(f.message, v.Reason) {
-			fmt.Fprintf(a.Stderr, "  field    %s\n", v.Field)
+			fmt.Fprintf(a.Stderr, "  field    %s\n", field)
 			continue
 		}
-		fmt.Fprintf(a.Stderr, "  field    %s: %s\n", v.Field, v.Reason)
+		fmt.Fprintf(a.Stderr, "  field    %s: %s\n", field, v.Reason)
 	}
 	if f.hint != "" {
 		fmt.Fprintf(a.Stderr, "  fix      %s\n", f.hint)
@@ -78,6 +82,7 @@ func (a *app) failJSON(f *failure) {
 		Field  string `json:"field"`
 		Code   string `json:"code,omitempty"`
 		Reason string `json:"reason"`
+		At     string `json:"at,omitempty"`
 	}
 	var out struct {
 		Error struct {
@@ -92,7 +97,7 @@ func (a *app) failJSON(f *failure) {
 	out.Error.Code, out.Error.Message, out.Error.Hint, out.Error.RequestID = f.code, f.message, f.hint, f.requestID
 	out.Error.Exit = f.exit
 	for _, v := range f.violations {
-		out.Error.Violations = append(out.Error.Violations, violation(v))
+		out.Error.Violations = append(out.Error.Violations, violation{v.Field, v.Code, v.Reason, a.document.line(v.Field)})
 	}
 	enc := json.NewEncoder(a.Stderr)
 	enc.SetEscapeHTML(false)
@@ -166,12 +171,19 @@ func (a *app) describeRPC(err *connect.Error) *failure {
 		case *errdetails.BadRequest:
 			for _, w := range v.GetFieldViolations() {
 				// The field has a place of its own here.
-				reason := strings.TrimPrefix(w.GetDescription(), w.GetField()+": ")
+				reason := w.GetDescription()
+				if part, rest, ok := strings.Cut(reason, ": "); ok && strings.HasSuffix("."+w.GetField(), "."+part) {
+					reason = rest
+				}
 				f.violations = append(f.violations, fault.Violation{Field: w.GetField(), Code: w.GetReason(), Reason: reason})
 				if err.Message() == w.GetDescription() {
 					f.message = sentence(reason)
 					if reason != w.GetDescription() { // then it has no subject but the field, written as it is
-						f.message = w.GetField() + " " + strings.TrimSuffix(reason, ".") + "."
+						between := " "
+						if !strings.HasPrefix(reason, "must ") && !strings.HasPrefix(reason, "names ") {
+							between = ": "
+						}
+						f.message = w.GetField() + between + strings.TrimSuffix(reason, ".") + "."
 					}
 				}
 			}

@@ -191,6 +191,12 @@ func (usageService) RepriceRequests(_ context.Context, req *controlv1.RepriceReq
 	if !req.GetFilter().GetUnpriced() {
 		return nil, refuse(fault.New(fault.InvalidArgument, "Only unpriced requests are priced."))
 	}
+	if req.GetCurrent() {
+		return &controlv1.RepriceRequestsResponse{Corrected: 2, Difference: usd(0, 1858554), StillUnpriced: 4, Reasons: []*controlv1.StillUnpriced{
+			{EndpointId: "id_gone", EndpointName: "chat", Reason: `the model "o9" is in no list of prices`, Requests: 3},
+			{EndpointId: "id_gone", Reason: "its endpoint is deleted", Requests: 1},
+		}}, nil
+	}
 	difference := req.GetPerRequest()
 	if zero := difference.GetUnits() == 0 && difference.GetNanos() == 0; zero {
 		difference = usd(0, -5e8)

@@ -183,6 +183,14 @@ func (s endpointService) check(e *controlv1.Endpoint) error {
 				fault.Violation{Field: fmt.Sprintf("endpoint.targets[%d].url", i), Code: "invalid", Reason: "Must be an http or https URL."}))
 		}
 	}
+	for i, m := range e.GetPrice().GetMetered().GetMeters() {
+		if m.GetHold().GetAmount() == "much" {
+			at := fmt.Sprintf("meters[%d].hold.amount", i)
+			reason := at + `: "much" is no decimal such as "2.50".`
+			return refuse(fault.New(fault.InvalidArgument, "%s", reason).WithViolations(
+				fault.Violation{Field: "endpoint.price.metered." + at, Code: "malformed", Reason: reason}))
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,9 @@ answer that was saved, and the request where the price looks into it. Nothing is
 				res, err := c.pricing.TestPrice(ctx, req)
 				if err != nil {
 					return err
+				}
+				if len(req.GetSample().GetRequestBody()) == 0 && len(res.GetUnpriced()) > 0 {
+					a.say("! The request's body is not known, in which many prices look for the model: give it with --request.")
 				}
 				return a.print(priceTested(res))
 			})
@@ -152,7 +156,10 @@ func (a *app) readPrice(name string) (*controlv1.Price, error) {
 	if err != nil {
 		return nil, err
 	}
-	price, err := parsePrice(raw)
+	price, doc, err := parsePrice(raw)
+	if a.document = doc; doc.node != nil {
+		a.document.name = name
+	}
 	if err != nil {
 		return nil, fault.New(fault.InvalidArgument, "The price in %s cannot be read: %v.", name, err).
 			WithHint("`tollgate template show blank -o yaml` shows one, below endpoint.price.")
@@ -160,15 +167,31 @@ func (a *app) readPrice(name string) (*controlv1.Price, error) {
 	return price, nil
 }
 
-func parsePrice(raw []byte) (*controlv1.Price, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(raw, &root); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+// priceDocument is the document of a price, in which the lines of what is wrong with the price are found.
+type priceDocument struct {
+	name   string
+	node   *yaml.Node
+	within string // path of the node in a price
+}
+
+// line is where the document has a field that a control plane complains about; empty if it has none of it.
+func (d *priceDocument) line(field string) string {
+	_, rest, ok := strings.Cut("."+field, ".price."+d.within)
+	if d.node == nil || !ok {
+		return ""
 	}
-	if len(root.Content) == 0 {
-		return nil, errors.New("the document is empty")
+	n := document.Line(d.node, strings.TrimPrefix(rest, "."))
+	if n == 0 {
+		n = d.node.Line
 	}
-	node := root.Content[0]
+	return "line " + strconv.Itoa(n) + " of " + d.name
+}
+
+func parsePrice(raw []byte) (*controlv1.Price, priceDocument, error) {
+	node, err := document.Root(raw)
+	if err != nil {
+		return nil, priceDocument{}, err
+	}
 	for _, within := range []string{"endpoint", "price"} {
 		if part := member(node, within); part != nil {
 			node = part
@@ -178,9 +201,20 @@ func parsePrice(raw []byte) (*controlv1.Price, error) {
 	if member(node, "meters") != nil {
 		m := &controlv1.Metered{}
 		price.Kind = &controlv1.Price_Metered{Metered: m}
-		return price, document.Decode(node, m)
+		return price, priceDocument{node: node, within: "metered"}, document.Decode(node, m)
 	}
-	return price, document.Decode(node, price)
+	if err := document.Decode(node, price); err != nil {
+		return nil, priceDocument{}, err
+	}
+	switch k := price.GetKind().(type) {
+	case nil:
+		return nil, priceDocument{}, errors.New("it says no price: one of free, fixed, usage, metered and reported")
+	case *controlv1.Price_Fixed_:
+		if at := k.Fixed.GetPerRequest(); at.GetUnits() == 0 && at.GetNanos() == 0 {
+			return nil, priceDocument{}, errors.New(`fixed.per_request: it is 0; say "free: {}" if requests cost nothing`)
+		}
+	}
+	return price, priceDocument{node: node}, nil
 }
 
 // member is a field of a mapping; nil if it has none of that name.
@@ -225,7 +259,7 @@ func priceTested(res *controlv1.TestPriceResponse) result {
 		add("job", res.GetJob()+" "+res.GetJobState())
 	}
 	if res.GetHold() != nil {
-		add("held", dollars(res.GetHold())+" "+res.GetHoldReason())
+		add("held", strings.TrimSuffix(dollars(res.GetHold())+": "+res.GetHoldReason(), ": "))
 	}
 	for _, n := range res.GetNotes() {
 		add("note", n)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -99,6 +100,10 @@ func (a *app) compare(res *controlv1.UpdatePriceBookResponse) (r result, counts 
 
 func (a *app) sayLeftOut(res *controlv1.UpdatePriceBookResponse) {
 	for _, line := range res.GetSkipped() {
+		if note, ok := strings.CutPrefix(line, "Note: "); ok {
+			a.say("note: %s", note)
+			continue
+		}
 		a.say("left out: %s", line)
 	}
 }

@@ -232,23 +232,32 @@ func export(ctx context.Context, c clients, req *controlv1.ExportRequestsRequest
 func (a *app) requestsReprice() *cobra.Command {
 	var f requestFlags
 	var each, perMillion string
-	var dry bool
+	var current, dry bool
 	cmd := &cobra.Command{
 		Use: "reprice", Short: "Price requests that were charged a fallback", Args: exactly(),
-		Long: `Price requests for which the target did not tell what their price counts. Each gets a correction in the books, and
-the budgets that it drew on are charged the difference. No record is changed, and none is corrected twice: it can
-be stopped at any point and run again. One call prices what it gets to within about 25 seconds. Where that is not
-all, it fails with deadline_exceeded and says how far it came: run it again for the rest, or narrow the time.`,
-		Example: `  tollgate requests reprice --endpoint rerank --from 2026-11-20 --per-request 0.002 --dry-run`,
+		Long: `Price requests whose cost was not known when they ended: the target did not tell what their price counts, or
+nothing said what that costs. Each gets a correction in the books, and the budgets that it drew on are charged the
+difference. No record is changed, and none is corrected twice: it can be stopped at any point and run again. One
+call prices what it gets to within about 25 seconds. Where that is not all, it fails with deadline_exceeded and says
+how far it came: run it again for the rest, or narrow the time.
+
+With --current each costs what its meter counted, by the price that its endpoint has now and the price book as it is
+now: correct these first. What even so cannot be priced stays unpriced, and is listed with the reason. Otherwise say
+what each of them costs, or each million of their units.`,
+		Example: `  tollgate requests reprice --since 7d --current --dry-run
+  tollgate requests reprice --endpoint rerank --from 2026-11-20 --per-request 0.002`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.unpriced = true
 			filter, err := f.filter(cmd, a.Now())
 			if err != nil {
 				return err
 			}
-			req := &controlv1.RepriceRequestsRequest{Filter: filter, DryRun: dry}
-			if each == "" && perMillion == "" {
-				return usage(cmd, "Say what the requests cost with --per-request, --per-million-units or both.")
+			if err := errors.Join(exclusive(cmd, "current", "per-request"), exclusive(cmd, "current", "per-million-units")); err != nil {
+				return err
+			}
+			req := &controlv1.RepriceRequestsRequest{Filter: filter, DryRun: dry, Current: current}
+			if each == "" && perMillion == "" && !current {
+				return usage(cmd, "Say what the requests cost with --per-request, --per-million-units or both, or with --current.")
 			}
 			if each != "" {
 				nanos, err := dollarsFlag(cmd, "per-request", each)
@@ -269,16 +278,7 @@ all, it fails with deadline_exceeded and says how far it came: run it again for 
 				if err != nil {
 					return err
 				}
-				r := result{data: view(res)}
-				n, by := several(int(res.GetCorrected()), "request"), dollars(res.GetDifference())
-				adds, would := "adds ", "would add "
-				if off, ok := strings.CutPrefix(by, "-"); ok {
-					adds, would, by = "takes off ", "would take off ", off
-				}
-				if dry {
-					return a.done(r, a.Program+" requests reprice … without --dry-run", "%s would be priced, which %s", n, would+by)
-				}
-				return a.done(r, "", "%s priced, which %s", n, adds+by)
+				return a.printRepriced(res, dry)
 			})
 		},
 	}
@@ -286,6 +286,37 @@ all, it fails with deadline_exceeded and says how far it came: run it again for 
 	flags := cmd.Flags()
 	flags.StringVar(&each, "per-request", "", "dollars for each of them")
 	flags.StringVar(&perMillion, "per-million-units", "", "dollars for a million units, added to that")
+	flags.BoolVar(&current, "current", false, "what its meter counted comes to, by the price of its endpoint as it is now")
 	flags.BoolVar(&dry, "dry-run", false, "say only what would be done")
 	return cmd
+}
+
+func (a *app) printRepriced(res *controlv1.RepriceRequestsResponse, dry bool) error {
+	n, by := several(int(res.GetCorrected()), "request"), dollars(res.GetDifference())
+	adds, would := "adds ", "would add "
+	if off, ok := strings.CutPrefix(by, "-"); ok {
+		adds, would, by = "takes off ", "would take off ", off
+	}
+	next, text := "", n+" priced, which "+adds+by
+	if dry {
+		next, text = a.Program+" requests reprice … without --dry-run", n+" would be priced, which "+would+by
+	}
+	if err := a.done(result{data: view(res)}, next, "%s", text); err != nil {
+		return err
+	}
+	if still := res.GetStillUnpriced(); still > 0 {
+		verb := "stay"
+		if still == 1 {
+			verb = "stays"
+		}
+		a.say("%s %s unpriced:", several(int(still), "request"), verb)
+	}
+	for _, r := range res.GetReasons() {
+		of := first(r.GetEndpointName(), r.GetEndpointId())
+		if of != "" {
+			of += ": "
+		}
+		a.say("  %d  %s%s", r.GetRequests(), of, r.GetReason())
+	}
+	return nil
 }

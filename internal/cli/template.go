@@ -36,7 +36,7 @@ func (a *app) templateList() *cobra.Command {
 				data := []any{}
 				for _, t := range res.GetTemplates() {
 					data, r.names = append(data, brief(t)), append(r.names, t.GetName())
-					r.table.add(t.GetName(), t.GetTitle(), list(secretsOf(t), "-"), t.GetSummary())
+					r.table.add(t.GetName(), t.GetTitle(), first(strings.Join(secretsOf(t), ", "), "-"), t.GetSummary())
 				}
 				r.data = data
 				return a.print(r)
@@ -99,7 +99,7 @@ func (a *app) templateResult(t *controlv1.Template) result {
 // meterText is a meter in a line: what it reads, and what it bills.
 func meterText(m *controlv1.Meter) string {
 	match := m.GetMatch()
-	text := m.GetName() + ": " + list(match.GetMethods(), "any method")
+	text := m.GetName() + ": " + first(strings.Join(match.GetMethods(), ", "), "any method")
 	if match.GetWebsocket() {
 		text = m.GetName() + ": WebSocket"
 	}
@@ -112,13 +112,13 @@ func meterText(m *controlv1.Meter) string {
 		units = append(units, u.GetName())
 	}
 	if len(units) > 0 {
-		text += ", by " + list(units, "")
+		text += ", by " + strings.Join(units, ", ")
 	}
 	if m.GetBook() != "" {
-		text += ", book " + m.GetBook()
+		text += "; book " + m.GetBook()
 	}
 	if m.GetJob() != nil {
-		text += ", a job"
+		text += "; a job"
 	}
 	return text
 }

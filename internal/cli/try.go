@@ -222,6 +222,9 @@ func (a *app) trySummary(res *http.Response, total time.Duration) {
 	if left != "" {
 		left = "   budget left " + left
 	}
+	if id := get(headerRequestID); cost == "" && id != "" {
+		cost = "in the books: " + a.Program + " requests get " + id
+	}
 	a.say("cost %s%s", first(cost, "unknown"), left)
 	a.say("endpoint %s   request %s", first(get(headerEndpoint), "-"), first(get(headerRequestID), "-"))
 }

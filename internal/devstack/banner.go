@@ -71,17 +71,25 @@ func (s *stack) next(b *strings.Builder) {
 	switch {
 	case s.o.Demo:
 		fmt.Fprintf(b, `
-  1. Call the endpoint /bria, $12.00 a request, of a mock vendor that runs here:
+  1. Call /bria, $12.00 a request, of a mock vendor that runs here:
 
 curl -i -X POST \
-  'http://%s/bria/v1/text-to-image/base/2.3' \
+  'http://%[1]s/bria/v1/text-to-image/base/2.3' \
   -H 'Content-Type: application/json' \
-  -H 'Authorization: Bearer %s' \
+  -H 'Authorization: Bearer %[2]s' \
   -d '{"prompt": "a book", "num_results": 2, "sync": true}'
 
-  2. See what was spent:
+  2. Call /llm, a chat that is priced by the tokens its stream tells:
 
-%s usage --group-by key,endpoint
+curl -N -X POST \
+  'http://%[1]s/llm/v1/chat/completions' \
+  -H 'Content-Type: application/json' \
+  -H 'Authorization: Bearer %[2]s' \
+  -d '{"model": "demo-chat", "stream": true, "messages": [{"role": "user", "content": "Hello there"}]}'
+
+  3. See what was spent:
+
+%[3]s usage --group-by key,endpoint
 `, local(s.edges[0].Addr()), demoKey, command())
 	case s.setup.endpoints:
 		fmt.Fprintf(b, `

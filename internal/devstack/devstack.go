@@ -36,7 +36,7 @@ type Options struct {
 	ControlPort int        // control plane, likewise
 	Edges       int        // how many edges
 	Partitions  int        // of the ledger; 0 for as many as the data has, or one
-	Demo        bool       // a mock vendor, an endpoint to it, a key and a budget
+	Demo        bool       // a mock vendor, endpoints to it, a key and a budget
 	Plan        *plan.Plan // what a configuration file comes to, applied at start
 	PlanFile    string     // its name, to be shown
 	Reset       bool       // delete the data directory first

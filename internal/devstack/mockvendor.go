@@ -23,8 +23,8 @@ import (
 // request that reached it without passing a gateway is refused.
 const mockToken = "demo-bria-token"
 
-// mockVendor stands in for an image generation API, so that the demo needs no account and no
-// network. It answers in the form of Bria's text-to-image calls, with pictures that it draws.
+// mockVendor stands in for an image generation API and a chat, so that the demo needs no account and no
+// network. It answers in the form of Bria's text-to-image calls, with pictures that it draws, and of OpenAI's chat.
 type mockVendor struct {
 	listener net.Listener
 	server   *http.Server
@@ -38,6 +38,7 @@ func newMockVendor(ctx context.Context) (*mockVendor, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/text-to-image/{model...}", serveImages)
+	mux.HandleFunc("POST /v1/chat/completions", serveChat)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return &mockVendor{listener, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
 }

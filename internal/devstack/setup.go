@@ -23,8 +23,8 @@ import (
 	"tollgate/internal/plan"
 )
 
-// The demo: one endpoint at the price of the documentation's example, and a key that is the same on
-// every machine so that its commands can be pasted. The stack listens on loopback only.
+// The demo: an endpoint at the price of the documentation's example, one that is priced by tokens, and a key that is the same
+// on every machine so that its commands can be pasted. The stack listens on loopback only.
 const (
 	demoKey     = "tgk_demo"
 	demoKeyName = "demo"
@@ -55,7 +55,11 @@ func (s *stack) setUp(ctx context.Context) error {
 		}
 	}
 	if s.o.Demo {
-		if _, err := apply.Apply(ctx, clients, s.demoPlan()); err != nil {
+		demo, err := s.demoPlan()
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if _, err := apply.Apply(ctx, clients, demo); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
 		if err := demoBudgetFor(ctx, controlv1connect.NewBudgetServiceClient(client, url)); err != nil {
@@ -95,20 +99,29 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-func (s *stack) demoPlan() *plan.Plan {
+func (s *stack) demoPlan() (*plan.Plan, error) {
 	hash := contract.KeyHash([]byte(demoKey))
+	meters, err := demoMeters()
+	if err != nil {
+		return nil, err
+	}
+	fixed := &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
+		PerRequest: contract.MoneyToProto(12 * money.Dollar),
+	}}}
+	endpoint := func(name, header, value string, price *controlv1.Price) *controlv1.Endpoint {
+		return &controlv1.Endpoint{
+			Name: name, Path: "/" + name, Match: controlv1.MatchKind_MATCH_KIND_PREFIX,
+			Targets: []*controlv1.Target{{Url: s.vendor.URL()}}, Headers: []*controlv1.Header{{Name: header, Value: value}}, Price: price,
+		}
+	}
 	return &plan.Plan{
 		Secrets: []plan.Secret{{Name: demoSecret, Value: mockToken}},
-		Endpoints: []*controlv1.Endpoint{{
-			Name: "bria", Path: "/bria", Match: controlv1.MatchKind_MATCH_KIND_PREFIX,
-			Targets: []*controlv1.Target{{Url: s.vendor.URL()}},
-			Headers: []*controlv1.Header{{Name: "api_token", Value: "${secret:" + demoSecret + "}"}},
-			Price: &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
-				PerRequest: contract.MoneyToProto(12 * money.Dollar),
-			}}},
-		}},
+		Endpoints: []*controlv1.Endpoint{
+			endpoint("bria", "api_token", "${secret:"+demoSecret+"}", fixed),
+			endpoint("llm", "Authorization", "Bearer ${secret:"+demoSecret+"}", meters),
+		},
 		Keys: []plan.Key{{Name: demoKeyName, SHA256: hash[:]}},
-	}
+	}, nil
 }
 
 func demoBudgetFor(ctx context.Context, budgets controlv1connect.BudgetServiceClient) error {

@@ -77,21 +77,21 @@ var (
 	curlWord    = regexp.MustCompile(`'([^']*)'|([^\s\\]+)`)
 )
 
-// pasted is the request that the printed curl makes. A machine without curl must pass the tests too.
-func pasted(t *testing.T, printed string) *http.Request {
+// pasted is the request that one of the printed curls makes. A machine without curl must pass the tests too.
+func pasted(t *testing.T, printed string, which int) *http.Request {
 	t.Helper()
-	m := curlCommand.FindStringSubmatch(printed)
-	if m == nil {
-		t.Fatalf("no curl in\n%s", printed)
+	all := curlCommand.FindAllStringSubmatch(printed, -1)
+	if len(all) <= which {
+		t.Fatalf("%d curls in\n%s", len(all), printed)
 	}
 	var words []string
-	for _, w := range curlWord.FindAllStringSubmatch(m[1], -1) {
+	for _, w := range curlWord.FindAllStringSubmatch(all[which][1], -1) {
 		words = append(words, w[1]+w[2])
 	}
 	method, url, body, header := http.MethodGet, "", "", http.Header{}
 	for i := 0; i < len(words); i++ {
 		switch word := words[i]; word {
-		case "-i":
+		case "-i", "-N":
 		case "-X", "-H", "-d":
 			if i++; i == len(words) {
 				t.Fatalf("%s without a value in %q", word, words)
@@ -117,8 +117,8 @@ func pasted(t *testing.T, printed string) *http.Request {
 	return req
 }
 
-// Guarantee: a newcomer's first minute works as it is printed: the curl answers with image data, the
-// second command shows $12.00, and a second start finds the first one's data.
+// Guarantee: a newcomer's first minute works as it is printed: the first curl answers with image data, the second with a
+// stream that costs its tokens, the third command shows both costs, and a second start finds the first one's data.
 func TestDemoAsPrinted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -128,7 +128,7 @@ func TestDemoAsPrinted(t *testing.T) {
 			t.Errorf("the banner has no %s:\n%s", name, d.printed())
 		}
 	}
-	resp, err := http.DefaultClient.Do(pasted(t, d.printed()))
+	resp, err := http.DefaultClient.Do(pasted(t, d.printed(), 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +157,16 @@ func TestDemoAsPrinted(t *testing.T) {
 		t.Errorf("the image: %v", err)
 	}
 
+	resp, err = http.DefaultClient.Do(pasted(t, d.printed(), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || !strings.HasSuffix(string(stream), "data: [DONE]\n\n") || strings.Contains(string(stream), "usage") {
+		t.Errorf("the stream is %v %s", err, stream)
+	}
+
 	usage := func() string {
 		cmd := exec.CommandContext(t.Context(), bin.tollgate, "usage", "--group-by", "key,endpoint")
 		cmd.Dir, cmd.Env = filepath.Dir(dir), []string{"TOLLGATE_SERVER=" + d.control, "TOLLGATE_TOKEN=" + d.line("Admin token")}
@@ -167,7 +177,7 @@ func TestDemoAsPrinted(t *testing.T) {
 		return string(out)
 	}
 	testenv.Eventually(t, eventually, func() error {
-		if got := usage(); !strings.Contains(got, "12.00") || !strings.Contains(got, "bria") {
+		if got := usage(); !strings.Contains(got, "12.00") || !strings.Contains(got, "bria") || !strings.Contains(got, "$0.000045") {
 			return fmt.Errorf("usage prints\n%s", got)
 		}
 		return nil

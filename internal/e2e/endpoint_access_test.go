@@ -17,7 +17,7 @@ import (
 func publicEndpoint(c *cluster) {
 	t := c.t
 	v := named(t, "open")[0]
-	out := c.does("endpoint", "create", "open", "--path", "/open", "--target", v.URL, "--price", "0.01", "--public", "--rate-limit", "60", "--rate-burst", "6")
+	out := c.does("endpoint", "create", "open", "--path", "/open", "--method", "GET", "--target", v.URL, "--price", "0.01", "--public", "--rate-limit", "60", "--rate-burst", "6")
 	if !strings.Contains(out, "! open, access.public: ") {
 		t.Errorf("creating it says\n%s", out)
 	}

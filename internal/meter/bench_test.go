@@ -1,7 +1,6 @@
 package meter_test
 
 import (
-	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,9 +14,10 @@ func copied(b *testing.B, body []byte) {
 	b.Run("copy", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
+		to := make([]byte, 32<<10)
 		for b.Loop() {
-			if _, err := io.Discard.Write(body); err != nil {
-				b.Fatal(err)
+			for rest := body; len(rest) > 0; {
+				rest = rest[copy(to, rest):]
 			}
 		}
 	})

@@ -17,9 +17,10 @@ type Bill struct {
 	Model    string // as the target said it, or else the caller
 	Variant  string
 	Units    int64  // against limits
-	Counts   string // "prompt=1420,cached=1280"
+	Counts   string // "prompt=1420,cached=1280"; what is unpriced has notes for Reprice before them
 	Job      *Told  // of a request that began or tells of a job
 
+	partial bool     // what was counted does not make the cost
 	reading *Reading // it was made from
 }
 
@@ -38,7 +39,8 @@ type Line struct {
 // End makes the bill. Nothing may be read after it.
 func (r *Reading) End(e End) *Bill {
 	m := r.m
-	b := &Bill{Meter: m.Name, reading: r}
+	b := &r.bill
+	b.Meter, b.reading = m.Name, r
 	if r.over || m.Free {
 		r.over = true
 		return b
@@ -51,6 +53,9 @@ func (r *Reading) End(e End) *Bill {
 		if j := b.Job; j != nil && !j.Begins && len(b.Unpriced) > 0 && b.Cost == 0 {
 			j.AsBegun = true // nothing is held for who asks: what was when it began stands for what is not known
 		}
+	}
+	if len(b.Unpriced) > 0 {
+		b.Counts = r.notes(b)
 	}
 	return b
 }
@@ -98,7 +103,7 @@ func (r *Reading) settleJob(b *Bill, e End) (counts bool) {
 		b.Charged = j.begins // nobody can say whose cost it would be otherwise
 	case told == nil:
 		if b.Charged = j.begins; j.begins {
-			b.Cost, b.Unpriced = e.Held, []string{"the answer does not name the job"}
+			b.Cost, b.Unpriced, b.partial = e.Held, []string{"the answer does not name the job"}, true
 		}
 	case told.State == Running:
 		if b.Charged = j.begins; j.begins {
@@ -117,11 +122,16 @@ func (r *Reading) price(b *Bill, e End) {
 	a := r.account()
 	b.Cost, b.Unpriced, b.Units = a.cost, a.why, a.units
 	if !e.Whole && r.m.late.frames && r.streamed() {
-		b.Unpriced = append(b.Unpriced, "the answer broke off")
+		b.Unpriced, b.partial = append(b.Unpriced, "the answer broke off"), true
 	}
 	if r.in != nil && r.m.late.frames {
 		if trouble := r.in.Trouble(); trouble != "" {
-			b.Unpriced = append(b.Unpriced, trouble)
+			b.Unpriced, b.partial = append(b.Unpriced, trouble), true
+		}
+	}
+	if r.out != nil {
+		if trouble := r.out.Trouble(); trouble != "" {
+			b.Unpriced = append(b.Unpriced, "of what was sent: "+trouble)
 		}
 	}
 	if len(b.Unpriced) == 0 {
@@ -318,12 +328,7 @@ func (r *Reading) counted() string {
 		if len(b) > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, r.m.counters[i].name...), '=')
-		if n.exp == 0 && n.big == nil {
-			b = strconv.AppendUint(b, n.coef, 10)
-		} else {
-			b = append(b, n.String()...)
-		}
+		b = n.append(append(append(b, r.m.counters[i].name...), '='))
 	}
 	return string(b)
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
 // charge says which answers are charged.
@@ -18,8 +16,8 @@ type charge struct {
 	unless   []int
 }
 
-// asking are the methods of requests that ask for what is there, and are not charged unless somebody names them.
-var asking = []string{"GET", "HEAD", "OPTIONS"}
+// Asks says whether a method only asks for what is there. Such requests are not charged unless somebody names the method.
+func Asks(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
 
 func (c *charge) method(r *Request) bool {
 	switch {
@@ -28,7 +26,7 @@ func (c *charge) method(r *Request) bool {
 	case len(c.methods) > 0:
 		return slices.Contains(c.methods, r.Method)
 	default:
-		return !slices.Contains(asking, r.Method)
+		return !Asks(r.Method)
 	}
 }
 
@@ -73,8 +71,4 @@ func (c *condition) holds(v value) bool {
 		return v.text != "0"
 	}
 	return v.String() != "" && (!v.doc || v.typed.Type != gjson.False)
-}
-
-func readCharge(c *controlv1.Charge) charge {
-	return charge{statuses: c.GetStatuses(), methods: c.GetMethods()}
 }

@@ -286,8 +286,7 @@ func (c *compiler) condition(field string, p *controlv1.Condition, early bool) c
 }
 
 func (c *compiler) charge(field string, p *controlv1.Charge, sugar bool) charge {
-	out := readCharge(p)
-	out.sugar = sugar
+	out := charge{statuses: p.GetStatuses(), methods: p.GetMethods(), sugar: sugar}
 	for i, s := range out.statuses {
 		if !statusName.MatchString(s) {
 			c.say(at(field+".statuses", i), `%q is none: "200", "4xx" or "any"`, s)

@@ -42,6 +42,11 @@ func (c *compiler) counter(field string, p *controlv1.Counter) counter {
 		}
 		if s.place == inFrame || s.place == inMessage {
 			sent := s.place == inMessage
+			if sent {
+				c.m.messages.use(s.path, how)
+			} else {
+				c.m.frames.use(s.path, how)
+			}
 			same := slices.IndexFunc(out.sources, func(a alternative) bool { return a.grouped && a.sent == sent })
 			if same >= 0 {
 				out.sources[same].group = append(out.sources[same].group, s)

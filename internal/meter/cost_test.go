@@ -187,7 +187,7 @@ func TestAmountsOfLines(t *testing.T) {
 	}
 }
 
-// Guarantee: a star stands for any text, and case does not matter.
+// Guarantee: a star stands for any text, also for another pattern's, and case does not matter.
 func TestGlobs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -204,8 +204,13 @@ func TestGlobs(t *testing.T) {
 		{"*a*b", "xaybaz", false},
 		{"", "a", false},
 		{"a**", "a", true},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"gpt-*", "gpt-", true},
+		{"gpt-*", "gpt-4*", true},
+		{"gpt-4*", "gpt-*", false},
 	} {
-		if got := matches(c.pattern, c.name); got != c.want {
+		if got := Matches(c.pattern, c.name); got != c.want {
 			t.Errorf("%q matches %q: %t", c.pattern, c.name, got)
 		}
 	}

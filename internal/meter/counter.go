@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -38,7 +39,7 @@ type counter struct {
 type alternative struct {
 	group   []source // of frames or messages
 	single  source
-	tally   int // which of the reading's tallies; for groups
+	tally   int // which of the reading's tallies
 	sent    bool
 	grouped bool
 }
@@ -61,7 +62,7 @@ func (t *tally) take(v value, how aggregate, quoted bool, src *source) (taken, c
 		}
 		return true, t.put(n, total, src)
 	case length:
-		n, ok := characters(v, 0)
+		n, ok := characters(v, src.length, 0)
 		if !ok {
 			return false, false
 		}
@@ -131,8 +132,9 @@ func elements(array gjson.Result) (n int64) {
 // mostNested is how deep texts may be within arrays.
 const mostNested = 8
 
-// characters is how many Unicode characters a text has, or all texts of an array.
-func characters(v value, depth int) (n int64, ok bool) {
+// characters is how many Unicode characters a text has, or all texts of an array. A number that is told in place of a
+// text is its length.
+func characters(v value, told bool, depth int) (n int64, ok bool) {
 	switch {
 	case !v.there:
 		return 0, false
@@ -140,9 +142,12 @@ func characters(v value, depth int) (n int64, ok bool) {
 		return int64(utf8.RuneCountInString(v.text)), true
 	case v.typed.Type == gjson.String:
 		return int64(utf8.RuneCountInString(v.typed.Str)), true
+	case v.typed.Type == gjson.Number && told:
+		n, err := strconv.ParseInt(v.typed.Raw, 10, 64)
+		return n, err == nil
 	case v.typed.IsArray() && depth < mostNested:
 		v.typed.ForEach(func(_, item gjson.Result) bool {
-			if k, is := characters(docValue(item), depth+1); is {
+			if k, is := characters(docValue(item), told, depth+1); is {
 				n, ok = n+k, true
 			}
 			return true

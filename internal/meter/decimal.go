@@ -260,17 +260,25 @@ func (d decimal) decimals() int {
 
 // String is the number without an exponent, and without zeros at its end.
 func (d decimal) String() string {
+	var room [32]byte
+	return string(d.append(room[:0]))
+}
+
+// append adds what String writes to a text.
+func (d decimal) append(b []byte) []byte {
 	if d.isZero() {
-		return "0"
+		return append(b, '0')
 	}
-	var digits string
-	if d.big != nil {
-		digits = d.big.String()
-	} else {
-		digits = strconv.FormatUint(d.coef, 10)
+	if d.big == nil && d.exp >= 0 { // as almost all counts are
+		b = strconv.AppendUint(b, d.coef, 10)
+		for range d.exp {
+			b = append(b, '0')
+		}
+		return b
 	}
+	digits := d.coefficient().String()
 	if d.exp >= 0 {
-		return digits + strings.Repeat("0", int(d.exp))
+		return append(append(b, digits...), strings.Repeat("0", int(d.exp))...)
 	}
 	places := int(-d.exp)
 	if len(digits) <= places {
@@ -278,7 +286,7 @@ func (d decimal) String() string {
 	}
 	before, after := digits[:len(digits)-places], strings.TrimRight(digits[len(digits)-places:], "0")
 	if after == "" {
-		return before
+		return append(b, before...)
 	}
-	return before + "." + after
+	return append(append(append(b, before...), '.'), after...)
 }

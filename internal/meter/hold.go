@@ -2,8 +2,8 @@ package meter
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -59,7 +59,7 @@ func (m *Meter) Hold(r *Request, learned Learned) Hold {
 		h.Reason += ": " + est.missing
 	}
 	if h.Amount < m.hold.least {
-		h.Amount, h.Reason = m.hold.least, "the least that is held; "+h.Reason
+		h.Amount, h.Reason = m.hold.least, "the least that is held, more than "+h.Reason
 	}
 	if h.Amount == 0 && h.Bound && m.base != nil && len(m.units) == 0 {
 		return h // a price of nothing
@@ -90,7 +90,7 @@ func (m *Meter) asked(r *Request) string {
 	return ""
 }
 
-// row is what the model costs that a request asks for; nil if none of the names that it says is in a list.
+// asks is what the model costs that a request asks for; nil if none of the names that it says is in a list.
 func (m *Meter) asks(r *Request) *row {
 	named := false
 	for _, i := range m.modelTexts {
@@ -196,7 +196,7 @@ func (m *Meter) bounds(r *Request, found *row, s *sum, e *estimate) (missing str
 		}
 		within := m.container(u, most)
 		if within < 0 {
-			return "how much " + spaced(m.units[u].name) + " it uses at most is not known"
+			return "nothing bounds the " + spaced(m.units[u].name) + " that it uses"
 		}
 		if dear[u].more(dear[within]) {
 			dear[within] = dear[u]
@@ -410,9 +410,5 @@ func plainText(v value) string {
 	return v.String()
 }
 
-// seconds are nanoseconds as a decimal.
-func secondsOf(nanoseconds int64) decimal {
-	d, _ := parseDecimal(strconv.FormatInt(max(nanoseconds, 0), 10))
-	d.exp -= 9
-	return d
-}
+// secondsOf are the seconds of a time.
+func secondsOf(d time.Duration) decimal { return decimal{coef: uint64(max(d, 0)), exp: -9} }

@@ -83,7 +83,7 @@ func TestHold(t *testing.T) {
 		{"free model", bounds, `{"model":"free"}`, 1000, true, "the least", 1},
 		{"amount", `{amount: "0.5"}`, `{"model":"gpt"}`, 500_000_000, false, "every such request", 0},
 		{"assumed", `{least: "0.01", bounds: [{unit: input, assume: "10"}, {unit: output, plus: "1"}]}`, `{"model":"gpt"}`, 10_000_000, true, "the least", 0},
-		{"a unit without a bound", `{least: "0.01", bounds: [{unit: input, plus: "5"}]}`, `{"model":"gpt"}`, 10_000_000, false, "output it uses at most is not known", 0},
+		{"a unit without a bound", `{least: "0.01", bounds: [{unit: input, plus: "5"}]}`, `{"model":"gpt"}`, 10_000_000, false, "nothing bounds the output that it uses", 0},
 		{"length of texts", `{least: "0.000001", bounds: [{unit: input, sources: [{request: texts}], aggregate: length}, {unit: output, sources: [{request: texts}], aggregate: count}]}`, `{"model":"gpt","texts":["äö","c"]}`, 3*3000 + 2*10000, true, "3 input, 2 output", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -127,8 +127,9 @@ meters:
 		{meter.Request{Query: "x=1&model=nova%2D3&n=4"}, "", "nova-3", "n=4"},
 		{meter.Request{Path: "/deployments/a%3Ab/chat"}, "", "a:b", ""},
 		{meter.Request{Body: []byte(`{"n":5}`), Whole: true}, "application/json", "header", "n=5"},
-		{meter.Request{Body: []byte(`{"n":5}`)}, "application/json", "header", ""},
-		{meter.Request{Body: []byte(`{"n":5`), Whole: true}, "application/json", "header", ""},
+		// What cannot be read leaves the cost unknown; the model is noted for who prices it later.
+		{meter.Request{Body: []byte(`{"n":5}`)}, "application/json", "header", "@model=header"},
+		{meter.Request{Body: []byte(`{"n":5`), Whole: true}, "application/json", "header", "@model=header"},
 	} {
 		c.r.Method = "POST"
 		c.r.Header = func(name string) string {

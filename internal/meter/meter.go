@@ -188,8 +188,18 @@ type Meter struct {
 }
 
 func (m *Meter) finish() {
-	m.frames.finish()
-	m.messages.finish()
+	received, sent := m.frames.finish(), m.messages.finish()
+	for i := range m.counters {
+		for _, a := range m.counters[i].sources {
+			lengths := received
+			if a.sent {
+				lengths = sent
+			}
+			for k := range a.group {
+				a.group[k].length = lengths[a.group[k].path]
+			}
+		}
+	}
 }
 
 func (m *Meter) reads(r *Request) bool {

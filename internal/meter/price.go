@@ -128,7 +128,7 @@ func (t *table) find(model string) *row {
 		}
 	}
 	for _, p := range t.models {
-		if !matches(p.GetModel(), model) {
+		if !Matches(p.GetModel(), model) {
 			continue
 		}
 		r := newRow(p, t.units, t.count, func(int, string, string) {})
@@ -171,8 +171,9 @@ func (m *Meter) look(model string) *row {
 	return nil
 }
 
-// matches says whether a name is what a pattern says, in which a star stands for any text. Case does not matter.
-func matches(pattern, name string) bool {
+// Matches says whether a name is what a pattern says, in which a star stands for any text. The case of letters does not
+// matter. The name may be another pattern: then all that it matches is matched.
+func Matches(pattern, name string) bool {
 	p, n, star, from := 0, 0, -1, 0
 	for n < len(name) {
 		switch {

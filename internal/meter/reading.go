@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -39,13 +40,30 @@ type Reading struct {
 
 	tallies []tally
 	texts   []string
-	holds   []bool         // conditions that have held
-	seen    []gjson.Result // values of the frame at hand
-	before  []byte         // the last document of the answer
-	event   string         // and what it was called
-	stale   bool           // cost is not what it comes to
+	holds   []bool // conditions that have held
+	before  string // the last document of the answer
+	event   string // and what it was called
+	stale   bool   // cost is not what it comes to
 	cost    money.Nanos
 	why     []string
+
+	bill Bill // that is made at the end
+	// room is what most meters need, so that it comes with the reading.
+	room struct {
+		texts [4]string
+		holds [8]bool
+	}
+}
+
+// looked is the memory for the values of one frame, which nobody needs when it has been read.
+var looked = sync.Pool{New: func() any { return new([]gjson.Result) }}
+
+// atLeast is a slice of n zero values, of room if that is enough.
+func atLeast[T any](n int, room []T) []T {
+	if n <= len(room) {
+		return room[:n:n]
+	}
+	return make([]T, n)
 }
 
 // Start begins to read a request's exchange. edits are those of its hold that were made.
@@ -55,11 +73,8 @@ func (m *Meter) Start(r *Request, edits []Edit) *Reading {
 		return x
 	}
 	x.tallies = make([]tally, m.tallies)
-	x.texts = make([]string, len(m.texts))
-	x.holds = make([]bool, len(m.conditions))
-	if n := max(len(m.frames.paths), len(m.messages.paths)); n > 0 {
-		x.seen = make([]gjson.Result, n)
-	}
+	x.texts = atLeast(len(m.texts), x.room.texts[:])
+	x.holds = atLeast(len(m.conditions), x.room.holds[:])
 	if len(m.events) > 0 {
 		x.events = make([]int64, len(m.events))
 	}
@@ -210,22 +225,31 @@ func (r *Reading) frame(f *frame.Frame) {
 	if f.Doc == nil || looks.empty() {
 		return
 	}
-	if !m.adds && !f.Sent {
-		// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
-		if bytes.Equal(f.Doc, r.before) && f.Event == r.event {
-			return
-		}
-		r.before, r.event = append(r.before[:0], f.Doc...), f.Event
-	}
-	if !looks.read(string(f.Doc), r.seen) {
+	// Most events of a stream say the same of what is asked for, and what was said again changes nothing.
+	again := !m.adds && !f.Sent
+	if again && string(f.Doc) == r.before && f.Event == r.event {
 		return
 	}
-	r.counts(f)
-	r.names(f)
+	doc := string(f.Doc)
+	if again {
+		r.before, r.event = doc, f.Event
+	}
+	values, _ := looked.Get().(*[]gjson.Result)
+	if n := len(looks.paths); cap(*values) < n {
+		*values = make([]gjson.Result, n)
+	} else {
+		*values = (*values)[:n]
+	}
+	if looks.read(doc, *values) {
+		r.counts(f, *values)
+		r.names(f, *values)
+	}
+	clear(*values) // the next has them empty, and documents are not held on to
+	looked.Put(values)
 }
 
 // counts takes in the numbers of a frame: for each counter those of its first path that has one.
-func (r *Reading) counts(f *frame.Frame) {
+func (r *Reading) counts(f *frame.Frame, values []gjson.Result) {
 	for i := range r.m.counters {
 		c := &r.m.counters[i]
 		for j := range c.sources {
@@ -235,7 +259,7 @@ func (r *Reading) counts(f *frame.Frame) {
 			}
 			for k := range a.group {
 				s := &a.group[k]
-				v := docValue(r.seen[s.path])
+				v := docValue(values[s.path])
 				if !v.there || s.event != "" && s.event != f.Event {
 					continue
 				}
@@ -250,7 +274,7 @@ func (r *Reading) counts(f *frame.Frame) {
 }
 
 // names takes in the texts of a frame and what it says of conditions.
-func (r *Reading) names(f *frame.Frame) {
+func (r *Reading) names(f *frame.Frame, values []gjson.Result) {
 	from := inFrame
 	if f.Sent {
 		from = inMessage
@@ -260,7 +284,7 @@ func (r *Reading) names(f *frame.Frame) {
 		if s.place != from || s.event != "" && s.event != f.Event {
 			continue
 		}
-		if text := plainText(docValue(r.seen[s.path])); text != "" && text != r.texts[i] {
+		if text := plainText(docValue(values[s.path])); text != "" && text != r.texts[i] {
 			r.texts[i], r.stale = strings.Clone(text), true
 		}
 	}
@@ -269,7 +293,7 @@ func (r *Reading) names(f *frame.Frame) {
 		if r.holds[i] || c.source.place != from || c.source.event != "" && c.source.event != f.Event {
 			continue
 		}
-		if c.holds(docValue(r.seen[c.source.path])) {
+		if c.holds(docValue(values[c.source.path])) {
 			r.holds[i], r.stale = true, true
 		}
 	}
@@ -283,7 +307,7 @@ func (r *Reading) measured(s *source) decimal {
 	case responseBytes:
 		return whole(r.received)
 	case seconds:
-		return secondsOf(int64(r.elapsed))
+		return secondsOf(r.elapsed)
 	default:
 		if s.event != "" {
 			return whole(r.events[s.path])
@@ -347,7 +371,10 @@ func (r *Reading) settled() bool {
 	if !r.charged {
 		return r.answered
 	}
-	return r.m.job == nil && !r.m.late.other && (!r.m.late.frames || r.silent)
+	if j := r.m.job; j != nil {
+		return !j.begins // who asks after a job pays nothing
+	}
+	return !r.m.late.other && (!r.m.late.frames || r.silent)
 }
 
 // Unpriced says whether it is known by now that the cost will not be known.

@@ -42,11 +42,13 @@ const (
 // source is where a value is.
 type source struct {
 	place place
-	name  string         // of a header, a field, a parameter; a measure; a constant's value; the path in a document
-	event string         // only frames of that kind; empty for any
-	path  int            // of frames and messages: which of the looks finds it
-	re    *regexp.Regexp // inPath
-	text  string         // as a person reads it
+	name  string // of a header, a field, a parameter; a measure; a constant's value; the path in a document
+	event string // only frames of that kind; empty for any
+	path  int    // of frames and messages: which of the looks finds it
+	// length says that frames have the number of characters in place of each text.
+	length bool
+	re     *regexp.Regexp // inPath
+	text   string         // as a person reads it
 }
 
 // early says whether the value is known before the request is sent.

@@ -15,7 +15,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter"
@@ -24,9 +27,15 @@ import (
 	"tollgate/internal/testenv/vectors"
 )
 
+// documents are those of testdata that were read before, by their names.
+var documents sync.Map
+
 // read is a document of testdata.
 func read(tb testing.TB, name string) *controlv1.Metered {
 	tb.Helper()
+	if m, ok := documents.Load(name); ok {
+		return proto.CloneOf(m.(*controlv1.Metered))
+	}
 	text, err := os.ReadFile("testdata/" + name + ".yaml")
 	if err != nil {
 		tb.Fatal(err)
@@ -35,6 +44,7 @@ func read(tb testing.TB, name string) *controlv1.Metered {
 	if err := document.Parse(text, &m); err != nil {
 		tb.Fatalf("%s: %v", name, err)
 	}
+	documents.Store(name, proto.CloneOf(&m))
 	return &m
 }
 
@@ -65,7 +75,7 @@ type answer struct {
 	status  int
 	headers map[string]string
 	body    []byte
-	piece   int   // of the body that comes at once; random if 0
+	piece   int   // of the body that comes at once; if 0, some, the same in each run
 	broken  bool  // it broke off
 	held    int64 // nano-dollars
 }
@@ -90,10 +100,11 @@ func play(tb testing.TB, plan *meter.Plan, r *meter.Request, a *answer) *meter.B
 	x.Sent(r.Body)
 	x.Answered(cmp.Or(a.status, 200), a.header)
 	var before money.Nanos
+	some := rand.New(rand.NewPCG(uint64(len(a.body)), 0))
 	for rest := a.body; len(rest) > 0; {
 		n := a.piece
 		if n == 0 {
-			n = 1 + rand.IntN(min(len(rest), 1000))
+			n = 1 + some.IntN(min(len(rest), 1000))
 		}
 		n = min(n, len(rest))
 		x.Received(rest[:n])

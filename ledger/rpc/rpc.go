@@ -29,12 +29,15 @@ import (
 type Source interface {
 	usage.Source
 	usage.Records
-	Reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (usage.Repriced, error)
+	Reprice(ctx context.Context, f usage.Filter, p usage.Repricing, dryRun bool) (usage.Repriced, error)
 	AccountStates(ctx context.Context, ids []int64, now time.Time) ([]store.AccountState, error)
 }
 
-// maxMessage bounds a request.
-const maxMessage = 1 << 20
+// maxMessage bounds a request, and maxPrices one that has prices of endpoints in it.
+const (
+	maxMessage = 1 << 20
+	maxPrices  = 32 << 20
+)
 
 // NewHandler serves both services behind the token, and health without it.
 func NewHandler(src Source, token string, healthy func(context.Context) error, log *slog.Logger) http.Handler {
@@ -48,7 +51,7 @@ func NewHandler(src Source, token string, healthy func(context.Context) error, l
 	}
 	services := http.NewServeMux()
 	services.Handle(ledgerv1connect.NewAccountServiceHandler(&accountService{src}, options...))
-	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src}, options...))
+	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src}, append(options, connect.WithReadMaxBytes(maxPrices))...))
 
 	mux := http.NewServeMux()
 	mux.Handle(grpchealth.NewHandler(checker(healthy)))

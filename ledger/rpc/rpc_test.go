@@ -15,11 +15,13 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/gen/tollgate/ledger/v1/ledgerv1connect"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
+	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 	"tollgate/ledger/rpc"
 	"tollgate/ledger/store"
@@ -35,7 +37,7 @@ type books struct {
 	query   usage.Query
 	listing usage.Listing
 	filter  usage.Filter
-	price   usage.Price
+	price   usage.Repricing
 	dry     bool
 	ids     []int64
 
@@ -56,7 +58,7 @@ func (b *books) Requests(_ context.Context, l usage.Listing) (usage.Page, error)
 	return b.page, b.err
 }
 
-func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Price, dry bool) (usage.Repriced, error) {
+func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Repricing, dry bool) (usage.Repriced, error) {
 	b.filter, b.price, b.dry = f, p, dry
 	return b.repriced, b.err
 }
@@ -214,6 +216,48 @@ func TestRepriceRequests(t *testing.T) {
 	}
 	if _, err := client.RepriceRequests(t.Context(), &ledgerv1.RepriceRequestsRequest{Filter: &ledgerv1.RequestFilter{}, PerRequestNanos: -1}); connect.CodeOf(err) != connect.CodeInvalidArgument {
 		t.Errorf("a negative price: %v", err)
+	}
+}
+
+// Guarantee: prices of endpoints arrive with the lists that they name, what has none with its reason, and the answer
+// says what stays unpriced; a price that cannot be read prices nothing.
+func TestRepriceByMeters(t *testing.T) {
+	t.Parallel()
+	b := &books{repriced: usage.Repriced{Corrected: 3, Difference: -5, Unpriced: 2, Reasons: []usage.Reason{{EndpointID: "e", Why: "so", Requests: 2}}}}
+	_, client := serve(t, b, token)
+	price := &controlv1.Metered{Unmatched: "free", Fallback: "0", Meters: []*controlv1.Meter{{
+		Name: "chat", Model: []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "model"}}},
+		Counters: []*controlv1.Counter{{Name: "input", Sources: []*controlv1.Source{{Place: &controlv1.Source_Frame{Frame: "input"}}}}},
+		Units:    []*controlv1.Unit{{Name: "input", Add: []string{"input"}}}, Book: "acme", Hold: &controlv1.MeterHold{Amount: "1"},
+	}}}
+	req := &ledgerv1.RepriceByMetersRequest{
+		Filter: &ledgerv1.RequestFilter{Team: "t"}, DryRun: true,
+		Prices: []*ledgerv1.EndpointPrice{{EndpointId: "e", Metered: price}, {EndpointId: "f", WhyNot: "no meters"}},
+		Book:   []*eventv1.BookList{{Name: "acme", Rows: []*controlv1.ModelPrice{{Model: "*", Rates: []*controlv1.UnitPrice{{Unit: "input", Price: "0.000000002"}}}}}},
+	}
+	res, err := client.RepriceByMeters(t.Context(), req)
+	want := &ledgerv1.RepriceRequestsResponse{
+		Corrected: 3, DifferenceNanos: -5, StillUnpriced: 2, Reasons: []*ledgerv1.StillUnpriced{{EndpointId: "e", Reason: "so", Requests: 2}},
+	}
+	if d := cmp.Diff(want, res, protocmp.Transform()); err != nil || d != "" {
+		t.Error(err, d)
+	}
+	if d := cmp.Diff(usage.Filter{Team: "t", Unpriced: true}, b.filter); d != "" || !b.dry {
+		t.Error(d, b.dry)
+	}
+	for _, c := range []struct {
+		endpoint, why string
+		cost          money.Nanos
+	}{{"e", "", 6}, {"f", "no meters", 0}, {"g", "the price of its endpoint is not known", 0}} {
+		event := &eventv1.SpendEvent{EndpointId: c.endpoint, Meter: "chat", Model: "m"}
+		if cost, why, err := b.price.Cost(usage.Whole{Record: usage.Record{Event: event}, Counts: "input=3"}); err != nil || cost != c.cost || why != c.why {
+			t.Errorf("%s: %d, %q, %v", c.endpoint, cost, why, err)
+		}
+	}
+	b.price = nil
+	price.Fallback = "much"
+	if _, err := client.RepriceByMeters(t.Context(), req); connect.CodeOf(err) != connect.CodeInvalidArgument || b.price != nil {
+		t.Errorf("a price that cannot be read: %v", err)
 	}
 }
 

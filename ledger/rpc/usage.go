@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/money"
@@ -73,15 +74,38 @@ const repriceWithin = 25 * time.Second
 // RepriceRequests corrects records that are unpriced. What does not fit into the time of one call is left
 // for the next.
 func (s *usageService) RepriceRequests(ctx context.Context, req *ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error) {
-	f := filter(req.GetFilter())
+	price := usage.Price{PerRequest: money.Nanos(req.GetPerRequestNanos()), PerMillionUnits: money.Nanos(req.GetPerMillionUnitsNanos())}
+	return s.reprice(ctx, req.GetFilter(), price, req.GetDryRun())
+}
+
+// RepriceByMeters does the same with what their meters counted.
+func (s *usageService) RepriceByMeters(ctx context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+	lists := make(map[string][]*controlv1.ModelPrice, len(req.GetBook()))
+	for _, list := range req.GetBook() {
+		lists[list.GetName()] = list.GetRows()
+	}
+	prices := usage.NewMeters()
+	for _, p := range req.GetPrices() {
+		if p.GetMetered() == nil {
+			prices.AddNone(p.GetEndpointId(), p.GetWhyNot())
+			continue
+		}
+		if err := prices.Add(p.GetEndpointId(), p.GetMetered(), func(list string) []*controlv1.ModelPrice { return lists[list] }); err != nil {
+			return nil, err
+		}
+	}
+	return s.reprice(ctx, req.GetFilter(), prices, req.GetDryRun())
+}
+
+func (s *usageService) reprice(ctx context.Context, which *ledgerv1.RequestFilter, price usage.Repricing, dryRun bool) (*ledgerv1.RepriceRequestsResponse, error) {
+	f := filter(which)
 	f.Unpriced = true
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
 	limited, cancel := context.WithTimeout(ctx, repriceWithin)
 	defer cancel()
-	price := usage.Price{PerRequest: money.Nanos(req.GetPerRequestNanos()), PerMillionUnits: money.Nanos(req.GetPerMillionUnitsNanos())}
-	done, err := s.src.Reprice(limited, f, price, req.GetDryRun())
+	done, err := s.src.Reprice(limited, f, price, dryRun)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, fault.New(fault.DeadlineExceeded, "There is more to price than one call has time for; %d requests were priced, for %s more than before.",
 			done.Corrected, done.Difference.Dollars()).WithHint("Send it again for the rest: what is priced is not priced again.")
@@ -89,7 +113,11 @@ func (s *usageService) RepriceRequests(ctx context.Context, req *ledgerv1.Repric
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.RepriceRequestsResponse{Corrected: done.Corrected, DifferenceNanos: int64(done.Difference)}, nil
+	res := &ledgerv1.RepriceRequestsResponse{Corrected: done.Corrected, DifferenceNanos: int64(done.Difference), StillUnpriced: done.Unpriced}
+	for _, r := range done.Reasons {
+		res.Reasons = append(res.Reasons, &ledgerv1.StillUnpriced{EndpointId: r.EndpointID, Reason: r.Why, Requests: r.Requests})
+	}
+	return res, nil
 }
 
 func filter(p *ledgerv1.RequestFilter) usage.Filter {

@@ -37,32 +37,31 @@ type correction struct {
 	state    eventv1.SpendJobState
 }
 
-// whole is what a record comes to together with all that it corrects.
-type whole struct {
-	cost  money.Nanos
-	units int64
-}
-
 // All records of a chain have the same time, so they are kept and dropped together.
+// A correction that says nothing of counts leaves them as they were.
 const selectWholes = `
 	WITH RECURSIVE chain AS (
-		SELECT n.i, r.ended, r.cost, r.units, r.corrects_inc, r.corrects_seq
+		SELECT n.i, 0 AS depth, r.ended, r.cost, r.units, r.counts, r.corrects_inc, r.corrects_seq
 		FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS n (ended, inc, seq, i)
 		JOIN ledger.request r ON r.ended = n.ended AND r.ended >= $5 AND r.ended <= $6 AND r.part = $1 AND r.inc = n.inc AND r.seq = n.seq
 		UNION ALL
-		SELECT c.i, r.ended, r.cost, r.units, r.corrects_inc, r.corrects_seq FROM chain c
+		SELECT c.i, c.depth + 1, r.ended, r.cost, r.units, r.counts, r.corrects_inc, r.corrects_seq FROM chain c
 		JOIN ledger.request r ON r.ended = c.ended AND r.ended >= $5 AND r.ended <= $6 AND r.part = $1
 			AND r.inc = c.corrects_inc AND r.seq = c.corrects_seq
 	)
-	SELECT c.i, sum(c.cost)::bigint, sum(c.units)::bigint FROM chain c GROUP BY c.i`
+	SELECT c.i, sum(c.cost)::bigint, sum(c.units)::bigint,
+		coalesce((array_agg(c.counts ORDER BY c.depth) FILTER (WHERE c.counts IS NOT NULL))[1], '')
+	FROM chain c GROUP BY c.i`
 
 // wholesOf adds up what records come to. Most correct nothing, and come to what they say.
-func wholesOf(ctx context.Context, tx pgx.Tx, part uint32, list []usage.Record) ([]whole, error) {
-	out := make([]whole, len(list))
+func wholesOf(ctx context.Context, tx pgx.Tx, part uint32, list []usage.Record) ([]usage.Whole, error) {
+	out := make([]usage.Whole, len(list))
 	var chained []usage.Record
 	var at []int
 	for i, r := range list {
-		if out[i] = (whole{money.Nanos(r.Event.GetCostNanos()), r.Event.GetUnits()}); r.Corrects != nil {
+		e := r.Event
+		out[i] = usage.Whole{Record: r, Cost: money.Nanos(e.GetCostNanos()), Units: e.GetUnits(), Counts: e.GetCounts()}
+		if r.Corrects != nil {
 			chained, at = append(chained, r), append(at, i)
 		}
 	}
@@ -71,10 +70,14 @@ func wholesOf(ctx context.Context, tx pgx.Tx, part uint32, list []usage.Record) 
 	}
 	b := &pgx.Batch{}
 	queue(b, selectWholes, placesOf(chained).args(part), func(row pgx.CollectableRow) error {
-		var i int64
-		var w whole
-		err := row.Scan(&i, &w.cost, &w.units)
-		out[at[i-1]] = w
+		var i, units int64
+		var cost money.Nanos
+		var counts string
+		err := row.Scan(&i, &cost, &units, &counts)
+		if err == nil {
+			w := &out[at[i-1]]
+			w.Cost, w.Units, w.Counts = cost, units, counts
+		}
 		return err
 	})
 	return out, send(ctx, tx, b)

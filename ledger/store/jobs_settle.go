@@ -186,6 +186,12 @@ func scanJob(row pgx.CollectableRow) (j job, err error) {
 	return j, err
 }
 
+// whole is what a record comes to together with all that it corrects.
+type whole struct {
+	cost  money.Nanos
+	units int64
+}
+
 // lastRecord is the last correction of a record, or itself, and what they come to together.
 type lastRecord struct {
 	record usage.Record

@@ -3,30 +3,27 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"tollgate/internal/fault"
 	"tollgate/internal/pg"
 	"tollgate/ledger/usage"
 )
 
-// Reprice corrects the records that a filter lets through and that are unpriced, so that each costs what
-// the price says. What it has done when it fails stays done, and is what it returns beside the error: it
-// may be run again. A dry run says what it would do.
-func (s *Store) Reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (usage.Repriced, error) {
+// Reprice corrects the records that a filter lets through and that are unpriced, so that each of which the
+// price says what it costs does cost that. What it has done when it fails stays done, and is what it returns
+// beside the error: it may be run again. A dry run says what it would do.
+func (s *Store) Reprice(ctx context.Context, f usage.Filter, p usage.Repricing, dryRun bool) (usage.Repriced, error) {
 	out, err := s.reprice(ctx, f, p, dryRun)
-	slices.Sort(out.Freed)
-	out.Freed = slices.Compact(out.Freed)
+	out.Sort()
 	if err != nil {
 		return out, translate(fmt.Errorf("reprice requests: %w", err))
 	}
 	return out, nil
 }
 
-func (s *Store) reprice(ctx context.Context, f usage.Filter, p usage.Price, dryRun bool) (out usage.Repriced, err error) {
+func (s *Store) reprice(ctx context.Context, f usage.Filter, p usage.Repricing, dryRun bool) (out usage.Repriced, err error) {
 	f.Unpriced = true
 	from, to, err := s.span(ctx, usage.Listing{Filter: f})
 	if err != nil {
@@ -77,7 +74,7 @@ type corrector struct {
 	store  *Store
 	part   uint32
 	filter usage.Filter
-	price  usage.Price
+	price  usage.Repricing
 	dryRun bool
 	out    *usage.Repriced
 }
@@ -107,11 +104,11 @@ func (c *corrector) day(ctx context.Context, from, to time.Time) error {
 		if err != nil {
 			return err
 		}
-		sum, err := c.out.Difference.Add(done.Difference)
+		sum, err := c.out.Plus(done)
 		if err != nil {
 			return err
 		}
-		c.out.Corrected, c.out.Difference, c.out.Freed = c.out.Corrected+done.Corrected, sum, append(c.out.Freed, done.Freed...)
+		*c.out = sum
 		if n < correctAtOnce {
 			return nil
 		}
@@ -138,18 +135,23 @@ func (c *corrector) correct(ctx context.Context, tx pgx.Tx, found []usage.Record
 	if err != nil {
 		return err
 	}
-	list := make([]correction, len(found))
-	for i, r := range found {
-		cost, err := c.price.Cost(wholes[i].units)
+	var list []correction
+	for _, w := range wholes {
+		cost, why, err := c.price.Cost(w)
 		if err != nil {
-			return fault.New(fault.InvalidArgument, "At this price, a request of %d units costs more than an amount can be.", wholes[i].units)
-		}
-		list[i] = correction{of: r, cost: cost - wholes[i].cost}
-		if done.Difference, err = done.Difference.Add(list[i].cost); err != nil {
 			return err
 		}
+		if why != "" {
+			done.Stays(w.Record.Event.GetEndpointId(), why)
+			continue
+		}
+		one := correction{of: w.Record, cost: cost - w.Cost}
+		if done.Difference, err = done.Difference.Add(one.cost); err != nil {
+			return err
+		}
+		list = append(list, one)
 	}
-	done.Corrected = int64(len(found))
+	done.Corrected = int64(len(list))
 	if c.dryRun {
 		return nil
 	}

@@ -40,7 +40,7 @@ func (b *bench) spent(t *testing.T, accounts ...int64) []money.Nanos {
 	return out
 }
 
-func (b *bench) reprice(t *testing.T, f usage.Filter, p usage.Price, dry bool) usage.Repriced {
+func (b *bench) reprice(t *testing.T, f usage.Filter, p usage.Repricing, dry bool) usage.Repriced {
 	t.Helper()
 	out, err := b.db.Reprice(t.Context(), f, p, dry)
 	if err != nil {

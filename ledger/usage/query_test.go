@@ -90,11 +90,11 @@ func TestPriceCost(t *testing.T) {
 		{usage.Price{PerMillionUnits: 2_000_000}, 3, 6},
 		{usage.Price{PerMillionUnits: 1}, 1_000_001, 2},
 	} {
-		if got, err := c.p.Cost(c.units); err != nil || got != c.want {
+		if got, why, err := c.p.Cost(usage.Whole{Units: c.units}); err != nil || why != "" || got != c.want {
 			t.Errorf("%+v of %d = %d, %v", c.p, c.units, got, err)
 		}
 	}
-	if got, err := (usage.Price{PerRequest: money.Max, PerMillionUnits: 1}).Cost(1); err == nil {
+	if got, _, err := (usage.Price{PerRequest: money.Max, PerMillionUnits: 1}).Cost(usage.Whole{Units: 1}); err == nil {
 		t.Errorf("beyond the largest amount: %d", got)
 	}
 }

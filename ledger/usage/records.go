@@ -13,7 +13,6 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
-	"tollgate/internal/money"
 )
 
 // Position is a record's place in the books: the incarnation that told of it, the number of its event,
@@ -192,22 +191,4 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-// Price is what unpriced records are said to cost.
-type Price struct {
-	PerRequest      money.Nanos
-	PerMillionUnits money.Nanos
-}
-
-// Cost is what so many units cost, rounded up once to a whole nano-dollar.
-func (p Price) Cost(units int64) (money.Nanos, error) {
-	return money.Rated{}.PlusNanos(p.PerRequest).Plus(units, p.PerMillionUnits).Nanos()
-}
-
-// Repriced is what pricing records led to.
-type Repriced struct {
-	Corrected  int64
-	Difference money.Nanos // by how much they cost more now; negative if less
-	Freed      []int64     // accounts of which something became free
 }

@@ -1,19 +1,14 @@
 package clients_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -126,47 +121,11 @@ func checkSigned(r *http.Request, body []byte) error {
 	return nil
 }
 
-// newSigningRoute makes an endpoint that signs, in the way in which programs do.
+// newSigningRoute makes an endpoint that signs.
 func newSigningRoute(t *testing.T, name, target string) route {
 	t.Helper()
-	var note struct{ Server, Token string }
-	err := filepath.WalkDir(theGateway.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "cli.json" {
-			return nil //nolint:nilerr // what the database has removed meanwhile is not looked for
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(text, &note)
-	})
-	if err != nil || note.Server == "" {
-		t.Fatalf("the gateway's note: %+v, %v", note, err)
-	}
-	body, err := json.Marshal(map[string]any{"endpoint": map[string]any{
-		"name": name, "path": "/" + name, "targets": []any{map[string]any{"url": target + through}},
-		"price": map[string]any{"fixed": map[string]any{"perRequest": map[string]any{"currencyCode": "USD", "nanos": 250_000_000}}},
-		"awsSigning": map[string]any{
-			"service": "bedrock", "region": awsRegion, "accessKeyId": awsKeyID, "secretAccessKey": "${env:VENDOR_KEY}",
-		},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, note.Server+"/tollgate.control.v1.EndpointService/CreateEndpoint", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+note.Token)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s, %v", resp.Status, text, err)
-	}
+	must(t, "endpoint", "create", name, "--template", "bedrock", "--param", "region="+awsRegion, "--path", "/"+name, "--target", target+through,
+		"--secret", "aws-access-key-id=env:VENDOR_KEY_ID", "--secret", "aws-secret-access-key=env:VENDOR_KEY")
 	return route{name: name, url: theGateway.url + "/" + name, direct: target, key: newKey(t, name, name)}
 }
 
@@ -181,7 +140,8 @@ func bedrockClient(base, keyID, secret string) *bedrockruntime.Client {
 }
 
 // Guarantee: a program that uses AWS's Go library for Bedrock, with the gateway's address and a key as its access
-// key id, sees the same as from the vendor, which takes nothing but what is signed with its own credentials.
+// key id, sees the same as from the vendor, which takes nothing but what is signed with its own credentials. Each
+// call is charged what the vendor charges for it.
 func TestBedrock(t *testing.T) {
 	t.Parallel()
 	v := newBedrock(t)
@@ -226,6 +186,10 @@ func TestBedrock(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("another's key id: %v", err)
 	}
+	compareCharges(t, r.name, []charge{
+		{"converse", awsModel, "input=90,output=14", "0.000006716"},
+		{"converse", awsModel, "input=577,output=18", "0.000029854"},
+	})
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.calls != 4 {

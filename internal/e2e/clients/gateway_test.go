@@ -101,7 +101,7 @@ func (g *gateway) stop() error {
 // cli runs tollgate in the folder of the data, where it finds the server by itself.
 func (g *gateway) cli(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, g.bin, args...)
-	cmd.Dir, cmd.Env = g.dir, g.env()
+	cmd.Dir, cmd.Env = g.dir, g.env("VENDOR_KEY="+vendorKey, "VENDOR_KEY_ID="+awsKeyID)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -157,6 +157,13 @@ func newRoute(t *testing.T, name, dialect, header, protocol string) route {
 func newKey(t *testing.T, name, endpoint string) string {
 	t.Helper()
 	key := strings.TrimSpace(must(t, "key", "create", name, "--endpoint", endpoint))
+	awaitKey(t, name, endpoint)
+	return key
+}
+
+// awaitKey returns once an edge knows a key and an endpoint.
+func awaitKey(t *testing.T, name, endpoint string) {
+	t.Helper()
 	err := eventually(func() error {
 		out, err := theGateway.cli(t.Context(), "explain", "POST", "/"+endpoint+"/x", "--key", name)
 		if err == nil && !strings.Contains(out, "may call endpoint "+endpoint) {
@@ -167,7 +174,6 @@ func newKey(t *testing.T, name, endpoint string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key
 }
 
 // permanent is an error that waiting does not mend.

@@ -39,7 +39,7 @@ func grpcRoute(t *testing.T, name string) (*testService, grpc_testing.TestServic
 		}
 		s.mu.Unlock()
 		// A target ends a call whose time is up by itself, about when the caller leaves: either may be booked.
-		compareBooks(t, name, func(booked []record) error {
+		compareBooks(t, name, 0, func(booked []record) error {
 			if n := s.count(); len(booked) != n || n == 0 {
 				return fmt.Errorf("%d calls, and %+v", n, booked)
 			}

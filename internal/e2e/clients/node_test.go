@@ -16,6 +16,20 @@ import (
 // as from the vendor, and their calls are in the books once. What is asked of each is in node/.
 func TestNode(t *testing.T) {
 	t.Parallel()
+	bearer := "Authorization: Bearer " + vendorKey
+	routes := map[string]route{}
+	for dialect, header := range map[string]string{
+		"openai": bearer, "anthropic": "X-Api-Key: " + vendorKey, "cohere": bearer, "mistral": bearer, "gemini": "X-Goog-Api-Key: " + vendorKey,
+		"langfuse": "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("pk-lf:"+vendorKey)),
+	} {
+		routes[dialect] = newRoute(t, "node-"+dialect, dialect, header, "http=1.1")
+	}
+	runNode(t, "*.test.mjs", routes)
+}
+
+// runNode runs tests in node/ with the routes that they ask for by a name.
+func runNode(t *testing.T, pattern string, routes map[string]route) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatal("these tests need Node 20 or newer: ", err)
@@ -23,23 +37,18 @@ func TestNode(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("node", "node_modules")); err != nil {
 		t.Fatal("npm ci --prefix internal/e2e/clients/node fetches the libraries: ", err)
 	}
-	bearer := "Authorization: Bearer " + vendorKey
-	routes := map[string]map[string]string{}
-	for dialect, header := range map[string]string{
-		"openai": bearer, "anthropic": "X-Api-Key: " + vendorKey, "cohere": bearer, "mistral": bearer, "gemini": "X-Goog-Api-Key: " + vendorKey,
-		"langfuse": "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("pk-lf:"+vendorKey)),
-	} {
-		r := newRoute(t, "node-"+dialect, dialect, header, "http=1.1")
-		routes[dialect] = map[string]string{"name": r.name, "url": r.url, "direct": r.direct, "key": r.key}
+	shown := map[string]map[string]string{}
+	for name, r := range routes {
+		shown[name] = map[string]string{"name": r.name, "url": r.url, "direct": r.direct, "key": r.key}
 	}
 	given, err := json.Marshal(map[string]any{
-		"routes": routes, "vendor": theVendor.url, "vendorKey": vendorKey, "gateway": theGateway.url,
+		"routes": shown, "vendor": theVendor.url, "vendorKey": vendorKey, "gateway": theGateway.url,
 		"tollgate": theGateway.bin, "dir": theGateway.dir,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join("node", "*.test.mjs"))
+	files, err := filepath.Glob(filepath.Join("node", filepath.FromSlash(pattern)))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}

@@ -138,6 +138,28 @@ var scripts = map[string]map[string][4]string{
 		"/refused":            {"gemini/error--chat-error-handling"},
 	},
 	"langfuse": {},
+	// The same, and usage in a stream of chat only if that was asked for.
+	"openai-exact": {
+		"/v1/chat/completions": {
+			"openai/chat-text--test-async-chat-completion-with-raw-response", "openai/chat-stream-text--simple-streaming",
+			"openai/cached-tokens--chat-completion-prompt-caching-cache-read", "openai/chat-stream-text--test-openai-streaming-cached-prompt-tokens",
+		},
+		"/v1/responses":            {"openai/responses--test-responses-with-input-history", "openai/responses-stream--simple-streaming"},
+		"/v1/embeddings":           {"openai/embeddings--embeddings-dimensions"},
+		"/v1/audio/transcriptions": {"openai/audio--audio-transcription-basic"},
+		"/v1/images/generations":   {"openai/images--test-image-gen-metrics"},
+	},
+}
+
+// withoutUsage is a stream of chat without the event that tells its usage and nothing else.
+func withoutUsage(stream []byte) []byte {
+	var kept []byte
+	for event := range bytes.SplitAfterSeq(stream, []byte("\n\n")) {
+		if !bytes.Contains(event, []byte(`"choices":[]`)) {
+			kept = append(kept, event...)
+		}
+	}
+	return kept
 }
 
 // script is the recorded answer of a dialect to a path.

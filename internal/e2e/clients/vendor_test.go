@@ -216,8 +216,11 @@ func unescaped(s string) string {
 
 // asked is what a request says about the answer that it wants.
 type asked struct {
-	Model  string            `json:"model"`
-	Stream bool              `json:"stream"`
+	Model  string `json:"model"`
+	Stream bool   `json:"stream"`
+	Usage  struct {
+		Asked bool `json:"include_usage"`
+	} `json:"stream_options"`
 	Tools  []json.RawMessage `json:"tools"`
 	file   []byte
 	name   string
@@ -288,6 +291,12 @@ func (v *vendor) answer(w http.ResponseWriter, status func(int), r *http.Request
 	if err != nil {
 		fail(err)
 		return
+	}
+	if dialect == "openai-exact" && a.Stream {
+		w.Header().Del("X-Body-Sha256") // such a body is changed on the way
+		if !a.Usage.Asked && path == "/v1/chat/completions" {
+			out.body = withoutUsage(out.body)
+		}
 	}
 	for name, values := range out.header {
 		w.Header()[name] = values

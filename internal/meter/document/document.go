@@ -27,14 +27,23 @@ const (
 
 // Parse reads one document into a message, which is emptied first.
 func Parse(text []byte, into proto.Message) error {
+	root, err := Root(text)
+	if err != nil {
+		return err
+	}
+	return Decode(root, into)
+}
+
+// Root reads one document, of which Decode reads parts.
+func Root(text []byte) (*yaml.Node, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(root.Content) == 0 {
-		return errors.New("the document is empty")
+		return nil, errors.New("the document is empty")
 	}
-	return Decode(root.Content[0], into)
+	return root.Content[0], nil
 }
 
 // Decode reads a part of a document into a message, which is emptied first.
@@ -90,6 +99,7 @@ func (w *writer) message(n *yaml.Node, d protoreflect.MessageDescriptor, path st
 		return wrong(n, path, "fields with values are expected, such as %q", string(firstField(d))+": …")
 	}
 	seen := make(map[protoreflect.Name]int, len(n.Content)/2)
+	chosen := map[protoreflect.Name]string{} // by the name of what only one field can be of
 	w.out = append(w.out, '{')
 	first := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -104,6 +114,12 @@ func (w *writer) message(n *yaml.Node, d protoreflect.MessageDescriptor, path st
 		seen[f.Name()] = key.Line
 		if isNull(value) {
 			continue
+		}
+		if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() {
+			if other, again := chosen[o.Name()]; again {
+				return wrong(key, join(path, key.Value), "only one of this and %s can be given", other)
+			}
+			chosen[o.Name()] = key.Value
 		}
 		if !first {
 			w.out = append(w.out, ',')

@@ -87,7 +87,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"meters:\n- prices:\n  - rates:\n    - per: 1.5", `line 4: meters[0].prices[0].rates[0].per: a whole number is expected, not "1.5"`},
 		{"meters:\n- models: [a]", "line 2: meters[0].models: names with values are expected"},
 		{"meters:\n- models: {a: b, a: c}", "line 2: meters[0].models.a: it is already in line 2"},
-		{"meters:\n- counters:\n  - sources: [{frame: a, header: b}]", "oneof"},
+		{"meters:\n- counters:\n  - sources: [{frame: a, header: b}]", "line 3: meters[0].counters[0].sources[0].header: only one of this and frame can be given"},
 		{"a: [", "line"},
 	} {
 		var into controlv1.Metered

@@ -31,14 +31,14 @@ func image() string {
 	return `{"created":1,"data":[{"b64_json":"` + base64.StdEncoding.EncodeToString(make([]byte, 750_000)) + `"}],"usage":{"prompt_tokens":7}}`
 }
 
-func embeddings() string {
+func embeddings(space string) string {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
 	b.WriteString(`{"object":"list","data":[`)
 	for i := 0; b.Len() < 1_000_000; i++ {
 		fmt.Fprintf(&b, `{"object":"embedding","index":%d,"embedding":[`, i)
 		for range 1536 {
-			fmt.Fprintf(&b, "%.8f,", r.Float64()*2-1)
+			fmt.Fprintf(&b, "%.8f,%s", r.Float64()*2-1, space)
 		}
 		b.WriteString("0]},")
 	}
@@ -53,7 +53,8 @@ func BenchmarkProjection(b *testing.B) {
 	}{
 		{"json-2KB", answer(), frame.JSON},
 		{"image-1MB", image(), frame.JSON},
-		{"embeddings-1MB", embeddings(), frame.JSON},
+		{"embeddings-1MB", embeddings(""), frame.JSON},
+		{"embeddings-1MB-indented", embeddings("\n        "), frame.JSON},
 		{"sse-1000", strings.Repeat(chunk, 1000), frame.Events},
 	}
 	for _, c := range cases {

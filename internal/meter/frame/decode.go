@@ -2,6 +2,7 @@ package frame
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -85,26 +86,76 @@ type decoder struct {
 	left int64
 }
 
-// decode makes a decoder for a content encoding; nil if there is none.
-func decode(w *work, encoding string) *decoder {
-	var codings []string
+// codingsOf are the codings of a content encoding, in the order in which they were put on. trouble says why they cannot be
+// taken off.
+func codingsOf(encoding string) (codings []string, trouble string) {
+	if encoding == "" {
+		return nil, ""
+	}
 	for name := range strings.SplitSeq(encoding, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "identity":
 		case "gzip", "x-gzip", "deflate", "br", "zstd":
 			codings = append(codings, strings.TrimPrefix(name, "x-"))
 		default:
-			w.blame("the content encoding " + clip(name) + " is not known")
-			w.dead = true
-			return nil
+			return nil, "the content encoding " + clip(name) + " is not known"
 		}
 	}
-	switch {
-	case len(codings) == 0:
-		return nil
-	case len(codings) > maxCodings:
-		w.blame("the body has too many content encodings")
+	if len(codings) > maxCodings {
+		return nil, "the body has too many content encodings"
+	}
+	return codings, ""
+}
+
+// Plain is a body without its content encoding: as much of it as can be read, at most so many bytes and as far as there is
+// room for it, and whether that is all of it. It is nil if the encoding is not known. room is asked for so many bytes in all
+// before they are taken.
+func Plain(body []byte, encoding string, most int64, room func(bytes int64) bool) (plain []byte, whole bool) {
+	codings, trouble := codingsOf(encoding)
+	if trouble != "" {
+		return nil, false
+	}
+	if len(body) == 0 { // it need not be coded
+		return body, true
+	}
+	r := io.Reader(bytes.NewReader(body))
+	for _, coding := range slices.Backward(codings) {
+		z, done, err := open(coding, r)
+		defer done()
+		if err != nil {
+			return nil, false
+		}
+		r = z
+	}
+	var err error
+	for err == nil {
+		if int64(len(plain)) == most { // one more says whether that is all
+			var one [1]byte
+			_, err = io.ReadFull(r, one[:])
+			return plain, errors.Is(err, io.EOF)
+		}
+		if len(plain) == cap(plain) {
+			size := min(max(2*int64(cap(plain)), 32<<10), most)
+			if !room(size) {
+				return plain, false
+			}
+			plain = append(make([]byte, 0, size), plain...)
+		}
+		var n int
+		n, err = r.Read(plain[len(plain):cap(plain)])
+		plain = plain[:len(plain)+n]
+	}
+	return plain, errors.Is(err, io.EOF)
+}
+
+// decode makes a decoder for a content encoding; nil if there is none.
+func decode(w *work, encoding string) *decoder {
+	codings, trouble := codingsOf(encoding)
+	if trouble != "" {
+		w.blame(trouble)
 		w.dead = true
+	}
+	if len(codings) == 0 {
 		return nil
 	}
 	d := &decoder{w: w, left: maxDecoded}

@@ -154,9 +154,15 @@ func digits(p []byte) int {
 	return i
 }
 
+// digits8 is how many there are at the beginning of eight bytes.
+func digits8(p []byte) int {
+	t := binary.LittleEndian.Uint64(p) ^ ones*'0'
+	return bits.TrailingZeros64(((t+ones*0x76)|t)&highs) >> 3
+}
+
 // elements is behind those numbers from i on that have a comma behind them.
 func elements(p []byte, i int) int {
-	const room = 40 // for a number as it usually is
+	const room = 64 // for a number as it usually is, and the spaces before the next
 	for len(p)-i >= room {
 		q := p[i : i+room]
 		n := 0
@@ -167,22 +173,24 @@ func elements(p []byte, i int) int {
 			return i
 		}
 		if n++; q[n] != '.' {
-			n += digits(q[n:])
+			n += digits8(q[n:])
 		}
-		if n < room-2 && q[n] == '.' {
-			k := digits(q[n+1:])
+		if q[n] == '.' {
+			n++
+			k := digits8(q[n:])
 			if k == 0 {
 				return i
 			}
-			n += 1 + k
+			if k < 8 {
+				n += k
+			} else { // what follows is not waited for
+				n += 8 + digits8(q[n+8:])
+			}
 		}
-		if n > room-2 || q[n] != ',' {
+		if q[n] != ',' {
 			break
 		}
-		if n++; q[n] == ' ' {
-			n++
-		}
-		i += n
+		i += n + 1 + indent(q[n+1:n+1+24])
 	}
 	for {
 		n := numberEnd(p, i)
@@ -194,6 +202,23 @@ func elements(p []byte, i int) int {
 		}
 		i = n
 	}
+}
+
+// indent is how many spaces there are before an element, of at most as many as p has: one, or a line and its indentation.
+func indent(p []byte) int {
+	if p[0] > ' ' {
+		return 0
+	}
+	n := 0
+	if p[0] == '\n' {
+		if n = 1; binary.LittleEndian.Uint64(p[1:]) == ones*' ' {
+			n = 9
+		}
+	}
+	for n < len(p) && p[n] == ' ' {
+		n++
+	}
+	return n
 }
 
 // numberEnd is behind the number that i is at; i if there is none or its end is not in the piece.

@@ -161,8 +161,8 @@ func TestUsageOnlyKeepsNothingBack(t *testing.T) {
 	if got := string(u.Rest(nil)); got != usageEvent {
 		t.Errorf("%q went on at the end", got)
 	}
-	if got := string(u.Next(nil, []byte("\n\n"))); got != "" || u.Left() != 1 {
-		t.Errorf("%q went on, %d left out", got, u.Left())
+	if got := string(u.Next(nil, []byte("\n\n"))); got != "" {
+		t.Errorf("%q went on of what is left out", got)
 	}
 }
 

@@ -21,11 +21,7 @@ type UsageOnly struct {
 	cr   bool   // the last byte was CR: an LF is the rest of the same line end
 	ends bool   // the last line end was the end of an event
 	gone bool   // that event was left out
-	left int64
 }
-
-// Left is how many events were left out.
-func (u *UsageOnly) Left() int64 { return u.left }
 
 // Next takes the next piece and appends to out what goes on of it and of those before.
 func (u *UsageOnly) Next(out, p []byte) []byte {
@@ -88,9 +84,7 @@ func (u *UsageOnly) keep(out, p []byte) []byte {
 // end decides about the event at hand.
 func (u *UsageOnly) end(out []byte) []byte {
 	u.gone = !u.pass && usageOnly(u.held)
-	if u.gone {
-		u.left++
-	} else {
+	if !u.gone {
 		out = append(out, u.held...)
 	}
 	u.held, u.pass = u.held[:0], false

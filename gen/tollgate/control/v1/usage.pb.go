@@ -1281,7 +1281,10 @@ type RepriceRequestsRequest struct {
 	// US dollars for a million units, added to per_request; not negative.
 	PerMillionUnits *money.Money `protobuf:"bytes,3,opt,name=per_million_units,json=perMillionUnits,proto3" json:"per_million_units,omitempty"`
 	// Whether to say only what would be done.
-	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Price each by what its meter counted, as its endpoint's price and the price book are now, in place of
+	// per_request and per_million_units.
+	Current       bool `protobuf:"varint,5,opt,name=current,proto3" json:"current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1344,20 +1347,104 @@ func (x *RepriceRequestsRequest) GetDryRun() bool {
 	return false
 }
 
+func (x *RepriceRequestsRequest) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+// StillUnpriced are requests that could not be priced.
+type StillUnpriced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of their endpoint.
+	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// Name of the endpoint; empty if it is not known any more.
+	EndpointName string `protobuf:"bytes,2,opt,name=endpoint_name,json=endpointName,proto3" json:"endpoint_name,omitempty"`
+	// Why they could not, as a clause.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many there are.
+	Requests      int64 `protobuf:"varint,4,opt,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StillUnpriced) Reset() {
+	*x = StillUnpriced{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StillUnpriced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StillUnpriced) ProtoMessage() {}
+
+func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StillUnpriced.ProtoReflect.Descriptor instead.
+func (*StillUnpriced) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StillUnpriced) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *StillUnpriced) GetEndpointName() string {
+	if x != nil {
+		return x.EndpointName
+	}
+	return ""
+}
+
+func (x *StillUnpriced) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StillUnpriced) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
 // RepriceRequestsResponse says what was done.
 type RepriceRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many records were corrected.
 	Corrected int64 `protobuf:"varint,1,opt,name=corrected,proto3" json:"corrected,omitempty"`
 	// By how much they cost more now; negative if they cost less.
-	Difference    *money.Money `protobuf:"bytes,2,opt,name=difference,proto3" json:"difference,omitempty"`
+	Difference *money.Money `protobuf:"bytes,2,opt,name=difference,proto3" json:"difference,omitempty"`
+	// How many stay unpriced, of those that were to be priced by what their meters counted.
+	StillUnpriced int64 `protobuf:"varint,3,opt,name=still_unpriced,json=stillUnpriced,proto3" json:"still_unpriced,omitempty"`
+	// Why, of the commonest reasons, the commonest first.
+	Reasons       []*StillUnpriced `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1456,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1469,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -1395,6 +1482,20 @@ func (x *RepriceRequestsResponse) GetCorrected() int64 {
 func (x *RepriceRequestsResponse) GetDifference() *money.Money {
 	if x != nil {
 		return x.Difference
+	}
+	return nil
+}
+
+func (x *RepriceRequestsResponse) GetStillUnpriced() int64 {
+	if x != nil {
+		return x.StillUnpriced
+	}
+	return 0
+}
+
+func (x *RepriceRequestsResponse) GetReasons() []*StillUnpriced {
+	if x != nil {
+		return x.Reasons
 	}
 	return nil
 }
@@ -1510,18 +1611,27 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x06format\x18\x02 \x01(\x0e2!.tollgate.control.v1.ExportFormatB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\",\n" +
 	"\x16ExportRequestsResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\xea\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x84\x02\n" +
 	"\x16RepriceRequestsRequest\x12B\n" +
 	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x123\n" +
 	"\vper_request\x18\x02 \x01(\v2\x12.google.type.MoneyR\n" +
 	"perRequest\x12>\n" +
 	"\x11per_million_units\x18\x03 \x01(\v2\x12.google.type.MoneyR\x0fperMillionUnits\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"k\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x18\n" +
+	"\acurrent\x18\x05 \x01(\bR\acurrent\"\x89\x01\n" +
+	"\rStillUnpriced\x12\x1f\n" +
+	"\vendpoint_id\x18\x01 \x01(\tR\n" +
+	"endpointId\x12#\n" +
+	"\rendpoint_name\x18\x02 \x01(\tR\fendpointName\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\brequests\x18\x04 \x01(\x03R\brequests\"\xd0\x01\n" +
 	"\x17RepriceRequestsResponse\x12\x1c\n" +
 	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x122\n" +
 	"\n" +
 	"difference\x18\x02 \x01(\v2\x12.google.type.MoneyR\n" +
-	"difference*\xa3\x02\n" +
+	"difference\x12%\n" +
+	"\x0estill_unpriced\x18\x03 \x01(\x03R\rstillUnpriced\x12<\n" +
+	"\areasons\x18\x04 \x03(\v2\".tollgate.control.v1.StillUnpricedR\areasons*\xa3\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
@@ -1559,7 +1669,7 @@ func file_tollgate_control_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tollgate_control_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.control.v1.UsageDimension
 	(ExportFormat)(0),               // 1: tollgate.control.v1.ExportFormat
@@ -1574,47 +1684,49 @@ var file_tollgate_control_v1_usage_proto_goTypes = []any{
 	(*ExportRequestsRequest)(nil),   // 10: tollgate.control.v1.ExportRequestsRequest
 	(*ExportRequestsResponse)(nil),  // 11: tollgate.control.v1.ExportRequestsResponse
 	(*RepriceRequestsRequest)(nil),  // 12: tollgate.control.v1.RepriceRequestsRequest
-	(*RepriceRequestsResponse)(nil), // 13: tollgate.control.v1.RepriceRequestsResponse
-	nil,                             // 14: tollgate.control.v1.RequestRecord.CountsEntry
-	(*money.Money)(nil),             // 15: google.type.Money
-	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*StillUnpriced)(nil),           // 13: tollgate.control.v1.StillUnpriced
+	(*RepriceRequestsResponse)(nil), // 14: tollgate.control.v1.RepriceRequestsResponse
+	nil,                             // 15: tollgate.control.v1.RequestRecord.CountsEntry
+	(*money.Money)(nil),             // 16: google.type.Money
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
-	15, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
+	16, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
 	3,  // 2: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
 	3,  // 3: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
-	16, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
-	16, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
-	15, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
-	15, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
+	17, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
+	17, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
+	16, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
+	16, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
 	6,  // 8: tollgate.control.v1.RequestRecord.draws:type_name -> tollgate.control.v1.RequestDraw
-	14, // 9: tollgate.control.v1.RequestRecord.counts:type_name -> tollgate.control.v1.RequestRecord.CountsEntry
-	16, // 10: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
-	15, // 11: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
-	16, // 12: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
-	16, // 13: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
+	15, // 9: tollgate.control.v1.RequestRecord.counts:type_name -> tollgate.control.v1.RequestRecord.CountsEntry
+	17, // 10: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
+	16, // 11: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
+	17, // 12: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
+	17, // 13: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
 	7,  // 14: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
 	5,  // 15: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
 	7,  // 16: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
 	1,  // 17: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
 	7,  // 18: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	15, // 19: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
-	15, // 20: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
-	15, // 21: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
-	2,  // 22: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
-	8,  // 23: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
-	10, // 24: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
-	12, // 25: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
-	4,  // 26: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
-	9,  // 27: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
-	11, // 28: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
-	13, // 29: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	16, // 19: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
+	16, // 20: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
+	16, // 21: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
+	13, // 22: tollgate.control.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.control.v1.StillUnpriced
+	2,  // 23: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
+	8,  // 24: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
+	10, // 25: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
+	12, // 26: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
+	4,  // 27: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
+	9,  // 28: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
+	11, // 29: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
+	14, // 30: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_usage_proto_init() }
@@ -1629,7 +1741,7 @@ func file_tollgate_control_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_usage_proto_rawDesc), len(file_tollgate_control_v1_usage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -294,7 +294,9 @@ type SpendEvent struct {
 	Unpriced bool `protobuf:"varint,19,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
 	// Name of the meter that read it; empty for none.
 	Meter string `protobuf:"bytes,20,opt,name=meter,proto3" json:"meter,omitempty"`
-	// What the meter counted, as "name=decimal" with "," between them, in the meter's order.
+	// What the meter counted, as "name=decimal" with "," between them, in the meter's order. Where the cost is not known,
+	// notes come first by which it can be made later, whose names begin with "@": "@partial=1" says that the counts do not
+	// make it, "@model=" and "@variant=" are by what prices are looked up, encoded as in a query.
 	Counts string `protobuf:"bytes,21,opt,name=counts,proto3" json:"counts,omitempty"`
 	// Of a request that began or tells of a job: the job.
 	Job           *SpendJob `protobuf:"bytes,22,opt,name=job,proto3" json:"job,omitempty"`

@@ -12,6 +12,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
+	v11 "tollgate/gen/tollgate/control/v1"
 	v1 "tollgate/gen/tollgate/event/v1"
 	unsafe "unsafe"
 )
@@ -886,6 +887,216 @@ func (x *RepriceRequestsRequest) GetDryRun() bool {
 	return false
 }
 
+// RepriceByMetersRequest selects unpriced records and gives the prices by which they are priced.
+type RepriceByMetersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which records; only unpriced ones are taken.
+	Filter *RequestFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Prices of endpoints. Records of others stay unpriced.
+	Prices []*EndpointPrice `protobuf:"bytes,2,rep,name=prices,proto3" json:"prices,omitempty"`
+	// Lists of the price book that the prices refer to.
+	Book []*v1.BookList `protobuf:"bytes,3,rep,name=book,proto3" json:"book,omitempty"`
+	// Whether to say only what would be done.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepriceByMetersRequest) Reset() {
+	*x = RepriceByMetersRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceByMetersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceByMetersRequest) ProtoMessage() {}
+
+func (x *RepriceByMetersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceByMetersRequest.ProtoReflect.Descriptor instead.
+func (*RepriceByMetersRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RepriceByMetersRequest) GetFilter() *RequestFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *RepriceByMetersRequest) GetPrices() []*EndpointPrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+func (x *RepriceByMetersRequest) GetBook() []*v1.BookList {
+	if x != nil {
+		return x.Book
+	}
+	return nil
+}
+
+func (x *RepriceByMetersRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// EndpointPrice is the price of an endpoint.
+type EndpointPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the endpoint.
+	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// The price; not set if records of the endpoint cannot be priced.
+	Metered *v11.Metered `protobuf:"bytes,2,opt,name=metered,proto3" json:"metered,omitempty"`
+	// Why they cannot, a clause: "its endpoint is deleted".
+	WhyNot string `protobuf:"bytes,3,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
+	// Version of the price.
+	PriceVersion  int64 `protobuf:"varint,4,opt,name=price_version,json=priceVersion,proto3" json:"price_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointPrice) Reset() {
+	*x = EndpointPrice{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointPrice) ProtoMessage() {}
+
+func (x *EndpointPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointPrice.ProtoReflect.Descriptor instead.
+func (*EndpointPrice) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EndpointPrice) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *EndpointPrice) GetMetered() *v11.Metered {
+	if x != nil {
+		return x.Metered
+	}
+	return nil
+}
+
+func (x *EndpointPrice) GetWhyNot() string {
+	if x != nil {
+		return x.WhyNot
+	}
+	return ""
+}
+
+func (x *EndpointPrice) GetPriceVersion() int64 {
+	if x != nil {
+		return x.PriceVersion
+	}
+	return 0
+}
+
+// StillUnpriced are records that could not be priced.
+type StillUnpriced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of their endpoint.
+	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// Why they could not, as a clause.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many there are.
+	Requests      int64 `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StillUnpriced) Reset() {
+	*x = StillUnpriced{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StillUnpriced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StillUnpriced) ProtoMessage() {}
+
+func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StillUnpriced.ProtoReflect.Descriptor instead.
+func (*StillUnpriced) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StillUnpriced) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *StillUnpriced) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StillUnpriced) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
 // RepriceRequestsResponse says what was done.
 type RepriceRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -893,13 +1104,17 @@ type RepriceRequestsResponse struct {
 	Corrected int64 `protobuf:"varint,1,opt,name=corrected,proto3" json:"corrected,omitempty"`
 	// By how many nano-dollars they cost more now; negative if they cost less.
 	DifferenceNanos int64 `protobuf:"varint,2,opt,name=difference_nanos,json=differenceNanos,proto3" json:"difference_nanos,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How many stay unpriced.
+	StillUnpriced int64 `protobuf:"varint,3,opt,name=still_unpriced,json=stillUnpriced,proto3" json:"still_unpriced,omitempty"`
+	// Why, of the commonest reasons.
+	Reasons       []*StillUnpriced `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1126,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1139,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -941,11 +1156,25 @@ func (x *RepriceRequestsResponse) GetDifferenceNanos() int64 {
 	return 0
 }
 
+func (x *RepriceRequestsResponse) GetStillUnpriced() int64 {
+	if x != nil {
+		return x.StillUnpriced
+	}
+	return 0
+}
+
+func (x *RepriceRequestsResponse) GetReasons() []*StillUnpriced {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 var File_tollgate_ledger_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtollgate/event/v1/spend.proto\"\xf1\x02\n" +
+	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1etollgate/event/v1/config.proto\x1a\x1dtollgate/event/v1/spend.proto\"\xf1\x02\n" +
 	"\x11QueryUsageRequest\x12>\n" +
 	"\bfrom_day\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\afromDay\x12:\n" +
 	"\x06to_day\x18\x02 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x05toDay\x12P\n" +
@@ -1020,10 +1249,28 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x123\n" +
 	"\x11per_request_nanos\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fperRequestNanos\x12>\n" +
 	"\x17per_million_units_nanos\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x14perMillionUnitsNanos\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"b\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xe0\x01\n" +
+	"\x16RepriceByMetersRequest\x12A\n" +
+	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x129\n" +
+	"\x06prices\x18\x02 \x03(\v2!.tollgate.ledger.v1.EndpointPriceR\x06prices\x12/\n" +
+	"\x04book\x18\x03 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xa6\x01\n" +
+	"\rEndpointPrice\x12\x1f\n" +
+	"\vendpoint_id\x18\x01 \x01(\tR\n" +
+	"endpointId\x126\n" +
+	"\ametered\x18\x02 \x01(\v2\x1c.tollgate.control.v1.MeteredR\ametered\x12\x17\n" +
+	"\awhy_not\x18\x03 \x01(\tR\x06whyNot\x12#\n" +
+	"\rprice_version\x18\x04 \x01(\x03R\fpriceVersion\"d\n" +
+	"\rStillUnpriced\x12\x1f\n" +
+	"\vendpoint_id\x18\x01 \x01(\tR\n" +
+	"endpointId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\brequests\x18\x03 \x01(\x03R\brequests\"\xc6\x01\n" +
 	"\x17RepriceRequestsResponse\x12\x1c\n" +
 	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x12)\n" +
-	"\x10difference_nanos\x18\x02 \x01(\x03R\x0fdifferenceNanos*\xa3\x02\n" +
+	"\x10difference_nanos\x18\x02 \x01(\x03R\x0fdifferenceNanos\x12%\n" +
+	"\x0estill_unpriced\x18\x03 \x01(\x03R\rstillUnpriced\x12;\n" +
+	"\areasons\x18\x04 \x03(\v2!.tollgate.ledger.v1.StillUnpricedR\areasons*\xa3\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
@@ -1034,12 +1281,13 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x13USAGE_DIMENSION_TAG\x10\x06\x12\x19\n" +
 	"\x15USAGE_DIMENSION_MODEL\x10\a\x12\x1a\n" +
 	"\x16USAGE_DIMENSION_STATUS\x10\b\x12\x18\n" +
-	"\x14USAGE_DIMENSION_HOUR\x10\t2\xc4\x02\n" +
+	"\x14USAGE_DIMENSION_HOUR\x10\t2\xb0\x03\n" +
 	"\fUsageService\x12`\n" +
 	"\n" +
 	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\fListRequests\x12'.tollgate.ledger.v1.ListRequestsRequest\x1a(.tollgate.ledger.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12j\n" +
-	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponseB\xb8\x01\n" +
+	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponse\x12j\n" +
+	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponseB\xb8\x01\n" +
 	"\x16com.tollgate.ledger.v1B\n" +
 	"UsageProtoP\x01Z(tollgate/gen/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
 
@@ -1056,7 +1304,7 @@ func file_tollgate_ledger_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.ledger.v1.UsageDimension
 	(*QueryUsageRequest)(nil),       // 1: tollgate.ledger.v1.QueryUsageRequest
@@ -1067,29 +1315,41 @@ var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(*ListRequestsRequest)(nil),     // 6: tollgate.ledger.v1.ListRequestsRequest
 	(*ListRequestsResponse)(nil),    // 7: tollgate.ledger.v1.ListRequestsResponse
 	(*RepriceRequestsRequest)(nil),  // 8: tollgate.ledger.v1.RepriceRequestsRequest
-	(*RepriceRequestsResponse)(nil), // 9: tollgate.ledger.v1.RepriceRequestsResponse
-	(v1.SpendOutcome)(0),            // 10: tollgate.event.v1.SpendOutcome
-	(*v1.SpendEvent)(nil),           // 11: tollgate.event.v1.SpendEvent
+	(*RepriceByMetersRequest)(nil),  // 9: tollgate.ledger.v1.RepriceByMetersRequest
+	(*EndpointPrice)(nil),           // 10: tollgate.ledger.v1.EndpointPrice
+	(*StillUnpriced)(nil),           // 11: tollgate.ledger.v1.StillUnpriced
+	(*RepriceRequestsResponse)(nil), // 12: tollgate.ledger.v1.RepriceRequestsResponse
+	(v1.SpendOutcome)(0),            // 13: tollgate.event.v1.SpendOutcome
+	(*v1.SpendEvent)(nil),           // 14: tollgate.event.v1.SpendEvent
+	(*v1.BookList)(nil),             // 15: tollgate.event.v1.BookList
+	(*v11.Metered)(nil),             // 16: tollgate.control.v1.Metered
 }
 var file_tollgate_ledger_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
 	2,  // 1: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
-	10, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
-	11, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
+	13, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
+	14, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
 	4,  // 4: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
 	5,  // 5: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
 	4,  // 6: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	1,  // 7: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
-	6,  // 8: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
-	8,  // 9: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
-	3,  // 10: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
-	7,  // 11: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
-	9,  // 12: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	4,  // 7: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	10, // 8: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
+	15, // 9: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
+	16, // 10: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
+	11, // 11: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
+	1,  // 12: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
+	6,  // 13: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
+	8,  // 14: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
+	9,  // 15: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
+	3,  // 16: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
+	7,  // 17: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
+	12, // 18: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	12, // 19: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_ledger_v1_usage_proto_init() }
@@ -1104,7 +1364,7 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_usage_proto_rawDesc), len(file_tollgate_ledger_v1_usage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,9 @@ export let compared = 0;
 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 
+// The id of the request that the gateway answered last.
+export let answered;
+
 // Every library here sends with fetch. What it sends is compared with what arrived. Bodies that are made while
 // they are sent are compared by their tests.
 const plain = globalThis.fetch;
@@ -19,6 +22,7 @@ globalThis.fetch = async (resource, init) => {
     sent = Buffer.from(await resource.clone().arrayBuffer());
   }
   const response = await plain(resource, init);
+  answered = response.headers.get('x-tollgate-request-id') ?? answered;
   const got = response.headers.get('x-body-sha256');
   if (sent !== undefined && got) {
     assert.equal(got, sha256(sent), 'the vendor got other bytes than were sent');

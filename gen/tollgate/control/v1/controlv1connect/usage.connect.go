@@ -55,7 +55,9 @@ type UsageServiceClient interface {
 	// ExportRequests streams records as a file, oldest first.
 	ExportRequests(context.Context, *v1.ExportRequestsRequest) (*connect.ServerStreamForClient[v1.ExportRequestsResponse], error)
 	// RepriceRequests prices requests that were marked as unpriced. Each gets a correction, and the
-	// budgets that it drew on are charged the difference; no record is changed. A call that has more to price
+	// budgets that it drew on are charged the difference; no record is changed. What they cost is either said in the
+	// call, or made of what the meters counted of each, by the price that its endpoint has now: then those that even so
+	// cannot be priced stay unpriced, and the answer says why. A call that has more to price
 	// than it gets to within about 25 seconds fails with DEADLINE_EXCEEDED; what it priced stays priced, and
 	// the same call sent again goes on.
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
@@ -151,7 +153,9 @@ type UsageServiceHandler interface {
 	// ExportRequests streams records as a file, oldest first.
 	ExportRequests(context.Context, *v1.ExportRequestsRequest, *connect.ServerStream[v1.ExportRequestsResponse]) error
 	// RepriceRequests prices requests that were marked as unpriced. Each gets a correction, and the
-	// budgets that it drew on are charged the difference; no record is changed. A call that has more to price
+	// budgets that it drew on are charged the difference; no record is changed. What they cost is either said in the
+	// call, or made of what the meters counted of each, by the price that its endpoint has now: then those that even so
+	// cannot be priced stay unpriced, and the answer says why. A call that has more to price
 	// than it gets to within about 25 seconds fails with DEADLINE_EXCEEDED; what it priced stays priced, and
 	// the same call sent again goes on.
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)

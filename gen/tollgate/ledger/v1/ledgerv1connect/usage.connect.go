@@ -41,6 +41,9 @@ const (
 	// UsageServiceRepriceRequestsProcedure is the fully-qualified name of the UsageService's
 	// RepriceRequests RPC.
 	UsageServiceRepriceRequestsProcedure = "/tollgate.ledger.v1.UsageService/RepriceRequests"
+	// UsageServiceRepriceByMetersProcedure is the fully-qualified name of the UsageService's
+	// RepriceByMeters RPC.
+	UsageServiceRepriceByMetersProcedure = "/tollgate.ledger.v1.UsageService/RepriceByMeters"
 )
 
 // UsageServiceClient is a client for the tollgate.ledger.v1.UsageService service.
@@ -51,6 +54,9 @@ type UsageServiceClient interface {
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// RepriceRequests corrects records that were marked as unpriced.
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
+	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
+	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
+	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the tollgate.ledger.v1.UsageService service. By
@@ -84,6 +90,12 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(usageServiceMethods.ByName("RepriceRequests")),
 			connect.WithClientOptions(opts...),
 		),
+		repriceByMeters: connect.NewClient[v1.RepriceByMetersRequest, v1.RepriceRequestsResponse](
+			httpClient,
+			baseURL+UsageServiceRepriceByMetersProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("RepriceByMeters")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -92,6 +104,7 @@ type usageServiceClient struct {
 	queryUsage      *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
 	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
 	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
+	repriceByMeters *connect.Client[v1.RepriceByMetersRequest, v1.RepriceRequestsResponse]
 }
 
 // QueryUsage calls tollgate.ledger.v1.UsageService.QueryUsage.
@@ -121,6 +134,15 @@ func (c *usageServiceClient) RepriceRequests(ctx context.Context, req *v1.Repric
 	return nil, err
 }
 
+// RepriceByMeters calls tollgate.ledger.v1.UsageService.RepriceByMeters.
+func (c *usageServiceClient) RepriceByMeters(ctx context.Context, req *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error) {
+	response, err := c.repriceByMeters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the tollgate.ledger.v1.UsageService service.
 type UsageServiceHandler interface {
 	// QueryUsage adds up requests and cost over whole UTC days.
@@ -129,6 +151,9 @@ type UsageServiceHandler interface {
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// RepriceRequests corrects records that were marked as unpriced.
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
+	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
+	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
+	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -158,6 +183,12 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(usageServiceMethods.ByName("RepriceRequests")),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceRepriceByMetersHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceRepriceByMetersProcedure,
+		svc.RepriceByMeters,
+		connect.WithSchema(usageServiceMethods.ByName("RepriceByMeters")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.ledger.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
@@ -166,6 +197,8 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 			usageServiceListRequestsHandler.ServeHTTP(w, r)
 		case UsageServiceRepriceRequestsProcedure:
 			usageServiceRepriceRequestsHandler.ServeHTTP(w, r)
+		case UsageServiceRepriceByMetersProcedure:
+			usageServiceRepriceByMetersHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -185,4 +218,8 @@ func (UnimplementedUsageServiceHandler) ListRequests(context.Context, *v1.ListRe
 
 func (UnimplementedUsageServiceHandler) RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceRequests is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceByMeters is not implemented"))
 }
