@@ -190,3 +190,26 @@ meters:
 		}
 	}
 }
+
+// Guarantee: what comes from the target is the target's, also where its messages have the mask that only callers' have.
+func TestMaskedMessagesOfTargets(t *testing.T) {
+	t.Parallel()
+	plan := parse(t, `
+unmatched: refuse
+fallback: held
+meters:
+- name: talk
+  match: {websocket: true}
+  counters: [{name: n, sources: [{frame: n}], optional: true}, {name: asked, sources: [{request: n}], optional: true}]
+  units: [{name: n}]
+  prices: [{model: "*", rates: [{unit: n, price: "1"}]}]
+  hold: {least: "1"}
+`)
+	r := &meter.Request{Method: "GET", WebSocket: true, Length: -1}
+	for _, masked := range []bool{false, true} {
+		b := play(t, plan, r, &answer{status: 101, body: message([]byte(`{"n":5}`), masked)})
+		if b.Cost != 5*money.Dollar || b.Counts != "n=5" {
+			t.Errorf("masked %v: %s, %q, %q", masked, b.Cost, b.Counts, b.Unpriced)
+		}
+	}
+}
