@@ -65,8 +65,8 @@ func (s *Store) CompareBook(ctx context.Context, b *pricebook.Book) (u BookUpdat
 	return u, translate(err)
 }
 
-// UpdateBook replaces the rows that come from files by those of a book, all or none of them. Rows of the operator's
-// own stay.
+// UpdateBook replaces the rows that come from files, in the lists that a book has, by those of the book, all or none of
+// them. Rows of the operator's own stay.
 func (s *Store) UpdateBook(ctx context.Context, actor string, b *pricebook.Book) (u BookUpdate, err error) {
 	err = s.change(ctx, actor, func(ctx context.Context, c *change) error {
 		u, err = c.updateBook(ctx, b)
@@ -154,12 +154,17 @@ func compareBook(ctx context.Context, db querier, b *pricebook.Book) ([]BookChan
 	if err != nil {
 		return nil, nil, err
 	}
+	told := map[string]bool{}
+	for i := range b.Rows {
+		told[b.Rows[i].List] = true
+	}
 	var file []pricebook.Row
 	own := map[string][]string{}
 	for _, r := range rows {
-		if r.Override {
+		switch {
+		case r.Override:
 			own[r.List] = append(own[r.List], r.Price.GetModel())
-		} else {
+		case told[r.List]: // a file of one vendor says nothing of the others
 			file = append(file, r.Row)
 		}
 	}

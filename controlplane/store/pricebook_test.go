@@ -134,6 +134,25 @@ func TestOwnRowsSurviveUpdates(t *testing.T) {
 	}
 }
 
+// Guarantee: a file of one vendor's prices changes no other list.
+func TestFilesOfOneListLeaveTheOthers(t *testing.T) {
+	t.Parallel()
+	s, ctx := newStore(t)
+	check(t, s.SeedBook(ctx, book(pricebook.Row{List: "openai", Price: costs("gpt-4o", "input", "2.5")}, pricebook.Row{List: "bria", Price: costs("old", "images", "1")})))
+	u, err := s.UpdateBook(ctx, "test", book(pricebook.Row{List: "bria", Price: costs("new", "images", "0.04")}))
+	check(t, err)
+	if v := u.Version; v == nil || v.Added != 1 || v.Changed != 0 || v.Removed != 1 {
+		t.Errorf("version %+v", v)
+	}
+	for list, want := range map[string]string{"openai": "gpt-4o", "bria": "new"} {
+		rows, err := s.BookList(ctx, list)
+		check(t, err)
+		if len(rows) != 1 || rows[0].GetModel() != want {
+			t.Errorf("list %s: %v", list, rows)
+		}
+	}
+}
+
 // Guarantee: the endpoints whose meters refer to a list get a new version of their price when it changes, and no
 // others do; a change that a row of the operator's own hides, and one that is only looked at, give none.
 func TestPriceVersionsFollowTheBook(t *testing.T) {

@@ -151,7 +151,7 @@ func (a *app) pricesUpdate() *cobra.Command {
 	var file bookFlags
 	cmd := &cobra.Command{
 		Use: "update [--from FILE]", Short: "Replace the rows of the price book that come from files by those of a file", Args: exactly(),
-		Long: "Rows of your own stay, and come before those of the file. A file that cannot be read whole changes nothing. What would change is shown by diff.",
+		Long: "Rows of your own stay, and come before those of the file, and so do lists of which the file says nothing. A file that cannot be read whole changes nothing. What would change is shown by diff.",
 		Example: `  tollgate prices update --from model_prices_and_context_window.json --source https://github.com/BerriAI/litellm --date 2026-08-06 --licence MIT
   tollgate prices update`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -56,7 +56,8 @@ type PriceBookServiceClient interface {
 	GetPriceBook(context.Context, *v1.GetPriceBookRequest) (*v1.GetPriceBookResponse, error)
 	// ListModelPrices lists rows by list and model, a page at a time.
 	ListModelPrices(context.Context, *v1.ListModelPricesRequest) (*v1.ListModelPricesResponse, error)
-	// UpdatePriceBook replaces the rows that come from files by those of a file, or only says what would change.
+	// UpdatePriceBook replaces the rows that come from files by those of a file, in the lists that the file has, or only
+	// says what would change. Lists that it has no row of stay as they are.
 	// A file that cannot be read whole changes nothing.
 	UpdatePriceBook(context.Context, *v1.UpdatePriceBookRequest) (*v1.UpdatePriceBookResponse, error)
 	// SetModelPrice adds or replaces a row of the operator's own.
@@ -171,7 +172,8 @@ type PriceBookServiceHandler interface {
 	GetPriceBook(context.Context, *v1.GetPriceBookRequest) (*v1.GetPriceBookResponse, error)
 	// ListModelPrices lists rows by list and model, a page at a time.
 	ListModelPrices(context.Context, *v1.ListModelPricesRequest) (*v1.ListModelPricesResponse, error)
-	// UpdatePriceBook replaces the rows that come from files by those of a file, or only says what would change.
+	// UpdatePriceBook replaces the rows that come from files by those of a file, in the lists that the file has, or only
+	// says what would change. Lists that it has no row of stay as they are.
 	// A file that cannot be read whole changes nothing.
 	UpdatePriceBook(context.Context, *v1.UpdatePriceBookRequest) (*v1.UpdatePriceBookResponse, error)
 	// SetModelPrice adds or replaces a row of the operator's own.
