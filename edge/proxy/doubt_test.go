@@ -70,7 +70,7 @@ func TestBodiesThatAreBombs(t *testing.T) {
 		s := newStages(t, metered(t, chat, "HOLD", boundHold), answer)
 		s.ask(context.Background(), &got{}, "POST", "/chat", body, asGzip, jsonType)
 		in, _, end := s.lastIntent()
-		if !end.Unpriced || in.Amount != 1000 || answer.body != body {
+		if !end.Unpriced || in.Amount != fallback || answer.body != body {
 			t.Errorf("%s: held %s, settled %+v", name, in.Amount, end)
 		}
 		if used := s.gateway.room.used.Load(); used != 0 {
@@ -94,7 +94,7 @@ func TestSealedBodiesAreNotBounded(t *testing.T) {
 	}{"with a sum": {body, Header{"Content-Digest", "sha-256=:x:"}}, "encoded": {zipped(t, body), asGzip}} {
 		s := newStages(t, metered(t, chat, "HOLD", boundHold), &script{status: 200, headers: []Header{jsonType}, pieces: []string{`{"usage":{"prompt_tokens":1,"completion_tokens":1}}`}})
 		s.ask(context.Background(), &got{}, "POST", "/chat", tc.body, tc.header, jsonType)
-		if in, _, _ := s.lastIntent(); in.Amount != 1000 {
+		if in, _, _ := s.lastIntent(); in.Amount != fallback {
 			t.Errorf("%s: held %s", name, in.Amount)
 		}
 	}

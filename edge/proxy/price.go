@@ -128,6 +128,9 @@ func (t *try) read(given money.Nanos) {
 		return
 	}
 	cost, unpriced := min(max(b.Cost, 0), mostCost), len(b.Unpriced) > 0 || b.Cost > mostCost
+	if t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
+		cost = min(cost, given) // it was cut because no budget has more
+	}
 	switch j := b.Job; {
 	case j == nil:
 		if t.end.cost, t.last.Units = cost, b.Units; !unpriced {

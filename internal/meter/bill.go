@@ -137,10 +137,11 @@ func (r *Reading) price(b *Bill, e End) {
 	if len(b.Unpriced) == 0 {
 		return
 	}
+	known := b.Cost
 	if r.m.fallback.held {
-		b.Cost = max(b.Cost, e.Held)
-	} else {
-		b.Cost += r.m.fallback.amount
+		b.Cost = max(known, e.Held)
+	} else if b.Cost += r.m.fallback.amount; e.Held > 0 {
+		b.Cost = max(known, min(b.Cost, e.Held)) // what nobody knows overspends no budget
 	}
 	if r.m.maximum != nil {
 		b.Cost = min(b.Cost, *r.m.maximum)

@@ -131,7 +131,8 @@ meters: [{name: a, base: "1", counters: [{name: n, aggregate: "`+how+`", sources
 	}
 }
 
-// Guarantee: whatever is missing makes the cost unknown, says so, and is charged what the price declares, never nothing.
+// Guarantee: whatever is missing makes the cost unknown, says so, and is charged what the price declares, as far as it was held,
+// and never nothing.
 func TestUnpriced(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -143,8 +144,10 @@ func TestUnpriced(t *testing.T) {
 		{"a model", `"0.05"`, `{"usage":{"prompt":5}}`, 50_000_000, "no model is named"},
 		{"a row", `"0.05"`, `{"model":"other","usage":{"prompt":5}}`, 50_000_000, `the model "other" is in no list`},
 		{"a price", `"0.05"`, `{"model":"gpt","usage":{"prompt":2,"audio":1}}`, 52_000_000, "audio has no price"},
-		{"what was held", `held`, `{"model":"gpt","usage":{"prompt":2,"audio":1}}`, 9_000_000, "audio has no price"},
-		{"more than was held", `held`, `{"model":"gpt","usage":{"prompt":20,"audio":1}}`, 20_000_000, "audio has no price"},
+		{"what was held", `held`, `{"model":"gpt","usage":{"prompt":2,"audio":1}}`, 59_000_000, "audio has no price"},
+		{"more than was held", `held`, `{"model":"gpt","usage":{"prompt":70,"audio":1}}`, 70_000_000, "audio has no price"},
+		{"as much as was held", `"0.05"`, `{"model":"gpt","usage":{"prompt":20,"audio":1}}`, 59_000_000, "audio has no price"},
+		{"that, and more than was held", `"0.05"`, `{"model":"gpt","usage":{"prompt":70,"audio":1}}`, 70_000_000, "audio has no price"},
 		{"sense", `"0.05"`, `{"model":"gpt","usage":{"prompt":1e18}}`, 1_000_000 * money.Dollar, "more than a million"},
 		{"JSON", `"0.05"`, `{"model":"gpt","usage":{"prompt":2}`, 52_000_000, "broke off"},
 	} {
@@ -160,7 +163,7 @@ meters:
     hold: {least: "0.009"}
 `)
 		a := said(c.body)
-		a.held = 9_000_000
+		a.held = 59_000_000
 		b := play(t, plan, post(``), a)
 		if c.name == "JSON" {
 			if len(b.Unpriced) == 0 || b.Cost < 50_000_000 {

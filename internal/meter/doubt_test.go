@@ -71,7 +71,7 @@ func TestUnreadableRequestsAreUnpriced(t *testing.T) {
 		if len(b.Unpriced) == 0 || b.Cost < 50*money.Dollar {
 			t.Errorf("%s: %s, %q", name, b.Cost, b.Unpriced)
 		}
-		if h := plan.Match(r).Hold(r, nil); h.Bound || h.Amount != 7*money.Dollar {
+		if h := plan.Match(r).Hold(r, nil); h.Bound || h.Amount != 50*money.Dollar {
 			t.Errorf("%s: held %s: %s", name, h.Amount, h.Reason)
 		}
 	}

@@ -75,6 +75,9 @@ func (m *Meter) guess(model string, learned Learned) (money.Nanos, string) {
 			return amount, "what almost all such requests have cost"
 		}
 	}
+	if m.fallback.amount > m.hold.least {
+		return m.fallback.amount, "the fallback, which is charged if its cost stays unknown"
+	}
 	return m.hold.least, "the least that is held"
 }
 

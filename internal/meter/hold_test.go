@@ -26,7 +26,7 @@ func holding(t *testing.T, hold string) *meter.Plan {
 	t.Helper()
 	return parse(t, `
 unmatched: refuse
-fallback: "0.05"
+fallback: "0.000001"
 meters:
   - name: chat
     model: [{frame: model}, {request: model}]

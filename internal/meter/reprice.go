@@ -196,5 +196,6 @@ func (m *Meter) again(c counts) (a account, reason string) {
 		same.modelTexts[i] = i
 	}
 	same.variantTexts = []int{len(c.models)}
+	same.texts = make([]source, len(r.texts)) // all of them were read
 	return r.account(), ""
 }
