@@ -89,7 +89,7 @@ func (l *Ledger) repriceByMeters(ctx context.Context, req *ledgerv1.RepriceByMet
 		return nil, fault.New(fault.InvalidArgument, "The prices of all these endpoints are more than one call can carry.").
 			WithHint("Price the requests of one endpoint at a time.").WithCause(err)
 	default:
-		return repriced(ctx, res, err)
+		return repriced(ctx, res.GetDone(), err)
 	}
 }
 

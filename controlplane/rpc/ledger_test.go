@@ -46,8 +46,9 @@ type books struct {
 	meters  func(*ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error)
 }
 
-func (b *books) RepriceByMeters(_ context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error) {
-	return b.meters(req)
+func (b *books) RepriceByMeters(_ context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceByMetersResponse, error) {
+	done, err := b.meters(req)
+	return &ledgerv1.RepriceByMetersResponse{Done: done}, err
 }
 
 func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRequest) (*ledgerv1.ListAccountStatesResponse, error) {

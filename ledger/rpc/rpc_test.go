@@ -239,7 +239,7 @@ func TestRepriceByMeters(t *testing.T) {
 	want := &ledgerv1.RepriceRequestsResponse{
 		Corrected: 3, DifferenceNanos: -5, StillUnpriced: 2, Reasons: []*ledgerv1.StillUnpriced{{EndpointId: "e", Reason: "so", Requests: 2}},
 	}
-	if d := cmp.Diff(want, res, protocmp.Transform()); err != nil || d != "" {
+	if d := cmp.Diff(want, res.GetDone(), protocmp.Transform()); err != nil || d != "" {
 		t.Error(err, d)
 	}
 	if d := cmp.Diff(usage.Filter{Team: "t", Unpriced: true}, b.filter); d != "" || !b.dry {

@@ -79,7 +79,7 @@ func (s *usageService) RepriceRequests(ctx context.Context, req *ledgerv1.Repric
 }
 
 // RepriceByMeters does the same with what their meters counted.
-func (s *usageService) RepriceByMeters(ctx context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error) {
+func (s *usageService) RepriceByMeters(ctx context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceByMetersResponse, error) {
 	lists := make(map[string][]*controlv1.ModelPrice, len(req.GetBook()))
 	for _, list := range req.GetBook() {
 		lists[list.GetName()] = list.GetRows()
@@ -94,7 +94,11 @@ func (s *usageService) RepriceByMeters(ctx context.Context, req *ledgerv1.Repric
 			return nil, err
 		}
 	}
-	return s.reprice(ctx, req.GetFilter(), prices, req.GetDryRun())
+	done, err := s.reprice(ctx, req.GetFilter(), prices, req.GetDryRun())
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.RepriceByMetersResponse{Done: done}, nil
 }
 
 func (s *usageService) reprice(ctx context.Context, which *ledgerv1.RequestFilter, price usage.Repricing, dryRun bool) (*ledgerv1.RepriceRequestsResponse, error) {

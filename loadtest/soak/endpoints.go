@@ -37,7 +37,7 @@ func (c *changes) endpoint(name string) *controlv1.Endpoint {
 func priceOf(kind string) *controlv1.Price {
 	if kind != "metered" {
 		return &controlv1.Price{Kind: &controlv1.Price_Fixed_{Fixed: &controlv1.Price_Fixed{
-			PerRequest: contract.MoneyToProto(prices[kind]), Charge: &controlv1.Charge{Methods: []string{"GET", "POST"}},
+			PerRequest: contract.MoneyToProto(prices[kind]), Charge: &controlv1.Charge{Methods: []string{"GET", "HEAD", "POST", "PUT"}},
 		}}}
 	}
 	const million = 1_000_000

@@ -1097,6 +1097,52 @@ func (x *StillUnpriced) GetRequests() int64 {
 	return 0
 }
 
+// RepriceByMetersResponse says what was done.
+type RepriceByMetersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was corrected, and what was not.
+	Done          *RepriceRequestsResponse `protobuf:"bytes,1,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepriceByMetersResponse) Reset() {
+	*x = RepriceByMetersResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepriceByMetersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepriceByMetersResponse) ProtoMessage() {}
+
+func (x *RepriceByMetersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepriceByMetersResponse.ProtoReflect.Descriptor instead.
+func (*RepriceByMetersResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RepriceByMetersResponse) GetDone() *RepriceRequestsResponse {
+	if x != nil {
+		return x.Done
+	}
+	return nil
+}
+
 // RepriceRequestsResponse says what was done.
 type RepriceRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1114,7 +1160,7 @@ type RepriceRequestsResponse struct {
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1172,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1185,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -1265,7 +1311,9 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
-	"\brequests\x18\x03 \x01(\x03R\brequests\"\xc6\x01\n" +
+	"\brequests\x18\x03 \x01(\x03R\brequests\"Z\n" +
+	"\x17RepriceByMetersResponse\x12?\n" +
+	"\x04done\x18\x01 \x01(\v2+.tollgate.ledger.v1.RepriceRequestsResponseR\x04done\"\xc6\x01\n" +
 	"\x17RepriceRequestsResponse\x12\x1c\n" +
 	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x12)\n" +
 	"\x10difference_nanos\x18\x02 \x01(\x03R\x0fdifferenceNanos\x12%\n" +
@@ -1287,7 +1335,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\fListRequests\x12'.tollgate.ledger.v1.ListRequestsRequest\x1a(.tollgate.ledger.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12j\n" +
 	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponse\x12j\n" +
-	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponseB\xb8\x01\n" +
+	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceByMetersResponseB\xb8\x01\n" +
 	"\x16com.tollgate.ledger.v1B\n" +
 	"UsageProtoP\x01Z(tollgate/gen/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
 
@@ -1304,7 +1352,7 @@ func file_tollgate_ledger_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.ledger.v1.UsageDimension
 	(*QueryUsageRequest)(nil),       // 1: tollgate.ledger.v1.QueryUsageRequest
@@ -1318,38 +1366,40 @@ var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(*RepriceByMetersRequest)(nil),  // 9: tollgate.ledger.v1.RepriceByMetersRequest
 	(*EndpointPrice)(nil),           // 10: tollgate.ledger.v1.EndpointPrice
 	(*StillUnpriced)(nil),           // 11: tollgate.ledger.v1.StillUnpriced
-	(*RepriceRequestsResponse)(nil), // 12: tollgate.ledger.v1.RepriceRequestsResponse
-	(v1.SpendOutcome)(0),            // 13: tollgate.event.v1.SpendOutcome
-	(*v1.SpendEvent)(nil),           // 14: tollgate.event.v1.SpendEvent
-	(*v1.BookList)(nil),             // 15: tollgate.event.v1.BookList
-	(*v11.Metered)(nil),             // 16: tollgate.control.v1.Metered
+	(*RepriceByMetersResponse)(nil), // 12: tollgate.ledger.v1.RepriceByMetersResponse
+	(*RepriceRequestsResponse)(nil), // 13: tollgate.ledger.v1.RepriceRequestsResponse
+	(v1.SpendOutcome)(0),            // 14: tollgate.event.v1.SpendOutcome
+	(*v1.SpendEvent)(nil),           // 15: tollgate.event.v1.SpendEvent
+	(*v1.BookList)(nil),             // 16: tollgate.event.v1.BookList
+	(*v11.Metered)(nil),             // 17: tollgate.control.v1.Metered
 }
 var file_tollgate_ledger_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
 	2,  // 1: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
-	13, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
-	14, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
+	14, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
+	15, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
 	4,  // 4: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
 	5,  // 5: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
 	4,  // 6: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
 	4,  // 7: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
 	10, // 8: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
-	15, // 9: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
-	16, // 10: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
-	11, // 11: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
-	1,  // 12: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
-	6,  // 13: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
-	8,  // 14: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
-	9,  // 15: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
-	3,  // 16: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
-	7,  // 17: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
-	12, // 18: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
-	12, // 19: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	16, // 9: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
+	17, // 10: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
+	13, // 11: tollgate.ledger.v1.RepriceByMetersResponse.done:type_name -> tollgate.ledger.v1.RepriceRequestsResponse
+	11, // 12: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
+	1,  // 13: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
+	6,  // 14: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
+	8,  // 15: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
+	9,  // 16: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
+	3,  // 17: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
+	7,  // 18: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
+	13, // 19: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	12, // 20: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceByMetersResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_ledger_v1_usage_proto_init() }
@@ -1364,7 +1414,7 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_usage_proto_rawDesc), len(file_tollgate_ledger_v1_usage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -56,7 +56,7 @@ type UsageServiceClient interface {
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
 	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
 	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
-	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error)
+	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the tollgate.ledger.v1.UsageService service. By
@@ -90,7 +90,7 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(usageServiceMethods.ByName("RepriceRequests")),
 			connect.WithClientOptions(opts...),
 		),
-		repriceByMeters: connect.NewClient[v1.RepriceByMetersRequest, v1.RepriceRequestsResponse](
+		repriceByMeters: connect.NewClient[v1.RepriceByMetersRequest, v1.RepriceByMetersResponse](
 			httpClient,
 			baseURL+UsageServiceRepriceByMetersProcedure,
 			connect.WithSchema(usageServiceMethods.ByName("RepriceByMeters")),
@@ -104,7 +104,7 @@ type usageServiceClient struct {
 	queryUsage      *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
 	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
 	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
-	repriceByMeters *connect.Client[v1.RepriceByMetersRequest, v1.RepriceRequestsResponse]
+	repriceByMeters *connect.Client[v1.RepriceByMetersRequest, v1.RepriceByMetersResponse]
 }
 
 // QueryUsage calls tollgate.ledger.v1.UsageService.QueryUsage.
@@ -135,7 +135,7 @@ func (c *usageServiceClient) RepriceRequests(ctx context.Context, req *v1.Repric
 }
 
 // RepriceByMeters calls tollgate.ledger.v1.UsageService.RepriceByMeters.
-func (c *usageServiceClient) RepriceByMeters(ctx context.Context, req *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error) {
+func (c *usageServiceClient) RepriceByMeters(ctx context.Context, req *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error) {
 	response, err := c.repriceByMeters.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
@@ -153,7 +153,7 @@ type UsageServiceHandler interface {
 	RepriceRequests(context.Context, *v1.RepriceRequestsRequest) (*v1.RepriceRequestsResponse, error)
 	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
 	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
-	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error)
+	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -220,6 +220,6 @@ func (UnimplementedUsageServiceHandler) RepriceRequests(context.Context, *v1.Rep
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceRequests is not implemented"))
 }
 
-func (UnimplementedUsageServiceHandler) RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceRequestsResponse, error) {
+func (UnimplementedUsageServiceHandler) RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceByMeters is not implemented"))
 }
