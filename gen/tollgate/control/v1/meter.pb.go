@@ -396,7 +396,8 @@ type Metered struct {
 	// What happens to a request that no meter matches: "refuse", "free", or "unpriced", which charges the fallback.
 	Unmatched string `protobuf:"bytes,2,opt,name=unmatched,proto3" json:"unmatched,omitempty"`
 	// What is charged, beside what is known, where the cost of a request is not known: "0.05". The request is
-	// marked as unpriced, and can be priced later. "held" charges all that was held.
+	// marked as unpriced, and can be priced later. "held" charges all that was held; an amount is charged as far as it was
+	// held, and where nothing bounds what a request costs, at least that is held.
 	Fallback      string `protobuf:"bytes,3,opt,name=fallback,proto3" json:"fallback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
