@@ -53,7 +53,7 @@ func (m *meter) afford(ctx context.Context) error {
 }
 
 // read says how much of a piece of the answer may go on. A stream that cannot be paid any more ends after the last
-// frame that was; an error says why. What the target has sent by then is charged.
+// frame that was; an error says why. What the target has sent by then is charged as far as it could be held.
 func (m *meter) read(ctx context.Context, p []byte) (fits int, err error) {
 	if !m.tunnel && !m.reading.Streams() {
 		m.reading.Received(p)

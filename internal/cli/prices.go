@@ -72,16 +72,7 @@ func (a *app) pricesList() *cobra.Command {
 		Example: `  tollgate prices list openai --model gpt-5
   tollgate prices list --own`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usage(cmd, "Unexpected argument %q.", args[1])
-			}
-			req := proto.CloneOf(req)
-			req.List = first(args...)
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				rows, err := modelPrices(ctx, c, req)
-				if err != nil {
-					return err
-				}
+			return a.withModelPrices(cmd, args, req, func(_ context.Context, _ clients, rows []*controlv1.BookRow) error {
 				r := result{table: table{head: []string{"LIST", "MODEL", "PRICES", "FROM"}}}
 				data := []any{}
 				for _, row := range rows {
@@ -96,6 +87,24 @@ func (a *app) pricesList() *cobra.Command {
 	cmd.Flags().StringVar(&req.Model, "model", "", "only models with this in their name")
 	cmd.Flags().BoolVar(&req.Overrides, "own", false, "only rows of your own")
 	return cmd
+}
+
+// withModelPrices calls do with the rows that are asked for, of the list that may be the argument.
+func (a *app) withModelPrices(cmd *cobra.Command, args []string, req *controlv1.ListModelPricesRequest,
+	do func(ctx context.Context, c clients, rows []*controlv1.BookRow) error,
+) error {
+	if len(args) > 1 {
+		return usage(cmd, "Unexpected argument %q.", args[1])
+	}
+	req = proto.CloneOf(req)
+	req.List = first(args...)
+	return a.with(cmd, func(ctx context.Context, c clients) error {
+		rows, err := modelPrices(ctx, c, req)
+		if err != nil {
+			return err
+		}
+		return do(ctx, c, rows)
+	})
 }
 
 func modelPrices(ctx context.Context, c clients, req *controlv1.ListModelPricesRequest) ([]*controlv1.BookRow, error) {

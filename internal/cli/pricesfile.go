@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/fault"
@@ -206,16 +205,7 @@ func (a *app) pricesExport() *cobra.Command {
 		Use: "export [LIST]", Short: "Write the price book to stdout, as a file that diff and update read", Args: cobra.ArbitraryArgs,
 		Example: "  tollgate prices export > prices.json\n  tollgate prices export --own",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usage(cmd, "Unexpected argument %q.", args[1])
-			}
-			req := proto.CloneOf(req)
-			req.List = first(args...)
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				rows, err := modelPrices(ctx, c, req)
-				if err != nil {
-					return err
-				}
+			return a.withModelPrices(cmd, args, req, func(ctx context.Context, c clients, rows []*controlv1.BookRow) error {
 				out := exported{Version: 1, Lists: map[string][]*exportedRow{}}
 				if !req.GetOverrides() {
 					book, err := c.prices.GetPriceBook(ctx, &controlv1.GetPriceBookRequest{})
