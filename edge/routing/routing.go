@@ -46,6 +46,7 @@ type Endpoint struct {
 	HostPolicy   eventv1.HostPolicy
 	HostText     string
 	Signing      *Signing      // of requests for AWS; nil for none
+	Models       *Models       // that it serves in place of targets; nil for none
 	Idle         time.Duration // longest silence in an answer; 0 for the edge's default
 	Total        time.Duration // for all attempts until the end of the answer; 0 for no limit
 

@@ -40,6 +40,14 @@ const (
 
 	SignatureUnsupported Code = "signature_unsupported"
 	NotPriced            Code = "not_priced"
+
+	ModelNotFound       Code = "model_not_found"
+	ModelNotAllowed     Code = "model_not_allowed"
+	RequestUnsupported  Code = "request_unsupported"
+	AdapterUnavailable  Code = "adapter_unavailable"
+	AdapterFailed       Code = "adapter_failed"
+	UpstreamRefused     Code = "upstream_refused"
+	UpstreamAnswerWrong Code = "upstream_answer_invalid"
 )
 
 // Errors of the control plane and the CLI.
@@ -94,6 +102,14 @@ var catalogue = map[Code]entry{
 	RequestMalformed:    {Invalid, http.StatusBadRequest, "Send a request of HTTP/1.1 or HTTP/2 whose head and body everybody reads alike; the connection was closed."},
 	EncodingUnsupported: {Invalid, http.StatusNotImplemented, "Send the body with Content-Length, or with Transfer-Encoding: chunked alone."},
 	UpgradeUnsupported:  {Invalid, http.StatusNotImplemented, "Send the request without the Upgrade header."},
+
+	ModelNotFound:       {NotFound, http.StatusNotFound, "List the models that your key may ask for with GET /v1/models."},
+	ModelNotAllowed:     {Denied, http.StatusForbidden, "Ask your gateway admin to allow this model for the key."},
+	RequestUnsupported:  {Invalid, http.StatusBadRequest, "Leave out what is named, or ask for a model whose vendor can do it."},
+	AdapterUnavailable:  {Unavailable, http.StatusServiceUnavailable, "Try again shortly, or ask your gateway admin to look after the adapter."},
+	AdapterFailed:       {Internal, http.StatusBadGateway, "Ask your gateway admin to look at the adapter's log."},
+	UpstreamRefused:     {Unavailable, http.StatusBadGateway, "Nothing was charged. Ask your gateway admin to check the credential of the deployment."},
+	UpstreamAnswerWrong: {Unavailable, http.StatusBadGateway, "Try again; if it persists, ask your gateway admin to look at what the vendor answers."},
 
 	InvalidArgument:    {Invalid, http.StatusBadRequest, "Correct the fields that are named and send it again."},
 	ObjectNotFound:     {NotFound, http.StatusNotFound, "Check the name or id; it may have been deleted."},

@@ -23,6 +23,8 @@ const (
 	Secret   Prefix = "sec"
 	Team     Prefix = "team"
 	Limit    Prefix = "lim"
+	Model    Prefix = "mdl"
+	Adapter  Prefix = "adp"
 	Request  Prefix = "req"
 	Audit    Prefix = "aud"
 )

@@ -369,7 +369,8 @@ type Endpoint struct {
 	// Methods that are answered, upper case. Empty means every method.
 	Methods []string `protobuf:"bytes,5,rep,name=methods,proto3" json:"methods,omitempty"`
 	// Where requests go. balance says which target gets the next one; another is tried when a target
-	// cannot be reached or its breaker is open while nothing was sent to it, and where retry says so.
+	// cannot be reached or its breaker is open while nothing was sent to it, and where retry says so. Required, unless
+	// models is set.
 	Targets []*Target `protobuf:"bytes,6,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Headers of requests to the target, and what each of them does to the caller's of the same name.
 	Headers []*Header `protobuf:"bytes,7,rep,name=headers,proto3" json:"headers,omitempty"`
@@ -377,7 +378,8 @@ type Endpoint struct {
 	ForwardHeaders ForwardHeaders `protobuf:"varint,8,opt,name=forward_headers,json=forwardHeaders,proto3,enum=tollgate.control.v1.ForwardHeaders" json:"forward_headers,omitempty"`
 	// An extra header in which callers may present their key, such as "x-my-key".
 	KeyHeader string `protobuf:"bytes,9,opt,name=key_header,json=keyHeader,proto3" json:"key_header,omitempty"`
-	// What a request costs. Required: free is a word, not a default.
+	// What a request costs. Required, because free is a word and not a default; of an endpoint that serves models their deployments
+	// say it.
 	Price *Price `protobuf:"bytes,10,opt,name=price,proto3" json:"price,omitempty"`
 	// How long the target may take until its response headers; 10 minutes if not set.
 	Timeout *durationpb.Duration `protobuf:"bytes,11,opt,name=timeout,proto3" json:"timeout,omitempty"`
@@ -425,7 +427,9 @@ type Endpoint struct {
 	// What an operator should know of it. Set by the server.
 	Warnings []*Warning `protobuf:"bytes,32,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Signs requests to the targets for AWS.
-	AwsSigning    *AwsSigning `protobuf:"bytes,33,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
+	AwsSigning *AwsSigning `protobuf:"bytes,33,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
+	// Serves models in place of targets: requests go to a deployment of the model that they name.
+	Models        *Models `protobuf:"bytes,34,opt,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -691,6 +695,79 @@ func (x *Endpoint) GetAwsSigning() *AwsSigning {
 	return nil
 }
 
+func (x *Endpoint) GetModels() *Models {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+// Models says how an endpoint serves models. Below its path, with or without "/v1", it answers
+// POST /messages, /messages/count_tokens, /chat/completions and /responses, GET /models and /models/NAME. An endpoint that
+// matches exactly answers what its own path ends in.
+type Models struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Languages that callers may speak; all if empty.
+	Schemas []Schema `protobuf:"varint,1,rep,packed,name=schemas,proto3,enum=tollgate.control.v1.Schema" json:"schemas,omitempty"`
+	// Name of an adapter that translates all that callers send into Chat Completions, in place of schemas.
+	Adapter string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
+	// Model of requests that name none, or one that nobody knows; such requests are refused if empty.
+	DefaultModel  string `protobuf:"bytes,3,opt,name=default_model,json=defaultModel,proto3" json:"default_model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Models) Reset() {
+	*x = Models{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Models) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Models) ProtoMessage() {}
+
+func (x *Models) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Models.ProtoReflect.Descriptor instead.
+func (*Models) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Models) GetSchemas() []Schema {
+	if x != nil {
+		return x.Schemas
+	}
+	return nil
+}
+
+func (x *Models) GetAdapter() string {
+	if x != nil {
+		return x.Adapter
+	}
+	return ""
+}
+
+func (x *Models) GetDefaultModel() string {
+	if x != nil {
+		return x.DefaultModel
+	}
+	return ""
+}
+
 // Access says who may call an endpoint.
 type Access struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -707,7 +784,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +796,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +809,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Access) GetKind() isAccess_Kind {
@@ -793,7 +870,7 @@ type QueryParameter struct {
 
 func (x *QueryParameter) Reset() {
 	*x = QueryParameter{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +882,7 @@ func (x *QueryParameter) String() string {
 func (*QueryParameter) ProtoMessage() {}
 
 func (x *QueryParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +895,7 @@ func (x *QueryParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryParameter.ProtoReflect.Descriptor instead.
 func (*QueryParameter) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueryParameter) GetName() string {
@@ -859,7 +936,7 @@ type HostHeader struct {
 
 func (x *HostHeader) Reset() {
 	*x = HostHeader{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +948,7 @@ func (x *HostHeader) String() string {
 func (*HostHeader) ProtoMessage() {}
 
 func (x *HostHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +961,7 @@ func (x *HostHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostHeader.ProtoReflect.Descriptor instead.
 func (*HostHeader) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HostHeader) GetKind() isHostHeader_Kind {
@@ -962,7 +1039,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1051,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1064,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Timeouts) GetConnect() *durationpb.Duration {
@@ -1030,7 +1107,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1119,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1132,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Credential) GetName() string {
@@ -1108,7 +1185,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1197,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1210,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Warning) GetField() string {
@@ -1177,7 +1254,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1266,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1279,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Target) GetUrl() string {
@@ -1262,7 +1339,7 @@ type TargetTLS struct {
 
 func (x *TargetTLS) Reset() {
 	*x = TargetTLS{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1351,7 @@ func (x *TargetTLS) String() string {
 func (*TargetTLS) ProtoMessage() {}
 
 func (x *TargetTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1364,7 @@ func (x *TargetTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetTLS.ProtoReflect.Descriptor instead.
 func (*TargetTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TargetTLS) GetCaPem() string {
@@ -1348,7 +1425,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1437,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1450,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Header) GetName() string {
@@ -1408,7 +1485,7 @@ type CreateEndpointRequest struct {
 
 func (x *CreateEndpointRequest) Reset() {
 	*x = CreateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1497,7 @@ func (x *CreateEndpointRequest) String() string {
 func (*CreateEndpointRequest) ProtoMessage() {}
 
 func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1510,7 @@ func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*CreateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateEndpointRequest) GetEndpoint() *Endpoint {
@@ -1454,7 +1531,7 @@ type CreateEndpointResponse struct {
 
 func (x *CreateEndpointResponse) Reset() {
 	*x = CreateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1543,7 @@ func (x *CreateEndpointResponse) String() string {
 func (*CreateEndpointResponse) ProtoMessage() {}
 
 func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1556,7 @@ func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*CreateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1500,7 +1577,7 @@ type GetEndpointRequest struct {
 
 func (x *GetEndpointRequest) Reset() {
 	*x = GetEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1589,7 @@ func (x *GetEndpointRequest) String() string {
 func (*GetEndpointRequest) ProtoMessage() {}
 
 func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1602,7 @@ func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointRequest.ProtoReflect.Descriptor instead.
 func (*GetEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetEndpointRequest) GetEndpoint() string {
@@ -1546,7 +1623,7 @@ type GetEndpointResponse struct {
 
 func (x *GetEndpointResponse) Reset() {
 	*x = GetEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1635,7 @@ func (x *GetEndpointResponse) String() string {
 func (*GetEndpointResponse) ProtoMessage() {}
 
 func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1648,7 @@ func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointResponse.ProtoReflect.Descriptor instead.
 func (*GetEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
@@ -1594,7 +1671,7 @@ type ListEndpointsRequest struct {
 
 func (x *ListEndpointsRequest) Reset() {
 	*x = ListEndpointsRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1683,7 @@ func (x *ListEndpointsRequest) String() string {
 func (*ListEndpointsRequest) ProtoMessage() {}
 
 func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1696,7 @@ func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndpointsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListEndpointsRequest) GetPageSize() int32 {
@@ -1649,7 +1726,7 @@ type ListEndpointsResponse struct {
 
 func (x *ListEndpointsResponse) Reset() {
 	*x = ListEndpointsResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1738,7 @@ func (x *ListEndpointsResponse) String() string {
 func (*ListEndpointsResponse) ProtoMessage() {}
 
 func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1751,7 @@ func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndpointsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListEndpointsResponse) GetEndpoints() []*Endpoint {
@@ -1703,7 +1780,7 @@ type UpdateEndpointRequest struct {
 
 func (x *UpdateEndpointRequest) Reset() {
 	*x = UpdateEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1792,7 @@ func (x *UpdateEndpointRequest) String() string {
 func (*UpdateEndpointRequest) ProtoMessage() {}
 
 func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1805,7 @@ func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateEndpointRequest) GetEndpoint() *Endpoint {
@@ -1749,7 +1826,7 @@ type UpdateEndpointResponse struct {
 
 func (x *UpdateEndpointResponse) Reset() {
 	*x = UpdateEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1838,7 @@ func (x *UpdateEndpointResponse) String() string {
 func (*UpdateEndpointResponse) ProtoMessage() {}
 
 func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1851,7 @@ func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1797,7 +1874,7 @@ type DeleteEndpointRequest struct {
 
 func (x *DeleteEndpointRequest) Reset() {
 	*x = DeleteEndpointRequest{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +1886,7 @@ func (x *DeleteEndpointRequest) String() string {
 func (*DeleteEndpointRequest) ProtoMessage() {}
 
 func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +1899,7 @@ func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteEndpointRequest) GetEndpoint() string {
@@ -1848,7 +1925,7 @@ type DeleteEndpointResponse struct {
 
 func (x *DeleteEndpointResponse) Reset() {
 	*x = DeleteEndpointResponse{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1937,7 @@ func (x *DeleteEndpointResponse) String() string {
 func (*DeleteEndpointResponse) ProtoMessage() {}
 
 func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1950,7 @@ func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{20}
 }
 
 // Keys asks for a key.
@@ -1885,7 +1962,7 @@ type Access_Keys struct {
 
 func (x *Access_Keys) Reset() {
 	*x = Access_Keys{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1974,7 @@ func (x *Access_Keys) String() string {
 func (*Access_Keys) ProtoMessage() {}
 
 func (x *Access_Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1987,7 @@ func (x *Access_Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access_Keys.ProtoReflect.Descriptor instead.
 func (*Access_Keys) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1, 0}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Public asks for none. A caller who sends one is charged by it.
@@ -1926,7 +2003,7 @@ type Access_Public struct {
 
 func (x *Access_Public) Reset() {
 	*x = Access_Public{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2015,7 @@ func (x *Access_Public) String() string {
 func (*Access_Public) ProtoMessage() {}
 
 func (x *Access_Public) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2028,7 @@ func (x *Access_Public) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access_Public.ProtoReflect.Descriptor instead.
 func (*Access_Public) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{1, 1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{2, 1}
 }
 
 func (x *Access_Public) GetRequestsPerMinute() int64 {
@@ -1977,7 +2054,7 @@ type HostHeader_Target struct {
 
 func (x *HostHeader_Target) Reset() {
 	*x = HostHeader_Target{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2066,7 @@ func (x *HostHeader_Target) String() string {
 func (*HostHeader_Target) ProtoMessage() {}
 
 func (x *HostHeader_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2079,7 @@ func (x *HostHeader_Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostHeader_Target.ProtoReflect.Descriptor instead.
 func (*HostHeader_Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 0}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Caller stands for the host that the caller addressed.
@@ -2014,7 +2091,7 @@ type HostHeader_Caller struct {
 
 func (x *HostHeader_Caller) Reset() {
 	*x = HostHeader_Caller{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2103,7 @@ func (x *HostHeader_Caller) String() string {
 func (*HostHeader_Caller) ProtoMessage() {}
 
 func (x *HostHeader_Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,29 +2116,28 @@ func (x *HostHeader_Caller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostHeader_Caller.ProtoReflect.Descriptor instead.
 func (*HostHeader_Caller) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{3, 1}
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{4, 1}
 }
 
 var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a!tollgate/control/v1/signing.proto\"\xa2\x0f\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a tollgate/control/v1/schema.proto\x1a!tollgate/control/v1/signing.proto\"\xcd\x0f\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
 	"\x04path\x18\x03 \x01(\tB\r\xbaH\n" +
 	"r\b\x10\x01\x18\x80\b:\x01/R\x04path\x12>\n" +
 	"\x05match\x18\x04 \x01(\x0e2\x1e.tollgate.control.v1.MatchKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05match\x12=\n" +
-	"\amethods\x18\x05 \x03(\tB#\xbaH \x92\x01\x1d\x10\x10\x18\x01\"\x17r\x152\x13^[A-Z][A-Z-]{0,31}$R\amethods\x12A\n" +
-	"\atargets\x18\x06 \x03(\v2\x1b.tollgate.control.v1.TargetB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\atargets\x12?\n" +
+	"\amethods\x18\x05 \x03(\tB#\xbaH \x92\x01\x1d\x10\x10\x18\x01\"\x17r\x152\x13^[A-Z][A-Z-]{0,31}$R\amethods\x12?\n" +
+	"\atargets\x18\x06 \x03(\v2\x1b.tollgate.control.v1.TargetB\b\xbaH\x05\x92\x01\x02\x10\bR\atargets\x12?\n" +
 	"\aheaders\x18\a \x03(\v2\x1b.tollgate.control.v1.HeaderB\b\xbaH\x05\x92\x01\x02\x10@R\aheaders\x12V\n" +
 	"\x0fforward_headers\x18\b \x01(\x0e2#.tollgate.control.v1.ForwardHeadersB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eforwardHeaders\x12F\n" +
 	"\n" +
-	"key_header\x18\t \x01(\tB'\xbaH$r\"\x18\x80\x012\x1d^[A-Za-z0-9!#$%&'*+.^_`|~-]*$R\tkeyHeader\x128\n" +
+	"key_header\x18\t \x01(\tB'\xbaH$r\"\x18\x80\x012\x1d^[A-Za-z0-9!#$%&'*+.^_`|~-]*$R\tkeyHeader\x120\n" +
 	"\x05price\x18\n" +
-	" \x01(\v2\x1a.tollgate.control.v1.PriceB\x06\xbaH\x03\xc8\x01\x01R\x05price\x12B\n" +
+	" \x01(\v2\x1a.tollgate.control.v1.PriceR\x05price\x12B\n" +
 	"\atimeout\x18\v \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c*\x00R\atimeout\x12-\n" +
 	"\x0emax_body_bytes\x18\f \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fmaxBodyBytes\x122\n" +
@@ -2089,7 +2165,12 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x10outlier_ejection\x18\x1f \x01(\v2$.tollgate.control.v1.OutlierEjectionR\x0foutlierEjection\x128\n" +
 	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\x12@\n" +
 	"\vaws_signing\x18! \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
-	"awsSigning\"\xfd\x01\n" +
+	"awsSigning\x123\n" +
+	"\x06models\x18\" \x01(\v2\x1b.tollgate.control.v1.ModelsR\x06models\"\xa6\x01\n" +
+	"\x06Models\x12J\n" +
+	"\aschemas\x18\x01 \x03(\x0e2\x1b.tollgate.control.v1.SchemaB\x13\xbaH\x10\x92\x01\r\x10\x03\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\aschemas\x12!\n" +
+	"\aadapter\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aadapter\x12-\n" +
+	"\rdefault_model\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\fdefaultModel\"\xfd\x01\n" +
 	"\x06Access\x126\n" +
 	"\x04keys\x18\x01 \x01(\v2 .tollgate.control.v1.Access.KeysH\x00R\x04keys\x12<\n" +
 	"\x06public\x18\x02 \x01(\v2\".tollgate.control.v1.Access.PublicH\x00R\x06public\x1a\x06\n" +
@@ -2223,7 +2304,7 @@ func file_tollgate_control_v1_endpoint_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(MatchKind)(0),                 // 0: tollgate.control.v1.MatchKind
 	(ForwardHeaders)(0),            // 1: tollgate.control.v1.ForwardHeaders
@@ -2232,99 +2313,103 @@ var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
 	(HttpVersion)(0),               // 4: tollgate.control.v1.HttpVersion
 	(Abandoned)(0),                 // 5: tollgate.control.v1.Abandoned
 	(*Endpoint)(nil),               // 6: tollgate.control.v1.Endpoint
-	(*Access)(nil),                 // 7: tollgate.control.v1.Access
-	(*QueryParameter)(nil),         // 8: tollgate.control.v1.QueryParameter
-	(*HostHeader)(nil),             // 9: tollgate.control.v1.HostHeader
-	(*Timeouts)(nil),               // 10: tollgate.control.v1.Timeouts
-	(*Credential)(nil),             // 11: tollgate.control.v1.Credential
-	(*Warning)(nil),                // 12: tollgate.control.v1.Warning
-	(*Target)(nil),                 // 13: tollgate.control.v1.Target
-	(*TargetTLS)(nil),              // 14: tollgate.control.v1.TargetTLS
-	(*Header)(nil),                 // 15: tollgate.control.v1.Header
-	(*CreateEndpointRequest)(nil),  // 16: tollgate.control.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil), // 17: tollgate.control.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),     // 18: tollgate.control.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),    // 19: tollgate.control.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),   // 20: tollgate.control.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),  // 21: tollgate.control.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),  // 22: tollgate.control.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil), // 23: tollgate.control.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),  // 24: tollgate.control.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil), // 25: tollgate.control.v1.DeleteEndpointResponse
-	(*Access_Keys)(nil),            // 26: tollgate.control.v1.Access.Keys
-	(*Access_Public)(nil),          // 27: tollgate.control.v1.Access.Public
-	(*HostHeader_Target)(nil),      // 28: tollgate.control.v1.HostHeader.Target
-	(*HostHeader_Caller)(nil),      // 29: tollgate.control.v1.HostHeader.Caller
-	(*Price)(nil),                  // 30: tollgate.control.v1.Price
-	(*durationpb.Duration)(nil),    // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
-	(Balance)(0),                   // 33: tollgate.control.v1.Balance
-	(*Retry)(nil),                  // 34: tollgate.control.v1.Retry
-	(*Hedge)(nil),                  // 35: tollgate.control.v1.Hedge
-	(*Breaker)(nil),                // 36: tollgate.control.v1.Breaker
-	(*HealthCheck)(nil),            // 37: tollgate.control.v1.HealthCheck
-	(*OutlierEjection)(nil),        // 38: tollgate.control.v1.OutlierEjection
-	(*AwsSigning)(nil),             // 39: tollgate.control.v1.AwsSigning
+	(*Models)(nil),                 // 7: tollgate.control.v1.Models
+	(*Access)(nil),                 // 8: tollgate.control.v1.Access
+	(*QueryParameter)(nil),         // 9: tollgate.control.v1.QueryParameter
+	(*HostHeader)(nil),             // 10: tollgate.control.v1.HostHeader
+	(*Timeouts)(nil),               // 11: tollgate.control.v1.Timeouts
+	(*Credential)(nil),             // 12: tollgate.control.v1.Credential
+	(*Warning)(nil),                // 13: tollgate.control.v1.Warning
+	(*Target)(nil),                 // 14: tollgate.control.v1.Target
+	(*TargetTLS)(nil),              // 15: tollgate.control.v1.TargetTLS
+	(*Header)(nil),                 // 16: tollgate.control.v1.Header
+	(*CreateEndpointRequest)(nil),  // 17: tollgate.control.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil), // 18: tollgate.control.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),     // 19: tollgate.control.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),    // 20: tollgate.control.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),   // 21: tollgate.control.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),  // 22: tollgate.control.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),  // 23: tollgate.control.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil), // 24: tollgate.control.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),  // 25: tollgate.control.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil), // 26: tollgate.control.v1.DeleteEndpointResponse
+	(*Access_Keys)(nil),            // 27: tollgate.control.v1.Access.Keys
+	(*Access_Public)(nil),          // 28: tollgate.control.v1.Access.Public
+	(*HostHeader_Target)(nil),      // 29: tollgate.control.v1.HostHeader.Target
+	(*HostHeader_Caller)(nil),      // 30: tollgate.control.v1.HostHeader.Caller
+	(*Price)(nil),                  // 31: tollgate.control.v1.Price
+	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
+	(Balance)(0),                   // 34: tollgate.control.v1.Balance
+	(*Retry)(nil),                  // 35: tollgate.control.v1.Retry
+	(*Hedge)(nil),                  // 36: tollgate.control.v1.Hedge
+	(*Breaker)(nil),                // 37: tollgate.control.v1.Breaker
+	(*HealthCheck)(nil),            // 38: tollgate.control.v1.HealthCheck
+	(*OutlierEjection)(nil),        // 39: tollgate.control.v1.OutlierEjection
+	(*AwsSigning)(nil),             // 40: tollgate.control.v1.AwsSigning
+	(Schema)(0),                    // 41: tollgate.control.v1.Schema
 }
 var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Endpoint.match:type_name -> tollgate.control.v1.MatchKind
-	13, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
-	15, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
+	14, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
+	16, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
 	1,  // 3: tollgate.control.v1.Endpoint.forward_headers:type_name -> tollgate.control.v1.ForwardHeaders
-	30, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
-	31, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
-	32, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	32, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	31, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
+	32, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
+	33, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	33, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
-	7,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
-	8,  // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
-	9,  // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
-	10, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
-	33, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
-	11, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
-	33, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
-	34, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
-	35, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
-	36, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
-	37, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
-	38, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
-	12, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
-	39, // 22: tollgate.control.v1.Endpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
-	26, // 23: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
-	27, // 24: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
-	2,  // 25: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
-	28, // 26: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
-	29, // 27: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
-	31, // 28: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
-	31, // 29: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
-	31, // 30: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
-	15, // 31: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
-	8,  // 32: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
-	14, // 33: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
-	4,  // 34: tollgate.control.v1.Target.http_version:type_name -> tollgate.control.v1.HttpVersion
-	3,  // 35: tollgate.control.v1.TargetTLS.min_version:type_name -> tollgate.control.v1.TlsVersion
-	2,  // 36: tollgate.control.v1.Header.mode:type_name -> tollgate.control.v1.Mode
-	6,  // 37: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	6,  // 38: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	6,  // 39: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	6,  // 40: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
-	6,  // 41: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	6,  // 42: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	16, // 43: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
-	18, // 44: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
-	20, // 45: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
-	22, // 46: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
-	24, // 47: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
-	17, // 48: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
-	19, // 49: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
-	21, // 50: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
-	23, // 51: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
-	25, // 52: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
-	48, // [48:53] is the sub-list for method output_type
-	43, // [43:48] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	8,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
+	9,  // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
+	10, // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
+	11, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
+	34, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
+	12, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
+	34, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
+	35, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
+	36, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
+	37, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
+	38, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
+	39, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
+	13, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
+	40, // 22: tollgate.control.v1.Endpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
+	7,  // 23: tollgate.control.v1.Endpoint.models:type_name -> tollgate.control.v1.Models
+	41, // 24: tollgate.control.v1.Models.schemas:type_name -> tollgate.control.v1.Schema
+	27, // 25: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
+	28, // 26: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
+	2,  // 27: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
+	29, // 28: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
+	30, // 29: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
+	32, // 30: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
+	32, // 31: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
+	32, // 32: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	16, // 33: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
+	9,  // 34: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
+	15, // 35: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
+	4,  // 36: tollgate.control.v1.Target.http_version:type_name -> tollgate.control.v1.HttpVersion
+	3,  // 37: tollgate.control.v1.TargetTLS.min_version:type_name -> tollgate.control.v1.TlsVersion
+	2,  // 38: tollgate.control.v1.Header.mode:type_name -> tollgate.control.v1.Mode
+	6,  // 39: tollgate.control.v1.CreateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 40: tollgate.control.v1.CreateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 41: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 42: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
+	6,  // 43: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 44: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	17, // 45: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
+	19, // 46: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
+	21, // 47: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
+	23, // 48: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
+	25, // 49: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
+	18, // 50: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
+	20, // 51: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
+	22, // 52: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
+	24, // 53: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
+	26, // 54: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
+	50, // [50:55] is the sub-list for method output_type
+	45, // [45:50] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_endpoint_proto_init() }
@@ -2334,12 +2419,13 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 	}
 	file_tollgate_control_v1_price_proto_init()
 	file_tollgate_control_v1_resilience_proto_init()
+	file_tollgate_control_v1_schema_proto_init()
 	file_tollgate_control_v1_signing_proto_init()
-	file_tollgate_control_v1_endpoint_proto_msgTypes[1].OneofWrappers = []any{
+	file_tollgate_control_v1_endpoint_proto_msgTypes[2].OneofWrappers = []any{
 		(*Access_Keys_)(nil),
 		(*Access_Public_)(nil),
 	}
-	file_tollgate_control_v1_endpoint_proto_msgTypes[3].OneofWrappers = []any{
+	file_tollgate_control_v1_endpoint_proto_msgTypes[4].OneofWrappers = []any{
 		(*HostHeader_Target_)(nil),
 		(*HostHeader_Caller_)(nil),
 		(*HostHeader_Text)(nil),
@@ -2350,7 +2436,7 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_endpoint_proto_rawDesc), len(file_tollgate_control_v1_endpoint_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -260,7 +260,14 @@ type Explanation struct {
 	// Name of the meter that would read it; empty for none.
 	Meter string `protobuf:"bytes,16,opt,name=meter,proto3" json:"meter,omitempty"`
 	// Model that it asks for, by which it would be priced; empty if unknown.
-	Model         string `protobuf:"bytes,17,opt,name=model,proto3" json:"model,omitempty"`
+	Model string `protobuf:"bytes,17,opt,name=model,proto3" json:"model,omitempty"`
+	// Of a request for a model: the deployment that would be tried first, "MODEL/DEPLOYMENT", and how it would be asked,
+	// "anthropic-messages to openai-chat".
+	Deployment string `protobuf:"bytes,18,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// See deployment.
+	Translation string `protobuf:"bytes,19,opt,name=translation,proto3" json:"translation,omitempty"`
+	// Fields of the request that would be left out, because its vendor has no counterpart of them.
+	Dropped       []string `protobuf:"bytes,20,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,6 +419,27 @@ func (x *Explanation) GetModel() string {
 		return x.Model
 	}
 	return ""
+}
+
+func (x *Explanation) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *Explanation) GetTranslation() string {
+	if x != nil {
+		return x.Translation
+	}
+	return ""
+}
+
+func (x *Explanation) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
 }
 
 // ExplainStep is what one stage said.
@@ -708,7 +736,7 @@ const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04name\x12\x1e\n" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05value\"U\n" +
 	"\x0fExplainResponse\x12B\n" +
-	"\vexplanation\x18\x01 \x01(\v2 .tollgate.control.v1.ExplanationR\vexplanation\"\xd9\x04\n" +
+	"\vexplanation\x18\x01 \x01(\v2 .tollgate.control.v1.ExplanationR\vexplanation\"\xb5\x05\n" +
 	"\vExplanation\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1a\n" +
@@ -730,7 +758,12 @@ const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\vhold_reason\x18\x0f \x01(\tR\n" +
 	"holdReason\x12\x14\n" +
 	"\x05meter\x18\x10 \x01(\tR\x05meter\x12\x14\n" +
-	"\x05model\x18\x11 \x01(\tR\x05model\"O\n" +
+	"\x05model\x18\x11 \x01(\tR\x05model\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x12 \x01(\tR\n" +
+	"deployment\x12 \n" +
+	"\vtranslation\x18\x13 \x01(\tR\vtranslation\x12\x18\n" +
+	"\adropped\x18\x14 \x03(\tR\adropped\"O\n" +
 	"\vExplainStep\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x12\n" +

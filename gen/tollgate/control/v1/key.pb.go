@@ -51,7 +51,9 @@ type Key struct {
 	// x-tollgate-customer.
 	Customer string `protobuf:"bytes,11,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Tags of its requests, beside those that a request names in the header x-tollgate-tags.
-	Tags          []string `protobuf:"bytes,12,rep,name=tags,proto3" json:"tags,omitempty"`
+	Tags []string `protobuf:"bytes,12,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Models that it may ask for: names, with "*" for any text; empty means all, present and future.
+	Models        []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +172,13 @@ func (x *Key) GetTags() []string {
 	return nil
 }
 
+func (x *Key) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
 // CreateKeyRequest asks for a new key.
 type CreateKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -187,7 +196,9 @@ type CreateKeyRequest struct {
 	// Customer that its requests are charged to; empty lets each request name one.
 	Customer string `protobuf:"bytes,6,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Tags of its requests.
-	Tags          []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
+	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Models that it may ask for, with "*" for any text; empty means all.
+	Models        []string `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +278,13 @@ func (x *CreateKeyRequest) GetCustomer() string {
 func (x *CreateKeyRequest) GetTags() []string {
 	if x != nil {
 		return x.Tags
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetModels() []string {
+	if x != nil {
+		return x.Models
 	}
 	return nil
 }
@@ -630,7 +648,9 @@ type UpdateKeyRequest struct {
 	// Customer; empty lets each request name one.
 	Customer string `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Tags.
-	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Models that it may ask for. Not set leaves them as they are.
+	Models        *ModelAccess `protobuf:"bytes,5,opt,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +713,59 @@ func (x *UpdateKeyRequest) GetTags() []string {
 	return nil
 }
 
+func (x *UpdateKeyRequest) GetModels() *ModelAccess {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+// ModelAccess says which models a key may ask for.
+type ModelAccess struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names, with "*" for any text; empty means all.
+	Names         []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelAccess) Reset() {
+	*x = ModelAccess{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelAccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelAccess) ProtoMessage() {}
+
+func (x *ModelAccess) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelAccess.ProtoReflect.Descriptor instead.
+func (*ModelAccess) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ModelAccess) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 // UpdateKeyResponse answers with what was stored.
 type UpdateKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -704,7 +777,7 @@ type UpdateKeyResponse struct {
 
 func (x *UpdateKeyResponse) Reset() {
 	*x = UpdateKeyResponse{}
-	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +789,7 @@ func (x *UpdateKeyResponse) String() string {
 func (*UpdateKeyResponse) ProtoMessage() {}
 
 func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_key_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +802,7 @@ func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKeyResponse.ProtoReflect.Descriptor instead.
 func (*UpdateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateKeyResponse) GetKey() *Key {
@@ -743,7 +816,7 @@ var File_tollgate_control_v1_key_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x03\n" +
+	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x03\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -762,7 +835,8 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\x04team\x18\n" +
 	" \x01(\tR\x04team\x12\x1a\n" +
 	"\bcustomer\x18\v \x01(\tR\bcustomer\x12\x12\n" +
-	"\x04tags\x18\f \x03(\tR\x04tags\"\xb4\x03\n" +
+	"\x04tags\x18\f \x03(\tR\x04tags\x12\x16\n" +
+	"\x06models\x18\r \x03(\tR\x06models\"\x89\x04\n" +
 	"\x10CreateKeyRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tendpoints\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12;\n" +
@@ -772,7 +846,8 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\xbaH\a\xd8\x01\x01z\x02h R\fsecretSha256\x12\x12\n" +
 	"\x04team\x18\x05 \x01(\tR\x04team\x12X\n" +
 	"\bcustomer\x18\x06 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
-	"\x04tags\x18\a \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\"W\n" +
+	"\x04tags\x18\a \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\x12S\n" +
+	"\x06models\x18\b \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\"W\n" +
 	"\x11CreateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"*\n" +
@@ -790,12 +865,15 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\x10RevokeKeyRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"?\n" +
 	"\x11RevokeKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xf3\x01\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xad\x02\n" +
 	"\x10UpdateKeyRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12X\n" +
 	"\bcustomer\x18\x03 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
-	"\x04tags\x18\x04 \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\"?\n" +
+	"\x04tags\x18\x04 \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\x128\n" +
+	"\x06models\x18\x05 \x01(\v2 .tollgate.control.v1.ModelAccessR\x06models\"`\n" +
+	"\vModelAccess\x12Q\n" +
+	"\x05names\x18\x01 \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x05names\"?\n" +
 	"\x11UpdateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key2\xd6\x03\n" +
 	"\n" +
@@ -819,7 +897,7 @@ func file_tollgate_control_v1_key_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_key_proto_rawDescData
 }
 
-var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tollgate_control_v1_key_proto_goTypes = []any{
 	(*Key)(nil),                   // 0: tollgate.control.v1.Key
 	(*CreateKeyRequest)(nil),      // 1: tollgate.control.v1.CreateKeyRequest
@@ -831,34 +909,36 @@ var file_tollgate_control_v1_key_proto_goTypes = []any{
 	(*RevokeKeyRequest)(nil),      // 7: tollgate.control.v1.RevokeKeyRequest
 	(*RevokeKeyResponse)(nil),     // 8: tollgate.control.v1.RevokeKeyResponse
 	(*UpdateKeyRequest)(nil),      // 9: tollgate.control.v1.UpdateKeyRequest
-	(*UpdateKeyResponse)(nil),     // 10: tollgate.control.v1.UpdateKeyResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*ModelAccess)(nil),           // 10: tollgate.control.v1.ModelAccess
+	(*UpdateKeyResponse)(nil),     // 11: tollgate.control.v1.UpdateKeyResponse
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_key_proto_depIdxs = []int32{
-	11, // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	11, // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
+	12, // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	12, // 3: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: tollgate.control.v1.CreateKeyResponse.key:type_name -> tollgate.control.v1.Key
 	0,  // 5: tollgate.control.v1.GetKeyResponse.key:type_name -> tollgate.control.v1.Key
 	0,  // 6: tollgate.control.v1.ListKeysResponse.keys:type_name -> tollgate.control.v1.Key
 	0,  // 7: tollgate.control.v1.RevokeKeyResponse.key:type_name -> tollgate.control.v1.Key
-	0,  // 8: tollgate.control.v1.UpdateKeyResponse.key:type_name -> tollgate.control.v1.Key
-	1,  // 9: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
-	3,  // 10: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
-	5,  // 11: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
-	9,  // 12: tollgate.control.v1.KeyService.UpdateKey:input_type -> tollgate.control.v1.UpdateKeyRequest
-	7,  // 13: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
-	2,  // 14: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
-	4,  // 15: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
-	6,  // 16: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
-	10, // 17: tollgate.control.v1.KeyService.UpdateKey:output_type -> tollgate.control.v1.UpdateKeyResponse
-	8,  // 18: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	10, // 8: tollgate.control.v1.UpdateKeyRequest.models:type_name -> tollgate.control.v1.ModelAccess
+	0,  // 9: tollgate.control.v1.UpdateKeyResponse.key:type_name -> tollgate.control.v1.Key
+	1,  // 10: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
+	3,  // 11: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
+	5,  // 12: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
+	9,  // 13: tollgate.control.v1.KeyService.UpdateKey:input_type -> tollgate.control.v1.UpdateKeyRequest
+	7,  // 14: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
+	2,  // 15: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
+	4,  // 16: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
+	6,  // 17: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
+	11, // 18: tollgate.control.v1.KeyService.UpdateKey:output_type -> tollgate.control.v1.UpdateKeyResponse
+	8,  // 19: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_key_proto_init() }
@@ -872,7 +952,7 @@ func file_tollgate_control_v1_key_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_key_proto_rawDesc), len(file_tollgate_control_v1_key_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

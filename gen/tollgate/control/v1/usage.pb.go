@@ -589,7 +589,9 @@ type RequestRecord struct {
 	Job string `protobuf:"bytes,26,opt,name=job,proto3" json:"job,omitempty"`
 	// What it said of the job: "running", "done", "failed"; of a correction also "expired", if nobody told how the
 	// job ended.
-	JobState      string `protobuf:"bytes,27,opt,name=job_state,json=jobState,proto3" json:"job_state,omitempty"`
+	JobState string `protobuf:"bytes,27,opt,name=job_state,json=jobState,proto3" json:"job_state,omitempty"`
+	// Of a request for a model: the model that was asked for and the deployment that served it, "MODEL/DEPLOYMENT"; empty for others.
+	Deployment    string `protobuf:"bytes,28,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,6 +815,13 @@ func (x *RequestRecord) GetJobState() string {
 	return ""
 }
 
+func (x *RequestRecord) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
 // RequestDraw is what one budget was charged.
 type RequestDraw struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -917,7 +926,9 @@ type RequestFilter struct {
 	// Id of the job that it began or told of.
 	Job string `protobuf:"bytes,13,opt,name=job,proto3" json:"job,omitempty"`
 	// Name of the meter that read it.
-	Meter         string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
+	Meter string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Deployment that served it, "MODEL/DEPLOYMENT", or "MODEL/" for all deployments of a model.
+	Deployment    string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1057,13 @@ func (x *RequestFilter) GetJob() string {
 func (x *RequestFilter) GetMeter() string {
 	if x != nil {
 		return x.Meter
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
 	}
 	return ""
 }
@@ -1538,7 +1556,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x12QueryUsageResponse\x121\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x04rows\x123\n" +
 	"\x05total\x18\x02 \x01(\v2\x1d.tollgate.control.v1.UsageRowR\x05total\x12/\n" +
-	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\x98\a\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xb8\a\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x12\x1d\n" +
 	"\n" +
@@ -1570,7 +1588,10 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x05meter\x18\x18 \x01(\tR\x05meter\x12F\n" +
 	"\x06counts\x18\x19 \x03(\v2..tollgate.control.v1.RequestRecord.CountsEntryR\x06counts\x12\x10\n" +
 	"\x03job\x18\x1a \x01(\tR\x03job\x12\x1b\n" +
-	"\tjob_state\x18\x1b \x01(\tR\bjobState\x1a9\n" +
+	"\tjob_state\x18\x1b \x01(\tR\bjobState\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x1c \x01(\tR\n" +
+	"deployment\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
@@ -1579,7 +1600,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"account_id\x18\x01 \x01(\x03R\taccountId\x12\x10\n" +
 	"\x03gen\x18\x02 \x01(\rR\x03gen\x120\n" +
 	"\x05start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12&\n" +
-	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\xbb\x03\n" +
+	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\xe5\x03\n" +
 	"\rRequestFilter\x127\n" +
 	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
 	"\ato_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12\x10\n" +
@@ -1596,7 +1617,10 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\aoutcome\x18\v \x01(\tR\aoutcome\x12\x1a\n" +
 	"\bunpriced\x18\f \x01(\bR\bunpriced\x12\x1a\n" +
 	"\x03job\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x03job\x12\x1d\n" +
-	"\x05meter\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x05meterB\t\n" +
+	"\x05meter\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x05meter\x12(\n" +
+	"\n" +
+	"deployment\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\n" +
+	"deploymentB\t\n" +
 	"\a_status\"\x96\x01\n" +
 	"\x13ListRequestsRequest\x12:\n" +
 	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterR\x06filter\x12$\n" +

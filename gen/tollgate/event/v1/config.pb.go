@@ -71,401 +71,6 @@ func (Compression) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{0}
 }
 
-// TargetHttp is the version of HTTP that a target is spoken to in.
-type TargetHttp int32
-
-const (
-	// What the target chooses over https, 1.1 over http.
-	TargetHttp_TARGET_HTTP_UNSPECIFIED TargetHttp = 0
-	// HTTP/1.1.
-	TargetHttp_TARGET_HTTP_1_1 TargetHttp = 1
-	// HTTP/2; over http by prior knowledge.
-	TargetHttp_TARGET_HTTP_2 TargetHttp = 2
-)
-
-// Enum value maps for TargetHttp.
-var (
-	TargetHttp_name = map[int32]string{
-		0: "TARGET_HTTP_UNSPECIFIED",
-		1: "TARGET_HTTP_1_1",
-		2: "TARGET_HTTP_2",
-	}
-	TargetHttp_value = map[string]int32{
-		"TARGET_HTTP_UNSPECIFIED": 0,
-		"TARGET_HTTP_1_1":         1,
-		"TARGET_HTTP_2":           2,
-	}
-)
-
-func (x TargetHttp) Enum() *TargetHttp {
-	p := new(TargetHttp)
-	*p = x
-	return p
-}
-
-func (x TargetHttp) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (TargetHttp) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[1].Descriptor()
-}
-
-func (TargetHttp) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[1]
-}
-
-func (x TargetHttp) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use TargetHttp.Descriptor instead.
-func (TargetHttp) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{1}
-}
-
-// RouteMode says what a configured header or query parameter does to those of the same name.
-type RouteMode int32
-
-const (
-	// Set for headers, default for query parameters.
-	RouteMode_ROUTE_MODE_UNSPECIFIED RouteMode = 0
-	// It replaces them.
-	RouteMode_ROUTE_MODE_SET RouteMode = 1
-	// It is sent where there are none.
-	RouteMode_ROUTE_MODE_DEFAULT RouteMode = 2
-	// They are left out.
-	RouteMode_ROUTE_MODE_REMOVE RouteMode = 3
-)
-
-// Enum value maps for RouteMode.
-var (
-	RouteMode_name = map[int32]string{
-		0: "ROUTE_MODE_UNSPECIFIED",
-		1: "ROUTE_MODE_SET",
-		2: "ROUTE_MODE_DEFAULT",
-		3: "ROUTE_MODE_REMOVE",
-	}
-	RouteMode_value = map[string]int32{
-		"ROUTE_MODE_UNSPECIFIED": 0,
-		"ROUTE_MODE_SET":         1,
-		"ROUTE_MODE_DEFAULT":     2,
-		"ROUTE_MODE_REMOVE":      3,
-	}
-)
-
-func (x RouteMode) Enum() *RouteMode {
-	p := new(RouteMode)
-	*p = x
-	return p
-}
-
-func (x RouteMode) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (RouteMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[2].Descriptor()
-}
-
-func (RouteMode) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[2]
-}
-
-func (x RouteMode) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use RouteMode.Descriptor instead.
-func (RouteMode) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{2}
-}
-
-// HostPolicy says which Host header a target gets.
-type HostPolicy int32
-
-const (
-	// The host of the target's URL.
-	HostPolicy_HOST_POLICY_UNSPECIFIED HostPolicy = 0
-	// What the caller addressed.
-	HostPolicy_HOST_POLICY_CALLER HostPolicy = 1
-	// A fixed text.
-	HostPolicy_HOST_POLICY_TEXT HostPolicy = 2
-)
-
-// Enum value maps for HostPolicy.
-var (
-	HostPolicy_name = map[int32]string{
-		0: "HOST_POLICY_UNSPECIFIED",
-		1: "HOST_POLICY_CALLER",
-		2: "HOST_POLICY_TEXT",
-	}
-	HostPolicy_value = map[string]int32{
-		"HOST_POLICY_UNSPECIFIED": 0,
-		"HOST_POLICY_CALLER":      1,
-		"HOST_POLICY_TEXT":        2,
-	}
-)
-
-func (x HostPolicy) Enum() *HostPolicy {
-	p := new(HostPolicy)
-	*p = x
-	return p
-}
-
-func (x HostPolicy) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (HostPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[3].Descriptor()
-}
-
-func (HostPolicy) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[3]
-}
-
-func (x HostPolicy) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use HostPolicy.Descriptor instead.
-func (HostPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{3}
-}
-
-// BalancePolicy says which one of several gets the next request.
-type BalancePolicy int32
-
-const (
-	// Same as FAILOVER.
-	BalancePolicy_BALANCE_POLICY_UNSPECIFIED BalancePolicy = 0
-	// The first that works.
-	BalancePolicy_BALANCE_POLICY_FAILOVER BalancePolicy = 1
-	// At random by weight, among the lowest priority number.
-	BalancePolicy_BALANCE_POLICY_WEIGHTED BalancePolicy = 2
-	// The fewest in flight for its weight, among the same.
-	BalancePolicy_BALANCE_POLICY_LEAST_IN_FLIGHT BalancePolicy = 3
-)
-
-// Enum value maps for BalancePolicy.
-var (
-	BalancePolicy_name = map[int32]string{
-		0: "BALANCE_POLICY_UNSPECIFIED",
-		1: "BALANCE_POLICY_FAILOVER",
-		2: "BALANCE_POLICY_WEIGHTED",
-		3: "BALANCE_POLICY_LEAST_IN_FLIGHT",
-	}
-	BalancePolicy_value = map[string]int32{
-		"BALANCE_POLICY_UNSPECIFIED":     0,
-		"BALANCE_POLICY_FAILOVER":        1,
-		"BALANCE_POLICY_WEIGHTED":        2,
-		"BALANCE_POLICY_LEAST_IN_FLIGHT": 3,
-	}
-)
-
-func (x BalancePolicy) Enum() *BalancePolicy {
-	p := new(BalancePolicy)
-	*p = x
-	return p
-}
-
-func (x BalancePolicy) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (BalancePolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[4].Descriptor()
-}
-
-func (BalancePolicy) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[4]
-}
-
-func (x BalancePolicy) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use BalancePolicy.Descriptor instead.
-func (BalancePolicy) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
-}
-
-// UsageUnit is what a rate counts.
-type UsageUnit int32
-
-const (
-	// Invalid.
-	UsageUnit_USAGE_UNIT_UNSPECIFIED UsageUnit = 0
-	// Bytes of the request's body.
-	UsageUnit_USAGE_UNIT_REQUEST_BYTES UsageUnit = 1
-	// Bytes of the response's body.
-	UsageUnit_USAGE_UNIT_RESPONSE_BYTES UsageUnit = 2
-	// Events of a server-sent event stream.
-	UsageUnit_USAGE_UNIT_RESPONSE_EVENTS UsageUnit = 3
-	// The whole number in a response header.
-	UsageUnit_USAGE_UNIT_RESPONSE_HEADER UsageUnit = 4
-)
-
-// Enum value maps for UsageUnit.
-var (
-	UsageUnit_name = map[int32]string{
-		0: "USAGE_UNIT_UNSPECIFIED",
-		1: "USAGE_UNIT_REQUEST_BYTES",
-		2: "USAGE_UNIT_RESPONSE_BYTES",
-		3: "USAGE_UNIT_RESPONSE_EVENTS",
-		4: "USAGE_UNIT_RESPONSE_HEADER",
-	}
-	UsageUnit_value = map[string]int32{
-		"USAGE_UNIT_UNSPECIFIED":     0,
-		"USAGE_UNIT_REQUEST_BYTES":   1,
-		"USAGE_UNIT_RESPONSE_BYTES":  2,
-		"USAGE_UNIT_RESPONSE_EVENTS": 3,
-		"USAGE_UNIT_RESPONSE_HEADER": 4,
-	}
-)
-
-func (x UsageUnit) Enum() *UsageUnit {
-	p := new(UsageUnit)
-	*p = x
-	return p
-}
-
-func (x UsageUnit) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (UsageUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[5].Descriptor()
-}
-
-func (UsageUnit) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[5]
-}
-
-func (x UsageUnit) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use UsageUnit.Descriptor instead.
-func (UsageUnit) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
-}
-
-// AbandonedPolicy says what a request is charged that was in flight when its edge died.
-type AbandonedPolicy int32
-
-const (
-	// Same as RESERVED.
-	AbandonedPolicy_ABANDONED_POLICY_UNSPECIFIED AbandonedPolicy = 0
-	// All that was held for it: the only policy under which no budget can be overspent.
-	AbandonedPolicy_ABANDONED_POLICY_RESERVED AbandonedPolicy = 1
-	// What it had cost when that was last recorded.
-	AbandonedPolicy_ABANDONED_POLICY_METERED AbandonedPolicy = 2
-	// Nothing.
-	AbandonedPolicy_ABANDONED_POLICY_NOTHING AbandonedPolicy = 3
-)
-
-// Enum value maps for AbandonedPolicy.
-var (
-	AbandonedPolicy_name = map[int32]string{
-		0: "ABANDONED_POLICY_UNSPECIFIED",
-		1: "ABANDONED_POLICY_RESERVED",
-		2: "ABANDONED_POLICY_METERED",
-		3: "ABANDONED_POLICY_NOTHING",
-	}
-	AbandonedPolicy_value = map[string]int32{
-		"ABANDONED_POLICY_UNSPECIFIED": 0,
-		"ABANDONED_POLICY_RESERVED":    1,
-		"ABANDONED_POLICY_METERED":     2,
-		"ABANDONED_POLICY_NOTHING":     3,
-	}
-)
-
-func (x AbandonedPolicy) Enum() *AbandonedPolicy {
-	p := new(AbandonedPolicy)
-	*p = x
-	return p
-}
-
-func (x AbandonedPolicy) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (AbandonedPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[6].Descriptor()
-}
-
-func (AbandonedPolicy) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[6]
-}
-
-func (x AbandonedPolicy) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use AbandonedPolicy.Descriptor instead.
-func (AbandonedPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
-}
-
-// ForwardMode says which of the caller's headers reach the target.
-type ForwardMode int32
-
-const (
-	// Same as the safe list.
-	ForwardMode_FORWARD_MODE_UNSPECIFIED ForwardMode = 0
-	// Content negotiation, caching, ranges and the like.
-	ForwardMode_FORWARD_MODE_SAFE_LIST ForwardMode = 1
-	// All but credentials.
-	ForwardMode_FORWARD_MODE_ALL ForwardMode = 2
-	// Only what describes the body.
-	ForwardMode_FORWARD_MODE_NONE ForwardMode = 3
-)
-
-// Enum value maps for ForwardMode.
-var (
-	ForwardMode_name = map[int32]string{
-		0: "FORWARD_MODE_UNSPECIFIED",
-		1: "FORWARD_MODE_SAFE_LIST",
-		2: "FORWARD_MODE_ALL",
-		3: "FORWARD_MODE_NONE",
-	}
-	ForwardMode_value = map[string]int32{
-		"FORWARD_MODE_UNSPECIFIED": 0,
-		"FORWARD_MODE_SAFE_LIST":   1,
-		"FORWARD_MODE_ALL":         2,
-		"FORWARD_MODE_NONE":        3,
-	}
-)
-
-func (x ForwardMode) Enum() *ForwardMode {
-	p := new(ForwardMode)
-	*p = x
-	return p
-}
-
-func (x ForwardMode) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ForwardMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[7].Descriptor()
-}
-
-func (ForwardMode) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[7]
-}
-
-func (x ForwardMode) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ForwardMode.Descriptor instead.
-func (ForwardMode) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
-}
-
 // AccountScope is what an account or a limit applies to.
 type AccountScope int32
 
@@ -519,11 +124,11 @@ func (x AccountScope) String() string {
 }
 
 func (AccountScope) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[8].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[1].Descriptor()
 }
 
 func (AccountScope) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[8]
+	return &file_tollgate_event_v1_config_proto_enumTypes[1]
 }
 
 func (x AccountScope) Number() protoreflect.EnumNumber {
@@ -532,7 +137,7 @@ func (x AccountScope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountScope.Descriptor instead.
 func (AccountScope) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{1}
 }
 
 // LimitKind is what a limit bounds.
@@ -576,11 +181,11 @@ func (x LimitKind) String() string {
 }
 
 func (LimitKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[9].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[2].Descriptor()
 }
 
 func (LimitKind) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[9]
+	return &file_tollgate_event_v1_config_proto_enumTypes[2]
 }
 
 func (x LimitKind) Number() protoreflect.EnumNumber {
@@ -589,7 +194,7 @@ func (x LimitKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LimitKind.Descriptor instead.
 func (LimitKind) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{2}
 }
 
 // LimitFallback is what an edge does about a limit when the ledger cannot be reached.
@@ -633,11 +238,11 @@ func (x LimitFallback) String() string {
 }
 
 func (LimitFallback) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[10].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[3].Descriptor()
 }
 
 func (LimitFallback) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[10]
+	return &file_tollgate_event_v1_config_proto_enumTypes[3]
 }
 
 func (x LimitFallback) Number() protoreflect.EnumNumber {
@@ -646,7 +251,7 @@ func (x LimitFallback) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LimitFallback.Descriptor instead.
 func (LimitFallback) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 // AccountPeriod is how often an account starts anew.
@@ -702,11 +307,11 @@ func (x AccountPeriod) String() string {
 }
 
 func (AccountPeriod) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_event_v1_config_proto_enumTypes[11].Descriptor()
+	return file_tollgate_event_v1_config_proto_enumTypes[4].Descriptor()
 }
 
 func (AccountPeriod) Type() protoreflect.EnumType {
-	return &file_tollgate_event_v1_config_proto_enumTypes[11]
+	return &file_tollgate_event_v1_config_proto_enumTypes[4]
 }
 
 func (x AccountPeriod) Number() protoreflect.EnumNumber {
@@ -715,7 +320,7 @@ func (x AccountPeriod) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountPeriod.Descriptor instead.
 func (AccountPeriod) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 // ConfigValue is the envelope of every message of the configuration stream: one subject's whole
@@ -877,8 +482,12 @@ type RouteSnapshot struct {
 	Secrets []*SealedSecret `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// Limits of endpoints, customers and tags, and of everything.
 	Limits []*Limit `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
-	// Lists of the price book that endpoints refer to.
-	Book          []*BookList `protobuf:"bytes,5,rep,name=book,proto3" json:"book,omitempty"`
+	// Lists of the price book that endpoints and deployments refer to.
+	Book []*BookList `protobuf:"bytes,5,rep,name=book,proto3" json:"book,omitempty"`
+	// Models that endpoints serve.
+	Models []*RouteModel `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
+	// Adapters that endpoints and deployments refer to.
+	Adapters      []*RouteAdapter `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -948,6 +557,20 @@ func (x *RouteSnapshot) GetBook() []*BookList {
 	return nil
 }
 
+func (x *RouteSnapshot) GetModels() []*RouteModel {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *RouteSnapshot) GetAdapters() []*RouteAdapter {
+	if x != nil {
+		return x.Adapters
+	}
+	return nil
+}
+
 // BookList is a list of the price book.
 type BookList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1003,1310 +626,6 @@ func (x *BookList) GetRows() []*v1.ModelPrice {
 	return nil
 }
 
-// ReportedPrice is the cost that a target says in a header.
-type ReportedPrice struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Response header that holds dollars as a decimal.
-	Header string `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	// Nano-dollars that a request costs at most; held before it is sent.
-	CeilingNanos int64 `protobuf:"varint,2,opt,name=ceiling_nanos,json=ceilingNanos,proto3" json:"ceiling_nanos,omitempty"`
-	// Nano-dollars charged where the target says none; such requests are marked as unpriced.
-	FallbackNanos int64 `protobuf:"varint,3,opt,name=fallback_nanos,json=fallbackNanos,proto3" json:"fallback_nanos,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReportedPrice) Reset() {
-	*x = ReportedPrice{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportedPrice) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportedPrice) ProtoMessage() {}
-
-func (x *ReportedPrice) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportedPrice.ProtoReflect.Descriptor instead.
-func (*ReportedPrice) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *ReportedPrice) GetHeader() string {
-	if x != nil {
-		return x.Header
-	}
-	return ""
-}
-
-func (x *ReportedPrice) GetCeilingNanos() int64 {
-	if x != nil {
-		return x.CeilingNanos
-	}
-	return 0
-}
-
-func (x *ReportedPrice) GetFallbackNanos() int64 {
-	if x != nil {
-		return x.FallbackNanos
-	}
-	return 0
-}
-
-// RouteEndpoint is an endpoint as an edge serves it.
-type RouteEndpoint struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the endpoint.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Its unique name.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Path on the gateway.
-	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	// Whether only the path itself matches, and nothing below it.
-	Exact bool `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`
-	// Methods, upper case; empty means every method.
-	Methods []string `protobuf:"bytes,5,rep,name=methods,proto3" json:"methods,omitempty"`
-	// Base URLs in order of preference. A reader that knows route_targets uses those.
-	Targets []string `protobuf:"bytes,6,rep,name=targets,proto3" json:"targets,omitempty"`
-	// Headers set on requests to the target, with references unresolved.
-	Headers []*RouteHeader `protobuf:"bytes,7,rep,name=headers,proto3" json:"headers,omitempty"`
-	// Which of the caller's headers go along.
-	Forward ForwardMode `protobuf:"varint,8,opt,name=forward,proto3,enum=tollgate.event.v1.ForwardMode" json:"forward,omitempty"`
-	// Extra header in which the key may be presented.
-	KeyHeader string `protobuf:"bytes,9,opt,name=key_header,json=keyHeader,proto3" json:"key_header,omitempty"`
-	// Price in nano-dollars per request answered 2xx; 0 with free set means free.
-	PriceNanos int64 `protobuf:"varint,10,opt,name=price_nanos,json=priceNanos,proto3" json:"price_nanos,omitempty"`
-	// Whether the endpoint costs nothing and draws nothing.
-	Free bool `protobuf:"varint,11,opt,name=free,proto3" json:"free,omitempty"`
-	// Revision at which the price was last changed.
-	PriceVersion int64 `protobuf:"varint,12,opt,name=price_version,json=priceVersion,proto3" json:"price_version,omitempty"`
-	// Milliseconds until the target's response headers.
-	TimeoutMs int64 `protobuf:"varint,13,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
-	// Largest request body in bytes; 0 means the edge's own limit.
-	MaxBodyBytes int64 `protobuf:"varint,14,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
-	// Whether the W3C trace context goes to the target.
-	ForwardTraceContext bool `protobuf:"varint,15,opt,name=forward_trace_context,json=forwardTraceContext,proto3" json:"forward_trace_context,omitempty"`
-	// Price by what a request uses; price_nanos is 0 then.
-	Usage *UsagePrice `protobuf:"bytes,16,opt,name=usage,proto3" json:"usage,omitempty"`
-	// What a request is charged that was in flight when its edge died.
-	Abandoned AbandonedPolicy `protobuf:"varint,17,opt,name=abandoned,proto3,enum=tollgate.event.v1.AbandonedPolicy" json:"abandoned,omitempty"`
-	// Where requests go; the same URLs as in targets.
-	RouteTargets []*RouteTarget `protobuf:"bytes,18,rep,name=route_targets,json=routeTargets,proto3" json:"route_targets,omitempty"`
-	// Whether callers need no key.
-	Public bool `protobuf:"varint,19,opt,name=public,proto3" json:"public,omitempty"`
-	// Query parameters of requests to the target.
-	Query []*RouteQuery `protobuf:"bytes,20,rep,name=query,proto3" json:"query,omitempty"`
-	// Which Host header the target gets.
-	HostPolicy HostPolicy `protobuf:"varint,21,opt,name=host_policy,json=hostPolicy,proto3,enum=tollgate.event.v1.HostPolicy" json:"host_policy,omitempty"`
-	// The Host header, for HOST_POLICY_TEXT.
-	HostText string `protobuf:"bytes,22,opt,name=host_text,json=hostText,proto3" json:"host_text,omitempty"`
-	// Whether "x-pass-NAME" of a caller goes to the target as "NAME".
-	PassHeaders bool `protobuf:"varint,23,opt,name=pass_headers,json=passHeaders,proto3" json:"pass_headers,omitempty"`
-	// Milliseconds for a connection, and again for TLS; 0 for the edge's default, as below.
-	ConnectTimeoutMs int64 `protobuf:"varint,24,opt,name=connect_timeout_ms,json=connectTimeoutMs,proto3" json:"connect_timeout_ms,omitempty"`
-	// Milliseconds of silence in the middle of an answer.
-	IdleTimeoutMs int64 `protobuf:"varint,25,opt,name=idle_timeout_ms,json=idleTimeoutMs,proto3" json:"idle_timeout_ms,omitempty"`
-	// Milliseconds for all attempts until the end of the answer; 0 for no limit.
-	TotalTimeoutMs int64 `protobuf:"varint,26,opt,name=total_timeout_ms,json=totalTimeoutMs,proto3" json:"total_timeout_ms,omitempty"`
-	// Which target gets the next request.
-	Balance BalancePolicy `protobuf:"varint,27,opt,name=balance,proto3,enum=tollgate.event.v1.BalancePolicy" json:"balance,omitempty"`
-	// Credentials that take turns.
-	Credentials []*RouteCredential `protobuf:"bytes,28,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	// Which credential is used next.
-	CredentialBalance BalancePolicy `protobuf:"varint,29,opt,name=credential_balance,json=credentialBalance,proto3,enum=tollgate.event.v1.BalancePolicy" json:"credential_balance,omitempty"`
-	// Which requests are sent again; none that may have reached a target if not set.
-	Retry *RetryPolicy `protobuf:"bytes,30,opt,name=retry,proto3" json:"retry,omitempty"`
-	// When a second attempt is made beside a slow one; never if not set.
-	Hedge *HedgePolicy `protobuf:"bytes,31,opt,name=hedge,proto3" json:"hedge,omitempty"`
-	// When a target that fails is left alone; defaults if not set.
-	Breaker *BreakerPolicy `protobuf:"bytes,32,opt,name=breaker,proto3" json:"breaker,omitempty"`
-	// How targets are checked; not at all if not set.
-	Health *HealthPolicy `protobuf:"bytes,33,opt,name=health,proto3" json:"health,omitempty"`
-	// When a target is ejected; never if not set.
-	Outlier *OutlierPolicy `protobuf:"bytes,34,opt,name=outlier,proto3" json:"outlier,omitempty"`
-	// Price by meters; price_nanos is 0 then.
-	Metered *v1.Metered `protobuf:"bytes,35,opt,name=metered,proto3" json:"metered,omitempty"`
-	// Price that the target says; price_nanos is 0 then.
-	Reported *ReportedPrice `protobuf:"bytes,36,opt,name=reported,proto3" json:"reported,omitempty"`
-	// Which answers are charged a price in price_nanos, or a reported one. An edge that does not know it charges
-	// answers of status 2xx.
-	Charge *v1.Charge `protobuf:"bytes,37,opt,name=charge,proto3" json:"charge,omitempty"`
-	// Signs requests for AWS, with references unresolved.
-	AwsSigning    *v1.AwsSigning `protobuf:"bytes,38,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteEndpoint) Reset() {
-	*x = RouteEndpoint{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteEndpoint) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteEndpoint) ProtoMessage() {}
-
-func (x *RouteEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteEndpoint.ProtoReflect.Descriptor instead.
-func (*RouteEndpoint) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *RouteEndpoint) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *RouteEndpoint) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *RouteEndpoint) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *RouteEndpoint) GetExact() bool {
-	if x != nil {
-		return x.Exact
-	}
-	return false
-}
-
-func (x *RouteEndpoint) GetMethods() []string {
-	if x != nil {
-		return x.Methods
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetTargets() []string {
-	if x != nil {
-		return x.Targets
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetHeaders() []*RouteHeader {
-	if x != nil {
-		return x.Headers
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetForward() ForwardMode {
-	if x != nil {
-		return x.Forward
-	}
-	return ForwardMode_FORWARD_MODE_UNSPECIFIED
-}
-
-func (x *RouteEndpoint) GetKeyHeader() string {
-	if x != nil {
-		return x.KeyHeader
-	}
-	return ""
-}
-
-func (x *RouteEndpoint) GetPriceNanos() int64 {
-	if x != nil {
-		return x.PriceNanos
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetFree() bool {
-	if x != nil {
-		return x.Free
-	}
-	return false
-}
-
-func (x *RouteEndpoint) GetPriceVersion() int64 {
-	if x != nil {
-		return x.PriceVersion
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetTimeoutMs() int64 {
-	if x != nil {
-		return x.TimeoutMs
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetMaxBodyBytes() int64 {
-	if x != nil {
-		return x.MaxBodyBytes
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetForwardTraceContext() bool {
-	if x != nil {
-		return x.ForwardTraceContext
-	}
-	return false
-}
-
-func (x *RouteEndpoint) GetUsage() *UsagePrice {
-	if x != nil {
-		return x.Usage
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetAbandoned() AbandonedPolicy {
-	if x != nil {
-		return x.Abandoned
-	}
-	return AbandonedPolicy_ABANDONED_POLICY_UNSPECIFIED
-}
-
-func (x *RouteEndpoint) GetRouteTargets() []*RouteTarget {
-	if x != nil {
-		return x.RouteTargets
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetPublic() bool {
-	if x != nil {
-		return x.Public
-	}
-	return false
-}
-
-func (x *RouteEndpoint) GetQuery() []*RouteQuery {
-	if x != nil {
-		return x.Query
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetHostPolicy() HostPolicy {
-	if x != nil {
-		return x.HostPolicy
-	}
-	return HostPolicy_HOST_POLICY_UNSPECIFIED
-}
-
-func (x *RouteEndpoint) GetHostText() string {
-	if x != nil {
-		return x.HostText
-	}
-	return ""
-}
-
-func (x *RouteEndpoint) GetPassHeaders() bool {
-	if x != nil {
-		return x.PassHeaders
-	}
-	return false
-}
-
-func (x *RouteEndpoint) GetConnectTimeoutMs() int64 {
-	if x != nil {
-		return x.ConnectTimeoutMs
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetIdleTimeoutMs() int64 {
-	if x != nil {
-		return x.IdleTimeoutMs
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetTotalTimeoutMs() int64 {
-	if x != nil {
-		return x.TotalTimeoutMs
-	}
-	return 0
-}
-
-func (x *RouteEndpoint) GetBalance() BalancePolicy {
-	if x != nil {
-		return x.Balance
-	}
-	return BalancePolicy_BALANCE_POLICY_UNSPECIFIED
-}
-
-func (x *RouteEndpoint) GetCredentials() []*RouteCredential {
-	if x != nil {
-		return x.Credentials
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetCredentialBalance() BalancePolicy {
-	if x != nil {
-		return x.CredentialBalance
-	}
-	return BalancePolicy_BALANCE_POLICY_UNSPECIFIED
-}
-
-func (x *RouteEndpoint) GetRetry() *RetryPolicy {
-	if x != nil {
-		return x.Retry
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetHedge() *HedgePolicy {
-	if x != nil {
-		return x.Hedge
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetBreaker() *BreakerPolicy {
-	if x != nil {
-		return x.Breaker
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetHealth() *HealthPolicy {
-	if x != nil {
-		return x.Health
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetOutlier() *OutlierPolicy {
-	if x != nil {
-		return x.Outlier
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetMetered() *v1.Metered {
-	if x != nil {
-		return x.Metered
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetReported() *ReportedPrice {
-	if x != nil {
-		return x.Reported
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetCharge() *v1.Charge {
-	if x != nil {
-		return x.Charge
-	}
-	return nil
-}
-
-func (x *RouteEndpoint) GetAwsSigning() *v1.AwsSigning {
-	if x != nil {
-		return x.AwsSigning
-	}
-	return nil
-}
-
-// RouteTarget is an upstream as an edge connects to it.
-type RouteTarget struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Base URL.
-	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
-	// Share of the requests of its priority; 0 means 1.
-	Weight uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
-	// Lower numbers come first.
-	Priority uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
-	// Version of HTTP.
-	Http TargetHttp `protobuf:"varint,4,opt,name=http,proto3,enum=tollgate.event.v1.TargetHttp" json:"http,omitempty"`
-	// Certificates of the authorities that it trusts, in PEM; the system's if empty.
-	CaPem string `protobuf:"bytes,5,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
-	// Certificate that the edge shows, in PEM or as a reference.
-	ClientCertPem string `protobuf:"bytes,6,opt,name=client_cert_pem,json=clientCertPem,proto3" json:"client_cert_pem,omitempty"`
-	// Its private key, as a reference.
-	ClientKey string `protobuf:"bytes,7,opt,name=client_key,json=clientKey,proto3" json:"client_key,omitempty"`
-	// Name that is asked for; the URL's host if empty.
-	ServerName string `protobuf:"bytes,8,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
-	// Oldest version of TLS: 0 or 12 for 1.2, 13 for 1.3.
-	MinTls uint32 `protobuf:"varint,9,opt,name=min_tls,json=minTls,proto3" json:"min_tls,omitempty"`
-	// Whether any certificate is taken.
-	SkipVerify    bool `protobuf:"varint,10,opt,name=skip_verify,json=skipVerify,proto3" json:"skip_verify,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteTarget) Reset() {
-	*x = RouteTarget{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteTarget) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteTarget) ProtoMessage() {}
-
-func (x *RouteTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteTarget.ProtoReflect.Descriptor instead.
-func (*RouteTarget) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *RouteTarget) GetUrl() string {
-	if x != nil {
-		return x.Url
-	}
-	return ""
-}
-
-func (x *RouteTarget) GetWeight() uint32 {
-	if x != nil {
-		return x.Weight
-	}
-	return 0
-}
-
-func (x *RouteTarget) GetPriority() uint32 {
-	if x != nil {
-		return x.Priority
-	}
-	return 0
-}
-
-func (x *RouteTarget) GetHttp() TargetHttp {
-	if x != nil {
-		return x.Http
-	}
-	return TargetHttp_TARGET_HTTP_UNSPECIFIED
-}
-
-func (x *RouteTarget) GetCaPem() string {
-	if x != nil {
-		return x.CaPem
-	}
-	return ""
-}
-
-func (x *RouteTarget) GetClientCertPem() string {
-	if x != nil {
-		return x.ClientCertPem
-	}
-	return ""
-}
-
-func (x *RouteTarget) GetClientKey() string {
-	if x != nil {
-		return x.ClientKey
-	}
-	return ""
-}
-
-func (x *RouteTarget) GetServerName() string {
-	if x != nil {
-		return x.ServerName
-	}
-	return ""
-}
-
-func (x *RouteTarget) GetMinTls() uint32 {
-	if x != nil {
-		return x.MinTls
-	}
-	return 0
-}
-
-func (x *RouteTarget) GetSkipVerify() bool {
-	if x != nil {
-		return x.SkipVerify
-	}
-	return false
-}
-
-// RouteQuery is a query parameter of requests to the target.
-type RouteQuery struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name, decoded.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Its value, decoded, with references unresolved.
-	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// What it does to others of the same name.
-	Mode          RouteMode `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.event.v1.RouteMode" json:"mode,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteQuery) Reset() {
-	*x = RouteQuery{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteQuery) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteQuery) ProtoMessage() {}
-
-func (x *RouteQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteQuery.ProtoReflect.Descriptor instead.
-func (*RouteQuery) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *RouteQuery) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *RouteQuery) GetValue() string {
-	if x != nil {
-		return x.Value
-	}
-	return ""
-}
-
-func (x *RouteQuery) GetMode() RouteMode {
-	if x != nil {
-		return x.Mode
-	}
-	return RouteMode_ROUTE_MODE_UNSPECIFIED
-}
-
-// RouteCredential is one of the credentials of an endpoint.
-type RouteCredential struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name, unique in the endpoint.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Headers that carry it.
-	Headers []*RouteHeader `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
-	// Query parameters that carry it.
-	Query []*RouteQuery `protobuf:"bytes,3,rep,name=query,proto3" json:"query,omitempty"`
-	// Share of the requests of its priority; 0 means 1.
-	Weight uint32 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
-	// Lower numbers come first.
-	Priority      uint32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteCredential) Reset() {
-	*x = RouteCredential{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteCredential) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteCredential) ProtoMessage() {}
-
-func (x *RouteCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteCredential.ProtoReflect.Descriptor instead.
-func (*RouteCredential) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *RouteCredential) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *RouteCredential) GetHeaders() []*RouteHeader {
-	if x != nil {
-		return x.Headers
-	}
-	return nil
-}
-
-func (x *RouteCredential) GetQuery() []*RouteQuery {
-	if x != nil {
-		return x.Query
-	}
-	return nil
-}
-
-func (x *RouteCredential) GetWeight() uint32 {
-	if x != nil {
-		return x.Weight
-	}
-	return 0
-}
-
-func (x *RouteCredential) GetPriority() uint32 {
-	if x != nil {
-		return x.Priority
-	}
-	return 0
-}
-
-// RetryPolicy says which requests are sent again. What is 0 takes the edge's default.
-type RetryPolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How often one may be.
-	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// Statuses after which it is; 429, 502, 503 and 504 if empty.
-	Statuses []uint32 `protobuf:"varint,2,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
-	// Whether requests are that could be done twice.
-	AnyMethod bool `protobuf:"varint,3,opt,name=any_method,json=anyMethod,proto3" json:"any_method,omitempty"`
-	// Largest body that is kept for it, in bytes.
-	MaxBodyBytes int64 `protobuf:"varint,4,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
-	// Retries for each hundred requests.
-	BudgetPercent uint32 `protobuf:"varint,5,opt,name=budget_percent,json=budgetPercent,proto3" json:"budget_percent,omitempty"`
-	// Milliseconds before the first retry.
-	BackoffMs     int64 `protobuf:"varint,6,opt,name=backoff_ms,json=backoffMs,proto3" json:"backoff_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RetryPolicy) Reset() {
-	*x = RetryPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RetryPolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RetryPolicy) ProtoMessage() {}
-
-func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
-func (*RetryPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *RetryPolicy) GetAttempts() uint32 {
-	if x != nil {
-		return x.Attempts
-	}
-	return 0
-}
-
-func (x *RetryPolicy) GetStatuses() []uint32 {
-	if x != nil {
-		return x.Statuses
-	}
-	return nil
-}
-
-func (x *RetryPolicy) GetAnyMethod() bool {
-	if x != nil {
-		return x.AnyMethod
-	}
-	return false
-}
-
-func (x *RetryPolicy) GetMaxBodyBytes() int64 {
-	if x != nil {
-		return x.MaxBodyBytes
-	}
-	return 0
-}
-
-func (x *RetryPolicy) GetBudgetPercent() uint32 {
-	if x != nil {
-		return x.BudgetPercent
-	}
-	return 0
-}
-
-func (x *RetryPolicy) GetBackoffMs() int64 {
-	if x != nil {
-		return x.BackoffMs
-	}
-	return 0
-}
-
-// HedgePolicy says when a second attempt is made beside a slow one.
-type HedgePolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Milliseconds that the first is waited for.
-	AfterMs int64 `protobuf:"varint,1,opt,name=after_ms,json=afterMs,proto3" json:"after_ms,omitempty"`
-	// Whether requests are hedged that could be done twice.
-	AnyMethod     bool `protobuf:"varint,2,opt,name=any_method,json=anyMethod,proto3" json:"any_method,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HedgePolicy) Reset() {
-	*x = HedgePolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HedgePolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HedgePolicy) ProtoMessage() {}
-
-func (x *HedgePolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HedgePolicy.ProtoReflect.Descriptor instead.
-func (*HedgePolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *HedgePolicy) GetAfterMs() int64 {
-	if x != nil {
-		return x.AfterMs
-	}
-	return 0
-}
-
-func (x *HedgePolicy) GetAnyMethod() bool {
-	if x != nil {
-		return x.AnyMethod
-	}
-	return false
-}
-
-// BreakerPolicy says when a target that fails is left alone. What is 0 takes the edge's default.
-type BreakerPolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Attempts that must have ended in the window.
-	MinAttempts uint32 `protobuf:"varint,1,opt,name=min_attempts,json=minAttempts,proto3" json:"min_attempts,omitempty"`
-	// Share of them that must have failed, in percent.
-	FailPercent uint32 `protobuf:"varint,2,opt,name=fail_percent,json=failPercent,proto3" json:"fail_percent,omitempty"`
-	// How far back attempts count, in milliseconds.
-	WindowMs int64 `protobuf:"varint,3,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
-	// How long it stays open, in milliseconds.
-	OpenMs        int64 `protobuf:"varint,4,opt,name=open_ms,json=openMs,proto3" json:"open_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *BreakerPolicy) Reset() {
-	*x = BreakerPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *BreakerPolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*BreakerPolicy) ProtoMessage() {}
-
-func (x *BreakerPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use BreakerPolicy.ProtoReflect.Descriptor instead.
-func (*BreakerPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *BreakerPolicy) GetMinAttempts() uint32 {
-	if x != nil {
-		return x.MinAttempts
-	}
-	return 0
-}
-
-func (x *BreakerPolicy) GetFailPercent() uint32 {
-	if x != nil {
-		return x.FailPercent
-	}
-	return 0
-}
-
-func (x *BreakerPolicy) GetWindowMs() int64 {
-	if x != nil {
-		return x.WindowMs
-	}
-	return 0
-}
-
-func (x *BreakerPolicy) GetOpenMs() int64 {
-	if x != nil {
-		return x.OpenMs
-	}
-	return 0
-}
-
-// HealthPolicy is how an edge checks a target. What is 0 takes the edge's default.
-type HealthPolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Path and query below the target's base.
-	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Milliseconds between two checks.
-	IntervalMs int64 `protobuf:"varint,2,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
-	// Milliseconds for an answer.
-	TimeoutMs int64 `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
-	// Statuses that mean it works; 2xx if empty.
-	Statuses []uint32 `protobuf:"varint,4,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
-	// Failures in a row after which it is out.
-	UnhealthyAfter uint32 `protobuf:"varint,5,opt,name=unhealthy_after,json=unhealthyAfter,proto3" json:"unhealthy_after,omitempty"`
-	// Successes in a row after which it is back.
-	HealthyAfter  uint32 `protobuf:"varint,6,opt,name=healthy_after,json=healthyAfter,proto3" json:"healthy_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HealthPolicy) Reset() {
-	*x = HealthPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HealthPolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HealthPolicy) ProtoMessage() {}
-
-func (x *HealthPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HealthPolicy.ProtoReflect.Descriptor instead.
-func (*HealthPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *HealthPolicy) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *HealthPolicy) GetIntervalMs() int64 {
-	if x != nil {
-		return x.IntervalMs
-	}
-	return 0
-}
-
-func (x *HealthPolicy) GetTimeoutMs() int64 {
-	if x != nil {
-		return x.TimeoutMs
-	}
-	return 0
-}
-
-func (x *HealthPolicy) GetStatuses() []uint32 {
-	if x != nil {
-		return x.Statuses
-	}
-	return nil
-}
-
-func (x *HealthPolicy) GetUnhealthyAfter() uint32 {
-	if x != nil {
-		return x.UnhealthyAfter
-	}
-	return 0
-}
-
-func (x *HealthPolicy) GetHealthyAfter() uint32 {
-	if x != nil {
-		return x.HealthyAfter
-	}
-	return 0
-}
-
-// OutlierPolicy says when a target is ejected. What is 0 takes the edge's default.
-type OutlierPolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Failures in a row.
-	Failures uint32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
-	// Milliseconds, the first time.
-	EjectMs int64 `protobuf:"varint,2,opt,name=eject_ms,json=ejectMs,proto3" json:"eject_ms,omitempty"`
-	// Share of the targets that may be out at a time, in percent.
-	MaxPercent    uint32 `protobuf:"varint,3,opt,name=max_percent,json=maxPercent,proto3" json:"max_percent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OutlierPolicy) Reset() {
-	*x = OutlierPolicy{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OutlierPolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OutlierPolicy) ProtoMessage() {}
-
-func (x *OutlierPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OutlierPolicy.ProtoReflect.Descriptor instead.
-func (*OutlierPolicy) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *OutlierPolicy) GetFailures() uint32 {
-	if x != nil {
-		return x.Failures
-	}
-	return 0
-}
-
-func (x *OutlierPolicy) GetEjectMs() int64 {
-	if x != nil {
-		return x.EjectMs
-	}
-	return 0
-}
-
-func (x *OutlierPolicy) GetMaxPercent() uint32 {
-	if x != nil {
-		return x.MaxPercent
-	}
-	return 0
-}
-
-// UsagePrice makes the cost of a request of what it uses, rounded up once to a nano-dollar. It is
-// charged for answers of status 2xx.
-type UsagePrice struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Nano-dollars for each answered request.
-	BaseNanos int64 `protobuf:"varint,1,opt,name=base_nanos,json=baseNanos,proto3" json:"base_nanos,omitempty"`
-	// What else counts.
-	Rates []*UsageRate `protobuf:"bytes,2,rep,name=rates,proto3" json:"rates,omitempty"`
-	// Nano-dollars held before the request is sent, beside base_nanos and the bytes of its body.
-	HoldNanos int64 `protobuf:"varint,3,opt,name=hold_nanos,json=holdNanos,proto3" json:"hold_nanos,omitempty"`
-	// Whether the answer is cut off before it costs more than what was held. Without it the edge holds
-	// more as the cost grows, and cuts off only where the budgets have no more.
-	Ceiling bool `protobuf:"varint,4,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
-	// Nano-dollars charged in place of a rate whose count the target did not tell; such requests are
-	// marked as unpriced.
-	FallbackNanos int64 `protobuf:"varint,5,opt,name=fallback_nanos,json=fallbackNanos,proto3" json:"fallback_nanos,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UsagePrice) Reset() {
-	*x = UsagePrice{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UsagePrice) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UsagePrice) ProtoMessage() {}
-
-func (x *UsagePrice) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UsagePrice.ProtoReflect.Descriptor instead.
-func (*UsagePrice) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *UsagePrice) GetBaseNanos() int64 {
-	if x != nil {
-		return x.BaseNanos
-	}
-	return 0
-}
-
-func (x *UsagePrice) GetRates() []*UsageRate {
-	if x != nil {
-		return x.Rates
-	}
-	return nil
-}
-
-func (x *UsagePrice) GetHoldNanos() int64 {
-	if x != nil {
-		return x.HoldNanos
-	}
-	return 0
-}
-
-func (x *UsagePrice) GetCeiling() bool {
-	if x != nil {
-		return x.Ceiling
-	}
-	return false
-}
-
-func (x *UsagePrice) GetFallbackNanos() int64 {
-	if x != nil {
-		return x.FallbackNanos
-	}
-	return 0
-}
-
-// UsageRate is the price of one kind of unit.
-type UsageRate struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is counted.
-	Unit UsageUnit `protobuf:"varint,1,opt,name=unit,proto3,enum=tollgate.event.v1.UsageUnit" json:"unit,omitempty"`
-	// Response header that holds the count, for USAGE_UNIT_RESPONSE_HEADER.
-	Header string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
-	// Nano-dollars for a million units.
-	NanosPerMillion int64 `protobuf:"varint,3,opt,name=nanos_per_million,json=nanosPerMillion,proto3" json:"nanos_per_million,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *UsageRate) Reset() {
-	*x = UsageRate{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UsageRate) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UsageRate) ProtoMessage() {}
-
-func (x *UsageRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UsageRate.ProtoReflect.Descriptor instead.
-func (*UsageRate) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *UsageRate) GetUnit() UsageUnit {
-	if x != nil {
-		return x.Unit
-	}
-	return UsageUnit_USAGE_UNIT_UNSPECIFIED
-}
-
-func (x *UsageRate) GetHeader() string {
-	if x != nil {
-		return x.Header
-	}
-	return ""
-}
-
-func (x *UsageRate) GetNanosPerMillion() int64 {
-	if x != nil {
-		return x.NanosPerMillion
-	}
-	return 0
-}
-
-// RouteHeader is a header of requests to the target.
-type RouteHeader struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Header name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Value with ${secret:…} and ${env:…} references.
-	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// What it does to the caller's of the same name.
-	Mode          RouteMode `protobuf:"varint,3,opt,name=mode,proto3,enum=tollgate.event.v1.RouteMode" json:"mode,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteHeader) Reset() {
-	*x = RouteHeader{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteHeader) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteHeader) ProtoMessage() {}
-
-func (x *RouteHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteHeader.ProtoReflect.Descriptor instead.
-func (*RouteHeader) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *RouteHeader) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *RouteHeader) GetValue() string {
-	if x != nil {
-		return x.Value
-	}
-	return ""
-}
-
-func (x *RouteHeader) GetMode() RouteMode {
-	if x != nil {
-		return x.Mode
-	}
-	return RouteMode_ROUTE_MODE_UNSPECIFIED
-}
-
 // SealedSecret is a vendor credential that only edges can open.
 type SealedSecret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2320,7 +639,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +651,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +664,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -2376,7 +695,7 @@ type KeyShard struct {
 
 func (x *KeyShard) Reset() {
 	*x = KeyShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +707,7 @@ func (x *KeyShard) String() string {
 func (*KeyShard) ProtoMessage() {}
 
 func (x *KeyShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +720,7 @@ func (x *KeyShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyShard.ProtoReflect.Descriptor instead.
 func (*KeyShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *KeyShard) GetShard() uint32 {
@@ -2444,14 +763,16 @@ type ShardKey struct {
 	// Tags of its requests, beside those that requests name.
 	Tags []string `protobuf:"bytes,11,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Limits of the key, its team, its customer and its tags.
-	Limits        []*Limit `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
+	Limits []*Limit `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Models that it may ask for, with "*" for any text; empty for all.
+	Models        []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ShardKey) Reset() {
 	*x = ShardKey{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +784,7 @@ func (x *ShardKey) String() string {
 func (*ShardKey) ProtoMessage() {}
 
 func (x *ShardKey) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +797,7 @@ func (x *ShardKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardKey.ProtoReflect.Descriptor instead.
 func (*ShardKey) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ShardKey) GetSha256() []byte {
@@ -2563,6 +884,13 @@ func (x *ShardKey) GetLimits() []*Limit {
 	return nil
 }
 
+func (x *ShardKey) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
 // AccountShard is the whole truth of the accounts whose id falls into it, for the ledger.
 type AccountShard struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2578,7 +906,7 @@ type AccountShard struct {
 
 func (x *AccountShard) Reset() {
 	*x = AccountShard{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +918,7 @@ func (x *AccountShard) String() string {
 func (*AccountShard) ProtoMessage() {}
 
 func (x *AccountShard) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +931,7 @@ func (x *AccountShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountShard.ProtoReflect.Descriptor instead.
 func (*AccountShard) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AccountShard) GetShard() uint32 {
@@ -2674,7 +1002,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +1014,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +1027,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Account) GetId() int64 {
@@ -2868,7 +1196,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[22]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2880,7 +1208,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_event_v1_config_proto_msgTypes[22]
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2893,7 +1221,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Limit) GetId() int64 {
@@ -2984,7 +1312,7 @@ var File_tollgate_event_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/event/v1/config.proto\x12\x11tollgate.event.v1\x1a\x1ftollgate/control/v1/meter.proto\x1a!tollgate/control/v1/signing.proto\"\xcf\x01\n" +
+	"\x1etollgate/event/v1/config.proto\x12\x11tollgate.event.v1\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1dtollgate/event/v1/model.proto\x1a\x1dtollgate/event/v1/route.proto\"\xcf\x01\n" +
 	"\vConfigValue\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
@@ -2995,146 +1323,24 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"ConfigHead\x12*\n" +
 	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\x12$\n" +
-	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\xa5\x02\n" +
+	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\x99\x03\n" +
 	"\rRouteSnapshot\x12>\n" +
 	"\tendpoints\x18\x01 \x03(\v2 .tollgate.event.v1.RouteEndpointR\tendpoints\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x129\n" +
 	"\asecrets\x18\x03 \x03(\v2\x1f.tollgate.event.v1.SealedSecretR\asecrets\x120\n" +
 	"\x06limits\x18\x04 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\x12/\n" +
-	"\x04book\x18\x05 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\"S\n" +
+	"\x04book\x18\x05 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\x125\n" +
+	"\x06models\x18\x06 \x03(\v2\x1d.tollgate.event.v1.RouteModelR\x06models\x12;\n" +
+	"\badapters\x18\a \x03(\v2\x1f.tollgate.event.v1.RouteAdapterR\badapters\"S\n" +
 	"\bBookList\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
-	"\x04rows\x18\x02 \x03(\v2\x1f.tollgate.control.v1.ModelPriceR\x04rows\"s\n" +
-	"\rReportedPrice\x12\x16\n" +
-	"\x06header\x18\x01 \x01(\tR\x06header\x12#\n" +
-	"\rceiling_nanos\x18\x02 \x01(\x03R\fceilingNanos\x12%\n" +
-	"\x0efallback_nanos\x18\x03 \x01(\x03R\rfallbackNanos\"\xdd\r\n" +
-	"\rRouteEndpoint\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
-	"\x05exact\x18\x04 \x01(\bR\x05exact\x12\x18\n" +
-	"\amethods\x18\x05 \x03(\tR\amethods\x12\x18\n" +
-	"\atargets\x18\x06 \x03(\tR\atargets\x128\n" +
-	"\aheaders\x18\a \x03(\v2\x1e.tollgate.event.v1.RouteHeaderR\aheaders\x128\n" +
-	"\aforward\x18\b \x01(\x0e2\x1e.tollgate.event.v1.ForwardModeR\aforward\x12\x1d\n" +
-	"\n" +
-	"key_header\x18\t \x01(\tR\tkeyHeader\x12\x1f\n" +
-	"\vprice_nanos\x18\n" +
-	" \x01(\x03R\n" +
-	"priceNanos\x12\x12\n" +
-	"\x04free\x18\v \x01(\bR\x04free\x12#\n" +
-	"\rprice_version\x18\f \x01(\x03R\fpriceVersion\x12\x1d\n" +
-	"\n" +
-	"timeout_ms\x18\r \x01(\x03R\ttimeoutMs\x12$\n" +
-	"\x0emax_body_bytes\x18\x0e \x01(\x03R\fmaxBodyBytes\x122\n" +
-	"\x15forward_trace_context\x18\x0f \x01(\bR\x13forwardTraceContext\x123\n" +
-	"\x05usage\x18\x10 \x01(\v2\x1d.tollgate.event.v1.UsagePriceR\x05usage\x12@\n" +
-	"\tabandoned\x18\x11 \x01(\x0e2\".tollgate.event.v1.AbandonedPolicyR\tabandoned\x12C\n" +
-	"\rroute_targets\x18\x12 \x03(\v2\x1e.tollgate.event.v1.RouteTargetR\frouteTargets\x12\x16\n" +
-	"\x06public\x18\x13 \x01(\bR\x06public\x123\n" +
-	"\x05query\x18\x14 \x03(\v2\x1d.tollgate.event.v1.RouteQueryR\x05query\x12>\n" +
-	"\vhost_policy\x18\x15 \x01(\x0e2\x1d.tollgate.event.v1.HostPolicyR\n" +
-	"hostPolicy\x12\x1b\n" +
-	"\thost_text\x18\x16 \x01(\tR\bhostText\x12!\n" +
-	"\fpass_headers\x18\x17 \x01(\bR\vpassHeaders\x12,\n" +
-	"\x12connect_timeout_ms\x18\x18 \x01(\x03R\x10connectTimeoutMs\x12&\n" +
-	"\x0fidle_timeout_ms\x18\x19 \x01(\x03R\ridleTimeoutMs\x12(\n" +
-	"\x10total_timeout_ms\x18\x1a \x01(\x03R\x0etotalTimeoutMs\x12:\n" +
-	"\abalance\x18\x1b \x01(\x0e2 .tollgate.event.v1.BalancePolicyR\abalance\x12D\n" +
-	"\vcredentials\x18\x1c \x03(\v2\".tollgate.event.v1.RouteCredentialR\vcredentials\x12O\n" +
-	"\x12credential_balance\x18\x1d \x01(\x0e2 .tollgate.event.v1.BalancePolicyR\x11credentialBalance\x124\n" +
-	"\x05retry\x18\x1e \x01(\v2\x1e.tollgate.event.v1.RetryPolicyR\x05retry\x124\n" +
-	"\x05hedge\x18\x1f \x01(\v2\x1e.tollgate.event.v1.HedgePolicyR\x05hedge\x12:\n" +
-	"\abreaker\x18  \x01(\v2 .tollgate.event.v1.BreakerPolicyR\abreaker\x127\n" +
-	"\x06health\x18! \x01(\v2\x1f.tollgate.event.v1.HealthPolicyR\x06health\x12:\n" +
-	"\aoutlier\x18\" \x01(\v2 .tollgate.event.v1.OutlierPolicyR\aoutlier\x126\n" +
-	"\ametered\x18# \x01(\v2\x1c.tollgate.control.v1.MeteredR\ametered\x12<\n" +
-	"\breported\x18$ \x01(\v2 .tollgate.event.v1.ReportedPriceR\breported\x123\n" +
-	"\x06charge\x18% \x01(\v2\x1b.tollgate.control.v1.ChargeR\x06charge\x12@\n" +
-	"\vaws_signing\x18& \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
-	"awsSigning\"\xbf\x02\n" +
-	"\vRouteTarget\x12\x10\n" +
-	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x1a\n" +
-	"\bpriority\x18\x03 \x01(\rR\bpriority\x121\n" +
-	"\x04http\x18\x04 \x01(\x0e2\x1d.tollgate.event.v1.TargetHttpR\x04http\x12\x15\n" +
-	"\x06ca_pem\x18\x05 \x01(\tR\x05caPem\x12&\n" +
-	"\x0fclient_cert_pem\x18\x06 \x01(\tR\rclientCertPem\x12\x1d\n" +
-	"\n" +
-	"client_key\x18\a \x01(\tR\tclientKey\x12\x1f\n" +
-	"\vserver_name\x18\b \x01(\tR\n" +
-	"serverName\x12\x17\n" +
-	"\amin_tls\x18\t \x01(\rR\x06minTls\x12\x1f\n" +
-	"\vskip_verify\x18\n" +
-	" \x01(\bR\n" +
-	"skipVerify\"h\n" +
-	"\n" +
-	"RouteQuery\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\x120\n" +
-	"\x04mode\x18\x03 \x01(\x0e2\x1c.tollgate.event.v1.RouteModeR\x04mode\"\xc8\x01\n" +
-	"\x0fRouteCredential\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
-	"\aheaders\x18\x02 \x03(\v2\x1e.tollgate.event.v1.RouteHeaderR\aheaders\x123\n" +
-	"\x05query\x18\x03 \x03(\v2\x1d.tollgate.event.v1.RouteQueryR\x05query\x12\x16\n" +
-	"\x06weight\x18\x04 \x01(\rR\x06weight\x12\x1a\n" +
-	"\bpriority\x18\x05 \x01(\rR\bpriority\"\xd0\x01\n" +
-	"\vRetryPolicy\x12\x1a\n" +
-	"\battempts\x18\x01 \x01(\rR\battempts\x12\x1a\n" +
-	"\bstatuses\x18\x02 \x03(\rR\bstatuses\x12\x1d\n" +
-	"\n" +
-	"any_method\x18\x03 \x01(\bR\tanyMethod\x12$\n" +
-	"\x0emax_body_bytes\x18\x04 \x01(\x03R\fmaxBodyBytes\x12%\n" +
-	"\x0ebudget_percent\x18\x05 \x01(\rR\rbudgetPercent\x12\x1d\n" +
-	"\n" +
-	"backoff_ms\x18\x06 \x01(\x03R\tbackoffMs\"G\n" +
-	"\vHedgePolicy\x12\x19\n" +
-	"\bafter_ms\x18\x01 \x01(\x03R\aafterMs\x12\x1d\n" +
-	"\n" +
-	"any_method\x18\x02 \x01(\bR\tanyMethod\"\x8b\x01\n" +
-	"\rBreakerPolicy\x12!\n" +
-	"\fmin_attempts\x18\x01 \x01(\rR\vminAttempts\x12!\n" +
-	"\ffail_percent\x18\x02 \x01(\rR\vfailPercent\x12\x1b\n" +
-	"\twindow_ms\x18\x03 \x01(\x03R\bwindowMs\x12\x17\n" +
-	"\aopen_ms\x18\x04 \x01(\x03R\x06openMs\"\xcc\x01\n" +
-	"\fHealthPolicy\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1f\n" +
-	"\vinterval_ms\x18\x02 \x01(\x03R\n" +
-	"intervalMs\x12\x1d\n" +
-	"\n" +
-	"timeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\x12\x1a\n" +
-	"\bstatuses\x18\x04 \x03(\rR\bstatuses\x12'\n" +
-	"\x0funhealthy_after\x18\x05 \x01(\rR\x0eunhealthyAfter\x12#\n" +
-	"\rhealthy_after\x18\x06 \x01(\rR\fhealthyAfter\"g\n" +
-	"\rOutlierPolicy\x12\x1a\n" +
-	"\bfailures\x18\x01 \x01(\rR\bfailures\x12\x19\n" +
-	"\beject_ms\x18\x02 \x01(\x03R\aejectMs\x12\x1f\n" +
-	"\vmax_percent\x18\x03 \x01(\rR\n" +
-	"maxPercent\"\xbf\x01\n" +
-	"\n" +
-	"UsagePrice\x12\x1d\n" +
-	"\n" +
-	"base_nanos\x18\x01 \x01(\x03R\tbaseNanos\x122\n" +
-	"\x05rates\x18\x02 \x03(\v2\x1c.tollgate.event.v1.UsageRateR\x05rates\x12\x1d\n" +
-	"\n" +
-	"hold_nanos\x18\x03 \x01(\x03R\tholdNanos\x12\x18\n" +
-	"\aceiling\x18\x04 \x01(\bR\aceiling\x12%\n" +
-	"\x0efallback_nanos\x18\x05 \x01(\x03R\rfallbackNanos\"\x81\x01\n" +
-	"\tUsageRate\x120\n" +
-	"\x04unit\x18\x01 \x01(\x0e2\x1c.tollgate.event.v1.UsageUnitR\x04unit\x12\x16\n" +
-	"\x06header\x18\x02 \x01(\tR\x06header\x12*\n" +
-	"\x11nanos_per_million\x18\x03 \x01(\x03R\x0fnanosPerMillion\"i\n" +
-	"\vRouteHeader\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\x120\n" +
-	"\x04mode\x18\x03 \x01(\x0e2\x1c.tollgate.event.v1.RouteModeR\x04mode\":\n" +
+	"\x04rows\x18\x02 \x03(\v2\x1f.tollgate.control.v1.ModelPriceR\x04rows\":\n" +
 	"\fSealedSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"Q\n" +
 	"\bKeyShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12/\n" +
-	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\x83\x03\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\x9b\x03\n" +
 	"\bShardKey\x12\x16\n" +
 	"\x06sha256\x18\x01 \x01(\fR\x06sha256\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -3150,7 +1356,8 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\bcustomer\x18\n" +
 	" \x01(\tR\bcustomer\x12\x12\n" +
 	"\x04tags\x18\v \x03(\tR\x04tags\x120\n" +
-	"\x06limits\x18\f \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\x8e\x01\n" +
+	"\x06limits\x18\f \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\x12\x16\n" +
+	"\x06models\x18\r \x03(\tR\x06models\"\x8e\x01\n" +
 	"\fAccountShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x120\n" +
@@ -3199,43 +1406,7 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"endpointId*@\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10COMPRESSION_ZSTD\x10\x01*Q\n" +
-	"\n" +
-	"TargetHttp\x12\x1b\n" +
-	"\x17TARGET_HTTP_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fTARGET_HTTP_1_1\x10\x01\x12\x11\n" +
-	"\rTARGET_HTTP_2\x10\x02*j\n" +
-	"\tRouteMode\x12\x1a\n" +
-	"\x16ROUTE_MODE_UNSPECIFIED\x10\x00\x12\x12\n" +
-	"\x0eROUTE_MODE_SET\x10\x01\x12\x16\n" +
-	"\x12ROUTE_MODE_DEFAULT\x10\x02\x12\x15\n" +
-	"\x11ROUTE_MODE_REMOVE\x10\x03*W\n" +
-	"\n" +
-	"HostPolicy\x12\x1b\n" +
-	"\x17HOST_POLICY_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12HOST_POLICY_CALLER\x10\x01\x12\x14\n" +
-	"\x10HOST_POLICY_TEXT\x10\x02*\x8d\x01\n" +
-	"\rBalancePolicy\x12\x1e\n" +
-	"\x1aBALANCE_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n" +
-	"\x17BALANCE_POLICY_FAILOVER\x10\x01\x12\x1b\n" +
-	"\x17BALANCE_POLICY_WEIGHTED\x10\x02\x12\"\n" +
-	"\x1eBALANCE_POLICY_LEAST_IN_FLIGHT\x10\x03*\xa4\x01\n" +
-	"\tUsageUnit\x12\x1a\n" +
-	"\x16USAGE_UNIT_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18USAGE_UNIT_REQUEST_BYTES\x10\x01\x12\x1d\n" +
-	"\x19USAGE_UNIT_RESPONSE_BYTES\x10\x02\x12\x1e\n" +
-	"\x1aUSAGE_UNIT_RESPONSE_EVENTS\x10\x03\x12\x1e\n" +
-	"\x1aUSAGE_UNIT_RESPONSE_HEADER\x10\x04*\x8e\x01\n" +
-	"\x0fAbandonedPolicy\x12 \n" +
-	"\x1cABANDONED_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19ABANDONED_POLICY_RESERVED\x10\x01\x12\x1c\n" +
-	"\x18ABANDONED_POLICY_METERED\x10\x02\x12\x1c\n" +
-	"\x18ABANDONED_POLICY_NOTHING\x10\x03*t\n" +
-	"\vForwardMode\x12\x1c\n" +
-	"\x18FORWARD_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16FORWARD_MODE_SAFE_LIST\x10\x01\x12\x14\n" +
-	"\x10FORWARD_MODE_ALL\x10\x02\x12\x15\n" +
-	"\x11FORWARD_MODE_NONE\x10\x03*\xc9\x01\n" +
+	"\x10COMPRESSION_ZSTD\x10\x01*\xc9\x01\n" +
 	"\fAccountScope\x12\x1d\n" +
 	"\x19ACCOUNT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ACCOUNT_SCOPE_KEY\x10\x01\x12\x16\n" +
@@ -3276,98 +1447,54 @@ func file_tollgate_event_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_event_v1_config_proto_rawDescData
 }
 
-var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tollgate_event_v1_config_proto_goTypes = []any{
-	(Compression)(0),        // 0: tollgate.event.v1.Compression
-	(TargetHttp)(0),         // 1: tollgate.event.v1.TargetHttp
-	(RouteMode)(0),          // 2: tollgate.event.v1.RouteMode
-	(HostPolicy)(0),         // 3: tollgate.event.v1.HostPolicy
-	(BalancePolicy)(0),      // 4: tollgate.event.v1.BalancePolicy
-	(UsageUnit)(0),          // 5: tollgate.event.v1.UsageUnit
-	(AbandonedPolicy)(0),    // 6: tollgate.event.v1.AbandonedPolicy
-	(ForwardMode)(0),        // 7: tollgate.event.v1.ForwardMode
-	(AccountScope)(0),       // 8: tollgate.event.v1.AccountScope
-	(LimitKind)(0),          // 9: tollgate.event.v1.LimitKind
-	(LimitFallback)(0),      // 10: tollgate.event.v1.LimitFallback
-	(AccountPeriod)(0),      // 11: tollgate.event.v1.AccountPeriod
-	(*ConfigValue)(nil),     // 12: tollgate.event.v1.ConfigValue
-	(*ConfigHead)(nil),      // 13: tollgate.event.v1.ConfigHead
-	(*RouteSnapshot)(nil),   // 14: tollgate.event.v1.RouteSnapshot
-	(*BookList)(nil),        // 15: tollgate.event.v1.BookList
-	(*ReportedPrice)(nil),   // 16: tollgate.event.v1.ReportedPrice
-	(*RouteEndpoint)(nil),   // 17: tollgate.event.v1.RouteEndpoint
-	(*RouteTarget)(nil),     // 18: tollgate.event.v1.RouteTarget
-	(*RouteQuery)(nil),      // 19: tollgate.event.v1.RouteQuery
-	(*RouteCredential)(nil), // 20: tollgate.event.v1.RouteCredential
-	(*RetryPolicy)(nil),     // 21: tollgate.event.v1.RetryPolicy
-	(*HedgePolicy)(nil),     // 22: tollgate.event.v1.HedgePolicy
-	(*BreakerPolicy)(nil),   // 23: tollgate.event.v1.BreakerPolicy
-	(*HealthPolicy)(nil),    // 24: tollgate.event.v1.HealthPolicy
-	(*OutlierPolicy)(nil),   // 25: tollgate.event.v1.OutlierPolicy
-	(*UsagePrice)(nil),      // 26: tollgate.event.v1.UsagePrice
-	(*UsageRate)(nil),       // 27: tollgate.event.v1.UsageRate
-	(*RouteHeader)(nil),     // 28: tollgate.event.v1.RouteHeader
-	(*SealedSecret)(nil),    // 29: tollgate.event.v1.SealedSecret
-	(*KeyShard)(nil),        // 30: tollgate.event.v1.KeyShard
-	(*ShardKey)(nil),        // 31: tollgate.event.v1.ShardKey
-	(*AccountShard)(nil),    // 32: tollgate.event.v1.AccountShard
-	(*Account)(nil),         // 33: tollgate.event.v1.Account
-	(*Limit)(nil),           // 34: tollgate.event.v1.Limit
-	(*v1.ModelPrice)(nil),   // 35: tollgate.control.v1.ModelPrice
-	(*v1.Metered)(nil),      // 36: tollgate.control.v1.Metered
-	(*v1.Charge)(nil),       // 37: tollgate.control.v1.Charge
-	(*v1.AwsSigning)(nil),   // 38: tollgate.control.v1.AwsSigning
+	(Compression)(0),      // 0: tollgate.event.v1.Compression
+	(AccountScope)(0),     // 1: tollgate.event.v1.AccountScope
+	(LimitKind)(0),        // 2: tollgate.event.v1.LimitKind
+	(LimitFallback)(0),    // 3: tollgate.event.v1.LimitFallback
+	(AccountPeriod)(0),    // 4: tollgate.event.v1.AccountPeriod
+	(*ConfigValue)(nil),   // 5: tollgate.event.v1.ConfigValue
+	(*ConfigHead)(nil),    // 6: tollgate.event.v1.ConfigHead
+	(*RouteSnapshot)(nil), // 7: tollgate.event.v1.RouteSnapshot
+	(*BookList)(nil),      // 8: tollgate.event.v1.BookList
+	(*SealedSecret)(nil),  // 9: tollgate.event.v1.SealedSecret
+	(*KeyShard)(nil),      // 10: tollgate.event.v1.KeyShard
+	(*ShardKey)(nil),      // 11: tollgate.event.v1.ShardKey
+	(*AccountShard)(nil),  // 12: tollgate.event.v1.AccountShard
+	(*Account)(nil),       // 13: tollgate.event.v1.Account
+	(*Limit)(nil),         // 14: tollgate.event.v1.Limit
+	(*RouteEndpoint)(nil), // 15: tollgate.event.v1.RouteEndpoint
+	(*RouteModel)(nil),    // 16: tollgate.event.v1.RouteModel
+	(*RouteAdapter)(nil),  // 17: tollgate.event.v1.RouteAdapter
+	(*v1.ModelPrice)(nil), // 18: tollgate.control.v1.ModelPrice
 }
 var file_tollgate_event_v1_config_proto_depIdxs = []int32{
 	0,  // 0: tollgate.event.v1.ConfigValue.compression:type_name -> tollgate.event.v1.Compression
-	17, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
-	33, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
-	29, // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
-	34, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
-	15, // 5: tollgate.event.v1.RouteSnapshot.book:type_name -> tollgate.event.v1.BookList
-	35, // 6: tollgate.event.v1.BookList.rows:type_name -> tollgate.control.v1.ModelPrice
-	28, // 7: tollgate.event.v1.RouteEndpoint.headers:type_name -> tollgate.event.v1.RouteHeader
-	7,  // 8: tollgate.event.v1.RouteEndpoint.forward:type_name -> tollgate.event.v1.ForwardMode
-	26, // 9: tollgate.event.v1.RouteEndpoint.usage:type_name -> tollgate.event.v1.UsagePrice
-	6,  // 10: tollgate.event.v1.RouteEndpoint.abandoned:type_name -> tollgate.event.v1.AbandonedPolicy
-	18, // 11: tollgate.event.v1.RouteEndpoint.route_targets:type_name -> tollgate.event.v1.RouteTarget
-	19, // 12: tollgate.event.v1.RouteEndpoint.query:type_name -> tollgate.event.v1.RouteQuery
-	3,  // 13: tollgate.event.v1.RouteEndpoint.host_policy:type_name -> tollgate.event.v1.HostPolicy
-	4,  // 14: tollgate.event.v1.RouteEndpoint.balance:type_name -> tollgate.event.v1.BalancePolicy
-	20, // 15: tollgate.event.v1.RouteEndpoint.credentials:type_name -> tollgate.event.v1.RouteCredential
-	4,  // 16: tollgate.event.v1.RouteEndpoint.credential_balance:type_name -> tollgate.event.v1.BalancePolicy
-	21, // 17: tollgate.event.v1.RouteEndpoint.retry:type_name -> tollgate.event.v1.RetryPolicy
-	22, // 18: tollgate.event.v1.RouteEndpoint.hedge:type_name -> tollgate.event.v1.HedgePolicy
-	23, // 19: tollgate.event.v1.RouteEndpoint.breaker:type_name -> tollgate.event.v1.BreakerPolicy
-	24, // 20: tollgate.event.v1.RouteEndpoint.health:type_name -> tollgate.event.v1.HealthPolicy
-	25, // 21: tollgate.event.v1.RouteEndpoint.outlier:type_name -> tollgate.event.v1.OutlierPolicy
-	36, // 22: tollgate.event.v1.RouteEndpoint.metered:type_name -> tollgate.control.v1.Metered
-	16, // 23: tollgate.event.v1.RouteEndpoint.reported:type_name -> tollgate.event.v1.ReportedPrice
-	37, // 24: tollgate.event.v1.RouteEndpoint.charge:type_name -> tollgate.control.v1.Charge
-	38, // 25: tollgate.event.v1.RouteEndpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
-	1,  // 26: tollgate.event.v1.RouteTarget.http:type_name -> tollgate.event.v1.TargetHttp
-	2,  // 27: tollgate.event.v1.RouteQuery.mode:type_name -> tollgate.event.v1.RouteMode
-	28, // 28: tollgate.event.v1.RouteCredential.headers:type_name -> tollgate.event.v1.RouteHeader
-	19, // 29: tollgate.event.v1.RouteCredential.query:type_name -> tollgate.event.v1.RouteQuery
-	27, // 30: tollgate.event.v1.UsagePrice.rates:type_name -> tollgate.event.v1.UsageRate
-	5,  // 31: tollgate.event.v1.UsageRate.unit:type_name -> tollgate.event.v1.UsageUnit
-	2,  // 32: tollgate.event.v1.RouteHeader.mode:type_name -> tollgate.event.v1.RouteMode
-	31, // 33: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
-	33, // 34: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
-	34, // 35: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
-	33, // 36: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
-	34, // 37: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
-	11, // 38: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
-	8,  // 39: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
-	9,  // 40: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
-	10, // 41: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
-	8,  // 42: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	15, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
+	13, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
+	9,  // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
+	14, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
+	8,  // 5: tollgate.event.v1.RouteSnapshot.book:type_name -> tollgate.event.v1.BookList
+	16, // 6: tollgate.event.v1.RouteSnapshot.models:type_name -> tollgate.event.v1.RouteModel
+	17, // 7: tollgate.event.v1.RouteSnapshot.adapters:type_name -> tollgate.event.v1.RouteAdapter
+	18, // 8: tollgate.event.v1.BookList.rows:type_name -> tollgate.control.v1.ModelPrice
+	11, // 9: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
+	13, // 10: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
+	14, // 11: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
+	13, // 12: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
+	14, // 13: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
+	4,  // 14: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
+	1,  // 15: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
+	2,  // 16: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
+	3,  // 17: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
+	1,  // 18: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_config_proto_init() }
@@ -3375,13 +1502,15 @@ func file_tollgate_event_v1_config_proto_init() {
 	if File_tollgate_event_v1_config_proto != nil {
 		return
 	}
+	file_tollgate_event_v1_model_proto_init()
+	file_tollgate_event_v1_route_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_config_proto_rawDesc), len(file_tollgate_event_v1_config_proto_rawDesc)),
-			NumEnums:      12,
-			NumMessages:   23,
+			NumEnums:      5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -299,7 +299,9 @@ type SpendEvent struct {
 	// make it, "@model=" and "@variant=" are by what prices are looked up, encoded as in a query.
 	Counts string `protobuf:"bytes,21,opt,name=counts,proto3" json:"counts,omitempty"`
 	// Of a request that began or tells of a job: the job.
-	Job           *SpendJob `protobuf:"bytes,22,opt,name=job,proto3" json:"job,omitempty"`
+	Job *SpendJob `protobuf:"bytes,22,opt,name=job,proto3" json:"job,omitempty"`
+	// Of a request for a model: the model that was asked for and the deployment that served it, "MODEL/DEPLOYMENT"; empty for others.
+	Deployment    string `protobuf:"bytes,23,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -486,6 +488,13 @@ func (x *SpendEvent) GetJob() *SpendJob {
 		return x.Job
 	}
 	return nil
+}
+
+func (x *SpendEvent) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
 }
 
 // SpendJob is what a request says of work that goes on after its answer. The event that begins a job is charged
@@ -701,7 +710,7 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12\x1b\n" +
 	"\tfirst_seq\x18\x04 \x01(\x04R\bfirstSeq\x12\x16\n" +
 	"\x06schema\x18\x05 \x01(\rR\x06schema\x125\n" +
-	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\xb1\x05\n" +
+	"\x06events\x18\x06 \x03(\v2\x1d.tollgate.event.v1.SpendEventR\x06events\"\xd1\x05\n" +
 	"\n" +
 	"SpendEvent\x12\x1d\n" +
 	"\n" +
@@ -731,7 +740,10 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\bunpriced\x18\x13 \x01(\bR\bunpriced\x12\x14\n" +
 	"\x05meter\x18\x14 \x01(\tR\x05meter\x12\x16\n" +
 	"\x06counts\x18\x15 \x01(\tR\x06counts\x12-\n" +
-	"\x03job\x18\x16 \x01(\v2\x1b.tollgate.event.v1.SpendJobR\x03job\"\xc8\x02\n" +
+	"\x03job\x18\x16 \x01(\v2\x1b.tollgate.event.v1.SpendJobR\x03job\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x17 \x01(\tR\n" +
+	"deployment\"\xc8\x02\n" +
 	"\bSpendJob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .tollgate.event.v1.SpendJobStateR\x05state\x12\x1d\n" +

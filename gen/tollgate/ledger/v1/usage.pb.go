@@ -480,7 +480,9 @@ type RequestFilter struct {
 	// Id of a job.
 	Job string `protobuf:"bytes,13,opt,name=job,proto3" json:"job,omitempty"`
 	// Name of a meter.
-	Meter         string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
+	Meter string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
+	// "MODEL/DEPLOYMENT", or "MODEL/" for all deployments of a model.
+	Deployment    string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,6 +611,13 @@ func (x *RequestFilter) GetJob() string {
 func (x *RequestFilter) GetMeter() string {
 	if x != nil {
 		return x.Meter
+	}
+	return ""
+}
+
+func (x *RequestFilter) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
 	}
 	return ""
 }
@@ -1254,7 +1263,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x12QueryUsageResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.ledger.v1.UsageRowR\x04rows\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
-	"asOfUnixMs\"\xa5\x03\n" +
+	"asOfUnixMs\"\xc5\x03\n" +
 	"\rRequestFilter\x12 \n" +
 	"\ffrom_unix_ms\x18\x01 \x01(\x03R\n" +
 	"fromUnixMs\x12\x1c\n" +
@@ -1274,7 +1283,10 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\aoutcome\x18\v \x01(\x0e2\x1f.tollgate.event.v1.SpendOutcomeR\aoutcome\x12\x1a\n" +
 	"\bunpriced\x18\f \x01(\bR\bunpriced\x12\x10\n" +
 	"\x03job\x18\r \x01(\tR\x03job\x12\x14\n" +
-	"\x05meter\x18\x0e \x01(\tR\x05meterB\t\n" +
+	"\x05meter\x18\x0e \x01(\tR\x05meter\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x0f \x01(\tR\n" +
+	"deploymentB\t\n" +
 	"\a_status\"\x90\x01\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x123\n" +

@@ -1,0 +1,44 @@
+package adapter
+
+import "fmt"
+
+// Kind says what an error is about, in the words of all schemas.
+type Kind uint8
+
+// The kinds.
+const (
+	Invalid        Kind = iota + 1 // the request is wrong
+	Authentication                 // no key, or an unknown one
+	Permission                     // the key may not
+	NotFound                       // no such model, or path
+	TooLarge                       // the request is too long
+	Conflict                       // with something else
+	RateLimit                      // too much in too little time
+	Billing                        // nothing is left to pay with
+	Timeout                        // no answer in time
+	Overloaded                     // too much to do
+	Broken                         // something failed
+)
+
+// Error is an error that the caller gets, in whatever schema it speaks.
+type Error struct {
+	Kind    Kind
+	Message string // what happened and what to do, for people
+	Param   string // field of the request that it is about: "messages[0].content"; empty for none
+	Code    string // machine-readable, in OpenAI's words: "context_length_exceeded"; empty for the kind's own
+	// RetryAfter is the header of that name; empty for none.
+	RetryAfter string
+}
+
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+// Refuse makes an error about a field that cannot be translated.
+func Refuse(param, format string, args ...any) *Error {
+	return &Error{Kind: Invalid, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// Fail makes an error about what a vendor has answered.
+func Fail(format string, args ...any) *Error {
+	return &Error{Kind: Broken, Message: fmt.Sprintf(format, args...)}
+}

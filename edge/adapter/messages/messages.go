@@ -1,0 +1,12 @@
+// Package messages lets a client of Anthropic Messages talk to a model of OpenAI's Chat Completions. It is pure: requests,
+// answers and streams are translated as functions of what was sent, and nothing is guessed at that was not said.
+//
+// It knows nothing of HTTP, of errors' statuses or of other vendors' schemas.
+package messages
+
+import "tollgate/edge/adapter"
+
+// Translate translates a request. The error is an *adapter.Error that names the field.
+func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
+	panic("not built")
+}

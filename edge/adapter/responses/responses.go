@@ -1,0 +1,13 @@
+// Package responses lets a client of OpenAI's Responses talk to a model of OpenAI's Chat Completions. It is pure: requests,
+// answers and streams are translated as functions of what was sent, and nothing is guessed at that was not said.
+//
+// It keeps no conversations: a request that refers to an earlier answer is refused. It knows nothing of HTTP, of
+// errors' statuses or of other vendors' schemas.
+package responses
+
+import "tollgate/edge/adapter"
+
+// Translate translates a request. The error is an *adapter.Error that names the field.
+func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
+	panic("not built")
+}
