@@ -56,8 +56,8 @@ func answer(body []byte, f *format) ([]byte, error) {
 
 // first is the choice with the index 0: no more are asked for.
 func first(choices gjson.Result) (choice gjson.Result) {
-	choices.ForEach(func(_, v gjson.Result) bool {
-		if choices.IsArray() && v.Get("index").Int() == 0 {
+	each(choices, func(v gjson.Result) bool {
+		if v.Get("index").Int() == 0 {
 			choice = v
 			return false
 		}
@@ -175,7 +175,7 @@ func (c *content) message(m gjson.Result) error {
 	pieces(text, c.thought, c.text)
 	c.text(refusal)
 	var err error
-	calls.ForEach(func(_, v gjson.Result) bool {
+	each(calls, func(v gjson.Result) bool {
 		err = c.call(v.Get("id").Str, v.Get("function"))
 		return err == nil
 	})
