@@ -222,6 +222,9 @@ func (c *content) call(id string, function gjson.Result) error {
 	if name.Type != gjson.String || name.Str == "" {
 		return adapter.Fail("the vendor's answer calls a tool without a name")
 	}
+	if c.calls == mostCalls {
+		return tooManyCalls()
+	}
 	input := "{}"
 	switch {
 	case arguments.IsObject():
@@ -251,6 +254,13 @@ func (c *content) call(id string, function gjson.Result) error {
 	c.out = gjson.AppendJSONString(c.out, c.format.toolName(name.Str))
 	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
 	return nil
+}
+
+// mostCalls bounds how many calls and other blocks an answer may have. Each of them is compared with the others.
+const mostCalls = 4096
+
+func tooManyCalls() *adapter.Error {
+	return adapter.Fail("the vendor's answer has more than %d blocks", mostCalls)
 }
 
 // whole says whether arguments are a JSON object.

@@ -50,8 +50,6 @@ type streamed struct {
 // mostHeld bounds what is kept of one answer's calls and of blocks that wait.
 const mostHeld = 16 << 20
 
-const blockCost = 256 // bytes, about
-
 // say adds to the text or the thoughts.
 func (b *blocks) say(kind blockKind, v gjson.Result) error {
 	if v.Type != gjson.String || v.Str == "" {
@@ -125,8 +123,11 @@ func (b *blocks) more(at int, text string) error {
 		s.wait = append(s.wait, text...)
 		b.held += len(text)
 	}
-	if b.held+len(b.list)*blockCost > mostHeld {
-		return adapter.Fail("the vendor's stream has more blocks and calls than are kept")
+	switch {
+	case len(b.list) > mostCalls:
+		return tooManyCalls()
+	case b.held > mostHeld:
+		return adapter.Fail("the vendor's stream mixes calls of which more than %d bytes would have to be kept", mostHeld)
 	}
 	for b.head < len(b.list) {
 		s := b.list[b.head]
