@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -240,14 +241,7 @@ func (c *content) call(id string, function gjson.Result) error {
 	case present(arguments):
 		return brokenArguments(name.Str)
 	}
-	id = callID(id, c.format, c.calls, func(id string) bool {
-		for _, other := range c.ids {
-			if other == id {
-				return true
-			}
-		}
-		return false
-	})
+	id = callID(id, c.format, c.calls, func(id string) bool { return slices.Contains(c.ids, id) })
 	c.ids = append(c.ids, id)
 	c.calls++
 	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)

@@ -98,8 +98,7 @@ func (b *blocks) call(v, function gjson.Result) error {
 func (b *blocks) find(v gjson.Result) (int, *streamed) {
 	id, index := v.Get("id").Str, v.Get("index")
 	place, hasPlace := index.Int(), index.Type == gjson.Number
-	for i := len(b.list) - 1; i >= 0; i-- {
-		s := b.list[i]
+	for i, s := range slices.Backward(b.list) {
 		if s.kind != callBlock || hasPlace && s.hasPlace && s.place != place {
 			continue
 		}

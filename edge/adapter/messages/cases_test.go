@@ -23,8 +23,10 @@ func TestD1SystemStringOrBlocks(t *testing.T) {
 		"one text":  {blocks, &controlv1.VendorOptions{StringContent: true}, `[{"role":"system","content":"One\n\nTwo"},{"role":"user","content":"Hi"}]`},
 		"marks": {blocks, &controlv1.VendorOptions{CacheBreakpoints: true}, `[{"role":"system","content":[{"type":"text","text":"One"},
 			{"type":"text","text":"Two","prompt_cache_breakpoint":{"mode":"explicit"}}]},{"role":"user","content":"Hi"}]`},
-		"between": {conversation(`{"role":"user","content":"a"},{"role":"system","content":"b"},{"role":"user","content":"c"}`), nil,
-			`[{"role":"user","content":"a"},{"role":"system","content":"b"},{"role":"user","content":"c"}]`},
+		"between": {
+			conversation(`{"role":"user","content":"a"},{"role":"system","content":"b"},{"role":"user","content":"c"}`), nil,
+			`[{"role":"user","content":"a"},{"role":"system","content":"b"},{"role":"user","content":"c"}]`,
+		},
 		"empty": {request(`"system":""`), nil, `[{"role":"user","content":"Hi"}]`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,15 +80,23 @@ func TestBlocksAndOptions(t *testing.T) {
 		"thoughts left out": {thoughts, nil, `{"role":"user","content":"a"},{"role":"assistant","content":"bc"},{"role":"user","content":"d"}`},
 		"thoughts":          {thoughts, &options{ReasoningContent: true}, `{"role":"user","content":"a"},{"role":"assistant","content":"bc","reasoning_content":"Hm"},{"role":"user","content":"d"}`},
 		"a text document":   {user(`{"type":"document","title":"T","context":"C","source":{"type":"text","media_type":"text/plain","data":"D"}}`), nil, `{"role":"user","content":"T\nC\nD"}`},
-		"a document of blocks": {user(`{"type":"document","title":"T","source":{"type":"content","content":[{"type":"text","text":"D"},{"type":"image","source":{"type":"url","url":"u"}}]}}`), nil,
-			`{"role":"user","content":[{"type":"text","text":"T\n"},{"type":"text","text":"D"},{"type":"image_url","image_url":{"url":"u"}}]}`},
-		"a file": {user(`{"type":"document","title":"T.pdf","source":{"type":"base64","media_type":"application/pdf","data":"aGk="}}`), &options{Files: true},
-			`{"role":"user","content":[{"type":"file","file":{"filename":"T.pdf","file_data":"data:application/pdf;base64,aGk="}}]}`},
+		"a document of blocks": {
+			user(`{"type":"document","title":"T","source":{"type":"content","content":[{"type":"text","text":"D"},{"type":"image","source":{"type":"url","url":"u"}}]}}`), nil,
+			`{"role":"user","content":[{"type":"text","text":"T\n"},{"type":"text","text":"D"},{"type":"image_url","image_url":{"url":"u"}}]}`,
+		},
+		"a file": {
+			user(`{"type":"document","title":"T.pdf","source":{"type":"base64","media_type":"application/pdf","data":"aGk="}}`), &options{Files: true},
+			`{"role":"user","content":[{"type":"file","file":{"filename":"T.pdf","file_data":"data:application/pdf;base64,aGk="}}]}`,
+		},
 		"a search result": {user(`{"type":"search_result","title":"T","source":"S","content":[{"type":"text","text":"1"},{"type":"text","text":"2"}]}`), nil, `{"role":"user","content":"T\nS\n1\n2"}`},
-		"two turns of the assistant": {`{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}`, nil,
-			`{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}`},
-		"a call and a turn": {`{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},{"role":"assistant","content":"c"},` + user(`{"type":"tool_result","tool_use_id":"t","content":"r"}`), nil,
-			`{"role":"user","content":"a"},{"role":"assistant","content":"c","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"t","content":"r"}`},
+		"two turns of the assistant": {
+			`{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}`, nil,
+			`{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}`,
+		},
+		"a call and a turn": {
+			`{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},{"role":"assistant","content":"c"},` + user(`{"type":"tool_result","tool_use_id":"t","content":"r"}`), nil,
+			`{"role":"user","content":"a"},{"role":"assistant","content":"c","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"t","content":"r"}`,
+		},
 		"a prefill": {`{"role":"user","content":"a"},{"role":"assistant","content":"b"}`, &options{Prefill: true}, `{"role":"user","content":"a"},{"role":"assistant","content":"b"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

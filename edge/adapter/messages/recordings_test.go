@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,12 +62,8 @@ func TestRecordedRequests(t *testing.T) {
 var chatVendors = []string{"openai", "azure-openai", "groq", "mistral", "deepseek", "xai", "openrouter", "vllm", "perplexity"}
 
 func isChat(x vectors.Exchange) bool {
-	for _, v := range chatVendors {
-		if x.Vendor == v {
-			return x.Status < 300 && (strings.Contains(x.Name, "/chat") || bytes.Contains(x.Body[:min(len(x.Body), 4096)], []byte(`chat.completion`)))
-		}
-	}
-	return false
+	return slices.Contains(chatVendors, x.Vendor) && x.Status < 300 &&
+		(strings.Contains(x.Name, "/chat") || bytes.Contains(x.Body[:min(len(x.Body), 4096)], []byte(`chat.completion`)))
 }
 
 // Guarantee: every recorded answer of Chat Completions becomes one that Anthropic could have given, and loses no text and no call.

@@ -62,7 +62,7 @@ func read(body []byte, call *adapter.Call, counting bool) (*request, error) {
 
 // field keeps a field of the request.
 func (r *request) field(name string, v gjson.Result) error {
-	to := (*gjson.Result)(nil)
+	var to *gjson.Result
 	switch name {
 	case "model":
 		to = &r.model

@@ -8,39 +8,38 @@ import (
 	"testing"
 
 	"tollgate/edge/adapter"
-	"tollgate/edge/adapter/sse"
 	"tollgate/internal/testenv/schemas"
 )
 
 // stream is a vendor's whole stream as the caller gets it. It must be legal and complete.
-func stream(t testing.TB, tr adapter.Translation, text string) []byte {
-	t.Helper()
-	out, err := pieces(t, tr, []byte(text), len(text))
+func stream(tb testing.TB, tr adapter.Translation, text string) []byte {
+	tb.Helper()
+	out, err := pieces(tb, tr, []byte(text), len(text))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		tb.Fatalf("%v\n%s", err, out)
 	}
 	return out
 }
 
 // pieces streams a text in pieces of n bytes. After each the events so far must be legal. The error is what ended the stream.
-func pieces(t testing.TB, tr adapter.Translation, text []byte, n int) ([]byte, error) {
-	t.Helper()
-	s := tr.Stream(t.Context())
+func pieces(tb testing.TB, tr adapter.Translation, text []byte, n int) ([]byte, error) {
+	tb.Helper()
+	s := tr.Stream(tb.Context())
 	var checker schemas.MessagesStream
 	var out []byte
 	check := func(more []byte, err error) error {
 		if wrong := checker.Read(more); wrong != nil {
-			t.Fatalf("%v\n%s%s", wrong, out, more)
+			tb.Fatalf("%v\n%s%s", wrong, out, more)
 		}
 		out = append(out, more...)
 		if err != nil {
 			var e *adapter.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("the error is a %T", err)
+				tb.Fatalf("the error is a %T", err)
 			}
 			last := s.Fail(nil, e, "req_1")
 			if wrong := checker.Read(last); wrong != nil || !checker.Failed() || checker.Complete() {
-				t.Fatalf("the error's event: %v\n%s", wrong, last)
+				tb.Fatalf("the error's event: %v\n%s", wrong, last)
 			}
 		}
 		return err
@@ -56,19 +55,18 @@ func pieces(t testing.TB, tr adapter.Translation, text []byte, n int) ([]byte, e
 		return out, err
 	}
 	if !checker.Complete() {
-		t.Fatalf("the stream ended without an end or an error\n%s", out)
+		tb.Fatalf("the stream ended without an end or an error\n%s", out)
 	}
 	return out, nil
 }
 
 // fold makes of a stream the message that an SDK would.
-func fold(t testing.TB, stream []byte) []byte {
-	t.Helper()
+func fold(tb testing.TB, stream []byte) []byte {
+	tb.Helper()
 	var message map[string]any
 	var blocks []any
 	arguments := map[int]string{}
-	var r sse.Reader
-	err := r.Next(stream, func(e sse.Event) error {
+	err := schemas.Events(stream, func(_ string, data []byte) error {
 		var v struct {
 			Type    string
 			Index   int
@@ -77,7 +75,7 @@ func fold(t testing.TB, stream []byte) []byte {
 			Delta   map[string]any
 			Usage   any
 		}
-		if err := json.Unmarshal(e.Data, &v); err != nil {
+		if err := json.Unmarshal(data, &v); err != nil {
 			return err
 		}
 		switch v.Type {
@@ -109,7 +107,7 @@ func fold(t testing.TB, stream []byte) []byte {
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	message["content"] = blocks
 	if blocks == nil {
@@ -117,7 +115,7 @@ func fold(t testing.TB, stream []byte) []byte {
 	}
 	out, err := json.Marshal(message)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
