@@ -327,3 +327,13 @@ func TestPings(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// contentOf is the content of a message.
+func contentOf(t *testing.T, message []byte) any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(message, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m["content"]
+}
