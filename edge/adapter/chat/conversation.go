@@ -49,8 +49,8 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 		}
 	}
 	c.turn("")
-	if strings.HasSuffix(string(c.dst[len(c.dst)-1:]), "[") {
-		return nil, r.wrong("messages", "must have a message of the user in it that is not empty.")
+	if c.dst[len(c.dst)-1] == '[' {
+		return nil, r.cannot("messages", "somebody has to say something in them besides what the system does")
 	}
 	return c.hoist(append(c.dst, ']')), nil
 }

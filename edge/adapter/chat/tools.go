@@ -192,7 +192,7 @@ func (r *request) wanted() (field, choice, name string, err error) {
 		return field, "", "", nil
 	case word == "auto", word == "none":
 		return field, word, "", nil
-	case word == "required":
+	case word == "required", word == "any": // as Mistral's clients have it
 		return field, "any", "", nil
 	default:
 		return field, "", "", r.wrong(field, "must be auto, none, required or a function.")
