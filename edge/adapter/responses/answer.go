@@ -22,6 +22,9 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	}
 	root := gjson.ParseBytes(body)
 	choice := root.Get("choices.0")
+	if failure := root.Get("error"); present(failure) && !choice.Exists() {
+		return nil, vendorError(t.call.Vendor, failure)
+	}
 	message := choice.Get("message")
 	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)
