@@ -20,16 +20,8 @@ func FromFault(f *fault.Error) *Error {
 	if f.RetryAfter > 0 {
 		e.RetryAfter = strconv.FormatInt(int64((f.RetryAfter+time.Second-1)/time.Second), 10)
 	}
-	switch f.Code {
-	case fault.KeyExpired, fault.KeyRevoked:
-		// The key is a known one: to ask for another would not help a client that has no other.
-		e.Kind, e.Code = Permission, ""
-		return e
-	case fault.BudgetExhausted:
-		e.Kind, e.Code = Billing, "budget_exceeded" // not 429, which clients answer with more requests
-		return e
-	case fault.BodyTooLarge:
-		e.Kind, e.Code = TooLarge, ""
+	if kind, code, ok := byCode(f.Code); ok {
+		e.Kind, e.Code = kind, code
 		return e
 	}
 	switch f.Kind() {
@@ -54,4 +46,18 @@ func FromFault(f *fault.Error) *Error {
 		}
 	}
 	return e
+}
+
+// byCode is what differs from other errors of the same kind.
+func byCode(c fault.Code) (Kind, string, bool) {
+	switch {
+	case c == fault.KeyExpired || c == fault.KeyRevoked: // it is a known one
+		return Permission, "", true
+	case c == fault.BudgetExhausted: // not 429, which clients answer with more requests
+		return Billing, "budget_exceeded", true
+	case c == fault.BodyTooLarge:
+		return TooLarge, "", true
+	default:
+		return 0, "", false
+	}
 }

@@ -165,15 +165,12 @@ func read(body []byte) (a account) {
 		}
 	}
 	a.param = shorten(about.Get("param").Str)
-	switch code := about.Get("code"); code.Type {
-	case gjson.Number:
+	if code := about.Get("code"); code.Type == gjson.Number {
 		a.number = int(min(max(code.Num, 0), 1000))
-	case gjson.String:
-		if n, err := strconv.Atoi(code.Str); err == nil { // Azure
-			a.number = min(max(n, 0), 1000)
-		} else {
-			a.code = shorten(code.Str)
-		}
+	} else if n, err := strconv.Atoi(code.Str); err == nil { // Azure
+		a.number = min(max(n, 0), 1000)
+	} else {
+		a.code = shorten(code.Str)
 	}
 	about.Get("details").ForEach(func(_, d gjson.Result) bool {
 		if delay, err := time.ParseDuration(d.Get("retryDelay").Str); err == nil && delay > 0 && a.retryAfter == "" {
