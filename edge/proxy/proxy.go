@@ -148,7 +148,7 @@ func (g *Gateway) Forget(keep func(endpointID string) bool) {
 	g.costs.forget(keep)
 	g.refusals.forget(keep)
 	if t := g.d.Routes.Current(); t != nil {
-		g.signers.Keep(t.Endpoints())
+		g.signers.Keep(t.Destinations())
 	}
 }
 
