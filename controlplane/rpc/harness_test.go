@@ -206,6 +206,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 var tables = []string{
 	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
 	"price_row", "price_book_version",
+	"model", "model_name", "model_secret", "model_adapter", "adapter", "adapter_secret", "endpoint_adapter",
 }
 
 // dump is all that is stored.
