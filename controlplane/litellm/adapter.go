@@ -35,11 +35,11 @@ func (e *entry) served(set map[string]field) {
 	if len(e.endpoint.GetHeaders()) > 0 || e.endpoint.GetHostHeader() != nil {
 		e.v.note(set["headers"].line, plan.Warning, e.path+".headers", "They are not sent to the models' vendors; neither does LiteLLM send them. `extra_headers` of a model are.")
 	}
-	for _, key := range []string{"default_query_params", "forward_headers", "cost_per_request", "timeout"} {
+	for _, key := range []string{"default_query_params", "forward_headers", "cost_per_request"} {
 		if f, ok := set[key]; ok && !null(resolve(f.value)) {
 			e.v.note(f.line, plan.Warning, e.path+"."+key, "It has no effect on models; their deployments say what requests to vendors are like, and what they cost.")
 		}
 	}
-	e.endpoint.Headers, e.endpoint.Query, e.endpoint.HostHeader, e.endpoint.Timeout = nil, nil, nil, nil
+	e.endpoint.Headers, e.endpoint.Query, e.endpoint.HostHeader = nil, nil, nil
 	e.endpoint.ForwardHeaders, e.endpoint.PassHeaders, e.made, e.uses = controlv1.ForwardHeaders_FORWARD_HEADERS_UNSPECIFIED, false, nil, nil
 }

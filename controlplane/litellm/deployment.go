@@ -29,7 +29,8 @@ type deployment struct {
 	provider provider
 	model    string // the vendor's name of it
 	home     bool   // it is where the vendor's own prices hold
-	only     bool   // it speaks Responses and nothing else
+	only     bool   // the vendor has it for Responses and nothing else
+	v1       bool   // it is at Azure's newer path, which has all that OpenAI's own has
 
 	params, info map[string]field
 	costs        costs
@@ -88,7 +89,7 @@ func (v *conversion) byKey(f field, path string) (map[string]field, error) {
 
 // read makes the deployment of what stands in the file.
 func (d *deployment) read() {
-	if d.group == "" || len(d.group) > maxModel || !modelName.MatchString(d.group) || strings.Count(d.group, "*") > 1 {
+	if d.group == "" || len(d.group) > maxModel || !modelName.MatchString(d.group) || strings.HasSuffix(d.group, " ") || strings.Count(d.group, "*") > 1 {
 		d.refuse(d.line, d.path+".model_name", "%s cannot be the name of a model: letters, digits and . _ : / @ + - and one * for any text.", quote(d.group))
 		return
 	}
@@ -104,6 +105,9 @@ func (d *deployment) read() {
 	d.key()
 	if d.refused {
 		return
+	}
+	if d.only {
+		d.v.note(d.line, plan.Warning, d.path, "The vendor serves it to callers of Responses only; callers of other schemas get the vendor's refusal, because nothing is translated into Responses.")
 	}
 	d.out.Schemas = d.schemas()
 	if d.vendor != azure && !d.provider.messages && !(d.vendor == "openai" && d.home) {
@@ -307,13 +311,14 @@ func (d *deployment) azure(base string) {
 		if !strings.HasSuffix(base, "/openai/v1") {
 			base += "/openai/v1"
 		}
-		d.out.Target.Url = base
+		d.out.Target.Url, d.v1 = base, true
 		if version == "preview" {
 			d.out.Query = []*controlv1.QueryParameter{{Name: "api-version", Value: version}}
 		}
 		return
 	case d.only:
-		d.out.Target.Url = strings.TrimSuffix(base, "/openai") + "/openai"
+		d.refuse(d.line, d.path, "Azure serves Responses below /openai/v1: say api_version: v1.")
+		return
 	case strings.Contains(d.model, "*"):
 		d.refuse(d.line, d.path, "Azure's URLs name the deployment, so that a * cannot stand for it. List the deployments.")
 		return
@@ -355,9 +360,19 @@ func (d *deployment) key() {
 	case !ok:
 	case d.vendor == azure:
 		d.out.Headers = append(d.out.Headers, &controlv1.Header{Name: "api-key", Value: value})
+	case slices.ContainsFunc(d.out.GetHeaders(), func(h *controlv1.Header) bool { return strings.EqualFold(h.GetName(), d.credentialHeader()) }):
+		d.v.note(f.line, plan.Warning, path, "It is not sent: the model has a header %s of its own.", d.credentialHeader())
 	default:
 		d.out.ApiKey = value
 	}
+}
+
+// credentialHeader is where the vendor looks for the key.
+func (d *deployment) credentialHeader() string {
+	if d.provider.messages {
+		return "x-api-key"
+	}
+	return "Authorization"
 }
 
 // now is what a variable says where the import runs; empty if that is not known. What edges read must not depend on it.
@@ -377,9 +392,7 @@ func (d *deployment) schemas() []controlv1.Schema {
 	switch {
 	case d.provider.messages:
 		return []controlv1.Schema{controlv1.Schema_SCHEMA_ANTHROPIC_MESSAGES}
-	case d.only:
-		return []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_RESPONSES}
-	case d.provider.responses && d.home:
+	case d.provider.responses && d.home || d.v1:
 		return []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT, controlv1.Schema_SCHEMA_OPENAI_RESPONSES}
 	default:
 		return []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT}

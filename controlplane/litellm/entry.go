@@ -327,10 +327,13 @@ func (e *entry) rules(set map[string]field) {
 		return
 	}
 	if e.endpoint.Models != nil {
-		// The rules of targets and prices are its deployments'; those of paths and methods are the same.
+		models := &registry.Models{Default: e.endpoint.GetModels().GetDefaultModel()}
+		for _, s := range e.endpoint.GetModels().GetSchemas() {
+			models.Schemas = append(models.Schemas, registry.Schema(s))
+		}
 		e.check(&registry.Endpoint{
 			Name: e.name, Path: e.endpoint.GetPath(), Exact: e.endpoint.GetMatch() == controlv1.MatchKind_MATCH_KIND_EXACT, Methods: slices.Clone(e.endpoint.GetMethods()),
-			KeyHeader: e.endpoint.GetKeyHeader(), Targets: []registry.Target{{URL: "https://vendor.example"}}, Price: registry.Price{Free: true},
+			KeyHeader: e.endpoint.GetKeyHeader(), Timeout: e.endpoint.GetTimeout().AsDuration(), Models: models,
 		}, set)
 		return
 	}

@@ -72,8 +72,10 @@ func (v *conversion) alias(alias field, path string) error {
 		v.note(alias.line, plan.Refused, path, "No imported model is called %s.", quote(of))
 	case v.modelNames[alias.key]:
 		v.note(alias.line, plan.Refused, path, "A model is called so itself.")
-	case !modelName.MatchString(alias.key) || strings.Contains(alias.key, "*"):
+	case !modelName.MatchString(alias.key) || strings.HasSuffix(alias.key, " ") || strings.Contains(alias.key, "*"):
 		v.note(alias.line, plan.Refused, path, "It cannot be the name of a model.")
+	case slices.ContainsFunc(v.plan.Models[i].GetDeployments(), func(d *controlv1.Deployment) bool { return strings.Contains(d.GetModel(), "*") }):
+		v.note(alias.line, plan.Refused, path, "%s has a * in its name, which would stand for nothing in another name.", quote(of))
 	case len(v.plan.Models[i].GetAliases()) == maxAliases:
 		v.note(alias.line, plan.Refused, path, "A model has at most %d other names.", maxAliases)
 	default:
