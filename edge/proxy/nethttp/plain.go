@@ -26,14 +26,21 @@ func (p *plain) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &proxy.AttemptError{Failure: proxy.FailTLS, Text: l.text, Err: l.err}
 	}
 	l.busy.Add(1)
+	done := sync.OnceFunc(l.done)
+	// A request that is given up need not be closed as well. The Transport does not look at the context while it waits for a body,
+	// so that the body ends with it.
+	stop := context.AfterFunc(r.Context(), func() {
+		if r.Body != nil {
+			_ = r.Body.Close() // what was sent of it is of no use any more
+		}
+		done()
+	})
 	resp, err := l.main.RoundTrip(r)
 	if err != nil {
-		l.done()
+		stop()
+		done()
 		return nil, err
 	}
-	// A request that is given up need not be closed as well.
-	done := sync.OnceFunc(l.done)
-	stop := context.AfterFunc(r.Context(), done)
 	resp.Body = &plainBody{ReadCloser: resp.Body, done: func() { stop(); done() }}
 	return resp, nil
 }
