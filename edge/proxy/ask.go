@@ -20,9 +20,9 @@ type ask struct {
 	wanted
 	wrong error // why nothing is answered there
 
-	body    []byte // in the schema that the caller speaks, without a content encoding
+	body    []byte          // in the schema that the caller speaks, without a content encoding
 	foreign AdapterExchange // translates what the caller speaks into Chat Completions; nil for none
-	spread  int64 // bytes of bodies that were made of it, which the room for bodies has lent
+	spread  int64           // bytes of bodies that were made of it, which the room for bodies has lent
 
 	name  string // of the model, as the caller gave it; the default where it gave none
 	known string // under which the model was found
@@ -170,7 +170,7 @@ func (a *ask) find(name string) error {
 			WithHint("Name one. GET /v1/models lists those that your key may ask for.")
 	case !ok:
 		return fault.New(fault.ModelNotFound, "There is no model %q.", clip(name, longestName))
-	case !c.mayAsk(m, name):
+	case !c.key.MayAsk(name):
 		return fault.New(fault.ModelNotAllowed, "Key %s may not ask for model %q.", c.key.Name, clip(name, longestName))
 	}
 	a.model, a.known, a.wild = m, name, wild
@@ -179,11 +179,6 @@ func (a *ask) find(name string) error {
 	}
 	c.pool = m.Upstream
 	return nil
-}
-
-// mayAsk says whether the key may ask for a model under a name that it has.
-func (c *call) mayAsk(m *routing.Model, name string) bool {
-	return c.key.MayAsk(name) || c.key.MayAsk(m.Name)
 }
 
 // call is what a translation for a deployment has to know.

@@ -90,8 +90,8 @@ func (e *AttemptError) Unwrap() error { return e.Err }
 
 // try is one attempt of a call, from before its intent until after its settlement.
 type try struct {
-	*terms // what it is charged by
-	hop *hop // the deployment that it goes to; nil but for a request for a model
+	*terms       // what it is charged by
+	hop     *hop // the deployment that it goes to; nil but for a request for a model
 	c       *call
 	before  *try // the one that was made before it
 	number  uint32

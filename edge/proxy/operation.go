@@ -39,7 +39,7 @@ var operations = []struct {
 type wanted struct {
 	op     operation
 	schema adapter.Schema // that the caller speaks
-	name   string         // of the one model that is looked up
+	one    string         // name of the model that is looked up
 }
 
 // wantedOf finds out what a request to an endpoint that serves models is about. With an error the schema is that in which the
@@ -79,7 +79,7 @@ func wantedOf(e *routing.Endpoint, method, rest string, headers []Header) (wante
 		if method != http.MethodGet && method != http.MethodHead {
 			return w, wrongMethod(e, method, http.MethodGet)
 		}
-		w.op, w.name = opOne, routing.Unescape(name)
+		w.op, w.one = opOne, routing.Unescape(name)
 		return w, nil
 	}
 	return w, fault.New(fault.EndpointNotFound, "Endpoint %s serves models, and %s is none of the paths that it answers.", e.Name, shortPath(rest)).
