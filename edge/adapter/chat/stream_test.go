@@ -95,6 +95,7 @@ func TestStreams(t *testing.T) {
 		"two messages":             {stream: script(begin, strings.Replace(begin, "msg_1", "msg_2", 1)), fails: "two messages", kind: adapter.Broken},
 		"a block that is not open": {stream: script(begin, openT, closeT, sayT), fails: "block 0", kind: adapter.Broken},
 		"a block begun twice":      {stream: script(begin, openT, openT), fails: "block 0", kind: adapter.Broken},
+		"a call without a name":    {stream: script(begin, `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t"}}`), fails: "without", kind: adapter.Broken},
 		"no JSON":                  {stream: append(script(begin), "data: {\n\n"...), fails: "JSON", kind: adapter.Broken},
 		"unknown events and parts": {
 			stream: script(begin, `{"type":"news"}`, `{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","id":"s","name":"web_search","input":{}}}`,
@@ -188,7 +189,8 @@ func TestFunctions(t *testing.T) {
 func TestAnswersThatAreNone(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]adapter.Kind{
-		"": adapter.Broken, "<html>": adapter.Broken, "[]": adapter.Broken, `{"type":"message"}`: adapter.Broken, `{"content":"text"}`: adapter.Broken,
+		"": adapter.Broken, "<html>": adapter.Broken, "[]": adapter.Broken, `{"type":"message"}`: adapter.Broken,
+		`{"type":"message","content":[{"type":"tool_use","id":"","name":"f"}]}`: adapter.Broken, `{"type":"message","content":[{"type":"tool_use","id":"t"}]}`: adapter.Broken, `{"content":"text"}`: adapter.Broken,
 		`{"type":"error","error":{"type":"invalid_request_error","message":"m"}}`: adapter.Invalid,
 		`{"type":"error","error":{"type":"not_found_error","message":"m"}}`:       adapter.NotFound,
 		`{"type":"error","error":{"type":"request_too_large","message":"m"}}`:     adapter.TooLarge,
