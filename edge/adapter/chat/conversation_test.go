@@ -7,7 +7,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/internal/testenv/schemas"
 )
 

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter/frame"
 	"tollgate/internal/testenv/schemas"
 	"tollgate/internal/testenv/vectors"
@@ -106,8 +105,7 @@ func FuzzStream(f *testing.F) {
 		if err == nil {
 			out, err = s.End(out, size%5 != 0)
 		}
-		var failure *adapter.Error
-		if errors.As(err, &failure) {
+		if failure, ok := errors.AsType[*adapter.Error](err); ok {
 			out = s.Fail(out, failure, "")
 		} else if err != nil {
 			t.Fatal(err)
@@ -152,6 +150,9 @@ func typical(b *testing.B) (request, answer []byte) {
 func BenchmarkEvent(b *testing.B) {
 	s := start(b, asking).Stream(b.Context())
 	out, err := s.Next(nil, script(begin, openT))
+	if err != nil {
+		b.Fatal(err)
+	}
 	event := script(sayT)
 	b.ReportAllocs()
 	for b.Loop() {

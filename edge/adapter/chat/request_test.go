@@ -7,9 +7,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/testenv/schemas"
 )
 
