@@ -18,7 +18,7 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 	}
 	doc := gjson.ParseBytes(body)
 	if doc.Get("type").Str == "error" {
-		return nil, vendors(doc)
+		return nil, adapter.Read(0, "", body)
 	}
 	content, reason := doc.Get("content"), doc.Get("stop_reason")
 	if !content.IsArray() {

@@ -89,9 +89,9 @@ func (s *stream) run(err error) ([]byte, error) {
 	return out, err
 }
 
-func (s *stream) Fail(dst []byte, err *adapter.Error, _ string) []byte {
+func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	s.done = true
-	return append(appendError(append(dst, "data: "...), err), "\n\n"...)
+	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
 }
 
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
@@ -116,7 +116,7 @@ func (s *stream) event(e sse.Event) error {
 		s.dst = s.Ping(s.dst)
 		return nil
 	case "error":
-		return vendors(doc)
+		return adapter.Read(0, "", e.Data)
 	case "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
 		if !s.begun {
 			return adapter.Fail("The vendor's stream does not begin with message_start, but with %s.", typ)
