@@ -122,6 +122,9 @@ func TestStreams(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
+			if again, same := s.Next(nil, script(begin, sayT)); len(again) > 0 || !errors.Is(same, err) {
+				t.Errorf("%s: it goes on with %q, %v", name, again, same)
+			}
 			out = s.Fail(out, failure, "req_1")
 			if again, err := s.Next(nil, script(begin, sayT)); len(again) > 0 || (err != nil && !errors.As(err, &failure)) {
 				t.Errorf("%s: it goes on with %q", name, again)
