@@ -128,3 +128,34 @@ func TestNamesOfTools(t *testing.T) {
 		t.Error("two names became one")
 	}
 }
+
+// Guarantee: a conversation that goes on behind results of tools does so without a budget to think with, which Anthropic would refuse for want of
+// signed thoughts; it is said that it was left out. An effort stands, and so does a budget once the assistant has answered.
+func TestThinkingBetweenCalls(t *testing.T) {
+	t.Parallel()
+	const calls = `{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}`
+	for name, c := range map[string]struct {
+		messages string
+		how      controlv1.Thinking
+		want     string
+		dropped  int
+	}{
+		"behind results":      {messages: calls, dropped: 1},
+		"and a word":          {messages: calls + `,{"role":"user","content":"u"}`, dropped: 1},
+		"words to go on with": {messages: `{"role":"user","content":"q"},{"role":"assistant","content":"so"}`, dropped: 1},
+		"when that is over":   {messages: calls + `,{"role":"assistant","content":"a"},{"role":"user","content":"u"}`, want: "enabled"},
+		"with an effort":      {messages: calls, how: controlv1.Thinking_THINKING_EFFORT, want: "adaptive"},
+		"at the beginning":    {messages: `{"role":"user","content":"q"}`, want: "enabled"},
+	} {
+		tc := call()
+		tc.Options = &controlv1.VendorOptions{Thinking: c.how}
+		tr, err := Translate([]byte(`{"reasoning_effort":"low","messages":[`+c.messages+`]}`), tc)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := gjson.GetBytes(tr.Body(), "thinking.type").Str; got != c.want || len(tr.Dropped()) != c.dropped {
+			t.Errorf("%s: %q, without %v", name, got, tr.Dropped())
+		}
+	}
+}
