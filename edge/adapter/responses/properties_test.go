@@ -97,9 +97,8 @@ func (s spoken) stream(t *rapid.T) []byte {
 	fragment := func(f map[string]any) { delta(map[string]any{"content": "", "tool_calls": []any{f}}) }
 	for i, c := range s.calls {
 		fragment(map[string]any{"index": i, "id": c.id, "type": "function", "function": map[string]any{"name": c.name, "arguments": ""}})
-		cut := len(c.args)
 		if rapid.Bool().Draw(t, "late") {
-			cut = len([]rune(c.args)) / 2
+			cut := len([]rune(c.args)) / 2
 			late[i] = string([]rune(c.args)[cut:])
 			c.args = string([]rune(c.args)[:cut])
 		}

@@ -28,45 +28,72 @@ func TestStreams(t *testing.T) {
 		want  schemas.Responses
 		types string // of the items
 	}{
-		{"no choices at first", events(`{"choices":[],"id":"","model":""}`, delta(`{"role":"assistant","content":""}`), delta(`{"content":"Hi"}`), stop, "[DONE]"),
-			text("Hi"), "message"},
+		{
+			"no choices at first", events(`{"choices":[],"id":"","model":""}`, delta(`{"role":"assistant","content":""}`), delta(`{"content":"Hi"}`), stop, "[DONE]"),
+			text("Hi"), "message",
+		},
 		{"no done", events(delta(`{"content":"Hi"}`), stop), text("Hi"), "message"},
-		{"all in one", events(`{"choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`),
-			text("Hi"), "message"},
+		{
+			"all in one", events(`{"choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`),
+			text("Hi"), "message",
+		},
 		{"nothing", events(delta(`{"role":"assistant"}`), stop), text(""), "message"},
 		{"another choice", events(`{"choices":[{"index":1,"delta":{"content":"no"}}]}`, delta(`{"content":"Hi"}`), stop), text("Hi"), "message"},
 		{"CRLF and comments", []byte(": hello\r\n\r\ndata: " + delta(`{"content":"Hi"}`) + "\r\n\r\ndata: " + stop + "\r\n\r\n"), text("Hi"), "message"},
 		{"half a pair of surrogates", events(delta(`{"content":"\ud83d"}`), delta(`{"content":"\ude00"}`), stop), text("😀"), "message"},
-		{"empty text within a call", events(
-			delta(`{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]}`),
-			delta(`{"content":"","tool_calls":[{"index":0,"function":{"arguments":"}"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "{}"}), "function_call"},
-		{"a call without arguments", events(delta(`{"tool_calls":[{"index":1,"id":"a","function":{"name":"f"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "{}"}), "function_call"},
-		{"calls with one index", events(
-			delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
-			delta(`{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"2"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "1"}, schemas.ResponsesCall{ID: "b", Name: "g", Arguments: "2"}), "function_call,function_call"},
-		{"calls in one chunk", events(
-			delta(`{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"1"}},{"id":"b","function":{"name":"g","arguments":"2"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "1"}, schemas.ResponsesCall{ID: "b", Name: "g", Arguments: "2"}), "function_call,function_call"},
-		{"a name that comes late", events(
-			delta(`{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"1"}}]}`),
-			delta(`{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"2"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "12"}), "function_call"},
-		{"the name and another id each time", events(
-			delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
-			delta(`{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"2"}}]}`), stop),
-			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "12"}), "function_call"},
-		{"an old call", events(delta(`{"function_call":{"name":"f","arguments":""}}`), delta(`{"function_call":{"arguments":"1"}}`), stop),
-			calls(schemas.ResponsesCall{ID: "call_" + id + "0", Name: "f", Arguments: "1"}), "function_call"},
-		{"text, a call, text", events(delta(`{"content":"a"}`), delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
-			delta(`{"content":"b"}`), delta(`{"tool_calls":[{"index":0,"function":{"arguments":"2"}}]}`), stop),
-			schemas.Responses{Text: "ab", Calls: []schemas.ResponsesCall{{ID: "a", Name: "f", Arguments: "12"}}}, "message,function_call,message"},
-		{"thoughts before and after", events(delta(`{"reasoning":"a"}`), delta(`{"content":"b"}`), delta(`{"reasoning_content":"c"}`), stop),
-			schemas.Responses{Text: "b", Thoughts: "ac"}, "reasoning,message,reasoning"},
-		{"Mistral's parts", events(delta(`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}`), delta(`{"content":"b"}`), stop),
-			schemas.Responses{Text: "b", Thoughts: "a"}, "reasoning,message"},
+		{
+			"empty text within a call", events(
+				delta(`{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]}`),
+				delta(`{"content":"","tool_calls":[{"index":0,"function":{"arguments":"}"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "{}"}), "function_call",
+		},
+		{
+			"a call without arguments", events(delta(`{"tool_calls":[{"index":1,"id":"a","function":{"name":"f"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "{}"}), "function_call",
+		},
+		{
+			"calls with one index", events(
+				delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
+				delta(`{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"2"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "1"}, schemas.ResponsesCall{ID: "b", Name: "g", Arguments: "2"}), "function_call,function_call",
+		},
+		{
+			"calls in one chunk", events(
+				delta(`{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"1"}},{"id":"b","function":{"name":"g","arguments":"2"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "1"}, schemas.ResponsesCall{ID: "b", Name: "g", Arguments: "2"}), "function_call,function_call",
+		},
+		{
+			"a name that comes late", events(
+				delta(`{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"1"}}]}`),
+				delta(`{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"2"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "12"}), "function_call",
+		},
+		{
+			"the name and another id each time", events(
+				delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
+				delta(`{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"2"}}]}`), stop),
+			calls(schemas.ResponsesCall{ID: "a", Name: "f", Arguments: "12"}), "function_call",
+		},
+		{
+			"an old call", events(delta(`{"function_call":{"name":"f","arguments":""}}`), delta(`{"function_call":{"arguments":"1"}}`), stop),
+			calls(schemas.ResponsesCall{ID: "call_" + id + "0", Name: "f", Arguments: "1"}), "function_call",
+		},
+		{
+			"text, a call, text", events(delta(`{"content":"a"}`), delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}`),
+				delta(`{"content":"b"}`), delta(`{"tool_calls":[{"index":0,"function":{"arguments":"2"}}]}`), stop),
+			schemas.Responses{Text: "ab", Calls: []schemas.ResponsesCall{{ID: "a", Name: "f", Arguments: "12"}}},
+			"message,function_call,message",
+		},
+		{
+			"thoughts before and after", events(delta(`{"reasoning":"a"}`), delta(`{"content":"b"}`), delta(`{"reasoning_content":"c"}`), stop),
+			schemas.Responses{Text: "b", Thoughts: "ac"},
+			"reasoning,message,reasoning",
+		},
+		{
+			"Mistral's parts", events(delta(`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}`), delta(`{"content":"b"}`), stop),
+			schemas.Responses{Text: "b", Thoughts: "a"},
+			"reasoning,message",
+		},
 		{"text and a refusal", events(delta(`{"content":"a"}`), delta(`{"refusal":"b"}`), stop), schemas.Responses{Text: "a", Refusal: "b"}, "message"},
 		{"citations", events(delta(`{"content":"a"}`), delta(`{"annotations":[{"type":"url_citation","url_citation":{"url":"u"}}]}`), stop), text("a"), "message"},
 		{"more behind the end", append(events(delta(`{"content":"a"}`), stop, "[DONE]"), events(delta(`{"content":"b"}`))...), text("a"), "message"},
