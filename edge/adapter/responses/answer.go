@@ -36,7 +36,7 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	})
 	message := choice.Get("message")
 	if present(failure) && !message.IsObject() {
-		return nil, vendorError(t.call.Vendor, failure)
+		return nil, adapter.Read(0, "", body)
 	}
 	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)

@@ -76,7 +76,7 @@ func FuzzAnswer(f *testing.F) {
 // error.
 func FuzzStream(f *testing.F) {
 	for _, stream := range recordedStreams(f) {
-		if len(stream) < 20_000 {
+		if len(stream) < 6000 { // the longer ones say nothing else
 			f.Add(stream, uint16(700))
 		}
 	}

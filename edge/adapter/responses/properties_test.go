@@ -188,7 +188,7 @@ func TestBrokenStreamHasNoEnd(t *testing.T) {
 		}
 		out = x.Fail(out, told, "req_1")
 		got, err := schemas.ResponsesStream(out)
-		if err != nil || got.Final != "" || gjson.Get(got.Error, "error.code").Str != "server_error" {
+		if err != nil || got.Final != "" || gjson.Get(got.Error, "error.type").Str != "server_error" {
 			t.Fatalf("%v: %+v", err, got)
 		}
 		if again := x.Fail(out, told, ""); len(again) != len(out) {

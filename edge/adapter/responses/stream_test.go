@@ -131,16 +131,16 @@ func TestFailingStreams(t *testing.T) {
 	t.Parallel()
 	hi := `{"choices":[{"index":0,"delta":{"content":"Hi"}}]}`
 	for in, want := range map[string][2]string{
-		string(events(hi)): {"server_error", "ended early"},
+		string(events(hi)): {"", "ended early"},
 		string(events(hi, `{"error":{"message":"Too much","type":"overloaded_error"}}`)):               {"overloaded", "Too much"},
-		string(events(hi, `{"error":"Broken"}`)):                                                       {"server_error", "Broken"},
+		string(events(hi, `{"error":"Broken"}`)):                                                       {"", "Broken"},
 		string(events(`{"error":{"message":"Slow","code":429}}`)):                                      {"rate_limit_exceeded", "Slow"},
-		string(events(hi)) + "event: error\ndata: {\"message\":\"Gone\"}\n\n":                          {"server_error", "Gone"},
-		string(events(hi, `{"error":{"message":"Incorrect key sk-1","type":"authentication_error"}}`)): {"server_error", "credential"},
-		string(events(hi, `{"choices":`)):                                                              {"server_error", "no JSON"},
-		string(events("[DONE]")):                                                                       {"server_error", "without a choice"},
-		"":                                                                                             {"server_error", "ended early"},
-		string(events(`{"choices":[{"delta":{"tool_calls":[{"id":"a"}]},"finish_reason":"stop"}]}`)): {"server_error", "no name"},
+		string(events(hi)) + "event: error\ndata: {\"message\":\"Gone\"}\n\n":                          {"", "Gone"},
+		string(events(hi, `{"error":{"message":"Incorrect key sk-1","type":"authentication_error"}}`)): {"upstream_refused", "credential"},
+		string(events(hi, `{"choices":`)):                                                              {"", "no JSON"},
+		string(events("[DONE]")):                                                                       {"", "without a choice"},
+		"":                                                                                             {"", "ended early"},
+		string(events(`{"choices":[{"delta":{"tool_calls":[{"id":"a"}]},"finish_reason":"stop"}]}`)): {"", "no name"},
 	} {
 		got, err := schemas.ResponsesStream(told(translate(t, plain, nil), []byte(in)))
 		if err != nil || got.Final != "" {
