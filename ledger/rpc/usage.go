@@ -128,7 +128,7 @@ func filter(p *ledgerv1.RequestFilter) usage.Filter {
 	f := usage.Filter{
 		KeyID: p.GetKeyId(), EndpointID: p.GetEndpointId(), Team: p.GetTeam(), Customer: p.GetCustomer(), Tag: p.GetTag(), Model: p.GetModel(),
 		RequestID: p.GetRequestId(), Outcome: p.GetOutcome(), Unpriced: p.GetUnpriced(),
-		Meter: p.GetMeter(), Job: p.GetJob(),
+		Meter: p.GetMeter(), Job: p.GetJob(), Deployment: p.GetDeployment(),
 	}
 	if p.Status != nil {
 		f.Status = p.Status
