@@ -243,7 +243,7 @@ difference. No record is changed, and none is corrected twice: it can be stopped
 call prices what it gets to within about 25 seconds. Where that is not all, it fails with deadline_exceeded and says
 how far it came: run it again for the rest, or narrow the time.
 
-With --current each costs what its meter counted, by the price that its endpoint has now and the price book as it is
+With --current each costs what its meter counted, by the price that its endpoint or deployment has now and the price book as it is
 now: correct these first. What even so cannot be priced stays unpriced, and is listed with the reason. Otherwise say
 what each of them costs, or each million of their units.`,
 		Example: `  tollgate requests reprice --since 7d --current --dry-run
