@@ -130,6 +130,10 @@ func (s *usageService) metersOf(ctx context.Context, endpoint string) (price *le
 		return nil, nil, err
 	}
 	price.PriceVersion = e.PriceVersion
+	if e.Models != nil {
+		price.WhyNot = "its endpoint serves models, whose deployments have prices of their own: say what the requests cost"
+		return price, nil, nil
+	}
 	if e.Price.Metered == nil {
 		price.WhyNot = "the price of its endpoint has no meters"
 		return price, nil, nil

@@ -31,10 +31,14 @@ func TestRepriceByMeters(t *testing.T) {
 	row := &controlv1.ModelPrice{Model: "o9", Rates: []*controlv1.UnitPrice{{Unit: "input", Price: "3", Per: 1_000_000}}}
 	must[*controlv1.SetModelPriceResponse](t)(b.book.SetModelPrice(ctx, &controlv1.SetModelPriceRequest{List: "openai", Price: row}))
 	must[*controlv1.SetModelPriceResponse](t)(b.book.SetModelPrice(ctx, &controlv1.SetModelPriceRequest{List: "unused", Price: row}))
+	serving := plain("serving")
+	serving.Targets, serving.Price, serving.Models = nil, nil, &controlv1.Models{}
+	serving = b.create(serving)
 	gone := id.New(id.Endpoint)
 	ledger.usage = &ledgerv1.QueryUsageResponse{Rows: []*ledgerv1.UsageRow{
 		{EndpointId: chat.GetId(), Unpriced: 3},
 		{EndpointId: fixed.GetId(), Unpriced: 1},
+		{EndpointId: serving.GetId(), Unpriced: 1},
 		{EndpointId: gone, Unpriced: 1},
 		{EndpointId: id.New(id.Endpoint), Requests: 9}, // has nothing to price
 	}}
@@ -64,6 +68,7 @@ func TestRepriceByMeters(t *testing.T) {
 		Prices: []*ledgerv1.EndpointPrice{
 			{EndpointId: chat.GetId(), Metered: byMeters().GetMetered()},
 			{EndpointId: fixed.GetId(), WhyNot: "the price of its endpoint has no meters"},
+			{EndpointId: serving.GetId(), WhyNot: "its endpoint serves models, whose deployments have prices of their own: say what the requests cost"},
 			{EndpointId: gone, WhyNot: "its endpoint is deleted"},
 		},
 		Book: []*eventv1.BookList{{Name: "openai", Rows: []*controlv1.ModelPrice{row}}},
