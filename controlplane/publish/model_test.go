@@ -107,7 +107,7 @@ func TestModelsArePublished(t *testing.T) {
 	upstream := func(name, url string, edit func(*eventv1.RouteEndpoint)) *eventv1.RouteEndpoint {
 		out := &eventv1.RouteEndpoint{
 			Id: m.ID + "/" + name, Name: "gpt-*/" + name, Path: "/", Methods: []string{"POST"}, Targets: []string{url},
-			RouteTargets: []*eventv1.RouteTarget{{Url: url}}, Forward: eventv1.ForwardMode_FORWARD_MODE_ALL, PriceVersion: m.Revision - 1, Free: true,
+			RouteTargets: []*eventv1.RouteTarget{{Url: url}}, PriceVersion: m.Revision - 1, Free: true,
 		}
 		edit(out)
 		return out
@@ -127,9 +127,7 @@ func TestModelsArePublished(t *testing.T) {
 			{
 				Name: "b.example.com", Schemas: []controlv1.Schema{controlv1.Schema_SCHEMA_ANTHROPIC_MESSAGES}, Model: "claude",
 				Upstream: upstream("b.example.com", "https://b.example.com", func(u *eventv1.RouteEndpoint) {
-					u.Headers = []*eventv1.RouteHeader{
-						{Name: "x-api-key", Value: "${env:B}"}, {Name: "anthropic-version", Value: "2023-06-01", Mode: eventv1.RouteMode_ROUTE_MODE_DEFAULT},
-					}
+					u.Headers = []*eventv1.RouteHeader{{Name: "x-api-key", Value: "${env:B}"}}
 				}),
 			},
 			{Name: "c.example.com", Adapter: "used", Upstream: upstream("c.example.com", "https://c.example.com", func(*eventv1.RouteEndpoint) {})},
@@ -146,7 +144,7 @@ func TestModelsArePublished(t *testing.T) {
 		Name: "used", TimeoutMs: 10_000, MaxBytes: 16 << 20, Upstream: &eventv1.RouteEndpoint{
 			Id: used.ID, Name: "used", Path: "/", Methods: []string{"POST"}, Targets: []string{"http://adapter:8080"}, Free: true, TimeoutMs: 10_000,
 			RouteTargets: []*eventv1.RouteTarget{{Url: "http://adapter:8080", Http: eventv1.TargetHttp_TARGET_HTTP_2}},
-			Headers:      []*eventv1.RouteHeader{{Name: "x-token", Value: "${secret:ours}"}}, Forward: eventv1.ForwardMode_FORWARD_MODE_NONE,
+			Headers:      []*eventv1.RouteHeader{{Name: "x-token", Value: "${secret:ours}"}},
 		},
 	}
 	if diff := cmp.Diff([]*eventv1.RouteAdapter{adapter}, routes.GetAdapters(), protocmp.Transform()); diff != "" {

@@ -189,15 +189,14 @@ func TestAnyHostMakesAName(t *testing.T) {
 	})
 }
 
-// Guarantee: a deployment's credential is sent where its vendor looks for it, a version of Anthropic's API where the caller
-// says none, and everything that it refers to is known.
+// Guarantee: a deployment's credential is sent where its vendor looks for it, and everything that it refers to is known.
 func TestUpstreamOfDeployment(t *testing.T) {
 	t.Parallel()
 	m := goodModel()
 	m.Normalize()
 	want := [][]registry.Header{
 		{{Name: "openai-project", Value: "${secret:bria}", Mode: registry.ModeSet}, {Name: "Authorization", Value: "Bearer ${env:OPENAI_API_KEY}", Mode: registry.ModeSet}},
-		{{Name: "x-api-key", Value: "${secret:bria}", Mode: registry.ModeSet}, {Name: "anthropic-version", Value: "2023-06-01", Mode: registry.ModeDefault}},
+		{{Name: "x-api-key", Value: "${secret:bria}", Mode: registry.ModeSet}},
 		nil,
 	}
 	for i := range m.Deployments {
@@ -239,6 +238,7 @@ func TestServingRules(t *testing.T) {
 	checkRules(t, serving, check, []rule[registry.Endpoint]{
 		{"good", func(*registry.Endpoint) {}, nil},
 		{"languages and default", func(e *registry.Endpoint) { e.Models.Schemas, e.Models.Default = []registry.Schema{3, 1}, "gpt" }, nil},
+		{"what goes along", func(e *registry.Endpoint) { e.Forward, e.PassHeaders, e.KeyHeader = registry.ForwardAll, true, "x-key" }, nil},
 		{"adapter", func(e *registry.Endpoint) { e.Models.Adapter, e.Exact, e.Path = "mine", true, "/anything" }, nil},
 		{"exact", func(e *registry.Endpoint) { e.Exact, e.Path = true, "/v1/messages" }, nil},
 		{"exact that ends in nothing", func(e *registry.Endpoint) { e.Exact, e.Path = true, "/v1/chat" }, []string{"path:invalid"}},
@@ -248,7 +248,7 @@ func TestServingRules(t *testing.T) {
 		{"default with a star", func(e *registry.Endpoint) { e.Models.Default = "gpt-*" }, []string{"models.default_model:invalid"}},
 		{"targets", func(e *registry.Endpoint) { e.Targets = []registry.Target{{URL: "https://x.example.com"}} }, []string{"targets:forbidden"}},
 		{"everything else", func(e *registry.Endpoint) {
-			e.Balance, e.CredentialBalance, e.Forward, e.PassHeaders = registry.BalanceWeighted, registry.BalanceWeighted, registry.ForwardAll, true
+			e.Balance, e.CredentialBalance = registry.BalanceWeighted, registry.BalanceWeighted
 			e.Headers, e.Query, e.Host = []registry.Header{{Name: "a", Value: "1"}}, []registry.Query{{Name: "a", Value: "1"}}, registry.Host{Kind: registry.HostCaller}
 			e.Credentials = []registry.Credential{{Name: "c", Headers: []registry.Header{{Name: "b", Value: "${secret:bria}"}}}}
 			e.AWS = signing()
@@ -256,7 +256,7 @@ func TestServingRules(t *testing.T) {
 			e.Health, e.Outlier = &registry.Health{Path: "/h"}, &registry.Outlier{}
 		}, []string{
 			"balance:forbidden", "headers:forbidden", "query:forbidden", "host_header:forbidden", "credentials:forbidden", "credential_balance:forbidden",
-			"aws_signing:forbidden", "forward_headers:forbidden", "pass_headers:forbidden", "retry:forbidden", "hedge:forbidden", "breaker:forbidden",
+			"aws_signing:forbidden", "retry:forbidden", "hedge:forbidden", "breaker:forbidden",
 			"health_check:forbidden", "outlier_ejection:forbidden",
 		}},
 	})
