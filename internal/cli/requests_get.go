@@ -70,6 +70,9 @@ func (a *app) addRequest(t *table, q *controlv1.RequestRecord) {
 	t.add("status", strconv.FormatUint(uint64(q.GetStatus()), 10))
 	t.add("outcome", outcome)
 	t.add("model", first(q.GetModel(), "-"))
+	if q.GetDeployment() != "" {
+		t.add("deployment", q.GetDeployment())
+	}
 	t.add("meter", first(q.GetMeter(), "-"))
 	for _, name := range slices.Sorted(maps.Keys(q.GetCounts())) {
 		t.add("  "+name, q.GetCounts()[name])
