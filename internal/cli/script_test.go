@@ -190,7 +190,7 @@ func convert(name string, text []byte) (*plan.Plan, error) {
 	}
 	hash := bytes.Repeat([]byte{1}, 32)
 	return &plan.Plan{
-		Secrets: []plan.Secret{{Name: "bria-api-token", Value: config.Secret("s3cret")}},
+		Secrets:  []plan.Secret{{Name: "bria-api-token", Value: config.Secret("s3cret")}},
 		Adapters: []*controlv1.Adapter{{Name: "ours", Target: &controlv1.Target{Url: "http://adapter:8080"}}},
 		Models: []*controlv1.Model{{Name: "gpt-4o", Deployments: []*controlv1.Deployment{{
 			Name: "openai", Target: &controlv1.Target{Url: "https://api.openai.com/v1"}, Model: "gpt-4o",
