@@ -30,8 +30,9 @@ func (s modelService) store(m *controlv1.Model) *controlv1.Model {
 	m = proto.CloneOf(m)
 	for i, d := range m.GetDeployments() {
 		if d.GetName() == "" {
-			host := strings.Split(strings.TrimPrefix(strings.TrimPrefix(d.GetTarget().GetUrl(), "https://"), "http://"), "/")[0]
-			d.Name = strings.Split(host, ":")[0]
+			_, rest, _ := strings.Cut(d.GetTarget().GetUrl(), "://")
+			host, _, _ := strings.Cut(rest, "/")
+			d.Name, _, _ = strings.Cut(host, ":")
 			if i > 0 {
 				d.Name += fmt.Sprintf("-%d", i+1)
 			}
