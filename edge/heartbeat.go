@@ -125,6 +125,9 @@ func (n *Node) applied() {
 	for _, e := range table.Endpoints() {
 		names[e.Name], ids[e.ID] = true, true
 	}
+	for _, e := range table.Destinations() {
+		ids[e.ID] = true
+	}
 	n.pools.Sync(table.Upstreams())
 	n.client.Sync(table.Destinations())
 	n.health.Sync(table.Upstreams())

@@ -28,6 +28,7 @@ type Metrics struct {
 	unpriced *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	hedges   *prometheus.CounterVec
+	adapters adapters
 
 	endpoints sync.Map // of name to *Endpoint
 	codes     sync.Map // of fault code to prometheus.Counter
@@ -73,6 +74,7 @@ func New() *Metrics {
 	}
 	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.refused, m.hedges,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.adapters = newAdapters(m.registry)
 	m.Nowhere = m.Endpoint("")
 	return m
 }

@@ -67,6 +67,8 @@ func TestForget(t *testing.T) {
 	m.Endpoint("old").Done(200, time.Second)
 	m.Endpoint("new").Done(200, time.Second)
 	m.Endpoint("old").Hedged()
+	m.Adapter("old").Done(metrics.AdapterOK, time.Second)
+	m.ForgetAdapter("old")
 	m.Forget(func(name string) bool { return name == "new" })
 	if text := scrape(t, m); strings.Contains(text, `"old"`) || !strings.Contains(text, `"new"`) || !strings.Contains(text, `endpoint=""`) {
 		t.Error("the wrong series are left")
@@ -120,6 +122,7 @@ func TestConventions(t *testing.T) {
 	m.Endpoint("bria").Done(200, time.Second)
 	m.Refused("key_unknown")
 	m.Endpoint("bria").Hedged()
+	m.Adapter("cohere").Done(metrics.AdapterFailed, time.Millisecond)
 	text := scrape(t, m)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
@@ -128,7 +131,7 @@ func TestConventions(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true, "state": true, "credential": true}
+	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true, "state": true, "credential": true, "adapter": true}
 	for _, found := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(text, -1) {
 		if !labels[found[1]] {
 			t.Errorf("label %s", found[1])
@@ -138,6 +141,8 @@ func TestConventions(t *testing.T) {
 		`tollgate_edge_breaker_state{target="https://a.example"} 1`, `tollgate_edge_breaker_state{target="https://b.example"} 2`,
 		`tollgate_edge_config_values_total{result="refused"} 0`, `tollgate_edge_ready 1`,
 		`tollgate_edge_hedges_total{endpoint="bria"} 1`,
+		`tollgate_adapter_calls_total{adapter="cohere",result="failed"} 1`,
+		`tollgate_adapter_call_duration_seconds_count{adapter="cohere"} 1`,
 		`tollgate_target_attempts_total{endpoint="bria",target="https://a.example"} 9`,
 		`tollgate_target_failures_total{endpoint="bria",target="https://a.example"} 5`,
 		`tollgate_target_retries_total{endpoint="bria",target="https://a.example"} 2`,

@@ -45,7 +45,7 @@ func (s *service) TranslateRequest(ctx context.Context, r *adapterv1.TranslateRe
 		err = errNothing
 	}
 	if err != nil {
-		return nil, s.failed("request", err)
+		return nil, s.failed(ctx, "request", err)
 	}
 	return &adapterv1.TranslateRequestResponse{
 		Result: &adapterv1.TranslateRequestResponse_Request{Request: &adapterv1.Request{
@@ -63,7 +63,7 @@ func (s *service) TranslateResponse(ctx context.Context, r *adapterv1.TranslateR
 		err = errNothing
 	}
 	if err != nil {
-		return nil, s.failed("response", err)
+		return nil, s.failed(ctx, "response", err)
 	}
 	return &adapterv1.TranslateResponseResponse{Response: toResponse(response)}, nil
 }
@@ -84,7 +84,7 @@ func (s *service) TranslateStream(
 		err = errNothing
 	}
 	if err != nil {
-		return s.failed("stream", err)
+		return s.failed(ctx, "stream", err)
 	}
 	answer := &adapterv1.TranslateStreamResponse{}
 	if head != nil {
@@ -115,7 +115,7 @@ func (s *service) TranslateStream(
 			return errProtocol
 		}
 		if err != nil {
-			return s.failed("event", err)
+			return s.failed(ctx, "event", err)
 		}
 		answer = &adapterv1.TranslateStreamResponse{Events: make([]*adapterv1.Event, len(events))}
 		for i, e := range events {
@@ -124,7 +124,11 @@ func (s *service) TranslateStream(
 	}
 }
 
-func (s *service) failed(what string, err error) error {
+// failed is what the gateway learns. That nobody waits any more is no failure.
+func (s *service) failed(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	s.log.Error("a translation failed", "of", what, "err", err)
 	return errors.New(valid(err.Error()))
 }

@@ -58,7 +58,9 @@ CREATE TABLE control.endpoint_adapter (
 CREATE INDEX endpoint_adapter_adapter ON control.endpoint_adapter (adapter_id);
 
 ALTER TABLE control.endpoint
-    ADD COLUMN models jsonb CHECK (jsonb_typeof(models) = 'object'); -- NULL: it has targets
+    ADD COLUMN models jsonb CHECK (jsonb_typeof(models) = 'object'), -- NULL: it has targets
+    DROP CONSTRAINT endpoint_targets_check,
+    ADD CONSTRAINT endpoint_targets_check CHECK ((models IS NULL) = (cardinality(targets) > 0));
 
 -- Patterns with "*" for any text.
 ALTER TABLE control.key

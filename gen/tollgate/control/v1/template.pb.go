@@ -318,7 +318,7 @@ func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
 // ListTemplatesResponse has them.
 type ListTemplatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Templates, without endpoint and sample.
+	// Templates, without endpoint, deployment and sample.
 	Templates     []*Template `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
