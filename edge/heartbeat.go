@@ -125,10 +125,13 @@ func (n *Node) applied() {
 	for _, e := range table.Endpoints() {
 		names[e.Name], ids[e.ID] = true, true
 	}
-	n.pools.Sync(table.Endpoints())
-	n.client.Sync(table.Endpoints())
-	n.health.Sync(table.Endpoints())
-	n.warnOfUnverified(table.Endpoints())
+	for _, e := range table.Destinations() {
+		ids[e.ID] = true
+	}
+	n.pools.Sync(table.Upstreams())
+	n.client.Sync(table.Destinations())
+	n.health.Sync(table.Upstreams())
+	n.warnOfUnverified(table.Destinations())
 	n.metrics.Forget(func(name string) bool { return names[name] })
 	if n.gateway != nil { // at the start there is nothing to forget
 		n.gateway.Forget(func(id string) bool { return ids[id] })

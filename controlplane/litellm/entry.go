@@ -12,7 +12,6 @@ import (
 
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/internal/config"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	"tollgate/internal/plan"
@@ -27,13 +26,9 @@ const (
 
 // entry is one of pass_through_endpoints while it is read.
 type entry struct {
-	v        *conversion
-	line     int
-	path     string // where it stands, for notes
+	item
+
 	endpoint *controlv1.Endpoint
-	made     []plan.Secret // secrets that go with it
-	uses     []string      // environment_variables that go with it
-	refused  bool
 }
 
 // route is what two endpoints must not both answer.
@@ -46,13 +41,6 @@ type route struct {
 type taken struct {
 	name    string
 	methods []string
-}
-
-// refuse leaves the entry out: an endpoint with one setting missing would do something else than
-// what was asked for.
-func (e *entry) refuse(line int, path, format string, args ...any) {
-	e.refused = true
-	e.v.note(line, plan.Refused, path, "The endpoint is not imported. "+format, args...)
 }
 
 // entry reads one of pass_through_endpoints.
@@ -69,7 +57,7 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 		return err
 	}
 	before := len(v.plan.Notes)
-	e := &entry{v: v, line: n.Line, path: path, endpoint: &controlv1.Endpoint{
+	e := &entry{item: item{v: v, kind: "endpoint", line: n.Line, path: path}, endpoint: &controlv1.Endpoint{
 		Match:          controlv1.MatchKind_MATCH_KIND_EXACT,
 		ForwardHeaders: controlv1.ForwardHeaders_FORWARD_HEADERS_NONE,
 		KeyHeader:      v.keyHeader,
@@ -89,8 +77,12 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 		e.refuse(e.line, path, "It has no target.")
 	}
 	e.conflict()
-	e.price(set)
-	if _, ok := set["timeout"]; !ok && v.timeout != nil {
+	if e.endpoint.Models != nil {
+		e.served(set)
+	} else {
+		e.price(set)
+	}
+	if _, ok := set["timeout"]; !ok && v.timeout != nil && e.endpoint.Models == nil {
 		e.timeout(*v.timeout, e.line, path)
 	}
 	if _, ok := set["auth"]; !ok && !e.refused {
@@ -99,11 +91,7 @@ func (v *conversion) entry(n *yaml.Node, path string) error {
 	e.keyHeader()
 	e.rules(set)
 	e.finish()
-	if e.refused {
-		// What would be different about an endpoint that is left out only hides why it is.
-		notes := slices.DeleteFunc(v.plan.Notes[before:], func(n plan.Note) bool { return n.Level != plan.Refused })
-		v.plan.Notes = v.plan.Notes[:before+len(notes)]
-	}
+	e.onlyReasons(before)
 	return nil
 }
 
@@ -185,7 +173,8 @@ func (e *entry) boolean(f field, path string) bool {
 func (e *entry) readPath(f field) {
 	text := scalar(f.value)
 	if len(text) < maxPath {
-		e.endpoint.Name = unique(slug(text, "root"), e.v.names)
+		e.name = unique(slug(text, "root"), e.v.names)
+		e.endpoint.Name = e.name
 	}
 	path := e.path + ".path"
 	switch {
@@ -228,8 +217,10 @@ func (e *entry) target(f field, path string) {
 		e.refuse(f.line, path, "A target cannot refer to a variable; LiteLLM does not resolve one there either. Write the URL.")
 	case err == nil && (u.Scheme == "s3" || u.Scheme == "gcs"):
 		e.refuse(f.line, path, "%s is Python code in a bucket, which Tollgate does not run.", shown)
+	case err == nil && u.Scheme == "" && strings.HasSuffix(text, builtinAdapter):
+		e.adapter(f, path)
 	case err == nil && u.Scheme == "" && text != "":
-		e.refuse(f.line, path, "%s is Python code (an adapter or a function), which Tollgate does not run. It forwards to a URL.", shown)
+		e.refuse(f.line, path, "%s is Python code, which Tollgate does not run. Write what an adapter translates as a server of your own, register it with `tollgate adapter create`, and serve models by it: `tollgate endpoint create --models --models-adapter`.", shown)
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || len(text) > maxTarget:
 		e.refuse(f.line, path, "The target is no http or https URL.")
 	case u.User != nil:
@@ -335,6 +326,17 @@ func (e *entry) rules(set map[string]field) {
 	if e.refused {
 		return
 	}
+	if e.endpoint.Models != nil {
+		models := &registry.Models{Default: e.endpoint.GetModels().GetDefaultModel()}
+		for _, s := range e.endpoint.GetModels().GetSchemas() {
+			models.Schemas = append(models.Schemas, registry.Schema(s))
+		}
+		e.check(&registry.Endpoint{
+			Name: e.name, Path: e.endpoint.GetPath(), Exact: e.endpoint.GetMatch() == controlv1.MatchKind_MATCH_KIND_EXACT, Methods: slices.Clone(e.endpoint.GetMethods()),
+			KeyHeader: e.endpoint.GetKeyHeader(), Timeout: e.endpoint.GetTimeout().AsDuration(), Models: models,
+		}, set)
+		return
+	}
 	perRequest, err := contract.MoneyFromProto(e.endpoint.GetPrice().GetFixed().GetPerRequest())
 	if err != nil {
 		e.refuse(e.line, e.path, "Its price does not fit.")
@@ -357,10 +359,14 @@ func (e *entry) rules(set map[string]field) {
 	for _, q := range e.endpoint.GetQuery() {
 		r.Query = append(r.Query, registry.Query{Name: q.GetName(), Value: q.GetValue(), Mode: registry.Mode(q.GetMode())})
 	}
+	e.check(r, set)
+}
+
+func (e *entry) check(r *registry.Endpoint, set map[string]field) {
 	r.Normalize()
 	var problems registry.Problems
 	r.Check(&problems, registry.EndpointFacts{Secrets: r.SecretRefs()})
-	err = problems.Err("the endpoint")
+	err := problems.Err("the endpoint")
 	if err == nil {
 		return
 	}
@@ -383,13 +389,6 @@ func (e *entry) finish() {
 	name := e.endpoint.GetName()
 	e.v.names[name] = true
 	e.v.taken[e.route()] = append(e.v.taken[e.route()], taken{name, e.endpoint.GetMethods()})
-	for _, variable := range e.uses {
-		if shared := e.v.shared[variable]; !e.v.given[shared] {
-			e.v.given[shared] = true
-			literal, _, _ := e.v.variable(variable)
-			e.v.plan.Secrets = append(e.v.plan.Secrets, plan.Secret{Name: shared, Value: config.Secret(literal)})
-		}
-	}
-	e.v.plan.Secrets = append(e.v.plan.Secrets, e.made...)
+	e.give()
 	e.v.plan.Endpoints = append(e.v.plan.Endpoints, e.endpoint)
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/internal/config"
 	"tollgate/internal/plan"
 )
 
@@ -132,28 +131,6 @@ func (e *entry) langfuseKey(h field, path string) (string, bool) {
 		return "", false
 	}
 	return "${secret:" + e.secret(slug(h.key, "langfuse"), text) + "}", true
-}
-
-// secret stores a literal credential of this entry and answers with the secret's name. It is given
-// to the plan when the entry is.
-func (e *entry) secret(header, value string) string {
-	name := unique(slug(e.endpoint.GetName()+"-"+header, "secret"), e.v.secrets)
-	e.v.secrets[name] = true
-	e.made = append(e.made, plan.Secret{Name: name, Value: config.Secret(value)})
-	return name
-}
-
-// sharedSecret stores one of environment_variables once, whichever entries refer to it.
-func (e *entry) sharedSecret(variable string) string {
-	if name, ok := e.v.shared[variable]; ok {
-		e.uses = append(e.uses, variable)
-		return name
-	}
-	name := unique(slug(variable, "variable"), e.v.secrets)
-	e.v.secrets[name] = true
-	e.v.shared[variable] = name
-	e.uses = append(e.uses, variable)
-	return name
 }
 
 // escape keeps text from being read as a reference.

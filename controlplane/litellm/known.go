@@ -3,8 +3,6 @@ package litellm
 import (
 	"strconv"
 
-	"go.yaml.in/yaml/v3"
-
 	"tollgate/internal/plan"
 )
 
@@ -24,19 +22,9 @@ func (v *conversion) remark(f field, path string, known table) {
 	switch {
 	case !ok:
 		v.note(f.line, plan.Warning, path, "%s is no setting that this import knows, so nothing was made of it. LiteLLM passes over unknown settings in silence.", quote(f.key))
-	case f.key == "model_list":
-		v.note(f.line, r.level, path, r.text, length(f.value))
 	default:
 		v.note(f.line, r.level, path, "%s", r.text)
 	}
-}
-
-// length is how many items a list has.
-func length(n *yaml.Node) int {
-	if n = resolve(n); n == nil || n.Kind != yaml.SequenceNode {
-		return 0
-	}
-	return len(n.Content)
 }
 
 // quote shows text of the file, in bounds.
@@ -49,7 +37,7 @@ func quote(s string) string {
 }
 
 var (
-	modelsOnly = remark{plan.Info, "It concerns LiteLLM's model routes and has no effect on pass-through endpoints."}
+	modelsOnly = remark{plan.Info, "It concerns LiteLLM's own routing of models, and nothing is made of it."}
 	otherStore = remark{plan.Info, "It concerns LiteLLM's own database, cache or workers; Tollgate has its own."}
 	pythonHook = remark{plan.Refused, "It names Python code, which Tollgate does not run. Requests are no longer seen or refused by it."}
 	ownBudgets = remark{plan.Refused, "No budget is made of it. Make one with `tollgate budget create`; until then nothing limits spend."}
@@ -65,11 +53,11 @@ var topLevel = table{
 	"general_settings":      {plan.Info, "read"},
 	"litellm_settings":      {plan.Info, "read"},
 	"environment_variables": {plan.Info, "read"},
-	"model_list":            {plan.Refused, "The models (%d) are not imported: Tollgate forwards requests as they are, it does not route model names to vendors or translate between their schemas. Calls to LiteLLM's own paths such as /chat/completions find no endpoint."},
-	"router_settings":       {plan.Warning, "Its retries, fallbacks and cooldowns are not imported: they apply to models. A Tollgate endpoint may have several targets and turns to the next when one cannot be reached."},
+	"model_list":            {plan.Info, "read"},
+	"router_settings":       {plan.Info, "read"},
 	"guardrails":            {plan.Refused, "Guardrails are not imported: nothing inspects or blocks the content of requests any more. Endpoints that name one are refused; keep those on LiteLLM, or let the target do the check."},
 	"callback_settings":     {plan.Warning, "Callbacks are not imported: Tollgate sends requests and responses to no third party. Spend is in its ledger and metrics are for Prometheus."},
-	"credential_list":       {plan.Warning, "Named credentials are used by models only, so none is imported. Store what an endpoint needs with `tollgate secret create`."},
+	"credential_list":       {plan.Warning, "Named credentials are not imported; a model that names one is refused. Write api_key and api_base at the model."},
 	"mcp_servers":           {plan.Refused, "MCP servers are not imported: their paths find no endpoint."},
 	"mcp_tools":             {plan.Refused, "MCP tools are not imported."},
 	"worker_registry":       otherStore,
@@ -124,7 +112,6 @@ var generalSettings = table{
 	"spend_report_frequency":                     noAlerts,
 	"forward_client_headers_to_llm_api":          modelsOnly,
 	"forward_openai_org_id":                      modelsOnly,
-	"completion_model":                           modelsOnly,
 	"infer_model_from_keys":                      modelsOnly,
 	"background_health_checks":                   modelsOnly,
 	"health_check_interval":                      modelsOnly,
@@ -182,16 +169,16 @@ var litellmSettings = table{
 	"cost_margin_config":               {plan.Warning, "Margins are not imported: a request costs what its endpoint says."},
 	"cache":                            {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
 	"cache_params":                     {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
-	"request_timeout":                  modelsOnly,
-	"drop_params":                      modelsOnly,
+	"request_timeout":                  ownTimeout,
+	"drop_params":                      dropsParams,
 	"modify_params":                    modelsOnly,
-	"num_retries":                      modelsOnly,
-	"num_retries_per_request":          modelsOnly,
-	"allowed_fails":                    modelsOnly,
-	"fallbacks":                        modelsOnly,
-	"default_fallbacks":                modelsOnly,
-	"context_window_fallbacks":         modelsOnly,
-	"content_policy_fallbacks":         modelsOnly,
+	"num_retries":                      ownRetries,
+	"num_retries_per_request":          ownRetries,
+	"allowed_fails":                    ownRetries,
+	"fallbacks":                        noFallbacks,
+	"default_fallbacks":                noFallbacks,
+	"context_window_fallbacks":         noFallbacks,
+	"content_policy_fallbacks":         noFallbacks,
 	"force_ipv4":                       modelsOnly,
 	"ssl_verify":                       {plan.Warning, "Tollgate always verifies the certificates of targets."},
 	"default_max_internal_user_budget": ownBudgets,

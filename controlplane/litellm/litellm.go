@@ -1,5 +1,5 @@
 // Package litellm reads the config.yaml of a LiteLLM proxy and says what Tollgate would create for
-// its pass-through endpoints. It promises that nothing in the file is passed over in silence: what
+// its models and its pass-through endpoints. It promises that nothing in the file is passed over in silence: what
 // is not carried over, or behaves differently, is a note with its line. It reaches no server and
 // reads no environment but the one it is given; amounts go from the file's text to exact decimals.
 package litellm
@@ -18,6 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/plan"
 )
@@ -42,7 +43,7 @@ func Convert(name string, text []byte) (*plan.Plan, error) {
 }
 
 // Convert reads a file. It fails if the file cannot be read as YAML, is not LiteLLM's, or has no
-// pass-through endpoint that Tollgate could serve; what else it cannot carry over is in the notes.
+// model and no pass-through endpoint that Tollgate could serve; what else it cannot carry over is in the notes.
 // With an error there may be a plan all the same, for its notes.
 func (c Converter) Convert(name string, text []byte) (*plan.Plan, error) {
 	root, err := parse(name, text)
@@ -52,7 +53,7 @@ func (c Converter) Convert(name string, text []byte) (*plan.Plan, error) {
 	v := &conversion{
 		file: name, getenv: c.Getenv, plan: &plan.Plan{},
 		names: map[string]bool{}, secrets: map[string]bool{}, taken: map[route][]taken{},
-		shared: map[string]string{}, given: map[string]bool{},
+		shared: map[string]string{}, given: map[string]bool{}, modelNames: map[string]bool{},
 	}
 	if err := v.document(root); err != nil {
 		return nil, err
@@ -74,6 +75,12 @@ type conversion struct {
 	vars    map[string]variable // environment_variables
 	shared  map[string]string   // names of the secrets made of them
 	given   map[string]bool     // those of them that are in the plan
+
+	modelNames   map[string]bool // names and aliases of models given
+	listed       int             // items of model_list
+	balance      controlv1.Balance
+	aliasSetting *field // router_settings.model_group_alias
+	fallback     string // general_settings.completion_model, if a model is called so
 
 	keyHeader string   // general_settings.litellm_key_header_name
 	timeout   *decimal // general_settings.pass_through_request_timeout
@@ -140,16 +147,20 @@ func (v *conversion) document(root *yaml.Node) error {
 		return invalid("%s is not a LiteLLM configuration: none of its keys (%s) is one of LiteLLM's, such as general_settings or model_list.",
 			v.file, strings.Join(keys, ", "))
 	}
-	for _, f := range top {
-		if f.key == "environment_variables" {
-			if err := v.environment(f); err != nil {
+	for _, first := range []struct {
+		key  string
+		read func(field) error
+	}{{"environment_variables", v.environment}, {"router_settings", v.router}, {"model_list", v.models}, {"router_settings", v.aliases}} {
+		if i := slices.IndexFunc(top, func(f field) bool { return f.key == first.key }); i >= 0 {
+			if err := first.read(top[i]); err != nil {
 				return err
 			}
 		}
 	}
 	for _, f := range top {
 		switch f.key {
-		case "environment_variables":
+		case "environment_variables", "router_settings":
+		case "model_list":
 		case "general_settings":
 			err = v.general(f)
 		case "litellm_settings":
@@ -160,6 +171,9 @@ func (v *conversion) document(root *yaml.Node) error {
 		if err != nil {
 			return err
 		}
+	}
+	if i := slices.IndexFunc(top, func(f field) bool { return f.key == "model_list" }); i >= 0 {
+		v.serve(top[i])
 	}
 	v.unusedVariables()
 	return nil
@@ -186,6 +200,8 @@ func (v *conversion) general(f field) error {
 			} else {
 				v.note(s.line, plan.Refused, path, "%q is not a header name; callers present their key in the usual headers.", name)
 			}
+		case "completion_model":
+			v.completionModel(s, path)
 		case "pass_through_request_timeout":
 			d, err := parseDecimal(s.value)
 			if err != nil || d.nanos <= 0 {
@@ -267,13 +283,20 @@ func (v *conversion) worthwhile() error {
 	if len(v.plan.Endpoints) > 0 {
 		return nil
 	}
-	if v.entries == 0 {
-		return invalid("%s has nothing to import: it has no general_settings.pass_through_endpoints.", v.file).
-			WithHint("Tollgate takes over pass-through endpoints. Those that were made in LiteLLM's UI are in its database, not in this file.")
+	if v.entries+v.listed == 0 {
+		return invalid("%s has nothing to import: it has no model_list and no general_settings.pass_through_endpoints.", v.file).
+			WithHint("Tollgate takes over models and pass-through endpoints. Those that were made in LiteLLM's UI are in its database, not in this file.")
 	}
-	e := invalid("None of the %d pass-through endpoints of %s can be imported.", v.entries, v.file)
+	var what []string
+	if v.listed > 0 {
+		what = append(what, strconv.Itoa(v.listed)+" models")
+	}
+	if v.entries > 0 {
+		what = append(what, strconv.Itoa(v.entries)+" pass-through endpoints")
+	}
+	e := invalid("None of the %s of %s can be imported.", strings.Join(what, " and "), v.file)
 	for _, n := range v.plan.Notes {
-		if n.Level == plan.Refused && strings.HasPrefix(n.Path, "general_settings.pass_through_endpoints[") {
+		if n.Level == plan.Refused && (strings.HasPrefix(n.Path, "general_settings.pass_through_endpoints[") || strings.HasPrefix(n.Path, "model_list[")) {
 			e = e.WithViolations(fault.Violation{Field: fmt.Sprintf("%s:%d %s", v.file, n.Line, n.Path), Code: "refused", Reason: n.Text})
 		}
 	}
@@ -324,7 +347,7 @@ func (v *conversion) variable(name string) (literal, reference string, known boo
 func (v *conversion) unusedVariables() {
 	for _, name := range slices.Sorted(maps.Keys(v.vars)) {
 		if one := v.vars[name]; !*one.used {
-			v.note(one.line, plan.Info, "environment_variables."+name, "No imported endpoint refers to it.")
+			v.note(one.line, plan.Info, "environment_variables."+name, "Nothing that is imported refers to it.")
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/fault"
 	"tollgate/internal/headervalue"
+	"tollgate/internal/meter"
 	"tollgate/internal/money"
 	"tollgate/internal/plan"
 )
@@ -76,12 +78,15 @@ func show(t *testing.T, p *plan.Plan, err error) []byte {
 		out["error"] = map[string]any{"code": e.Code, "message": e.Message, "violations": e.Violations}
 	}
 	if p != nil {
-		var secrets, keys, endpoints []any
+		var secrets, keys, models, endpoints []any
 		for _, s := range p.Secrets {
 			secrets = append(secrets, map[string]string{"name": s.Name, "value": s.Value.Reveal()})
 		}
 		for _, k := range p.Keys {
 			keys = append(keys, map[string]string{"name": k.Name, "sha256": hex.EncodeToString(k.SHA256)})
+		}
+		for _, m := range p.Models {
+			models = append(models, showModel(t, m))
 		}
 		for _, e := range p.Endpoints {
 			raw, err := protojson.Marshal(e)
@@ -91,6 +96,9 @@ func show(t *testing.T, p *plan.Plan, err error) []byte {
 			endpoints = append(endpoints, json.RawMessage(raw))
 		}
 		out["secrets"], out["keys"], out["endpoints"], out["notes"] = secrets, keys, endpoints, p.Notes
+		if models != nil {
+			out["models"] = models
+		}
 	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -100,6 +108,36 @@ func show(t *testing.T, p *plan.Plan, err error) []byte {
 		t.Fatal(err)
 	}
 	return []byte(b.String())
+}
+
+// showModel writes out a model, with its prices in a few words: their meters are the templates'.
+func showModel(t *testing.T, m *controlv1.Model) any {
+	t.Helper()
+	m = proto.CloneOf(m)
+	prices := map[string][]string{}
+	for _, d := range m.GetDeployments() {
+		metered := d.GetPrice().GetMetered()
+		lines := []string{"unmatched " + metered.GetUnmatched() + ", fallback " + metered.GetFallback()}
+		for _, meter := range metered.GetMeters() {
+			line := meter.GetName() + " " + meter.GetMatch().GetPath() + " book=" + meter.GetBook()
+			for name, as := range meter.GetModels() {
+				line += " " + name + "=" + as
+			}
+			for _, row := range meter.GetPrices() {
+				for _, r := range row.GetRates() {
+					line += fmt.Sprintf(" %s:%s=%s/%d", row.GetModel(), r.GetUnit(), r.GetPrice(), r.GetPer())
+				}
+			}
+			lines = append(lines, line+" least="+meter.GetHold().GetLeast()+meter.GetHold().GetAmount())
+		}
+		prices[d.GetName()] = lines
+		d.Price = nil
+	}
+	raw, err := protojson.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]any{"model": json.RawMessage(raw), "prices": prices}
 }
 
 // sound checks what holds for every plan: the schema's rules, unique names, references that have a
@@ -116,6 +154,32 @@ func sound(t *testing.T, p *plan.Plan) {
 	}
 	for _, k := range p.Keys {
 		valid(t, &controlv1.CreateKeyRequest{Name: k.Name, SecretSha256: k.SHA256})
+	}
+	models := map[string]bool{}
+	for _, m := range p.Models {
+		valid(t, m)
+		for _, name := range append([]string{m.GetName()}, m.GetAliases()...) {
+			if models[name] {
+				t.Errorf("two models are called %s", name)
+			}
+			models[name] = true
+		}
+		for _, d := range m.GetDeployments() {
+			for _, text := range append([]string{d.GetApiKey()}, headerValues(d.GetHeaders())...) {
+				value, err := headervalue.Parse(text)
+				if err != nil {
+					t.Errorf("%s: %v", m.GetName(), err)
+				}
+				for _, ref := range value.Refs() {
+					if ref.Kind == headervalue.Secret && !secrets[ref.Name] {
+						t.Errorf("%s refers to the secret %s, which is not in the plan", m.GetName(), ref.Name)
+					}
+				}
+			}
+			if problems := meter.Check(d.GetPrice().GetMetered()); len(problems) > 0 {
+				t.Errorf("%s, %s: %v", m.GetName(), d.GetName(), problems)
+			}
+		}
 	}
 	for _, e := range p.Endpoints {
 		valid(t, e)
@@ -145,14 +209,20 @@ func sound(t *testing.T, p *plan.Plan) {
 // Guarantee: of a file whose every entry is refused, the error names each with its line.
 func TestNothingLeftIsAnError(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/seed-adapter.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = litellm.Convert("config.yaml", text)
+	_, err := litellm.Convert("config.yaml", []byte(`model_list:
+  - model_name: m
+    litellm_params:
+      model: bedrock/x
+general_settings:
+  pass_through_endpoints:
+    - path: /v1/messages
+      target: custom_callbacks.my_handler
+`))
 	e := fault.From(err)
-	if e.Code != fault.InvalidArgument || !strings.Contains(err.Error(), "config.yaml:11") || !strings.Contains(err.Error(), "custom_callbacks.anthropic_adapter") {
-		t.Errorf("err = %v", err)
+	for _, want := range []string{"config.yaml:4", "Bedrock", "config.yaml:8", "custom_callbacks.my_handler", "tollgate adapter create", "None of the 1 models and 1 pass-through endpoints"} {
+		if e.Code != fault.InvalidArgument || !strings.Contains(err.Error()+e.Message, want) {
+			t.Errorf("no %q in err = %v", want, err)
+		}
 	}
 }
 
@@ -267,6 +337,14 @@ func FuzzConvert(f *testing.F) {
 		}
 		sound(t, p)
 	})
+}
+
+func headerValues(all []*controlv1.Header) []string {
+	values := make([]string, len(all))
+	for i, h := range all {
+		values[i] = h.GetValue()
+	}
+	return values
 }
 
 func valid(t *testing.T, m proto.Message) {

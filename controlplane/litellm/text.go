@@ -49,7 +49,7 @@ func (e *entry) query(f field) error {
 }
 
 // text turns the value of a header or a query parameter into a template.
-func (e *entry) text(h field, path string) (string, bool) {
+func (e *item) text(h field, path string) (string, bool) {
 	if n := resolve(h.value); n != nil && len(n.Content) > 0 {
 		e.refuse(h.line, path, "The value is no text.")
 		return "", false
@@ -87,7 +87,7 @@ func (e *entry) text(h field, path string) (string, bool) {
 
 // several reads a value in which something stands behind a reference. LiteLLM takes all of it for the
 // variable's name, finds none, and sends the text itself; what was meant is clear all the same.
-func (e *entry) several(line int, path, text string) (string, bool) {
+func (e *item) several(line int, path, text string) (string, bool) {
 	var out strings.Builder
 	for {
 		end := strings.IndexFunc(text, func(r rune) bool {
@@ -122,7 +122,7 @@ func wholeName(name string) bool {
 }
 
 // reference is what stands for os.environ/NAME.
-func (e *entry) reference(line int, path, name string) (string, bool) {
+func (e *item) reference(line int, path, name string) (string, bool) {
 	if name == "" {
 		e.refuse(line, path, "%s names no variable. LiteLLM would send the text itself to the target.", environPrefix)
 		return "", false

@@ -62,7 +62,7 @@ func checkRate(p *registry.Problems, at string, r *controlv1.UnitPrice) {
 	if !unitForm.MatchString(r.GetUnit()) {
 		p.Add(at+".unit", registry.Malformed, "%q is no name of a unit: use lower-case letters, digits and underscores, such as cached_input.", clip(r.GetUnit()))
 	}
-	switch text, ok := shift(r.GetPrice(), 0); {
+	switch text, ok := Shift(r.GetPrice(), 0); {
 	case strings.HasPrefix(r.GetPrice(), "-"):
 		p.Add(at+".price", registry.Range, "The price is negative: use 0 or more.")
 	case !ok || strings.ContainsAny(r.GetPrice(), "eE"):

@@ -15,9 +15,9 @@ const (
 	mostPer      = 1_000_000_000_000
 )
 
-// shift is a decimal number in text, as JSON has it, times a power of ten: exactly, without exponent and without
+// Shift is a decimal number in text, as JSON has it, times a power of ten: exactly, without exponent and without
 // needless zeros. It fails for what is no number, is negative or is out of all proportion.
-func shift(number string, places int) (string, bool) {
+func Shift(number string, places int) (string, bool) {
 	mantissa, exponent := number, 0
 	if i := strings.IndexAny(number, "eE"); i >= 0 {
 		e, err := strconv.Atoi(number[i+1:])
@@ -69,7 +69,7 @@ func amount(one string, perPower int) (price string, per int64, ok bool) {
 		per *= 10
 	}
 	for ; per <= mostPer; per, perPower = per*1000, perPower+3 {
-		if price, ok = shift(one, perPower); !ok || places(price) <= mostPlaces {
+		if price, ok = Shift(one, perPower); !ok || places(price) <= mostPlaces {
 			break
 		}
 	}

@@ -158,7 +158,7 @@ func (m *genModel) rates(day string) (rates []*controlv1.UnitPrice, reason strin
 			return nil, "Its " + name + " cannot be read"
 		}
 		for _, t := range tiers {
-			one, ok := shift(t.Price.String(), -unit.power)
+			one, ok := Shift(t.Price.String(), -unit.power)
 			if !ok {
 				return nil, "Its " + name + " is negative, or no price that can be read"
 			}

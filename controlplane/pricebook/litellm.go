@@ -287,7 +287,7 @@ func (f *liteLLM) tiers(key, mode string, raw json.RawMessage, rates map[rateID]
 			f.add(key, "Its %s cannot be read", tiersField)
 			return false
 		}
-		whole, ok := shift(limits[0].String(), 0)
+		whole, ok := Shift(limits[0].String(), 0)
 		above, err := strconv.ParseInt(whole, 10, 64)
 		if !ok || err != nil {
 			f.add(key, "Its %s cannot be read", tiersField)

@@ -47,7 +47,7 @@ func byID(a, b Row) int {
 func Normalize(p *controlv1.ModelPrice) *controlv1.ModelPrice {
 	out := proto.CloneOf(p)
 	for _, r := range out.GetRates() {
-		if text, ok := shift(r.GetPrice(), 0); ok {
+		if text, ok := Shift(r.GetPrice(), 0); ok {
 			r.Price = text
 		}
 		r.Per = max(r.GetPer(), 1)
@@ -134,7 +134,7 @@ func amounts(p *controlv1.ModelPrice) map[rateID]*big.Rat {
 	out := map[rateID]*big.Rat{}
 	for _, r := range p.GetRates() {
 		amount := new(big.Rat)
-		if whole, ok := shift(r.GetPrice(), 0); ok {
+		if whole, ok := Shift(r.GetPrice(), 0); ok {
 			amount.SetString(whole)
 		}
 		out[of(r)] = amount.Quo(amount, new(big.Rat).SetInt64(max(r.GetPer(), 1)))

@@ -29,7 +29,7 @@ func TestShiftIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text, places := number().Draw(t, "number"), rapid.IntRange(-12, 12).Draw(t, "places")
-		got, ok := shift(text, places)
+		got, ok := Shift(text, places)
 		if !ok {
 			if _, e, _ := strings.Cut(strings.ToLower(text), "e"); len(strings.TrimLeft(e, "+-0")) < 2 {
 				t.Fatalf("%s was refused", text)
@@ -45,7 +45,7 @@ func TestShiftIsExact(t *testing.T) {
 		if !parsed || is.Cmp(want.Mul(want, ten)) != 0 {
 			t.Fatalf("%s shifted by %d is %s", text, places, got)
 		}
-		if again, ok := shift(got, 0); !ok || again != got {
+		if again, ok := Shift(got, 0); !ok || again != got {
 			t.Fatalf("%s is written as %s again", got, again)
 		}
 	})
@@ -55,7 +55,7 @@ func TestShiftIsExact(t *testing.T) {
 func TestShiftRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "-1", "+1", ".5", "5.", "1e", "1e999", "1e-65", "0x1", "1_000", "NaN", "Infinity", "1 ", strings.Repeat("9", 200), "1.2.3", "١"} {
-		if got, ok := shift(text, 0); ok {
+		if got, ok := Shift(text, 0); ok {
 			t.Errorf("%q is %s", text, got)
 		}
 	}

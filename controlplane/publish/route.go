@@ -1,8 +1,6 @@
 package publish
 
 import (
-	"time"
-
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -40,6 +38,7 @@ func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
 	price(out, &e.Price)
 	out.AwsSigning = signing(e.AWS)
 	resilience(out, &e.Resilience)
+	out.Models = models(e.Models)
 	return out
 }
 
@@ -84,28 +83,46 @@ func balance(b registry.Balance) eventv1.BalancePolicy {
 }
 
 func resilience(out *eventv1.RouteEndpoint, r *registry.Resilience) {
-	ms := time.Duration.Milliseconds
-	if t := r.Retry; t != nil {
-		out.Retry = &eventv1.RetryPolicy{
-			Attempts: t.Attempts, Statuses: t.Statuses, AnyMethod: t.AnyMethod,
-			MaxBodyBytes: t.MaxBodyBytes, BudgetPercent: t.BudgetPercent, BackoffMs: ms(t.Backoff),
-		}
-	}
-	if h := r.Hedge; h != nil {
-		out.Hedge = &eventv1.HedgePolicy{AfterMs: ms(h.After), AnyMethod: h.AnyMethod}
-	}
-	if b := r.Breaker; b != nil {
-		out.Breaker = &eventv1.BreakerPolicy{MinAttempts: b.MinAttempts, FailPercent: b.FailPercent, WindowMs: ms(b.Window), OpenMs: ms(b.OpenFor)}
-	}
+	out.Retry, out.Hedge, out.Breaker, out.Outlier = retrying(r.Retry), hedge(r.Hedge), breaker(r.Breaker), outlier(r.Outlier)
 	if h := r.Health; h != nil {
 		out.Health = &eventv1.HealthPolicy{
-			Path: h.Path, IntervalMs: ms(h.Interval), TimeoutMs: ms(h.Timeout), Statuses: h.Statuses,
+			Path: h.Path, IntervalMs: h.Interval.Milliseconds(), TimeoutMs: h.Timeout.Milliseconds(), Statuses: h.Statuses,
 			UnhealthyAfter: h.UnhealthyAfter, HealthyAfter: h.HealthyAfter,
 		}
 	}
-	if o := r.Outlier; o != nil {
-		out.Outlier = &eventv1.OutlierPolicy{Failures: o.Failures, EjectMs: ms(o.EjectFor), MaxPercent: o.MaxPercent}
+}
+
+func retrying(r *registry.Retry) *eventv1.RetryPolicy {
+	if r == nil {
+		return nil
 	}
+	return &eventv1.RetryPolicy{
+		Attempts: r.Attempts, Statuses: r.Statuses, AnyMethod: r.AnyMethod,
+		MaxBodyBytes: r.MaxBodyBytes, BudgetPercent: r.BudgetPercent, BackoffMs: r.Backoff.Milliseconds(),
+	}
+}
+
+func hedge(h *registry.Hedge) *eventv1.HedgePolicy {
+	if h == nil {
+		return nil
+	}
+	return &eventv1.HedgePolicy{AfterMs: h.After.Milliseconds(), AnyMethod: h.AnyMethod}
+}
+
+func breaker(b *registry.Breaker) *eventv1.BreakerPolicy {
+	if b == nil {
+		return nil
+	}
+	return &eventv1.BreakerPolicy{
+		MinAttempts: b.MinAttempts, FailPercent: b.FailPercent, WindowMs: b.Window.Milliseconds(), OpenMs: b.OpenFor.Milliseconds(),
+	}
+}
+
+func outlier(o *registry.Outlier) *eventv1.OutlierPolicy {
+	if o == nil {
+		return nil
+	}
+	return &eventv1.OutlierPolicy{Failures: o.Failures, EjectMs: o.EjectFor.Milliseconds(), MaxPercent: o.MaxPercent}
 }
 
 // price gives edges a price as it is stored: they make of it what it means, as whoever tried it did.

@@ -36,7 +36,7 @@ func (b *bundle) limit(name string, scope registry.Scope, of string, kind regist
 // charge gives a key its team, customer and tags.
 func (b *bundle) charge(key string, who registry.Charged) {
 	b.t.Helper()
-	if _, err := b.store.UpdateKey(b.t.Context(), "test", key, who, nil); err != nil {
+	if _, err := b.store.UpdateKey(b.t.Context(), "test", key, who, nil, nil); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -134,7 +134,7 @@ func (p *Publisher) key(k *store.PublishedKey, shared *messages) *eventv1.ShardK
 	out := &eventv1.ShardKey{
 		Sha256: k.SHA256, Id: k.ID, Name: k.Name,
 		ExpireUnixMs: unixMS(k.Expires), RevokeUnixMs: unixMS(k.Revoked),
-		Restricted: k.Restricted, EndpointIds: k.EndpointIDs,
+		Restricted: k.Restricted, EndpointIds: k.EndpointIDs, Models: k.Models,
 		Team: k.Team, Customer: k.Customer, Tags: k.Tags,
 	}
 	for _, b := range k.Budgets {
@@ -161,6 +161,12 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	out := &eventv1.RouteSnapshot{}
 	for i := range cfg.Endpoints {
 		out.Endpoints = append(out.Endpoints, route(&cfg.Endpoints[i]))
+	}
+	for i := range cfg.Models {
+		out.Models = append(out.Models, routeModel(&cfg.Models[i]))
+	}
+	for i := range cfg.Adapters {
+		out.Adapters = append(out.Adapters, routeAdapter(&cfg.Adapters[i]))
 	}
 	for i := range cfg.RouteBudgets {
 		out.Accounts = append(out.Accounts, p.account(&cfg.RouteBudgets[i]))

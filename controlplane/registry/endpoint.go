@@ -37,6 +37,7 @@ type Endpoint struct {
 	Methods             []string      `json:"methods"` // empty: every method
 	Public              *Public       `json:"public,omitempty"`
 	Targets             []Target      `json:"targets"`
+	Models              *Models       `json:"models,omitempty"` // in place of targets
 	Balance             Balance       `json:"balance"`
 	Headers             []Header      `json:"headers"`
 	Query               []Query       `json:"query,omitempty"`
@@ -69,6 +70,7 @@ type EndpointFacts struct {
 	NameTaken bool
 	SamePath  []Endpoint // others on the same path
 	Secrets   []string   // those of SecretRefs that exist
+	Adapter   bool       // whether the adapter exists that it names
 	// PublicName says whether the limit of a public endpoint cannot have its name, because another has it.
 	PublicName bool
 	// RequestLimit is the name of a limit of the endpoint's requests that somebody made.
@@ -80,6 +82,9 @@ type EndpointFacts struct {
 func (e *Endpoint) Normalize() {
 	e.rewrite()
 	e.FillIn()
+	if e.Models != nil {
+		e.Models.normalize()
+	}
 	e.Timeout = wholeMillis(e.Timeout)
 	e.Timeouts.normalize()
 	e.Resilience.normalize()
@@ -144,7 +149,11 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	}
 	e.checkPublic(p, facts)
 	known := secretsKnown(facts.Secrets)
-	e.checkTargets(p, known)
+	if e.Models != nil {
+		e.checkModels(p, facts)
+	} else {
+		e.checkTargets(p, known)
+	}
 	checkHeaders(p, "headers", e.Headers, known)
 	checkQuery(p, "query", e.Query, known)
 	e.Host.check(p)
@@ -154,7 +163,9 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	if e.Forward > ForwardNone {
 		p.Add("forward_headers", Malformed, "This way of forwarding headers is not known.")
 	}
-	e.Price.check(p, e.Methods)
+	if e.Models == nil {
+		e.Price.check(p, e.Methods)
+	}
 	if e.Abandoned > AbandonedNothing {
 		p.Add("abandoned", Malformed, "This way of charging abandoned requests is not known: use reserved, metered or nothing.")
 	}
@@ -162,7 +173,9 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 		p.Add("timeout", Range, "The timeout %s is not between 1ms and %s.", e.Timeout, MaxTimeout)
 	}
 	e.Timeouts.check(p)
-	e.checkResilience(p)
+	if e.Models == nil {
+		e.Resilience.check(p, len(e.Targets), "target", e.Timeout)
+	}
 	if e.MaxBodyBytes < 0 {
 		p.Add("max_body_bytes", Range, "The largest body is %d bytes: use 0 for the edge's own limit, or more.", e.MaxBodyBytes)
 	}

@@ -212,9 +212,11 @@ func (e *Endpoint) values() []string {
 
 // SecretRefs lists the names of the secrets that the endpoint refers to, sorted, each once. Values that
 // cannot be read have none.
-func (e *Endpoint) SecretRefs() []string {
+func (e *Endpoint) SecretRefs() []string { return secretRefs(e.values()) }
+
+func secretRefs(values []string) []string {
 	var names []string
-	for _, text := range e.values() {
+	for _, text := range values {
 		v, err := headervalue.Parse(text)
 		if err != nil {
 			continue

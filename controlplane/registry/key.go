@@ -22,7 +22,29 @@ type Key struct {
 	Revoked    time.Time `json:"revoke_time,omitzero"`
 	Created    time.Time `json:"create_time"`
 	Revision   int64     `json:"revision"`
+	Models     []string  `json:"models,omitempty"` // patterns of what it may ask for, sorted; empty: all
 	Charged
+}
+
+// maxKeyModels is how many patterns a key can have.
+const maxKeyModels = 1000
+
+// NormalizeModels puts patterns of models in order.
+func NormalizeModels(patterns []string) []string { return slices.Sorted(slices.Values(patterns)) }
+
+// CheckModels adds what is wrong with the patterns of models of a key.
+func CheckModels(p *Problems, patterns []string) {
+	if len(patterns) > maxKeyModels {
+		p.Add("models", Range, "There are %d models: a key has at most %d, and a * in one stands for any text.", len(patterns), maxKeyModels)
+	}
+	for i, pattern := range patterns {
+		switch {
+		case !modelName.MatchString(pattern):
+			p.Add("models", Malformed, "%q names no model: use letters, digits, spaces and . _ : / @ + -, and * for any text.", clip(pattern))
+		case slices.Contains(patterns[:i], pattern):
+			p.Add("models", Duplicate, "The model %s is listed twice.", clip(pattern))
+		}
+	}
 }
 
 // Charged says whom a key's requests are charged to.
@@ -100,6 +122,7 @@ func (k *Key) Check(p *Problems, facts KeyFacts) {
 	if !k.Expires.IsZero() && !k.Expires.After(facts.Now) && !p.Has("expire_time") {
 		p.Add("expire_time", Range, "The key would expire at %s, which is past.", k.Expires.UTC().Format(time.RFC3339))
 	}
+	CheckModels(p, k.Models)
 	k.Charged.Check(p, facts.TeamFound)
 }
 
@@ -108,10 +131,15 @@ type Secret struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Endpoints []string  `json:"endpoints"` // names of those that refer to it
+	Models    []string  `json:"models,omitempty"`
+	Adapters  []string  `json:"adapters,omitempty"`
 	Created   time.Time `json:"create_time"`
 	Updated   time.Time `json:"update_time"`
 	Revision  int64     `json:"revision"`
 }
+
+// Used says whether anything refers to it.
+func (s *Secret) Used() bool { return len(s.Endpoints)+len(s.Models)+len(s.Adapters) > 0 }
 
 // MaxSecret is the longest credential in bytes.
 const MaxSecret = 64 << 10

@@ -1,4 +1,4 @@
-// Package registry says what endpoints, keys, teams, budgets, limits and secrets are and what they may
+// Package registry says what endpoints, models, adapters, keys, teams, budgets, limits and secrets are and what they may
 // become. It holds every rule that relates fields or objects to one another, and reports all that is
 // wrong with a change at once. It reads no database and no clock: what a rule needs to know of the
 // world is handed in as facts, so that the caller can collect them under the lock that keeps them true.
@@ -32,6 +32,7 @@ const (
 type Problems struct {
 	prefix string
 	list   []fault.Violation
+	whole  *Problems // whose list it adds to, if it is for a part; nil for its own
 }
 
 // NewProblems collects under a field of the request, such as "endpoint"; empty for the request
@@ -43,27 +44,42 @@ func (p *Problems) Clone() *Problems {
 	if p == nil {
 		return &Problems{}
 	}
-	return &Problems{p.prefix, slices.Clone(p.list)}
+	return &Problems{prefix: p.prefix, list: slices.Clone(p.list)}
+}
+
+// Under collects for a part of the change, such as "deployments[0]", into the same list.
+func (p *Problems) Under(part string) *Problems {
+	return &Problems{prefix: p.field(part), whole: p.all()}
+}
+
+// all is where the list is.
+func (p *Problems) all() *Problems {
+	if p.whole != nil {
+		return p.whole
+	}
+	return p
+}
+
+// field is the name of a field in the whole request.
+func (p *Problems) field(name string) string {
+	if p.prefix != "" && name != "" {
+		return p.prefix + "." + name
+	}
+	return p.prefix + name
 }
 
 // Add notes that a field is wrong. The reason is a sentence that says what is wrong and what would
 // be right.
 func (p *Problems) Add(field, code, reason string, args ...any) {
-	if p.prefix != "" && field != "" {
-		field = p.prefix + "." + field
-	} else {
-		field = p.prefix + field
-	}
-	p.list = append(p.list, fault.Violation{Field: field, Code: code, Reason: fmt.Sprintf(reason, args...)})
+	whole := p.all()
+	whole.list = append(whole.list, fault.Violation{Field: p.field(field), Code: code, Reason: fmt.Sprintf(reason, args...)})
 }
 
 // Has says whether a field was found wrong before, so that no second complaint follows from the
 // first.
 func (p *Problems) Has(field string) bool {
-	if p.prefix != "" {
-		field = p.prefix + "." + field
-	}
-	for _, v := range p.list {
+	field = p.field(field)
+	for _, v := range p.all().list {
 		if v.Field == field {
 			return true
 		}

@@ -91,30 +91,31 @@ func (r *Resilience) normalize() {
 	}
 }
 
-func (e *Endpoint) checkResilience(p *Problems) {
-	if r := e.Retry; r != nil {
-		r.check(p)
+// check adds what is wrong with it, of so many targets or deployments that get so much time for an answer.
+func (r *Resilience) check(p *Problems, targets int, what string, timeout time.Duration) {
+	if r.Retry != nil {
+		r.Retry.check(p)
 	}
-	if h := e.Hedge; h != nil {
+	if h := r.Hedge; h != nil {
 		switch {
 		case h.After < time.Millisecond || h.After > maxHedge:
 			p.Add("hedge.after", Range, "The wait before a second attempt is %s, which is not between 1ms and %s.", h.After, maxHedge)
-		case h.After >= e.Timeout:
-			p.Add("hedge.after", Range, "The second attempt would come after %s, when the first has been given up: its timeout is %s.", h.After, e.Timeout)
+		case h.After >= timeout:
+			p.Add("hedge.after", Range, "The second attempt would come after %s, when the first has been given up: its timeout is %s.", h.After, timeout)
 		}
 	}
-	if b := e.Breaker; b != nil {
+	if b := r.Breaker; b != nil {
 		checkNumber(p, "breaker.min_attempts", "The number of attempts", b.MinAttempts, maxAttempts)
 		checkNumber(p, "breaker.fail_percent", "The share of failures in percent", b.FailPercent, 100)
 		checkDuration(p, "breaker.window", "The time for which attempts count", b.Window, time.Second, time.Hour)
 		checkDuration(p, "breaker.open_for", "The time for which it is open", b.OpenFor, time.Millisecond, time.Hour)
 	}
-	if h := e.Health; h != nil {
-		h.check(p)
+	if r.Health != nil {
+		r.Health.check(p)
 	}
-	if o := e.Outlier; o != nil {
-		if len(e.Targets) < 2 && !p.Has("targets") {
-			p.Add("outlier_ejection", Forbidden, "There is one target, which nothing can take the place of: add another, or leave ejection out.")
+	if o := r.Outlier; o != nil {
+		if targets < 2 && !p.Has(what+"s") {
+			p.Add("outlier_ejection", Forbidden, "There is one %s, which nothing can take the place of: add another, or leave ejection out.", what)
 		}
 		checkNumber(p, "outlier_ejection.failures", "The number of failures", o.Failures, maxFailures)
 		checkDuration(p, "outlier_ejection.eject_for", "The time for which a target is ejected", o.EjectFor, time.Second, time.Hour)

@@ -154,26 +154,32 @@ func (e *Endpoint) checkTargets(p *Problems, known secretsKnown) {
 	}
 	checkBalance(p, "balance", e.Balance)
 	seen := map[string]bool{}
-	for i, t := range e.Targets {
-		at := fmt.Sprintf("targets[%d]", i)
-		if code, reason := targetProblem(t.URL); code != "" {
-			p.Add(at+".url", code, "%s", reason)
-		} else if seen[t.URL] {
+	for i := range e.Targets {
+		t, at := &e.Targets[i], fmt.Sprintf("targets[%d]", i)
+		t.check(p, at, e.Balance, known)
+		if seen[t.URL] && !p.Has(at+".url") {
 			p.Add(at+".url", Duplicate, "The target %s is listed twice.", t.URL)
 		}
 		seen[t.URL] = true
-		checkShare(p, at, e.Balance, t.Weight, t.Priority)
-		if t.HTTP > HTTP2 {
-			p.Add(at+".http_version", Malformed, "This version of HTTP is not known: use 1.1 or 2.")
-		}
-		if t.TLS == nil {
-			continue
-		}
-		if strings.HasPrefix(strings.ToLower(t.URL), "http:") {
-			p.Add(at+".tls", Forbidden, "The target's URL begins with http, which is not secured: use https, or leave the settings of TLS out.")
-		}
-		t.TLS.check(p, at+".tls", known)
 	}
+}
+
+// check adds what is wrong with one target among those that the balance chooses from.
+func (t *Target) check(p *Problems, at string, b Balance, known secretsKnown) {
+	if code, reason := targetProblem(t.URL); code != "" {
+		p.Add(at+".url", code, "%s", reason)
+	}
+	checkShare(p, at, b, t.Weight, t.Priority)
+	if t.HTTP > HTTP2 {
+		p.Add(at+".http_version", Malformed, "This version of HTTP is not known: use 1.1 or 2.")
+	}
+	if t.TLS == nil {
+		return
+	}
+	if strings.HasPrefix(strings.ToLower(t.URL), "http:") {
+		p.Add(at+".tls", Forbidden, "The target's URL begins with http, which is not secured: use https, or leave the settings of TLS out.")
+	}
+	t.TLS.check(p, at+".tls", known)
 }
 
 func (t *TLS) check(p *Problems, at string, known secretsKnown) {

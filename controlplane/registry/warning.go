@@ -14,9 +14,10 @@ const (
 	WarnPrivate = "private_address"
 	WarnPublic  = "public"
 	WarnMethods = "methods_not_charged"
+	WarnDefault = "default_model_unknown"
 )
 
-// Warning is something that an operator should know of an endpoint and that is not wrong.
+// Warning is something that an operator should know of an endpoint or a model and that is not wrong.
 type Warning struct{ Field, Code, Text string }
 
 // Warnings are found anew whenever they are asked for.
@@ -31,6 +32,10 @@ func (e *Endpoint) Warnings() []Warning {
 			"price", WarnMethods,
 			"Requests of the methods GET, HEAD and OPTIONS are not charged: name the endpoint's methods, or those that are charged, if they cost something.",
 		})
+	}
+	if m := e.Models; m != nil && m.DefaultUnknown {
+		all = append(all, Warning{"models.default_model", WarnDefault, fmt.Sprintf(
+			"No model has the name %s: requests that need it are refused until one does.", clip(m.Default))})
 	}
 	for i, t := range e.Targets {
 		at := fmt.Sprintf("targets[%d]", i)

@@ -25,10 +25,17 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		Forward:             registry.Forward(m.GetForwardHeaders()),
 		PassHeaders:         m.GetPassHeaders(),
 		KeyHeader:           m.GetKeyHeader(),
-		Price:               priceOf(m.GetPrice(), p),
 		Abandoned:           registry.Abandoned(m.GetAbandoned()),
 		MaxBodyBytes:        m.GetMaxBodyBytes(),
 		ForwardTraceContext: m.GetForwardTraceContext(),
+	}
+	if models := m.GetModels(); models != nil {
+		e.Models = &registry.Models{Schemas: schemasFrom(models.GetSchemas()), Adapter: models.GetAdapter(), Default: models.GetDefaultModel()}
+		if m.GetPrice() != nil {
+			p.Add("price", registry.Forbidden, "An endpoint that serves models has no price: the deployments of the models say what they cost. Leave it out.")
+		}
+	} else {
+		e.Price = priceOf(m.GetPrice(), p)
 	}
 	if public := m.GetAccess().GetPublic(); public != nil {
 		e.Public = &registry.Public{RequestsPerMinute: public.GetRequestsPerMinute(), Burst: public.GetBurst()}
@@ -63,6 +70,14 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		Total:   durationFrom(m.GetTimeouts().GetTotal(), "timeouts.total", "The time for everything", p),
 	}
 	e.Resilience = resilienceFrom(m, p)
+	if h := m.GetHealthCheck(); h != nil {
+		e.Health = &registry.Health{
+			Path:     h.GetPath(),
+			Interval: durationFrom(h.GetInterval(), "health_check.interval", "The time between two checks", p),
+			Timeout:  durationFrom(h.GetTimeout(), "health_check.timeout", "The time for an answer", p),
+			Statuses: h.GetStatuses(), UnhealthyAfter: h.GetUnhealthyAfter(), HealthyAfter: h.GetHealthyAfter(),
+		}
+	}
 	return e
 }
 
@@ -93,7 +108,14 @@ func targetFrom(m *controlv1.Target) registry.Target {
 	return t
 }
 
-func resilienceFrom(m *controlv1.Endpoint, p *registry.Problems) (r registry.Resilience) {
+// resilienceFrom reads what endpoints and models have alike.
+func resilienceFrom(m interface {
+	GetRetry() *controlv1.Retry
+	GetHedge() *controlv1.Hedge
+	GetBreaker() *controlv1.Breaker
+	GetOutlierEjection() *controlv1.OutlierEjection
+}, p *registry.Problems,
+) (r registry.Resilience) {
 	if t := m.GetRetry(); t != nil {
 		r.Retry = &registry.Retry{
 			Attempts: t.GetAttempts(), Statuses: t.GetStatuses(), AnyMethod: t.GetAnyMethod(),
@@ -109,14 +131,6 @@ func resilienceFrom(m *controlv1.Endpoint, p *registry.Problems) (r registry.Res
 			MinAttempts: b.GetMinAttempts(), FailPercent: b.GetFailPercent(),
 			Window:  durationFrom(b.GetWindow(), "breaker.window", "The time for which attempts count", p),
 			OpenFor: durationFrom(b.GetOpenFor(), "breaker.open_for", "The time for which it is open", p),
-		}
-	}
-	if h := m.GetHealthCheck(); h != nil {
-		r.Health = &registry.Health{
-			Path:     h.GetPath(),
-			Interval: durationFrom(h.GetInterval(), "health_check.interval", "The time between two checks", p),
-			Timeout:  durationFrom(h.GetTimeout(), "health_check.timeout", "The time for an answer", p),
-			Statuses: h.GetStatuses(), UnhealthyAfter: h.GetUnhealthyAfter(), HealthyAfter: h.GetHealthyAfter(),
 		}
 	}
 	if o := m.GetOutlierEjection(); o != nil {

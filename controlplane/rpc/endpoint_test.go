@@ -91,7 +91,13 @@ func everySetting(t *testing.T) []*controlv1.Endpoint {
 	meters.Price, meters.AwsSigning = byMeters(), signing()
 	reported.Price = byTarget()
 	caller.Price.GetFixed().Charge = charge()
-	return []*controlv1.Endpoint{all, caller, plain("free"), meters, reported}
+	models, adapted := plain("models"), plain("adapted")
+	models.Targets, models.Price, models.Models = nil, nil, &controlv1.Models{
+		Schemas:      []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT, controlv1.Schema_SCHEMA_ANTHROPIC_MESSAGES},
+		DefaultModel: "gpt",
+	}
+	adapted.Targets, adapted.Price, adapted.Models = nil, nil, &controlv1.Models{Adapter: "mine"}
+	return []*controlv1.Endpoint{all, caller, plain("free"), meters, reported, models, adapted}
 }
 
 // plain is an endpoint with nothing but defaults, written out.
@@ -178,7 +184,8 @@ func TestEveryFieldSurvives(t *testing.T) {
 	t.Parallel()
 	b, ctx := setup(t), t.Context()
 	b.secretsOf("bria", "client")
-	answers := make([]*controlv1.Endpoint, 0, 5)
+	b.adapter("mine")
+	answers := make([]*controlv1.Endpoint, 0, 7)
 	for _, want := range everySetting(t) {
 		got := b.create(want)
 		answers = append(answers, got)
@@ -198,7 +205,7 @@ func TestEveryFieldSurvives(t *testing.T) {
 	}
 	// Settings of one endpoint replace all of another's, whatever those were.
 	second := answers[2]
-	for _, to := range append(answers[:2:2], answers[3], answers[4], second) {
+	for _, to := range append(slices.Concat(answers[:2], answers[3:]), second) {
 		next := proto.CloneOf(to)
 		next.Id, next.Etag, next.Name, next.Path = second.GetId(), "", "free", "/free"
 		got := b.update(next)

@@ -28,7 +28,6 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 		ForwardHeaders:      controlv1.ForwardHeaders(e.Forward),
 		PassHeaders:         e.PassHeaders,
 		KeyHeader:           e.KeyHeader,
-		Price:               priceTo(&e.Price),
 		Timeout:             durationpb.New(e.Timeout),
 		MaxBodyBytes:        e.MaxBodyBytes,
 		ForwardTraceContext: e.ForwardTraceContext,
@@ -40,6 +39,11 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 	}
 	if e.Exact {
 		m.Match = controlv1.MatchKind_MATCH_KIND_EXACT
+	}
+	if o := e.Models; o != nil {
+		m.Models = &controlv1.Models{Schemas: schemasTo(o.Schemas), Adapter: o.Adapter, DefaultModel: o.Default}
+	} else {
+		m.Price = priceTo(&e.Price)
 	}
 	if e.Public != nil {
 		m.Access.Kind = &controlv1.Access_Public_{Public: &controlv1.Access_Public{
@@ -65,11 +69,22 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 			Connect: durationTo(e.Timeouts.Connect), Idle: durationTo(e.Timeouts.Idle), Total: durationTo(e.Timeouts.Total),
 		}
 	}
-	resilienceTo(m, &e.Resilience)
-	for _, w := range e.Warnings() {
-		m.Warnings = append(m.Warnings, &controlv1.Warning{Field: w.Field, Code: w.Code, Text: w.Text})
+	m.Retry, m.Hedge, m.Breaker, m.OutlierEjection = retryTo(e.Retry), hedgeTo(e.Hedge), breakerTo(e.Breaker), outlierTo(e.Outlier)
+	if h := e.Health; h != nil {
+		m.HealthCheck = &controlv1.HealthCheck{
+			Path: h.Path, Interval: durationTo(h.Interval), Timeout: durationTo(h.Timeout), Statuses: h.Statuses,
+			UnhealthyAfter: h.UnhealthyAfter, HealthyAfter: h.HealthyAfter,
+		}
 	}
+	m.Warnings = warningsTo(e.Warnings())
 	return m
+}
+
+func warningsTo(all []registry.Warning) (out []*controlv1.Warning) {
+	for _, w := range all {
+		out = append(out, &controlv1.Warning{Field: w.Field, Code: w.Code, Text: w.Text})
+	}
+	return out
 }
 
 func headersTo(all []registry.Header) (out []*controlv1.Header) {
@@ -108,30 +123,37 @@ func targetTo(t *registry.Target) *controlv1.Target {
 	return m
 }
 
-func resilienceTo(m *controlv1.Endpoint, r *registry.Resilience) {
-	if t := r.Retry; t != nil {
-		m.Retry = &controlv1.Retry{
-			Attempts: t.Attempts, Statuses: t.Statuses, AnyMethod: t.AnyMethod,
-			MaxBodyBytes: t.MaxBodyBytes, BudgetPercent: t.BudgetPercent, Backoff: durationTo(t.Backoff),
-		}
+func retryTo(r *registry.Retry) *controlv1.Retry {
+	if r == nil {
+		return nil
 	}
-	if h := r.Hedge; h != nil {
-		m.Hedge = &controlv1.Hedge{After: durationTo(h.After), AnyMethod: h.AnyMethod}
+	return &controlv1.Retry{
+		Attempts: r.Attempts, Statuses: r.Statuses, AnyMethod: r.AnyMethod,
+		MaxBodyBytes: r.MaxBodyBytes, BudgetPercent: r.BudgetPercent, Backoff: durationTo(r.Backoff),
 	}
-	if b := r.Breaker; b != nil {
-		m.Breaker = &controlv1.Breaker{
-			MinAttempts: b.MinAttempts, FailPercent: b.FailPercent, Window: durationTo(b.Window), OpenFor: durationTo(b.OpenFor),
-		}
+}
+
+func hedgeTo(h *registry.Hedge) *controlv1.Hedge {
+	if h == nil {
+		return nil
 	}
-	if h := r.Health; h != nil {
-		m.HealthCheck = &controlv1.HealthCheck{
-			Path: h.Path, Interval: durationTo(h.Interval), Timeout: durationTo(h.Timeout), Statuses: h.Statuses,
-			UnhealthyAfter: h.UnhealthyAfter, HealthyAfter: h.HealthyAfter,
-		}
+	return &controlv1.Hedge{After: durationTo(h.After), AnyMethod: h.AnyMethod}
+}
+
+func breakerTo(b *registry.Breaker) *controlv1.Breaker {
+	if b == nil {
+		return nil
 	}
-	if o := r.Outlier; o != nil {
-		m.OutlierEjection = &controlv1.OutlierEjection{Failures: o.Failures, EjectFor: durationTo(o.EjectFor), MaxPercent: o.MaxPercent}
+	return &controlv1.Breaker{
+		MinAttempts: b.MinAttempts, FailPercent: b.FailPercent, Window: durationTo(b.Window), OpenFor: durationTo(b.OpenFor),
 	}
+}
+
+func outlierTo(o *registry.Outlier) *controlv1.OutlierEjection {
+	if o == nil {
+		return nil
+	}
+	return &controlv1.OutlierEjection{Failures: o.Failures, EjectFor: durationTo(o.EjectFor), MaxPercent: o.MaxPercent}
 }
 
 // durationTo is not set for one that stands for a default.

@@ -67,6 +67,8 @@ type bundle struct {
 	templates controlv1connect.TemplateServiceClient
 	system    controlv1connect.SystemServiceClient
 	book      controlv1connect.PriceBookServiceClient
+	models    controlv1connect.ModelServiceClient
+	adapters  controlv1connect.AdapterServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -150,6 +152,8 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.limits = controlv1connect.NewLimitServiceClient(b.http, b.url, options...)
 	b.explain = controlv1connect.NewExplainServiceClient(b.http, b.url, options...)
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
+	b.models = controlv1connect.NewModelServiceClient(b.http, b.url, options...)
+	b.adapters = controlv1connect.NewAdapterServiceClient(b.http, b.url, options...)
 	b.book = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
@@ -206,6 +210,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 var tables = []string{
 	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
 	"price_row", "price_book_version",
+	"model", "model_name", "model_secret", "model_adapter", "adapter", "adapter_secret", "endpoint_adapter",
 }
 
 // dump is all that is stored.

@@ -29,7 +29,7 @@ type keyService struct {
 func (s *keyService) CreateKey(ctx context.Context, req *controlv1.CreateKeyRequest) (*controlv1.CreateKeyResponse, error) {
 	p := problems("")
 	k := registry.Key{
-		Name: req.GetName(), Endpoints: req.GetEndpoints(), Charged: chargedFrom(req),
+		Name: req.GetName(), Endpoints: req.GetEndpoints(), Models: req.GetModels(), Charged: chargedFrom(req),
 		Expires: timeFrom(req.GetExpireTime(), "expire_time", "expiry", p),
 	}
 	var secret string
@@ -70,7 +70,12 @@ func (s *keyService) ListKeys(ctx context.Context, req *controlv1.ListKeysReques
 }
 
 func (s *keyService) UpdateKey(ctx context.Context, req *controlv1.UpdateKeyRequest) (*controlv1.UpdateKeyResponse, error) {
-	k, err := s.store.UpdateKey(ctx, actor(ctx), req.GetKey(), chargedFrom(req), problems(""))
+	var models *[]string
+	if m := req.GetModels(); m != nil {
+		names := m.GetNames()
+		models = &names
+	}
+	k, err := s.store.UpdateKey(ctx, actor(ctx), req.GetKey(), chargedFrom(req), models, problems(""))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +105,7 @@ func keyTo(k *registry.Key) *controlv1.Key {
 		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Restricted: k.Restricted, Endpoints: k.Endpoints,
 		ExpireTime: timeTo(k.Expires), RevokeTime: timeTo(k.Revoked),
 		CreateTime: timeTo(k.Created), Revision: k.Revision,
-		Team: k.Team, Customer: k.Customer, Tags: k.Tags,
+		Team: k.Team, Customer: k.Customer, Tags: k.Tags, Models: k.Models,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/meter"
 	"tollgate/internal/money"
 )
@@ -26,6 +27,10 @@ func (s *priceService) TestPrice(ctx context.Context, req *controlv1.TestPriceRe
 		e, err := s.store.Endpoint(ctx, ref)
 		if err != nil {
 			return nil, err
+		}
+		if e.Models != nil {
+			return nil, fault.New(fault.FailedPrecondition, "Endpoint %s serves models, and has no price of its own.", e.Name).
+				WithHint("Try the price of a deployment of one of its models: send it as price.")
 		}
 		price, methods = e.Price, e.Methods
 	} else {

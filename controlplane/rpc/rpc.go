@@ -79,6 +79,8 @@ var services = []string{
 	controlv1connect.PriceBookServiceName,
 	controlv1connect.SystemServiceName,
 	controlv1connect.TemplateServiceName,
+	controlv1connect.ModelServiceName,
+	controlv1connect.AdapterServiceName,
 }
 
 // NewHandler makes the whole HTTP surface: the API behind the admin token, and health for everyone.
@@ -111,6 +113,8 @@ func NewHandler(d Deps) (http.Handler, error) {
 	api.Handle(controlv1connect.NewPriceServiceHandler(&priceService{d.Store}, options))
 	api.Handle(controlv1connect.NewPriceBookServiceHandler(&priceBookService{d.Store}, options, connect.WithReadMaxBytes(maxBook)))
 	api.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, options))
+	api.Handle(controlv1connect.NewModelServiceHandler(&modelService{d.Store}, options))
+	api.Handle(controlv1connect.NewAdapterServiceHandler(&adapterService{d.Store}, options))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, services...)...)
 	api.Handle(grpcreflect.NewHandlerV1(reflector))
 	api.Handle(grpcreflect.NewHandlerV1Alpha(reflector))

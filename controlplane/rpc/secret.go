@@ -54,7 +54,7 @@ func (s *secretService) DeleteSecret(ctx context.Context, req *controlv1.DeleteS
 
 func secretTo(s *registry.Secret) *controlv1.Secret {
 	return &controlv1.Secret{
-		Id: s.ID, Name: s.Name, Endpoints: s.Endpoints,
+		Id: s.ID, Name: s.Name, Endpoints: s.Endpoints, Models: s.Models, Adapters: s.Adapters,
 		CreateTime: timeTo(s.Created), UpdateTime: timeTo(s.Updated),
 	}
 }

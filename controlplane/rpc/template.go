@@ -22,7 +22,7 @@ func (templateService) ListTemplates(context.Context, *controlv1.ListTemplatesRe
 	res := &controlv1.ListTemplatesResponse{}
 	for _, e := range all {
 		t := proto.CloneOf(e.Template)
-		t.Endpoint, t.Sample = nil, nil
+		t.Endpoint, t.Deployment, t.Sample = nil, nil, nil
 		res.Templates = append(res.Templates, t)
 	}
 	return res, nil

@@ -185,11 +185,17 @@ type PublishedList struct {
 	Rows []*controlv1.ModelPrice // in the order in which they are tried
 }
 
-// readPublishedLists reads the lists that endpoints refer to. One that is not in the book is there without rows.
-func readPublishedLists(ctx context.Context, db querier, endpoints []registry.Endpoint) (out []PublishedList, err error) {
+// readPublishedLists reads the lists that endpoints and deployments refer to. One that is not in the book is there
+// without rows.
+func readPublishedLists(ctx context.Context, db querier, endpoints []registry.Endpoint, models []registry.Model) (out []PublishedList, err error) {
 	var names []string
 	for i := range endpoints {
 		names = append(names, endpoints[i].Price.Lists()...)
+	}
+	for i := range models {
+		for j := range models[i].Deployments {
+			names = append(names, models[i].Deployments[j].Price.Lists()...)
+		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

@@ -21,16 +21,18 @@ type Config struct {
 	Dirty         []string // subjects, sorted
 	KeyShards     []uint32 // shards that Keys is the whole of
 	AccountShards []uint32 // shards that Budgets and Limits are the whole of
-	Routes        bool     // whether Endpoints, RouteBudgets, RouteLimits and Secrets were read
+	Routes        bool     // whether all from Endpoints on was read
 
 	Keys         []PublishedKey // by hash
 	Budgets      []registry.Budget
 	Limits       []registry.Limit
 	Endpoints    []registry.Endpoint
-	RouteBudgets []registry.Budget // of endpoints, customers, tags and of everything
-	RouteLimits  []registry.Limit  // the same
-	Secrets      []StoredSecret    // that endpoints refer to
-	Book         []PublishedList   // the same
+	Models       []registry.Model
+	Adapters     []registry.Adapter // that endpoints and models refer to
+	RouteBudgets []registry.Budget  // of endpoints, customers, tags and of everything
+	RouteLimits  []registry.Limit   // the same
+	Secrets      []StoredSecret     // that endpoints, models and these adapters refer to
+	Book         []PublishedList    // the same
 }
 
 // PublishedKey is a key as edges check it.
@@ -42,6 +44,7 @@ type PublishedKey struct {
 	Revoked     *time.Time
 	Restricted  bool
 	EndpointIDs []string
+	Models      []string
 	TeamID      string
 	registry.Charged
 	Budgets []*registry.Budget // of the key, its team, its customer and its tags, by account
@@ -65,7 +68,7 @@ const (
 	selectPublishedKeys = `
 		SELECT k.shard, k.sha256, k.id, k.name, k.expire_time, k.revoke_time, k.restricted,
 			ARRAY(SELECT ke.endpoint_id FROM control.key_endpoint ke WHERE ke.key_id = k.id ORDER BY ke.endpoint_id),
-			coalesce(k.team_id, ''), ` + keyTeam + `, k.customer, k.tags
+			coalesce(k.team_id, ''), ` + keyTeam + `, k.customer, k.tags, k.models
 		FROM control.key k WHERE k.shard = ANY($1) ORDER BY k.sha256`
 	// Of the keys of some shards, and of their teams, customers and tags.
 	ofKeys             = `WHERE o.key_id IN (SELECT s.id FROM control.key s WHERE s.shard = ANY($1)) `
@@ -81,7 +84,10 @@ const (
 	selectAllEndpoints = `SELECT ` + endpointColumns + ` FROM control.endpoint e ORDER BY e.name`
 	selectUsedSecrets  = `
 		SELECT s.id, s.name, s.envelope FROM control.secret s
-		WHERE EXISTS (SELECT FROM control.endpoint_secret es WHERE es.secret_id = s.id) ORDER BY s.name`
+		WHERE EXISTS (SELECT FROM control.endpoint_secret es WHERE es.secret_id = s.id)
+			OR EXISTS (SELECT FROM control.model_secret ms WHERE ms.secret_id = s.id)
+			OR EXISTS (SELECT FROM control.adapter_secret r JOIN control.adapter a ON a.id = r.adapter_id WHERE r.secret_id = s.id AND ` + usedAdapter + `)
+		ORDER BY s.name`
 )
 
 // Subjects lists every subject that must have a value in the stream: the head, the routes, and each
@@ -173,6 +179,12 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.Endpoints, err = list(ctx, tx, "endpoints", scanEndpoint, selectAllEndpoints); err != nil {
 		return err
 	}
+	if c.Models, err = list(ctx, tx, "models", scanModel, selectAllModels); err != nil {
+		return err
+	}
+	if c.Adapters, err = list(ctx, tx, "adapters", scanAdapter, selectUsedAdapters); err != nil {
+		return err
+	}
 	if c.RouteBudgets, err = list(ctx, tx, "budgets of routes", scanBudget, selectRouteBudgets); err != nil {
 		return err
 	}
@@ -182,6 +194,6 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets); err != nil {
 		return err
 	}
-	c.Book, err = readPublishedLists(ctx, tx, c.Endpoints)
+	c.Book, err = readPublishedLists(ctx, tx, c.Endpoints, c.Models)
 	return err
 }

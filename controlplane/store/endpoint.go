@@ -21,6 +21,8 @@ const (
 	deleteEndpoint        = `DELETE FROM control.endpoint WHERE id = $1`
 	selectKnownSecrets    = `SELECT s.id, s.name FROM control.secret s WHERE s.name = ANY($1) ORDER BY s.name`
 	deleteEndpointSecrets = `DELETE FROM control.endpoint_secret WHERE endpoint_id = $1`
+	deleteEndpointAdapter = `DELETE FROM control.endpoint_adapter WHERE endpoint_id = $1`
+	insertEndpointAdapter = `INSERT INTO control.endpoint_adapter (endpoint_id, adapter_id) SELECT $1, a.id FROM control.adapter a WHERE a.name = $2`
 	insertEndpointSecrets = `INSERT INTO control.endpoint_secret (endpoint_id, secret_id) SELECT $1, unnest($2::text[])`
 	// Names are part of what the ledger and edges say in refusals.
 	touchBudgetsOfEndpoint = `
@@ -182,6 +184,9 @@ func (c *change) checkEndpoint(ctx context.Context, e *registry.Endpoint, p *reg
 	if err := c.publicFacts(ctx, e, &facts); err != nil {
 		return nil, err
 	}
+	if err := c.modelFacts(ctx, e, &facts); err != nil {
+		return nil, err
+	}
 	secrets, err := list(ctx, c, "secrets", pgx.RowToStructByPos[named], selectKnownSecrets, e.SecretRefs())
 	if err != nil {
 		return nil, err
@@ -204,6 +209,10 @@ func (c *change) writeEndpoint(ctx context.Context, sql string, e *registry.Endp
 	b.Queue(sql, args...)
 	b.Queue(deleteEndpointSecrets, e.ID)
 	b.Queue(insertEndpointSecrets, e.ID, secrets)
+	b.Queue(deleteEndpointAdapter, e.ID)
+	if e.Models != nil {
+		b.Queue(insertEndpointAdapter, e.ID, e.Models.Adapter)
+	}
 	if err := c.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("write endpoint: %w", err)
 	}
@@ -252,6 +261,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, actor, ref, etag string) err
 		}
 		var b pgx.Batch
 		b.Queue(deleteEndpointSecrets, old.ID)
+		b.Queue(deleteEndpointAdapter, old.ID)
 		b.Queue(deleteEndpoint, old.ID)
 		if err := c.SendBatch(ctx, &b).Close(); err != nil {
 			return fmt.Errorf("delete endpoint: %w", err)

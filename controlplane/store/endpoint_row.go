@@ -16,7 +16,14 @@ const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.
 	e.forward_trace_context, e.revision, e.create_time, e.update_time, e.abandoned, e.usage,
 	e.public, e.target_settings, e.balance, e.query, e.host, e.host_text, e.credentials, e.credential_balance,
 	e.pass_headers, e.connect_timeout_ms, e.idle_timeout_ms, e.total_timeout_ms, e.resilience,
-	e.price, e.aws_signing`
+	e.price, e.aws_signing, e.models,
+	CASE WHEN e.models ? 'default_model' THEN NOT EXISTS (SELECT FROM control.model_name n WHERE ` + fitsName + `) ELSE false END`
+
+// fitsName says whether an endpoint's default model has the name n, in which a "*" stands for any text.
+const fitsName = `(n.name = e.models->>'default_model' OR position('*' in n.name) > 0
+		AND length(e.models->>'default_model') >= length(n.name) - 1
+		AND starts_with(e.models->>'default_model', split_part(n.name, '*', 1))
+		AND right(e.models->>'default_model', length(split_part(n.name, '*', 2))) = split_part(n.name, '*', 2))`
 
 // The arguments of both are those that endpointArgs makes.
 const (
@@ -26,9 +33,9 @@ const (
 			forward_trace_context, revision, create_time, update_time, abandoned, usage,
 			public, target_settings, balance, query, host, host_text, credentials, credential_balance,
 			pass_headers, connect_timeout_ms, idle_timeout_ms, total_timeout_ms, resilience,
-			price, aws_signing)
+			price, aws_signing, models)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)`
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
 	updateEndpoint = `
 		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
 			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
@@ -37,13 +44,13 @@ const (
 			abandoned = $19, usage = $20, public = $21, target_settings = $22, balance = $23, query = $24,
 			host = $25, host_text = $26, credentials = $27, credential_balance = $28, pass_headers = $29,
 			connect_timeout_ms = $30, idle_timeout_ms = $31, total_timeout_ms = $32, resilience = $33,
-			price = $34, aws_signing = $35
+			price = $34, aws_signing = $35, models = $36
 		WHERE id = $1`
 )
 
 // structured are the settings of an endpoint that are stored as JSON.
 type structured struct {
-	headers, usage, public, targets, query, credentials, resilience, price, signing []byte
+	headers, usage, public, targets, query, credentials, resilience, price, signing, models []byte
 }
 
 // read gives each to where it belongs. What is NULL stays as it is.
@@ -61,6 +68,7 @@ func (s *structured) read(e *registry.Endpoint) error {
 		{s.resilience, &e.Resilience},
 		{s.price, &e.Price}, // beside what is in columns
 		{s.signing, &e.AWS},
+		{s.models, &e.Models},
 	} {
 		if part.raw == nil {
 			continue
@@ -85,11 +93,12 @@ func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 	var s structured
 	var urls []string
 	var timeout, connect, idle, total int64
+	var unknown bool
 	err := row.Scan(&e.ID, &e.Name, &e.Path, &e.Exact, &e.Methods, &urls, &s.headers, &e.Forward,
 		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeout, &e.MaxBodyBytes,
 		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated, &e.Abandoned, &s.usage,
 		&s.public, &s.targets, &e.Balance, &s.query, &e.Host.Kind, &e.Host.Text, &s.credentials, &e.CredentialBalance,
-		&e.PassHeaders, &connect, &idle, &total, &s.resilience, &s.price, &s.signing)
+		&e.PassHeaders, &connect, &idle, &total, &s.resilience, &s.price, &s.signing, &s.models, &unknown)
 	if err != nil {
 		return e, err
 	}
@@ -97,6 +106,9 @@ func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 	e.Timeouts = registry.Timeouts{Connect: millis(connect), Idle: millis(idle), Total: millis(total)}
 	if err := s.read(&e); err != nil {
 		return e, fmt.Errorf("settings of endpoint %s: %w", e.ID, err)
+	}
+	if e.Models != nil {
+		e.Models.DefaultUnknown = unknown
 	}
 	// The URLs are where they always were, so that an older version reads them as well.
 	targets := make([]registry.Target, len(urls))
@@ -121,7 +133,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		settings[i] = t
 	}
 	var s structured
-	var usage, public, price, signing any // NULL for what is not there
+	var usage, public, price, signing, models any // NULL for what is not there
 	if e.Price.Usage != nil {
 		usage = e.Price.Usage
 	}
@@ -133,6 +145,9 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 	}
 	if e.AWS != nil {
 		signing = e.AWS
+	}
+	if e.Models != nil {
+		models = e.Models
 	}
 	for _, part := range []struct {
 		value any
@@ -147,6 +162,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		{e.Resilience, &s.resilience},
 		{price, &s.price},
 		{signing, &s.signing},
+		{models, &s.models},
 	} {
 		if part.value == nil {
 			continue
@@ -163,7 +179,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		e.ForwardTraceContext, e.Revision, e.Created, e.Updated, int16(e.Abandoned), s.usage,
 		s.public, s.targets, int16(e.Balance), s.query, int16(e.Host.Kind), e.Host.Text, s.credentials, int16(e.CredentialBalance),
 		e.PassHeaders, e.Timeouts.Connect.Milliseconds(), e.Timeouts.Idle.Milliseconds(), e.Timeouts.Total.Milliseconds(), s.resilience,
-		s.price, s.signing,
+		s.price, s.signing, s.models,
 	}, nil
 }
 

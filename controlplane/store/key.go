@@ -18,7 +18,7 @@ import (
 const keyColumns = `k.id, k.name, k.prefix, k.restricted, k.expire_time, k.revoke_time, k.create_time, k.revision,
 	ARRAY(SELECT e.name FROM control.key_endpoint ke JOIN control.endpoint e ON e.id = ke.endpoint_id
 		WHERE ke.key_id = k.id ORDER BY e.name),
-	` + keyTeam + `, k.customer, k.tags`
+	` + keyTeam + `, k.customer, k.tags, k.models`
 
 const keyTeam = `coalesce((SELECT t.name FROM control.team t WHERE t.id = k.team_id), '')`
 
@@ -30,18 +30,18 @@ const (
 	selectKeysLike     = `SELECT k.name, k.sha256 = $2 FROM control.key k WHERE k.name = $1 OR k.sha256 = $2`
 	selectEndpointRefs = `SELECT e.id, e.name FROM control.endpoint e WHERE e.id = ANY($1) OR e.name = ANY($1) ORDER BY e.name`
 	insertKey          = `
-		INSERT INTO control.key (id, name, prefix, sha256, shard, restricted, expire_time, revision, create_time, team_id, customer, tags)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+		INSERT INTO control.key (id, name, prefix, sha256, shard, restricted, expire_time, revision, create_time, team_id, customer, tags, models)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	insertKeyEndpoints = `INSERT INTO control.key_endpoint (key_id, endpoint_id) SELECT $1, unnest($2::text[])`
 	revokeKey          = `UPDATE control.key SET revoke_time = $2, revision = $3 WHERE id = $1`
-	updateKey          = `UPDATE control.key SET team_id = $2, customer = $3, tags = $4, revision = $5 WHERE id = $1`
+	updateKey          = `UPDATE control.key SET team_id = $2, customer = $3, tags = $4, revision = $5, models = $6 WHERE id = $1`
 )
 
 func scanKey(row pgx.CollectableRow) (registry.Key, error) {
 	var k registry.Key
 	var expires, revoked *time.Time
 	err := row.Scan(&k.ID, &k.Name, &k.Prefix, &k.Restricted, &expires, &revoked, &k.Created, &k.Revision, &k.Endpoints,
-		&k.Team, &k.Customer, &k.Tags)
+		&k.Team, &k.Customer, &k.Tags, &k.Models)
 	if expires != nil {
 		k.Expires = *expires
 	}
@@ -85,6 +85,7 @@ func (s *Store) Keys(ctx context.Context, page Page) ([]registry.Key, string, er
 // names as they were asked for; no endpoint means every endpoint.
 func (s *Store) CreateKey(ctx context.Context, actor string, k registry.Key, hash [32]byte, p *registry.Problems) (registry.Key, error) {
 	k.Charged.Normalize()
+	k.Models = registry.NormalizeModels(k.Models)
 	asked, askedTeam := k.Endpoints, k.Team
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
 		k.ID, k.Endpoints, k.Restricted, k.Team = id.New(id.Key), asked, len(asked) > 0, askedTeam
@@ -110,7 +111,7 @@ func (s *Store) CreateKey(ctx context.Context, actor string, k registry.Key, has
 		shard := contract.KeyShardOf(hash)
 		var b pgx.Batch
 		b.Queue(insertKey, k.ID, k.Name, k.Prefix, hash[:], shard, k.Restricted, expires, k.Revision, k.Created,
-			team, k.Customer, tags(&k.Charged))
+			team, k.Customer, tags(&k.Charged), notNil(k.Models))
 		b.Queue(insertKeyEndpoints, k.ID, ids)
 		if err := c.SendBatch(ctx, &b).Close(); err != nil {
 			return fmt.Errorf("write key: %w", err)
@@ -175,8 +176,9 @@ func (c *change) checkKey(ctx context.Context, k *registry.Key, hash [32]byte, t
 	return endpoints, p.Err("the key")
 }
 
-// UpdateKey changes whom a key's requests are charged to.
-func (s *Store) UpdateKey(ctx context.Context, actor, ref string, who registry.Charged, p *registry.Problems) (registry.Key, error) {
+// UpdateKey changes whom a key's requests are charged to, and which models it may ask for; nil leaves those as they
+// are.
+func (s *Store) UpdateKey(ctx context.Context, actor, ref string, who registry.Charged, models *[]string, p *registry.Problems) (registry.Key, error) {
 	who.Normalize()
 	var k registry.Key
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) (err error) {
@@ -193,11 +195,15 @@ func (s *Store) UpdateKey(ctx context.Context, actor, ref string, who registry.C
 		}
 		problems := p.Clone()
 		asked.Check(problems, team != nil)
+		if models != nil {
+			k.Models = registry.NormalizeModels(*models)
+			registry.CheckModels(problems, k.Models)
+		}
 		if err := problems.Err("the key"); err != nil {
 			return err
 		}
 		k.Charged, k.Revision = asked, c.revision
-		if _, err := c.Exec(ctx, updateKey, k.ID, team, k.Customer, tags(&k.Charged), k.Revision); err != nil {
+		if _, err := c.Exec(ctx, updateKey, k.ID, team, k.Customer, tags(&k.Charged), k.Revision, notNil(k.Models)); err != nil {
 			return fmt.Errorf("write key: %w", err)
 		}
 		c.record("update", "key", k.ID, old, k)

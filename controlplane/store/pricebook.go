@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -258,8 +259,12 @@ func rowKeys(rows []pricebook.Row) (lists, keys []string) {
 	return lists, keys
 }
 
-// reprice gives the endpoints that refer to one of some lists a new version of their price, and names them.
+// reprice gives the endpoints and deployments that refer to one of some lists a new version of their price, and names
+// the endpoints.
 func (c *change) reprice(ctx context.Context, lists map[string]bool) (names []string, err error) {
+	if err := c.repriceModels(ctx, lists); err != nil {
+		return nil, err
+	}
 	ids, names, err := pricedBy(ctx, c, lists)
 	if err != nil || len(ids) == 0 {
 		return nil, err
@@ -278,14 +283,16 @@ func pricedBy(ctx context.Context, db querier, lists map[string]bool) (ids, name
 		return nil, nil, err
 	}
 	for i := range all {
-		for _, l := range all[i].Price.Lists() {
-			if lists[l] {
-				ids, names = append(ids, all[i].ID), append(names, all[i].Name)
-				break
-			}
+		if refersTo(&all[i].Price, lists) {
+			ids, names = append(ids, all[i].ID), append(names, all[i].Name)
 		}
 	}
 	return ids, names, nil
+}
+
+// refersTo says whether a price refers to one of some lists.
+func refersTo(p *registry.Price, lists map[string]bool) bool {
+	return slices.ContainsFunc(p.Lists(), func(l string) bool { return lists[l] })
 }
 
 // auditedPrice is a price as the audit has it.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,11 @@ import (
 
 const secretColumns = `s.id, s.name, s.create_time, s.update_time, s.revision,
 	ARRAY(SELECT e.name FROM control.endpoint_secret es JOIN control.endpoint e ON e.id = es.endpoint_id
-		WHERE es.secret_id = s.id ORDER BY e.name)`
+		WHERE es.secret_id = s.id ORDER BY e.name),
+	ARRAY(SELECT m.name FROM control.model_secret ms JOIN control.model m ON m.id = ms.model_id
+		WHERE ms.secret_id = s.id ORDER BY m.name),
+	ARRAY(SELECT a.name FROM control.adapter_secret r JOIN control.adapter a ON a.id = r.adapter_id
+		WHERE r.secret_id = s.id ORDER BY a.name)`
 
 const (
 	selectSecret     = `SELECT ` + secretColumns + ` FROM control.secret s WHERE s.id = $1 OR s.name = $1`
@@ -30,7 +35,7 @@ const (
 
 func scanSecret(row pgx.CollectableRow) (registry.Secret, error) {
 	var s registry.Secret
-	err := row.Scan(&s.ID, &s.Name, &s.Created, &s.Updated, &s.Revision, &s.Endpoints)
+	err := row.Scan(&s.ID, &s.Name, &s.Created, &s.Updated, &s.Revision, &s.Endpoints, &s.Models, &s.Adapters)
 	return s, err
 }
 
@@ -99,7 +104,7 @@ func (s *Store) RotateSecret(ctx context.Context, actor, ref string, encrypt Enc
 		if _, err := c.Exec(ctx, rotateSecret, sec.ID, envelope, sec.Revision, sec.Updated); err != nil {
 			return fmt.Errorf("write secret: %w", err)
 		}
-		if len(sec.Endpoints) > 0 {
+		if sec.Used() {
 			c.touch(contract.ConfigRoutes)
 		}
 		c.record("rotate", "secret", sec.ID, old, sec)
@@ -108,7 +113,7 @@ func (s *Store) RotateSecret(ctx context.Context, actor, ref string, encrypt Enc
 	return sec, err
 }
 
-// DeleteSecret removes a secret that no endpoint refers to.
+// DeleteSecret removes a secret that nothing refers to.
 func (s *Store) DeleteSecret(ctx context.Context, actor, ref string) error {
 	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
 		sec, err := findSecret(ctx, c, ref)
@@ -119,12 +124,23 @@ func (s *Store) DeleteSecret(ctx context.Context, actor, ref string) error {
 			return fault.New(fault.FailedPrecondition, "Secret %s is used by the headers of: %s.", sec.Name, names(sec.Endpoints)).
 				WithHint("Take the reference out of these endpoints first.")
 		}
+		if users := slices.Concat(prefixed("model ", sec.Models), prefixed("adapter ", sec.Adapters)); len(users) > 0 {
+			return fault.New(fault.FailedPrecondition, "Secret %s is used by: %s.", sec.Name, names(users)).
+				WithHint("Take the reference out of them first.")
+		}
 		if _, err := c.Exec(ctx, deleteSecret, sec.ID); err != nil {
 			return fmt.Errorf("delete secret: %w", err)
 		}
 		c.record("delete", "secret", sec.ID, sec, nil)
 		return nil
 	})
+}
+
+func prefixed(prefix string, all []string) (out []string) {
+	for _, s := range all {
+		out = append(out, prefix+s)
+	}
+	return out
 }
 
 func findSecret(ctx context.Context, db querier, ref string) (registry.Secret, error) {

@@ -1,6 +1,6 @@
 // Package templates has ready endpoints of vendors' APIs: where they are, how a credential is sent, and meters that make the
-// exact cost of each call. Each vendor is a data file, with exchanges that show what its meters count; tests hold every file
-// to them. Adding a vendor is adding a file.
+// exact cost of each call; and, where a vendor can serve models, a deployment of them. Each vendor is a data file, with
+// exchanges that show what its meters count; tests hold every file to them. Adding a vendor is adding a file.
 //
 // It reads files that are part of the program, and nothing else: it makes no endpoint, and knows no price but those in
 // the files, which name the list of the price book that has the rest.
@@ -127,7 +127,7 @@ func Parse(text []byte) (Entry, error) {
 	if sample != nil {
 		e.Template.Sample = sample.message()
 	}
-	return e, nil
+	return e, priceDeployment(e.Template)
 }
 
 func (s *Sample) message() *controlv1.Sample {

@@ -211,6 +211,10 @@ func TestWrongFilesAreErrors(t *testing.T) {
 		"name: x\nendpont: {}":           "line 2",
 		"name: x\nsamples: [{path: {}}]": "line 2",
 		"name: [":                        "line 1",
+		"name: x\ndeployment: {}":        "no endpoint",
+		"name: x\nendpoint: {targets: [{url: \"https://a.example.com\"}]}\ndeployment: {target: {url: \"https://b.example.com\"}}": "elsewhere",
+		"name: x\nendpoint: {targets: [{url: \"https://a.example.com\"}]}\n" +
+			"deployment: {target: {url: \"https://a.example.com/v1\"}, schemas: [SCHEMA_OPENAI_CHAT]}": "0 meters",
 	} {
 		if _, err := templates.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)

@@ -26,6 +26,8 @@ type Error struct {
 	Message string // what happened and what to do, for people
 	Param   string // field of the request that it is about: "messages[0].content"; empty for none
 	Code    string // machine-readable, in OpenAI's words: "context_length_exceeded"; empty for the kind's own
+	// Status is that of the answer where it is not the kind's own; 0 otherwise.
+	Status int
 	// RetryAfter is the header of that name; empty for none.
 	RetryAfter string
 }

@@ -33,6 +33,7 @@ type Labels struct {
 	expire int64 // Unix milliseconds; 0 for never
 	revoke int64 // Unix milliseconds; 0 if it was not
 	access access
+	models models
 }
 
 // access is the endpoints that a key may call: their ids, each after a line end and all followed by
@@ -65,6 +66,52 @@ func (a access) allows(endpointID string) bool {
 
 // Allows says whether the key may call an endpoint.
 func (k *Key) Allows(endpointID string) bool { return k.access.allows(endpointID) }
+
+// models is the models that a key may ask for: patterns, each on a line. Keys with the same models share the text. The zero value
+// allows every model.
+type models unique.Handle[string]
+
+var anyModel models
+
+// modelsOf is anyModel for an empty list.
+func modelsOf(patterns []string) models {
+	if len(patterns) == 0 {
+		return anyModel
+	}
+	return models(unique.Make(strings.Join(patterns, "\n")))
+}
+
+func (m models) allow(model string) bool {
+	if m == anyModel {
+		return true
+	}
+	for pattern := range strings.SplitSeq(unique.Handle[string](m).Value(), "\n") {
+		if fits(pattern, model) {
+			return true
+		}
+	}
+	return false
+}
+
+// fits says whether a text is a pattern with any text in place of each "*".
+func fits(pattern, text string) bool {
+	pattern, rest, more := strings.Cut(pattern, "*")
+	if !more {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, pattern)
+	for ok {
+		// What is left must end as the pattern does; before that, the first place that fits is as good as any.
+		if pattern, rest, more = strings.Cut(rest, "*"); !more {
+			return strings.HasSuffix(text, pattern)
+		}
+		_, text, ok = strings.Cut(text, pattern)
+	}
+	return false
+}
+
+// MayAsk says whether the key may ask for a model, by the name that the caller used.
+func (k *Key) MayAsk(model string) bool { return k.models.allow(model) }
 
 // Keys is every key, in shards that are replaced whole. Lookups take no lock. The zero value is
 // empty and ready.

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -97,6 +99,72 @@ func TestAccess(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Guarantee: a key may ask for exactly the models that one of its patterns fits, with any text for each "*"; a key without any
+// may ask for all.
+func TestModelsOfAKey(t *testing.T) {
+	t.Parallel()
+	text := rapid.StringOfN(rapid.SampledFrom([]rune("ab")), 0, 6, -1)
+	pattern := rapid.StringOfN(rapid.SampledFrom([]rune("ab**.")), 1, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(pattern, 0, 3).Draw(t, "list")
+		var keys Keys
+		if err := keys.SetShard(shardOf(keyOf(1, func(k *eventv1.ShardKey) { k.Models = list }))); err != nil {
+			t.Fatal(err)
+		}
+		key, err := keys.Authenticate(secretOf(1), "ep_1", "bria", time.Unix(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := text.Draw(t, "asked")
+		want := len(list) == 0
+		for _, l := range list {
+			parts := strings.Split(l, "*")
+			for i := range parts {
+				parts[i] = regexp.QuoteMeta(parts[i])
+			}
+			want = want || regexp.MustCompile("^"+strings.Join(parts, ".*")+"$").MatchString(asked)
+		}
+		if key.MayAsk(asked) != want {
+			t.Fatalf("%q allow %q: %v", list, asked, !want)
+		}
+	})
+	var keys Keys
+	if err := keys.SetShard(shardOf(keyOf(1, func(k *eventv1.ShardKey) { k.Models = []string{"a\nb"} }))); err == nil {
+		t.Error("a pattern has a line end in it")
+	}
+}
+
+// Guarantee: keys with the same models share what says so, and it costs those without nothing.
+func TestModelsAreShared(t *testing.T) {
+	t.Parallel()
+	some := func(k *eventv1.ShardKey) { k.Models = []string{"gpt-*", "claude-*"} }
+	if a, b := modelsOf([]string{"x"}), modelsOf([]string{"x"}); a != b {
+		t.Error("equal lists are not one")
+	}
+	if got := unsafe.Sizeof(Labels{}); got > 112 {
+		t.Errorf("labels of a key take %d bytes", got) // 112 is what the allocator gave them before
+	}
+	byShard := map[uint32][]uint64{}
+	for n := range uint64(1000) {
+		s := contract.KeyShardOf(contract.KeyHash(secretOf(n)))
+		if byShard[s] = append(byShard[s], n); len(byShard[s]) < 2 {
+			continue
+		}
+		var keys Keys
+		first, second := keyOf(byShard[s][0], some), keyOf(byShard[s][1], some)
+		if err := keys.SetShard(&eventv1.KeyShard{Shard: s, Keys: []*eventv1.ShardKey{first, second}}); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := keys.Lookup([32]byte(first.GetSha256()))
+		b, _ := keys.Lookup([32]byte(second.GetSha256()))
+		if a.Labels != b.Labels {
+			t.Error("two keys with the same models do not share their labels")
+		}
+		return
+	}
+	t.Fatal("no two keys are of one shard")
 }
 
 // Guarantee: after any shards were set, exactly the keys of the newest of each are found, with all

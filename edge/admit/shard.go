@@ -155,21 +155,22 @@ func (b *builder) put(s string) string {
 type labelsKey struct {
 	team, customer, tags string
 	access               access
+	models               models
 }
 
 func (b *builder) labelsOf(from *eventv1.ShardKey) (*Labels, error) {
-	for _, text := range slices.Concat(from.GetEndpointIds(), from.GetTags()) {
+	for _, text := range slices.Concat(from.GetEndpointIds(), from.GetTags(), from.GetModels()) {
 		if strings.Contains(text, "\n") {
-			return nil, fmt.Errorf("endpoint id or tag %q has a line end in it", text)
+			return nil, fmt.Errorf("endpoint id, tag or model %q has a line end in it", text)
 		}
 	}
-	key := labelsKey{team: from.GetTeam(), customer: from.GetCustomer(), tags: strings.Join(from.GetTags(), "\n")}
+	key := labelsKey{team: from.GetTeam(), customer: from.GetCustomer(), tags: strings.Join(from.GetTags(), "\n"), models: modelsOf(slices.Sorted(slices.Values(from.GetModels())))}
 	if from.GetRestricted() {
 		key.access = accessTo(slices.Sorted(slices.Values(from.GetEndpointIds())))
 	}
 	l, ok := b.labels[key]
 	if !ok {
-		l = &Labels{Team: key.team, Customer: key.customer, Tags: from.GetTags(), access: key.access}
+		l = &Labels{Team: key.team, Customer: key.customer, Tags: from.GetTags(), access: key.access, models: key.models}
 		b.labels[key] = l
 	}
 	if from.GetExpireUnixMs() == 0 && from.GetRevokeUnixMs() == 0 && len(from.GetLimits()) == 0 {

@@ -27,8 +27,11 @@ func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, e
 	if err != nil {
 		return nil, fmt.Errorf("routes %s: %w", v, err)
 	}
-	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds, book: bookOf(s)}
+	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds, book: bookOf(s), adapters: map[string]*Adapter{}}
 	t := newTable(v, bounds)
+	if err := c.models(t, s); err != nil {
+		return nil, fmt.Errorf("routes %s: %w", v, err)
+	}
 	ids := map[string]bool{}
 	for _, from := range s.GetEndpoints() {
 		e, err := c.endpoint(from)
@@ -55,6 +58,8 @@ type compiler struct {
 	missing map[string]bool // environment variables that are not set
 	scopes  *scopes
 	book    meter.Book
+
+	adapters map[string]*Adapter // by name
 }
 
 var errTwice = errors.New("its id appears twice")
@@ -83,7 +88,7 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 		e.Forward = eventv1.ForwardMode_FORWARD_MODE_SAFE_LIST
 	}
 	for _, part := range []func(*Endpoint, *eventv1.RouteEndpoint) error{
-		timeouts, resilience, c.targets, c.values, c.credentials, host, c.signing,
+		timeouts, resilience, c.targets, c.values, c.credentials, host, c.signing, c.serves,
 	} {
 		if err := part(e, from); err != nil {
 			return nil, err

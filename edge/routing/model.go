@@ -1,6 +1,9 @@
 package routing
 
 import (
+	"slices"
+	"strings"
+
 	"tollgate/edge/adapter"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
@@ -12,6 +15,9 @@ type Models struct {
 	Default string           // model of requests that name none, or one that nobody knows; empty for none
 }
 
+// Speaks says whether callers may use a schema.
+func (m *Models) Speaks(s adapter.Schema) bool { return slices.Contains(m.Schemas, s) }
+
 // Model is a name that callers ask for and the deployments behind it. It never changes.
 type Model struct {
 	ID          string
@@ -20,16 +26,23 @@ type Model struct {
 	Created     int64 // Unix seconds
 	Deployments []*Deployment
 	// Upstream has a target for each deployment, in the same order, and how one of them is chosen, tried again and left alone. It
-	// has nothing else of an endpoint.
+	// has nothing else of an endpoint, but Err where none of the deployments can be called on this edge. Its name is "model NAME",
+	// which that of no endpoint is.
 	Upstream *Endpoint
+
+	before, after string // what stands around the "*"
+	pattern       bool   // there is one
 }
+
+// Pattern says whether the name has a "*" that stands for any text.
+func (m *Model) Pattern() bool { return m.pattern }
 
 // Deployment is a model of a vendor. It never changes.
 type Deployment struct {
 	Name    string // "MODEL/DEPLOYMENT"
 	Schemas []adapter.Schema
-	Adapter *Adapter // translates Chat Completions for it; nil for none
-	Options *controlv1.VendorOptions
+	Adapter *Adapter                 // translates Chat Completions for it; nil for none
+	Options *controlv1.VendorOptions // never nil
 	// Upstream is what a request to it is made of: its one target, headers, query, price and timeout.
 	Upstream *Endpoint
 
@@ -45,13 +58,48 @@ type Adapter struct {
 }
 
 // Model finds the model that a name stands for: the one that has it as its name or alias, or else the one whose pattern it fits
-// with the longest text before the "*". wild is what the "*" stood for.
+// with the longest text before the "*". wild is what the "*" stood for; for an alias of a pattern it is the alias.
 func (t *Table) Model(name string) (m *Model, wild string, ok bool) {
+	if m, ok = t.names[name]; ok {
+		if m.pattern {
+			wild = name
+		}
+		return m, wild, true
+	}
+	if name == "" {
+		return nil, "", false
+	}
+	for _, m := range t.patterns {
+		if len(name) >= len(m.before)+len(m.after) && strings.HasPrefix(name, m.before) && strings.HasSuffix(name, m.after) {
+			return m, name[len(m.before) : len(name)-len(m.after)], true
+		}
+	}
 	return nil, "", false
 }
 
 // Models is every model, by name. It is not to be changed.
-func (t *Table) Models() []*Model { return nil }
+func (t *Table) Models() []*Model { return t.models }
+
+// Upstreams is everything of which one of several targets is chosen, or one is left alone when it fails: endpoints that have
+// targets, models and adapters. It is not to be changed.
+func (t *Table) Upstreams() []*Endpoint { return t.upstreams }
+
+// Destinations is everything that requests are sent to: endpoints that have targets, deployments and adapters. It is not to be
+// changed.
+func (t *Table) Destinations() []*Endpoint { return t.destinations }
 
 // Vendor is the vendor's name of the model for a request that asked for a name, of which wild is what a "*" stood for.
-func (d *Deployment) Vendor(asked, wild string) string { return "" }
+func (d *Deployment) Vendor(asked, wild string) string {
+	if d.model == "" {
+		return asked
+	}
+	return strings.Replace(d.model, "*", wild, 1)
+}
+
+// Err says why the deployment cannot be called on this edge; nil if it can.
+func (d *Deployment) Err() error {
+	if d.Upstream.Err == nil && d.Adapter != nil {
+		return d.Adapter.Upstream.Err
+	}
+	return d.Upstream.Err
+}

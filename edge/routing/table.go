@@ -19,13 +19,18 @@ type Table struct {
 	missingEnv []string
 	scopes     *scopes
 
+	models                  []*Model          // by name
+	names                   map[string]*Model // by name and alias, but for patterns
+	patterns                []*Model          // the one that wins first
+	upstreams, destinations []*Endpoint
+
 	exact  map[string][]*Endpoint // by path
 	prefix map[string][]*Endpoint // by path without a slash at its end
 	depth  int                    // most slashes in a key of prefix
 }
 
 func newTable(v contract.Version, s *scopes) *Table {
-	return &Table{version: v, scopes: s, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
+	return &Table{version: v, scopes: s, names: map[string]*Model{}, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
 }
 
 // Version is the version of the snapshot.
@@ -64,6 +69,9 @@ func (t *Table) add(e *Endpoint) error {
 		t.depth = max(t.depth, strings.Count(path, "/"))
 	}
 	t.endpoints = append(t.endpoints, e)
+	if e.Models == nil {
+		t.upstreams, t.destinations = append(t.upstreams, e), append(t.destinations, e)
+	}
 	return nil
 }
 

@@ -24,6 +24,11 @@ func (c *compiler) targets(e *Endpoint, from *eventv1.RouteEndpoint) error {
 		}
 	}
 	switch {
+	case from.GetModels() != nil:
+		if len(list) > 0 {
+			return errors.New("it serves models and has targets as well")
+		}
+		return nil
 	case len(list) == 0:
 		return errors.New("it has no target")
 	case len(list) > mostChoices:

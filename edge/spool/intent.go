@@ -26,6 +26,7 @@ type Intent struct {
 	Team         string
 	Customer     string
 	Model        string // asked for; empty if unknown
+	Deployment   string // of a model, that gets the request: "MODEL/DEPLOYMENT"; empty for none
 	Tags         []string
 	PriceVersion int64
 	Amount       money.Nanos             // held

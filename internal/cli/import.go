@@ -29,9 +29,9 @@ func ImportCommand(convert func(name string, yaml []byte) (*plan.Plan, error)) f
 func (a *app) importLiteLLM(convert func(name string, yaml []byte) (*plan.Plan, error)) *cobra.Command {
 	var dryRun, strict bool
 	cmd := &cobra.Command{
-		Use: "litellm FILE", Short: "Take over the pass-through endpoints of a LiteLLM config.yaml", Args: exactly("FILE"),
-		Long: `Take over the pass-through endpoints of a LiteLLM config.yaml: create their secrets, create or update
-the endpoints by name, and take over the master key as a caller's key. Nothing is deleted, and doing it
+		Use: "litellm FILE", Short: "Take over the models and pass-through endpoints of a LiteLLM config.yaml", Args: exactly("FILE"),
+		Long: `Take over the models and the pass-through endpoints of a LiteLLM config.yaml: create their secrets, create
+or update models and endpoints by name, and take over the master key as a caller's key. Nothing is deleted, and doing it
 again changes nothing that is the same. Everything in the file that is not carried over, or behaves
 differently, is named on stderr with its line. FILE may be - for stdin.`,
 		Example: `  tollgate import litellm config.yaml --dry-run
@@ -90,6 +90,12 @@ func planned(p *plan.Plan) apply.Report {
 	for _, s := range p.Secrets {
 		add(apply.Secret, s.Name)
 	}
+	for _, one := range p.Adapters {
+		add(apply.Adapter, one.GetName())
+	}
+	for _, m := range p.Models {
+		add(apply.Model, m.GetName())
+	}
 	for _, e := range p.Endpoints {
 		add(apply.Endpoint, e.GetName())
 	}
@@ -100,7 +106,7 @@ func planned(p *plan.Plan) apply.Report {
 }
 
 func (a *app) printReport(file string, p *plan.Plan, report apply.Report, withPlan bool) error {
-	actions, notes, endpoints := []any{}, []any{}, []any{}
+	actions, notes, models, endpoints := []any{}, []any{}, []any{}, []any{}
 	r := result{table: table{head: []string{"KIND", "NAME", "RESULT"}}}
 	for _, action := range report.Actions {
 		one := &object{}
@@ -125,9 +131,13 @@ func (a *app) printReport(file string, p *plan.Plan, report apply.Report, withPl
 	data := &object{}
 	data.set("actions", actions)
 	if withPlan {
+		for _, m := range p.Models {
+			models = append(models, view(m))
+		}
 		for _, e := range p.Endpoints {
 			endpoints = append(endpoints, view(e))
 		}
+		data.set("models", models)
 		data.set("endpoints", endpoints)
 	}
 	data.set("notes", notes)
@@ -160,6 +170,6 @@ func (a *app) notes(file string, p *plan.Plan) {
 		}
 		a.say("%s: %s: %s: %s", place, n.Level, first(n.Path, "file"), n.Text)
 	}
-	a.say("%s: %s, %s, %s; %d refused, %s", file, several(len(p.Endpoints), "endpoint"), several(len(p.Secrets), "secret"),
+	a.say("%s: %s, %s, %s, %s; %d refused, %s", file, several(len(p.Models), "model"), several(len(p.Endpoints), "endpoint"), several(len(p.Secrets), "secret"),
 		several(len(p.Keys), "key"), p.Count(plan.Refused), several(p.Count(plan.Warning), "warning"))
 }

@@ -1,5 +1,5 @@
-// Package plan is what a foreign configuration file comes to: the secrets, endpoints and keys to
-// create, and a note on everything in the file that they do not carry over. It is data only; reading
+// Package plan is what a foreign configuration file comes to: the secrets, models, endpoints and keys
+// to create, and a note on everything in the file that they do not carry over. It is data only; reading
 // a format and applying a plan to a server are other packages' work.
 package plan
 
@@ -12,9 +12,11 @@ import (
 	"tollgate/internal/config"
 )
 
-// Plan is what to create, in this order: endpoints refer to secrets by name.
+// Plan is what to create, in this order: models and endpoints refer to secrets and adapters by name.
 type Plan struct {
 	Secrets   []Secret
+	Adapters  []*controlv1.Adapter
+	Models    []*controlv1.Model
 	Endpoints []*controlv1.Endpoint
 	Keys      []Key
 	Notes     []Note

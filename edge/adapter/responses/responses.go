@@ -5,9 +5,50 @@
 // errors' statuses or of other vendors' schemas.
 package responses
 
-import "tollgate/edge/adapter"
+import (
+	"context"
+
+	"tollgate/edge/adapter"
+)
 
 // Translate translates a request. The error is an *adapter.Error that names the field.
 func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
-	panic("not built")
+	q := request{call: call, opt: call.Options}
+	if err := q.translate(body); err != nil {
+		return nil, err
+	}
+	return &translation{
+		call: call, body: q.out, streams: q.streams, dropped: q.droppedFields(), names: q.names.callers,
+		echo: q.echo(),
+	}, nil
+}
+
+// translation is one exchange.
+type translation struct {
+	call    *adapter.Call
+	body    []byte
+	streams bool
+	dropped []string
+	names   map[string]string // of tools: the vendor's to the caller's, where they differ
+	echo    echo
+}
+
+// Body is the translated request.
+func (t *translation) Body() []byte { return t.body }
+
+// Streams says whether the caller wants a stream.
+func (t *translation) Streams() bool { return t.streams }
+
+// Dropped names fields that were left out.
+func (t *translation) Dropped() []string { return t.dropped }
+
+// Stream translates a stream.
+func (t *translation) Stream(context.Context) adapter.Stream { return &stream{t: t} }
+
+// toolName is the caller's name of a tool.
+func (t *translation) toolName(vendors string) string {
+	if name, ok := t.names[vendors]; ok {
+		return name
+	}
+	return vendors
 }

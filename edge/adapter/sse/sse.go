@@ -23,6 +23,7 @@ type Reader struct {
 
 	line  []byte // a line whose end has not come
 	typ   string
+	last  string // typ of the event before, which the next one mostly has too
 	data  []byte
 	have  bool // a data field has come
 	cr    bool // the last piece ended in CR: an LF that follows belongs to it
@@ -106,9 +107,10 @@ func (r *Reader) take(line []byte, emit func(Event) error) error {
 		}
 		r.data, r.have = append(r.data, value...), true
 	case "event":
-		if string(value) != r.typ {
-			r.typ = string(value)
+		if string(value) != r.last {
+			r.last = string(value)
 		}
+		r.typ = r.last
 	}
 	return nil
 }

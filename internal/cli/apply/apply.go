@@ -1,6 +1,6 @@
 // Package apply carries a plan out on a control plane: it creates what is missing, updates what
-// differs, and deletes nothing. Applying the same plan again changes no endpoint and no key; secrets
-// are written each time, because no server gives their values away for comparison.
+// differs, and deletes nothing. Applying the same plan again changes no adapter, model, endpoint or
+// key; secrets are written each time, because no server gives their values away for comparison.
 package apply
 
 import (
@@ -18,6 +18,8 @@ import (
 // Clients are the services that a plan needs.
 type Clients struct {
 	Secrets   controlv1connect.SecretServiceClient
+	Adapters  controlv1connect.AdapterServiceClient
+	Models    controlv1connect.ModelServiceClient
 	Endpoints controlv1connect.EndpointServiceClient
 	Keys      controlv1connect.KeyServiceClient
 }
@@ -26,6 +28,8 @@ type Clients struct {
 func NewClients(client connect.HTTPClient, url string, opts ...connect.ClientOption) Clients {
 	return Clients{
 		Secrets:   controlv1connect.NewSecretServiceClient(client, url, opts...),
+		Adapters:  controlv1connect.NewAdapterServiceClient(client, url, opts...),
+		Models:    controlv1connect.NewModelServiceClient(client, url, opts...),
 		Endpoints: controlv1connect.NewEndpointServiceClient(client, url, opts...),
 		Keys:      controlv1connect.NewKeyServiceClient(client, url, opts...),
 	}
@@ -37,6 +41,8 @@ type Kind string
 // The kinds.
 const (
 	Secret   Kind = "secret"
+	Adapter  Kind = "adapter"
+	Model    Kind = "model"
 	Endpoint Kind = "endpoint"
 	Key      Kind = "key"
 )
@@ -87,9 +93,19 @@ func Apply(ctx context.Context, c Clients, p *plan.Plan) (Report, error) {
 	if err := secrets(ctx, c, p.Secrets, &r); err != nil {
 		return r, err
 	}
+	for _, a := range p.Adapters {
+		if err := r.put(ctx, Adapter, a.GetName(), adapter(c, a)); err != nil {
+			return r, err
+		}
+	}
+	for _, m := range p.Models {
+		if err := r.put(ctx, Model, m.GetName(), model(c, m)); err != nil {
+			return r, err
+		}
+	}
 	for _, e := range p.Endpoints {
-		if err := endpoint(ctx, c, e, &r); err != nil {
-			return r, &Error{Endpoint, e.GetName(), err}
+		if err := r.put(ctx, Endpoint, e.GetName(), endpoint(c, e)); err != nil {
+			return r, err
 		}
 	}
 	for _, k := range p.Keys {
@@ -134,31 +150,104 @@ func secrets(ctx context.Context, c Clients, wanted []plan.Secret, r *Report) er
 	return nil
 }
 
-func endpoint(ctx context.Context, c Clients, wanted *controlv1.Endpoint, r *Report) error {
-	got, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: wanted.GetName()})
+// stored is what a server has of a thing.
+type stored struct {
+	id, etag string
+	revision int64
+}
+
+// thing is how one thing is written.
+type thing struct {
+	get    func(context.Context) (stored, error)
+	create func(context.Context) error
+	update func(context.Context, stored) (revision int64, err error)
+}
+
+// put creates what is missing and updates what differs. The server knows what stands for what was left out, and stores
+// nothing where nothing changes.
+func (r *Report) put(ctx context.Context, kind Kind, name string, t thing) error {
+	have, err := t.get(ctx)
 	if err != nil && connect.CodeOf(err) == connect.CodeNotFound {
-		if _, err := c.Endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: wanted}); err != nil {
-			return err
+		if err := t.create(ctx); err != nil {
+			return &Error{kind, name, err}
 		}
-		r.add(Endpoint, wanted.GetName(), Created, "")
+		r.add(kind, name, Created, "")
 		return nil
 	}
 	if err != nil {
-		return err
+		return &Error{kind, name, err}
 	}
-	// The server knows what stands for what was left out, and stores nothing where nothing changes.
-	have, next := got.GetEndpoint(), proto.CloneOf(wanted)
-	next.Id, next.Etag = have.GetId(), have.GetEtag()
-	stored, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: next})
+	revision, err := t.update(ctx, have)
 	if err != nil {
-		return err
+		return &Error{kind, name, err}
 	}
 	result := Updated
-	if stored.GetEndpoint().GetRevision() == have.GetRevision() {
+	if revision == have.revision {
 		result = Unchanged
 	}
-	r.add(Endpoint, wanted.GetName(), result, "")
+	r.add(kind, name, result, "")
 	return nil
+}
+
+func adapter(c Clients, wanted *controlv1.Adapter) thing {
+	return thing{
+		get: func(ctx context.Context) (stored, error) {
+			got, err := c.Adapters.GetAdapter(ctx, &controlv1.GetAdapterRequest{Adapter: wanted.GetName()})
+			return stored{got.GetAdapter().GetId(), got.GetAdapter().GetEtag(), got.GetAdapter().GetRevision()}, err
+		},
+		create: func(ctx context.Context) error {
+			_, err := c.Adapters.CreateAdapter(ctx, &controlv1.CreateAdapterRequest{Adapter: wanted})
+			return err
+		},
+		update: func(ctx context.Context, have stored) (int64, error) {
+			next := proto.CloneOf(wanted)
+			next.Id, next.Etag = have.id, have.etag
+			res, err := c.Adapters.UpdateAdapter(ctx, &controlv1.UpdateAdapterRequest{Adapter: next})
+			return res.GetAdapter().GetRevision(), err
+		},
+	}
+}
+
+func model(c Clients, wanted *controlv1.Model) thing {
+	return thing{
+		get: func(ctx context.Context) (stored, error) {
+			got, err := c.Models.GetModel(ctx, &controlv1.GetModelRequest{Model: wanted.GetName()})
+			if m := got.GetModel(); err == nil && m.GetName() != wanted.GetName() {
+				// An alias of another model was found. Creating tells whose it is.
+				return stored{}, connect.NewError(connect.CodeNotFound, nil)
+			}
+			return stored{got.GetModel().GetId(), got.GetModel().GetEtag(), got.GetModel().GetRevision()}, err
+		},
+		create: func(ctx context.Context) error {
+			_, err := c.Models.CreateModel(ctx, &controlv1.CreateModelRequest{Model: wanted})
+			return err
+		},
+		update: func(ctx context.Context, have stored) (int64, error) {
+			next := proto.CloneOf(wanted)
+			next.Id, next.Etag = have.id, have.etag
+			res, err := c.Models.UpdateModel(ctx, &controlv1.UpdateModelRequest{Model: next})
+			return res.GetModel().GetRevision(), err
+		},
+	}
+}
+
+func endpoint(c Clients, wanted *controlv1.Endpoint) thing {
+	return thing{
+		get: func(ctx context.Context) (stored, error) {
+			got, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: wanted.GetName()})
+			return stored{got.GetEndpoint().GetId(), got.GetEndpoint().GetEtag(), got.GetEndpoint().GetRevision()}, err
+		},
+		create: func(ctx context.Context) error {
+			_, err := c.Endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: wanted})
+			return err
+		},
+		update: func(ctx context.Context, have stored) (int64, error) {
+			next := proto.CloneOf(wanted)
+			next.Id, next.Etag = have.id, have.etag
+			res, err := c.Endpoints.UpdateEndpoint(ctx, &controlv1.UpdateEndpointRequest{Endpoint: next})
+			return res.GetEndpoint().GetRevision(), err
+		},
+	}
 }
 
 func key(ctx context.Context, c Clients, wanted plan.Key, r *Report) error {

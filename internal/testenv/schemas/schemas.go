@@ -22,17 +22,24 @@ var compiled sync.Map // of name to func() (*jsonschema.Schema, error)
 // Check says what is wrong with a document by the schema data/NAME.json, or nil.
 func Check(name string, doc []byte) error {
 	once, _ := compiled.LoadOrStore(name, sync.OnceValues(func() (*jsonschema.Schema, error) {
-		raw, err := files.ReadFile("data/" + name + ".json")
+		// All are there, because one may refer to another.
+		all, err := files.ReadDir("data")
 		if err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
-		}
-		schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
+			return nil, err
 		}
 		c := jsonschema.NewCompiler()
-		if err := c.AddResource(name+".json", schema); err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
+		for _, f := range all {
+			raw, err := files.ReadFile("data/" + f.Name())
+			if err != nil {
+				return nil, fmt.Errorf("schema %s: %w", f.Name(), err)
+			}
+			schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+			if err != nil {
+				return nil, fmt.Errorf("schema %s: %w", f.Name(), err)
+			}
+			if err := c.AddResource(f.Name(), schema); err != nil {
+				return nil, fmt.Errorf("schema %s: %w", f.Name(), err)
+			}
 		}
 		return c.Compile(name + ".json")
 	}))

@@ -35,7 +35,11 @@ type Secret struct {
 	// When its value was last replaced.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Names of the endpoints that refer to it.
-	Endpoints     []string `protobuf:"bytes,5,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	Endpoints []string `protobuf:"bytes,5,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Names of the models that refer to it.
+	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
+	// Names of the adapters that refer to it.
+	Adapters      []string `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -101,6 +105,20 @@ func (x *Secret) GetUpdateTime() *timestamppb.Timestamp {
 func (x *Secret) GetEndpoints() []string {
 	if x != nil {
 		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *Secret) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *Secret) GetAdapters() []string {
+	if x != nil {
+		return x.Adapters
 	}
 	return nil
 }
@@ -504,7 +522,7 @@ var File_tollgate_control_v1_secret_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_secret_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/secret.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n" +
+	" tollgate/control/v1/secret.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x01\n" +
 	"\x06Secret\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
@@ -512,7 +530,9 @@ const file_tollgate_control_v1_secret_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x1c\n" +
-	"\tendpoints\x18\x05 \x03(\tR\tendpoints\"~\n" +
+	"\tendpoints\x18\x05 \x03(\tR\tendpoints\x12\x16\n" +
+	"\x06models\x18\x06 \x03(\tR\x06models\x12\x1a\n" +
+	"\badapters\x18\a \x03(\tR\badapters\"~\n" +
 	"\x13CreateSecretRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12$\n" +
 	"\x05value\x18\x02 \x01(\tB\x0e\xbaH\br\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\x05value\"K\n" +

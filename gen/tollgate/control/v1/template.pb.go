@@ -42,7 +42,10 @@ type Template struct {
 	// A request to try it with.
 	Sample *Sample `protobuf:"bytes,8,opt,name=sample,proto3" json:"sample,omitempty"`
 	// What should be known of it: what is not priced, and where its numbers come from.
-	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	// A deployment of any model of the vendor, with "{NAME}" where parameters belong: its name, its model and nothing else is left to
+	// say. Not set where the vendor speaks none of the schemas of models.
+	Deployment    *Deployment `protobuf:"bytes,10,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,6 +139,13 @@ func (x *Template) GetSample() *Sample {
 func (x *Template) GetNotes() []string {
 	if x != nil {
 		return x.Notes
+	}
+	return nil
+}
+
+func (x *Template) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
 	}
 	return nil
 }
@@ -308,7 +318,7 @@ func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
 // ListTemplatesResponse has them.
 type ListTemplatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Templates, without endpoint and sample.
+	// Templates, without endpoint, deployment and sample.
 	Templates     []*Template `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -447,7 +457,7 @@ var File_tollgate_control_v1_template_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_template_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/template.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/price.proto\"\xf1\x02\n" +
+	"\"tollgate/control/v1/template.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/model.proto\x1a\x1ftollgate/control/v1/price.proto\"\xb2\x03\n" +
 	"\bTemplate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -459,7 +469,11 @@ const file_tollgate_control_v1_template_proto_rawDesc = "" +
 	"parameters\x129\n" +
 	"\bendpoint\x18\a \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\x123\n" +
 	"\x06sample\x18\b \x01(\v2\x1b.tollgate.control.v1.SampleR\x06sample\x12\x14\n" +
-	"\x05notes\x18\t \x03(\tR\x05notes\"P\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\x12?\n" +
+	"\n" +
+	"deployment\x18\n" +
+	" \x01(\v2\x1f.tollgate.control.v1.DeploymentR\n" +
+	"deployment\"P\n" +
 	"\x0eTemplateSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12\x10\n" +
@@ -503,23 +517,25 @@ var file_tollgate_control_v1_template_proto_goTypes = []any{
 	(*GetTemplateResponse)(nil),   // 6: tollgate.control.v1.GetTemplateResponse
 	(*Endpoint)(nil),              // 7: tollgate.control.v1.Endpoint
 	(*Sample)(nil),                // 8: tollgate.control.v1.Sample
+	(*Deployment)(nil),            // 9: tollgate.control.v1.Deployment
 }
 var file_tollgate_control_v1_template_proto_depIdxs = []int32{
 	1, // 0: tollgate.control.v1.Template.secrets:type_name -> tollgate.control.v1.TemplateSecret
 	2, // 1: tollgate.control.v1.Template.parameters:type_name -> tollgate.control.v1.TemplateParameter
 	7, // 2: tollgate.control.v1.Template.endpoint:type_name -> tollgate.control.v1.Endpoint
 	8, // 3: tollgate.control.v1.Template.sample:type_name -> tollgate.control.v1.Sample
-	0, // 4: tollgate.control.v1.ListTemplatesResponse.templates:type_name -> tollgate.control.v1.Template
-	0, // 5: tollgate.control.v1.GetTemplateResponse.template:type_name -> tollgate.control.v1.Template
-	3, // 6: tollgate.control.v1.TemplateService.ListTemplates:input_type -> tollgate.control.v1.ListTemplatesRequest
-	5, // 7: tollgate.control.v1.TemplateService.GetTemplate:input_type -> tollgate.control.v1.GetTemplateRequest
-	4, // 8: tollgate.control.v1.TemplateService.ListTemplates:output_type -> tollgate.control.v1.ListTemplatesResponse
-	6, // 9: tollgate.control.v1.TemplateService.GetTemplate:output_type -> tollgate.control.v1.GetTemplateResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9, // 4: tollgate.control.v1.Template.deployment:type_name -> tollgate.control.v1.Deployment
+	0, // 5: tollgate.control.v1.ListTemplatesResponse.templates:type_name -> tollgate.control.v1.Template
+	0, // 6: tollgate.control.v1.GetTemplateResponse.template:type_name -> tollgate.control.v1.Template
+	3, // 7: tollgate.control.v1.TemplateService.ListTemplates:input_type -> tollgate.control.v1.ListTemplatesRequest
+	5, // 8: tollgate.control.v1.TemplateService.GetTemplate:input_type -> tollgate.control.v1.GetTemplateRequest
+	4, // 9: tollgate.control.v1.TemplateService.ListTemplates:output_type -> tollgate.control.v1.ListTemplatesResponse
+	6, // 10: tollgate.control.v1.TemplateService.GetTemplate:output_type -> tollgate.control.v1.GetTemplateResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_template_proto_init() }
@@ -528,6 +544,7 @@ func file_tollgate_control_v1_template_proto_init() {
 		return
 	}
 	file_tollgate_control_v1_endpoint_proto_init()
+	file_tollgate_control_v1_model_proto_init()
 	file_tollgate_control_v1_price_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

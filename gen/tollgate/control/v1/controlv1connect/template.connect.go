@@ -43,7 +43,7 @@ const (
 
 // TemplateServiceClient is a client for the tollgate.control.v1.TemplateService service.
 type TemplateServiceClient interface {
-	// ListTemplates lists templates by name, without their endpoints and samples.
+	// ListTemplates lists templates by name, without their endpoints, deployments and samples.
 	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
 	// GetTemplate finds one by its name.
 	GetTemplate(context.Context, *v1.GetTemplateRequest) (*v1.GetTemplateResponse, error)
@@ -103,7 +103,7 @@ func (c *templateServiceClient) GetTemplate(ctx context.Context, req *v1.GetTemp
 
 // TemplateServiceHandler is an implementation of the tollgate.control.v1.TemplateService service.
 type TemplateServiceHandler interface {
-	// ListTemplates lists templates by name, without their endpoints and samples.
+	// ListTemplates lists templates by name, without their endpoints, deployments and samples.
 	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
 	// GetTemplate finds one by its name.
 	GetTemplate(context.Context, *v1.GetTemplateRequest) (*v1.GetTemplateResponse, error)

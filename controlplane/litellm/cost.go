@@ -1,0 +1,187 @@
+package litellm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"tollgate/controlplane/pricebook"
+	"tollgate/controlplane/templates"
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/plan"
+)
+
+// costs are what a deployment's tokens cost by the file: its own prices, by the unit of a meter, for a million.
+type costs map[string]string
+
+// perMillion is the number of tokens that prices are said for: few of them cost a whole dollar.
+const perMillion = 1_000_000
+
+// costFields are LiteLLM's names of prices of a token, and the unit that each is a price of.
+var costFields = map[string]string{
+	"input_cost_per_token":                      "input",
+	"output_cost_per_token":                     "output",
+	"cache_read_input_token_cost":               "cached_input",
+	"cache_creation_input_token_cost":           "cache_write",
+	"cache_creation_input_token_cost_above_1hr": "cache_write_1h",
+	"input_cost_per_audio_token":                "audio_input",
+	"output_cost_per_audio_token":               "audio_output",
+}
+
+// instead says whose price a unit has that the file has none for.
+var instead = map[string]string{
+	"cached_input": "input", "cache_write": "input", "cache_write_1h": "cache_write", "audio_input": "input", "audio_output": "output",
+}
+
+// cost reads a price of one token.
+func (d *deployment) cost(f field, path string) {
+	if null(resolve(f.value)) {
+		return
+	}
+	text := strings.ReplaceAll(strings.TrimSpace(scalar(f.value)), "_", "")
+	if strings.HasPrefix(text, ".") {
+		text = "0" + text
+	}
+	price, ok := pricebook.Shift(text, 6)
+	if !ok {
+		d.refuse(f.line, path, "%s is no price of a token in dollars.", quote(scalar(f.value)))
+		return
+	}
+	if d.costs == nil {
+		d.costs = costs{}
+	}
+	d.costs[costFields[f.key]] = price
+}
+
+// priceOf is what a deployment costs: what the file says, what the price book does, or nothing.
+func (d *deployment) priceOf() (*controlv1.Price, error) {
+	template := d.provider.template
+	if template == "" {
+		template = "openai"
+	}
+	own := d.provider.own || !d.home && !d.booked()
+	switch {
+	case d.costs != nil && d.provider.messages:
+		template = "anthropic"
+	case d.costs != nil:
+		template = "openai"
+	case own && d.provider.messages:
+		template, d.costs = "anthropic", costs{}
+	case own:
+		template = "vllm"
+	}
+	m, err := meters(template, d.schemas())
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case d.costs != nil || template == "vllm" || template == "ollama":
+		d.costs.on(m)
+		if d.costs["input"] == "" && d.costs["output"] == "" {
+			d.v.note(d.line, plan.Warning, d.path, "It has no input_cost_per_token and output_cost_per_token, and no list has prices of it: spend will be $0, and no budget limits it.")
+		} else if d.costs["input"] == "" || d.costs["output"] == "" {
+			d.v.note(d.line, plan.Warning, d.path, "It has only one of input_cost_per_token and output_cost_per_token; the other costs nothing, as with LiteLLM.")
+		}
+	case d.provider.template == "":
+		for _, meter := range m.GetMeters() {
+			meter.Book = d.vendor
+		}
+	}
+	if d.baseModel != "" && !strings.Contains(d.model, "*") {
+		for _, meter := range m.GetMeters() {
+			meter.Models = map[string]string{d.model: d.baseModel}
+		}
+	}
+	return &controlv1.Price{Kind: &controlv1.Price_Metered{Metered: m}}, nil
+}
+
+// booked says whether the price book knows the model, wherever it is served: LiteLLM prices a model by its name.
+func (d *deployment) booked() bool {
+	book, err := pricebook.Builtin()
+	if err != nil {
+		return false
+	}
+	list := d.vendor
+	if d.baseModel != "" {
+		return bookHas(book, list, d.baseModel)
+	}
+	return bookHas(book, list, d.model)
+}
+
+func bookHas(book *pricebook.Book, list, model string) bool {
+	return slices.ContainsFunc(book.Rows, func(r pricebook.Row) bool {
+		return r.List == list && pricebook.Key(r.Price.GetModel()) == pricebook.Key(model)
+	})
+}
+
+// on makes these the only prices of meters.
+func (c costs) on(m *controlv1.Metered) {
+	free := true
+	for _, price := range c {
+		free = free && price == "0"
+	}
+	for _, meter := range m.GetMeters() {
+		row := &controlv1.ModelPrice{Model: "*"}
+		for _, u := range meter.GetUnits() {
+			price := "0"
+			for name := u.GetName(); name != ""; name = instead[name] {
+				if said := c[name]; said != "" {
+					price = said
+					break
+				}
+			}
+			row.Rates = append(row.Rates, &controlv1.UnitPrice{Unit: u.GetName(), Price: price, Per: perMillion})
+		}
+		meter.Prices, meter.Book, meter.Variant, meter.Variants, meter.Tier = []*controlv1.ModelPrice{row}, "", nil, nil, nil
+		if free {
+			meter.Hold = &controlv1.MeterHold{Amount: leastHeld}
+		}
+	}
+	if free {
+		m.Fallback = "0"
+	}
+}
+
+// leastHeld is what is held for requests that cost nothing: a price by meters holds something for each.
+const leastHeld = "0.000001"
+
+// meters are a template's for the schemas of a deployment, which find it at the paths that deployments have.
+func meters(template string, schemas []controlv1.Schema) (*controlv1.Metered, error) {
+	all, err := templates.All()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(e templates.Entry) bool { return e.Template.GetName() == template })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no template %s", template)
+	}
+	m := proto.CloneOf(all[i].Template.GetEndpoint().GetPrice().GetMetered())
+	var kept []*controlv1.Meter
+	for _, schema := range schemas {
+		word := schemaPaths[schema]
+		j := slices.IndexFunc(m.GetMeters(), func(meter *controlv1.Meter) bool {
+			return !meter.GetFree() && meter.GetJob() == nil && !meter.GetMatch().GetWebsocket() && strings.Contains(meter.GetMatch().GetPath(), word)
+		})
+		if j < 0 {
+			return nil, errors.New("the template " + template + " has no meter for /" + word)
+		}
+		meter := proto.CloneOf(m.GetMeters()[j])
+		if len(schemas) > 1 {
+			meter.Name = strings.ReplaceAll(word, "/completions", "")
+		}
+		meter.Match = &controlv1.MeterMatch{Methods: []string{"POST"}, Path: "^/v1/" + word + "$"}
+		kept = append(kept, meter)
+	}
+	m.Meters = kept
+	return m, nil
+}
+
+// schemaPaths are the paths at which meters see requests of a schema, below /v1/.
+var schemaPaths = map[controlv1.Schema]string{
+	controlv1.Schema_SCHEMA_OPENAI_CHAT:        "chat/completions",
+	controlv1.Schema_SCHEMA_OPENAI_RESPONSES:   "responses",
+	controlv1.Schema_SCHEMA_ANTHROPIC_MESSAGES: "messages",
+}

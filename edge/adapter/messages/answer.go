@@ -1,0 +1,264 @@
+package messages
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
+	"tollgate/internal/meter/frame"
+)
+
+// answer translates an answer that came as a whole.
+func answer(body []byte, f *format) ([]byte, error) {
+	if !frame.Valid(body) {
+		return nil, adapter.Fail("the vendor's answer is no JSON document")
+	}
+	var id, choices, used, failure gjson.Result
+	gjson.ParseBytes(body).ForEach(func(key, v gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			id = v
+		case "choices":
+			choices = v
+		case "usage":
+			used = v
+		case "error":
+			failure = v
+		}
+		return true
+	})
+	choice := first(choices)
+	if !choice.IsObject() {
+		if present(failure) {
+			return nil, vendorError(failure)
+		}
+		return nil, adapter.Fail("the vendor's answer has no choices")
+	}
+	out := make([]byte, 0, len(body)+512)
+	out = append(appendID(append(out, `{"id":"`...), id.Str, f), `","type":"message","role":"assistant","model":`...)
+	out = append(append(out, f.asked...), `,"content":[`...)
+	finish := choice.Get("finish_reason").Str
+	c := content{format: f, finish: finish, out: out}
+	start := len(out)
+	if err := c.message(choice.Get("message")); err != nil {
+		return nil, err
+	}
+	if out = c.out; len(out) > start {
+		out = append(out[:start], out[start+1:]...) // the comma before the first block
+	}
+	stop := stopOf(finish, choice.Get("stop_reason"), c.calls > 0)
+	out = append(stop.append(append(out, ']', ',')), `,"usage":`...)
+	u := readUsage(used)
+	return append(u.append(out), '}'), nil
+}
+
+// first is the choice with the index 0: no more are asked for.
+func first(choices gjson.Result) (choice gjson.Result) {
+	choices.ForEach(func(_, v gjson.Result) bool {
+		if choices.IsArray() && v.Get("index").Int() == 0 {
+			choice = v
+			return false
+		}
+		return true
+	})
+	return choice
+}
+
+// appendID writes the id of a message between quotes.
+func appendID(dst []byte, id string, f *format) []byte {
+	id = strings.TrimPrefix(strings.TrimPrefix(id, "chatcmpl-"), "msg_")
+	if id == "" {
+		id = f.id
+	}
+	return appendIdentifier(append(dst, "msg_"...), id)
+}
+
+// appendIdentifier writes an id with the characters that Anthropic's clients send back without harm.
+func appendIdentifier(dst []byte, id string) []byte {
+	for i := range len(id) {
+		if c := id[i]; identifies(rune(c)) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '_')
+		}
+	}
+	return dst
+}
+
+// callID is the id of a tool's call: the vendor's own where it has one that no other call of the answer has.
+func callID(id string, f *format, n int, taken func(id string) bool) string {
+	if id == "" {
+		id = "call_" + f.id + "_" + strconv.Itoa(n)
+	}
+	id = string(appendIdentifier(nil, id))
+	unique := id
+	for i := 2; taken(unique); i++ {
+		unique = id + "_" + strconv.Itoa(i)
+	}
+	return unique
+}
+
+// toolName is the tool's name as the caller knows it.
+func (f *format) toolName(name string) string {
+	if original, ok := f.names[name]; ok {
+		return original
+	}
+	return name
+}
+
+// stop says why an answer ended.
+type stop struct {
+	reason   string
+	sequence string // JSON; empty for none
+}
+
+// stopOf says why an answer ended. other is what vLLM says about it: the text that it was told to stop at.
+func stopOf(finish string, other gjson.Result, calls bool) stop {
+	switch {
+	case finish == "length":
+		return stop{reason: "max_tokens"}
+	case finish == "content_filter":
+		return stop{reason: "refusal"}
+	case calls, finish == "tool_calls", finish == "function_call":
+		// A model that was made to call a tool says that it has just stopped.
+		return stop{reason: "tool_use"}
+	case other.Type == gjson.String:
+		return stop{"stop_sequence", other.Raw}
+	default:
+		return stop{reason: "end_turn"}
+	}
+}
+
+func (s stop) append(dst []byte) []byte {
+	dst = append(append(append(dst, `"stop_reason":"`...), s.reason...), `","stop_sequence":`...)
+	if s.sequence == "" {
+		return append(dst, "null"...)
+	}
+	return append(dst, s.sequence...)
+}
+
+// content makes the blocks of an answer.
+type content struct {
+	format *format
+	finish string
+	out    []byte // each block behind a comma
+	calls  int
+	ids    []string
+}
+
+// message makes blocks of what the vendor's message says: thoughts, then text, then calls of tools.
+func (c *content) message(m gjson.Result) error {
+	var text, refusal, reasoning, reasoningContent, calls, call gjson.Result
+	m.ForEach(func(key, v gjson.Result) bool {
+		switch key.Str {
+		case "content":
+			text = v
+		case "refusal":
+			refusal = v
+		case "reasoning":
+			reasoning = v
+		case "reasoning_content":
+			reasoningContent = v
+		case "tool_calls":
+			calls = v
+		case "function_call":
+			call = v
+		}
+		return true
+	})
+	if reasoningContent.Type == gjson.String && reasoningContent.Str != "" {
+		reasoning = reasoningContent
+	}
+	c.thought(reasoning)
+	pieces(text, c.thought, c.text)
+	c.text(refusal)
+	var err error
+	calls.ForEach(func(_, v gjson.Result) bool {
+		err = c.call(v.Get("id").Str, v.Get("function"))
+		return err == nil
+	})
+	if err == nil && call.IsObject() {
+		err = c.call("", call)
+	}
+	return err
+}
+
+// pieces goes through content, which is a text, or, as Mistral has it, a list of thoughts and texts.
+func pieces(v gjson.Result, thought, text func(gjson.Result)) {
+	if !v.IsArray() {
+		text(v)
+		return
+	}
+	v.ForEach(func(_, part gjson.Result) bool {
+		switch part.Get("type").Str {
+		case "text":
+			text(part.Get("text"))
+		case "refusal":
+			text(part.Get("refusal"))
+		case "thinking":
+			pieces(part.Get("thinking"), thought, thought)
+		}
+		return true
+	})
+}
+
+func (c *content) thought(v gjson.Result) {
+	if v.Type == gjson.String && v.Str != "" && c.format.thoughts {
+		c.out = append(append(append(c.out, `,{"type":"thinking","thinking":`...), v.Raw...), `,"signature":""}`...)
+	}
+}
+
+func (c *content) text(v gjson.Result) {
+	if v.Type == gjson.String && v.Str != "" {
+		c.out = append(append(append(c.out, `,{"type":"text","text":`...), v.Raw...), '}')
+	}
+}
+
+// call makes a block of a call.
+func (c *content) call(id string, function gjson.Result) error {
+	name, arguments := function.Get("name"), function.Get("arguments")
+	if name.Type != gjson.String || name.Str == "" {
+		return adapter.Fail("the vendor's answer calls a tool without a name")
+	}
+	input := "{}"
+	switch {
+	case arguments.IsObject():
+		input = arguments.Raw // as some servers have it
+	case arguments.Type == gjson.String:
+		switch ok := whole(arguments.Str); {
+		case strings.TrimSpace(arguments.Str) == "":
+		case ok:
+			input = arguments.Str
+		case c.finish != "length":
+			return brokenArguments(name.Str)
+		}
+	case present(arguments):
+		return brokenArguments(name.Str)
+	}
+	id = callID(id, c.format, c.calls, func(id string) bool {
+		for _, other := range c.ids {
+			if other == id {
+				return true
+			}
+		}
+		return false
+	})
+	c.ids = append(c.ids, id)
+	c.calls++
+	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)
+	c.out = gjson.AppendJSONString(c.out, c.format.toolName(name.Str))
+	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
+	return nil
+}
+
+// whole says whether arguments are a JSON object.
+func whole(arguments string) bool {
+	text := []byte(arguments)
+	return frame.Valid(text) && strings.HasPrefix(strings.TrimLeft(arguments, " \t\r\n"), "{")
+}
+
+func brokenArguments(name string) *adapter.Error {
+	return adapter.Fail("the vendor's answer calls the tool %q with arguments that are no JSON object", name)
+}

@@ -1,0 +1,76 @@
+package messages
+
+import "github.com/tidwall/gjson"
+
+// Strings go from one schema to the other as they were written: what is between the quotes is copied, escapes and all, so that
+// no text changes on its way. A text between quotes is called inner here.
+
+// inner is a string without its quotes. v must be a string.
+func inner(v gjson.Result) string {
+	if len(v.Raw) < 2 {
+		return ""
+	}
+	return v.Raw[1 : len(v.Raw)-1]
+}
+
+// quote writes a text as a JSON string.
+func quote(text string) []byte { return gjson.AppendJSONString(nil, text) }
+
+// escape is a text as it is written between quotes.
+func escape(text string) string {
+	q := quote(text)
+	return string(q[1 : len(q)-1])
+}
+
+// present says whether a field has a value: null is as good as nothing.
+func present(v gjson.Result) bool { return v.Type != gjson.Null }
+
+// parts is content of a message that is being put together.
+type parts struct {
+	joiner string // stands between texts where they are sent as one; inner
+	prefix string // stands before the first text; inner
+	list   []byte // the parts, each behind a comma
+	joined []byte // the texts alone; inner
+	n      int
+	rich   bool // there is something that cannot be said as one text
+}
+
+// text adds a text. marked says that the prompt is cached up to here, and that the vendor wants to know it.
+func (p *parts) text(text string, marked bool) {
+	if p.n > 0 {
+		p.joined = append(p.joined, p.joiner...)
+	}
+	at := len(p.joined)
+	p.joined = append(append(p.joined, p.prefix...), text...)
+	p.prefix = ""
+	p.list = append(p.list, `,{"type":"text","text":"`...)
+	p.list = append(append(p.list, p.joined[at:]...), '"')
+	if marked {
+		p.list = append(p.list, breakpoint...)
+		p.rich = true
+	}
+	p.list = append(p.list, '}')
+	p.n++
+}
+
+const breakpoint = `,"prompt_cache_breakpoint":{"mode":"explicit"}`
+
+// other adds a part that is no text.
+func (p *parts) other(part []byte) {
+	p.list = append(append(p.list, ','), part...)
+	p.n++
+	p.rich = true
+}
+
+// append writes the content: as one text if it is one, or if the vendor takes nothing else.
+func (p *parts) append(dst []byte, asText bool) []byte {
+	if !p.rich && (p.n <= 1 || asText) {
+		return append(append(append(dst, '"'), p.joined...), '"')
+	}
+	return append(append(append(dst, '['), p.list[1:]...), ']')
+}
+
+// reset empties it for the next message.
+func (p *parts) reset() {
+	p.list, p.joined, p.n, p.rich, p.prefix = p.list[:0], p.joined[:0], 0, false, ""
+}

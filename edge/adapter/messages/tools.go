@@ -1,0 +1,225 @@
+package messages
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// names keeps the names of tools that the vendor would refuse, by those that it gets instead.
+type names struct {
+	original map[string]string
+}
+
+const (
+	longestName = 64
+	keptOfName  = 55
+)
+
+// vendors is the name that the vendor gets: the tool's own, or its start and a checksum if it is too long or has
+// characters that the vendor does not take. The same name always becomes the same.
+func (n *names) vendors(name string) string {
+	if len(name) <= longestName && strings.IndexFunc(name, func(c rune) bool { return !identifies(c) }) < 0 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	start := []byte(name[:min(len(name), keptOfName)])
+	for i, c := range start {
+		if !identifies(rune(c)) {
+			start[i] = '_'
+		}
+	}
+	short := string(start) + "_" + hex.EncodeToString(sum[:4])
+	if n.original == nil {
+		n.original = map[string]string{}
+	}
+	n.original[short] = name
+	return short
+}
+
+// identifies says whether a character may be part of names and identifiers in both schemas.
+func identifies(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}
+
+// writeTools writes the tools and which of them are to be used.
+func (r *request) writeTools(out []byte) ([]byte, error) {
+	if !present(r.tools) {
+		return r.writeChoice(out, false)
+	}
+	if !r.tools.IsArray() {
+		return nil, r.invalid("tools", "it must be a list of tools")
+	}
+	var list, search []byte
+	var err error
+	i := 0
+	r.tools.ForEach(func(_, v gjson.Result) bool {
+		at := "tools[" + strconv.Itoa(i) + "]"
+		i++
+		if !v.IsObject() {
+			err = r.invalid(at, "it must be an object")
+			return false
+		}
+		kind := v.Get("type")
+		switch {
+		case !present(kind) || kind.Str == "custom":
+			list, err = r.writeTool(append(list, ','), v, at)
+		case strings.HasPrefix(kind.Str, "web_search_") && r.opts.GetWebSearch():
+			search, err = r.writeSearch(v, at)
+		default:
+			err = r.cannot(at, "the tool %q of the type %q runs at Anthropic or is known to its models alone; use a tool of your own", v.Get("name").String(), kind.String())
+		}
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 0 {
+		out = append(append(append(out, `,"tools":[`...), list[1:]...), ']')
+	}
+	return r.writeChoice(append(out, search...), len(list) > 0)
+}
+
+// writeTool writes a tool that the caller runs.
+func (r *request) writeTool(out []byte, v gjson.Result, at string) ([]byte, error) {
+	var name, description, schema, strict gjson.Result
+	var err error
+	v.ForEach(func(key, f gjson.Result) bool {
+		switch key.Str {
+		case "name":
+			name = f
+		case "description":
+			description = f
+		case "input_schema":
+			schema = f
+		case "strict":
+			strict = f
+		case "type":
+		case "allowed_callers":
+			if present(f) && !calledDirectly(f) {
+				err = r.cannot(at+".allowed_callers", "its models call every tool directly; add direct, or leave it out")
+			}
+		default:
+			if present(f) {
+				r.leave("tools." + key.Str)
+			}
+		}
+		return err == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case name.Type != gjson.String || name.Str == "":
+		return nil, r.invalid(at+".name", "it is required and must be a text")
+	case present(description) && description.Type != gjson.String:
+		return nil, r.invalid(at+".description", "it must be a text")
+	case !schema.IsObject():
+		return nil, r.invalid(at+".input_schema", "it is required and must be an object")
+	case present(strict) && !strict.IsBool():
+		return nil, r.invalid(at+".strict", "it must be true or false")
+	}
+	out = gjson.AppendJSONString(append(out, `{"type":"function","function":{"name":`...), r.names.vendors(name.Str))
+	if present(description) {
+		out = append(append(out, `,"description":`...), description.Raw...)
+	}
+	out = append(append(out, `,"parameters":`...), schema.Raw...)
+	if present(strict) {
+		out = append(append(out, `,"strict":`...), strict.Raw...)
+	}
+	return append(out, "}}"...), nil
+}
+
+func calledDirectly(callers gjson.Result) bool {
+	direct := false
+	callers.ForEach(func(_, v gjson.Result) bool {
+		direct = v.Str == "direct"
+		return !direct
+	})
+	return direct
+}
+
+// writeSearch writes a wish to search the web, for models that do nothing else.
+func (r *request) writeSearch(v gjson.Result, at string) ([]byte, error) {
+	out := []byte(`,"web_search_options":{`)
+	var err error
+	v.ForEach(func(key, f gjson.Result) bool {
+		if !present(f) {
+			return true
+		}
+		switch key.Str {
+		case "type", "name":
+		case "allowed_domains", "blocked_domains":
+			if f.Get("#").Int() > 0 {
+				err = r.cannot(at+"."+key.Str, "it searches everywhere; leave it out")
+			}
+		case "user_location":
+			where := []byte{}
+			f.ForEach(func(k, part gjson.Result) bool {
+				switch k.Str {
+				case "city", "region", "country", "timezone":
+					if part.Type == gjson.String {
+						where = append(append(append(where, `,"`...), k.Str...), `":`...)
+						where = append(where, part.Raw...)
+					}
+				}
+				return true
+			})
+			if len(where) > 0 {
+				out = append(out, `"user_location":{"type":"approximate","approximate":{`...)
+				out = append(append(out, where[1:]...), "}}"...)
+			}
+		default:
+			r.leave("tools." + key.Str)
+		}
+		return err == nil
+	})
+	return append(out, '}'), err
+}
+
+// writeChoice writes which tools are to be used. It means nothing without tools.
+func (r *request) writeChoice(out []byte, tools bool) ([]byte, error) {
+	if !present(r.toolChoice) {
+		return out, nil
+	}
+	if !r.toolChoice.IsObject() {
+		return nil, r.invalid("tool_choice", "it must be an object")
+	}
+	choice := []byte{}
+	switch kind := r.toolChoice.Get("type"); kind.Str {
+	case "auto":
+		choice = append(choice, `"auto"`...)
+	case "any":
+		choice = append(choice, `"required"`...)
+	case "none":
+		choice = append(choice, `"none"`...)
+	case "tool":
+		name := r.toolChoice.Get("name")
+		if name.Type != gjson.String || name.Str == "" {
+			return nil, r.invalid("tool_choice.name", "it is required and must be the name of a tool")
+		}
+		choice = gjson.AppendJSONString(append(choice, `{"type":"function","function":{"name":`...), r.names.vendors(name.Str))
+		choice = append(choice, "}}"...)
+	default:
+		if present(kind) {
+			return nil, r.invalid("tool_choice.type", "it must be auto, any, tool or none")
+		}
+	}
+	alone := r.toolChoice.Get("disable_parallel_tool_use")
+	if present(alone) && !alone.IsBool() {
+		return nil, r.invalid("tool_choice.disable_parallel_tool_use", "it must be true or false")
+	}
+	if !tools {
+		r.leave("tool_choice")
+		return out, nil
+	}
+	if len(choice) > 0 {
+		out = append(append(out, `,"tool_choice":`...), choice...)
+	}
+	if alone.Bool() {
+		out = append(out, `,"parallel_tool_calls":false`...)
+	}
+	return out, nil
+}

@@ -1,0 +1,189 @@
+package responses
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// echo is what an answer repeats of its request. It is written once: a stream has it three times.
+type echo struct {
+	head   string // up to the status
+	middle string // from the instructions to the model
+	tail   string // behind the output, up to the service tier
+	tier   string // the service tier if the vendor says none
+	end    string // from store up to the usage
+	close  string // behind the usage
+}
+
+func (q *request) echo() echo {
+	b := make([]byte, 0, 1024)
+	cut := func() string {
+		s := string(b)
+		b = b[:0]
+		return s
+	}
+	var e echo
+	b = append(b, `{"id":"resp_`...)
+	b = append(b, q.call.ID...)
+	b = append(b, `","object":"response","created_at":`...)
+	b = strconv.AppendInt(b, q.call.Unix, 10)
+	b = append(b, `,"status":"`...)
+	e.head = cut()
+
+	b = append(b, `,"instructions":`...)
+	b = q.echoed(b, "instructions", "null")
+	b = append(b, `,"max_output_tokens":`...)
+	b = q.echoed(b, "max_output_tokens", "null")
+	b = append(b, `,"max_tool_calls":`...)
+	b = q.echoed(b, "max_tool_calls", "null")
+	b = gjson.AppendJSONString(append(b, `,"model":`...), q.call.Asked)
+	e.middle = cut()
+
+	b = append(b, `,"parallel_tool_calls":`...)
+	b = q.echoed(b, "parallel_tool_calls", "true")
+	b = append(b, `,"previous_response_id":null,"prompt_cache_key":`...)
+	b = q.echoed(b, "prompt_cache_key", "null")
+	b = append(b, `,"reasoning":{"effort":`...)
+	effort := q.in["reasoning"].Get("effort")
+	if present(effort) {
+		b = append(b, effort.Raw...)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, `,"summary":null},"safety_identifier":`...)
+	b = q.echoed(b, "safety_identifier", "null")
+	e.tail = cut()
+
+	e.tier = string(q.echoed(nil, "service_tier", `"auto"`))
+
+	b = append(b, `,"store":false,"temperature":`...)
+	b = q.echoed(b, "temperature", "null")
+	b = append(b, `,"text":`...)
+	b = q.echoText(b)
+	b = append(b, `,"tool_choice":`...)
+	b = q.echoed(b, "tool_choice", `"auto"`)
+	b = append(b, `,"tools":`...)
+	b = q.echoTools(b)
+	b = append(b, `,"top_logprobs":0,"top_p":`...)
+	b = q.echoed(b, "top_p", "null")
+	b = append(b, `,"truncation":"disabled","usage":`...)
+	e.end = cut()
+
+	b = append(b, `,"user":`...)
+	b = q.echoed(b, "user", "null")
+	b = append(b, `,"metadata":`...)
+	b = q.echoed(b, "metadata", "{}")
+	b = append(b, '}')
+	e.close = cut()
+	return e
+}
+
+// echoed appends a field of the request, or what stands for it.
+func (q *request) echoed(dst []byte, name, otherwise string) []byte {
+	if v, ok := q.in[name]; ok {
+		return append(dst, oneLine(v.Raw)...)
+	}
+	return append(dst, otherwise...)
+}
+
+func (q *request) echoText(dst []byte) []byte {
+	text := q.in["text"]
+	dst = append(dst, `{"format":`...)
+	if f := text.Get("format"); f.IsObject() {
+		dst = append(dst, oneLine(f.Raw)...)
+	} else {
+		dst = append(dst, `{"type":"text"}`...)
+	}
+	if v := text.Get("verbosity"); present(v) {
+		dst = append(append(dst, `,"verbosity":`...), v.Raw...)
+	}
+	return append(dst, '}')
+}
+
+// echoTools appends the tools. Those of an answer have fields that those of a request may leave out.
+func (q *request) echoTools(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i, tool := range q.in["tools"].Array() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		raw := oneLine(tool.Raw)
+		if tool.Get("type").String() != "function" {
+			dst = append(dst, raw...)
+			continue
+		}
+		dst = append(dst, strings.TrimRight(raw[:len(raw)-1], " \t")...)
+		for _, f := range [...]struct{ name, otherwise string }{{"parameters", "null"}, {"strict", "false"}} {
+			if !tool.Get(f.name).Exists() {
+				dst = append(append(append(append(dst, `,"`...), f.name...), `":`...), f.otherwise...)
+			}
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+// oneLine takes line ends out of JSON, which an event of a stream cannot have. In a text of JSON they are always escaped.
+func oneLine(raw string) string {
+	if !strings.ContainsAny(raw, "\r\n") {
+		return raw
+	}
+	return strings.Map(func(c rune) rune {
+		if c == '\r' || c == '\n' {
+			return -1
+		}
+		return c
+	}, raw)
+}
+
+// outcome is how an answer stands.
+type outcome struct {
+	status     string
+	incomplete string // why; empty if it is not
+	tier       string // JSON; empty for what was asked
+	usage      usage
+}
+
+// response appends the whole object. output is its items with commas between them.
+func (e *echo) response(dst []byte, o outcome, output []byte) []byte {
+	dst = append(append(append(dst, e.head...), o.status...), `","background":false,"error":null,"incomplete_details":`...)
+	if o.incomplete != "" {
+		dst = append(append(append(dst, `{"reason":"`...), o.incomplete...), `"}`...)
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(append(dst, e.middle...), `,"output":[`...)
+	dst = append(append(append(dst, output...), ']'), e.tail...)
+	dst = append(dst, `,"service_tier":`...)
+	if o.tier != "" {
+		dst = append(dst, o.tier...)
+	} else {
+		dst = append(dst, e.tier...)
+	}
+	dst = append(dst, e.end...)
+	dst = o.usage.append(dst)
+	return append(dst, e.close...)
+}
+
+// end is the outcome for a finish_reason.
+func end(finish string) outcome {
+	switch finish {
+	case "length":
+		return outcome{status: "incomplete", incomplete: "max_output_tokens"}
+	case "content_filter":
+		return outcome{status: "incomplete", incomplete: "content_filter"}
+	default:
+		return outcome{status: "completed"}
+	}
+}
+
+// tier is the service tier that the vendor says, if the caller's schema has it.
+func tier(v gjson.Result) string {
+	switch v.String() {
+	case "auto", "default", "flex", "scale", "priority":
+		return v.Raw
+	}
+	return ""
+}

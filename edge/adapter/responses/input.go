@@ -1,0 +1,293 @@
+package responses
+
+import (
+	"github.com/tidwall/gjson"
+)
+
+// conversation writes the messages: instructions first, then the items of the input.
+func (q *request) conversation() error {
+	c := conversation{q: q}
+	if v, ok := q.in["instructions"]; ok {
+		if v.Type != gjson.String {
+			return q.wrong("instructions", "it must be a text")
+		}
+		if v.Str != "" {
+			c.message(q.systemRole(), []part{{kind: textPart, raw: v.Raw}})
+		}
+	}
+	input := q.in["input"]
+	switch {
+	case input.Type == gjson.String:
+		c.message("user", []part{{kind: textPart, raw: input.Raw}})
+	case input.IsArray():
+		if err := c.items(input.Array()); err != nil {
+			return err
+		}
+	default:
+		return q.wrong("input", "it must be a text or a list of items")
+	}
+	if c.n == 0 {
+		return q.wrong("input", "there is nothing in it")
+	}
+	q.out = append(append(append(q.out, `,"messages":[`...), c.out...), ']')
+	return nil
+}
+
+// systemRole is the role of what stands above the user.
+func (q *request) systemRole() string {
+	if q.opt.GetDeveloperRole() {
+		return "developer"
+	}
+	return "system"
+}
+
+// conversation makes messages of items. In Chat Completions a turn of the assistant is one message with its text and its calls,
+// and the results of all its calls follow at once. In Responses each of them is an item of its own, and a result may come later.
+type conversation struct {
+	q       *request
+	out     []byte
+	n       int                 // messages
+	results map[string][]result // of calls, by the call's id, in their order: vendors are known to use an id again in a later turn
+
+	turn struct {
+		open    bool
+		parts   []part
+		calls   []byte
+		ids     []called
+		thought []byte // what was thought, between quotes
+	}
+}
+
+// result is an item function_call_output.
+type result struct {
+	param string
+	item  gjson.Result
+}
+
+// called is a call that waits for its result.
+type called struct{ param, id string }
+
+func (c *conversation) items(items []gjson.Result) error {
+	for i, item := range items {
+		if item.Get("type").String() == "function_call_output" {
+			id := item.Get("call_id")
+			if id.Type != gjson.String {
+				return c.q.wrong(at("input", i)+".call_id", "it must be the id of a call")
+			}
+			if c.results == nil {
+				c.results = map[string][]result{}
+			}
+			c.results[id.String()] = append(c.results[id.String()], result{at("input", i), item})
+		}
+	}
+	for i, item := range items {
+		if err := c.item(at("input", i), item); err != nil {
+			return err
+		}
+	}
+	if err := c.close(); err != nil {
+		return err
+	}
+	for i, item := range items {
+		if id := item.Get("call_id").String(); item.Get("type").String() == "function_call_output" && len(c.results[id]) > 0 {
+			return c.q.wrong(at("input", i)+".call_id", "no function_call in the input has this id")
+		}
+	}
+	return nil
+}
+
+// item reads one item.
+func (c *conversation) item(param string, item gjson.Result) error {
+	kind := item.Get("type").String()
+	if kind == "" && item.Get("role").Exists() {
+		kind = "message"
+	}
+	switch kind {
+	case "message":
+		return c.said(param, item)
+	case "function_call":
+		return c.call(param, item)
+	case "function_call_output":
+		return c.close() // which writes it
+	case "reasoning":
+		c.thought(item)
+		return nil
+	case "item_reference":
+		return c.q.cannot(param, "items of earlier answers are not kept here; send the item itself")
+	case "":
+		return c.q.wrong(param+".type", "every item has a type")
+	default:
+		return c.q.cannot(param, "an item "+printable(kind)+" has no counterpart there")
+	}
+}
+
+// said reads a message.
+func (c *conversation) said(param string, item gjson.Result) error {
+	role := item.Get("role").String()
+	parts, err := c.q.parts(param+".content", item.Get("content"), role)
+	if err != nil {
+		return err
+	}
+	switch role {
+	case "assistant":
+		// A message after calls of the same turn cannot stand between them and their results.
+		if c.turn.open && len(c.turn.ids) == 0 && c.turn.parts != nil {
+			if err := c.close(); err != nil {
+				return err
+			}
+		}
+		c.turn.open = true
+		c.turn.parts = append(c.turn.parts, parts...)
+		return nil
+	case "system", "developer":
+		role = c.q.systemRole()
+	case "user":
+	default:
+		return c.q.wrong(param+".role", "it must be user, assistant, system or developer")
+	}
+	if err := c.close(); err != nil {
+		return err
+	}
+	c.message(role, parts)
+	return nil
+}
+
+// call reads a call of a function.
+func (c *conversation) call(param string, item gjson.Result) error {
+	id, name, arguments := item.Get("call_id"), item.Get("name"), item.Get("arguments")
+	switch {
+	case id.Type != gjson.String || id.Str == "":
+		return c.q.wrong(param+".call_id", "every call has an id")
+	case name.Type != gjson.String || name.Str == "":
+		return c.q.wrong(param+".name", "every call has the name of a function")
+	case arguments.Type != gjson.String:
+		return c.q.wrong(param+".arguments", "it must be a text with JSON in it")
+	}
+	t := &c.turn
+	t.open = true
+	if len(t.ids) > 0 {
+		t.calls = append(t.calls, ',')
+	}
+	t.calls = append(append(t.calls, `{"id":`...), id.Raw...)
+	t.calls = gjson.AppendJSONString(append(t.calls, `,"type":"function","function":{"name":`...), c.q.names.vendors(name.String()))
+	raw := arguments.Raw
+	if arguments.Str == "" {
+		raw = `"{}"`
+	}
+	t.calls = append(append(append(t.calls, `,"arguments":`...), raw...), "}}"...)
+	t.ids = append(t.ids, called{param, id.String()})
+	return nil
+}
+
+// thought reads what was thought in an earlier turn. Most vendors want nothing of it; what is encrypted only OpenAI can read.
+func (c *conversation) thought(item gjson.Result) {
+	if !c.q.opt.GetReasoningContent() {
+		c.q.dropped = append(c.q.dropped, "input.reasoning")
+		return
+	}
+	// Thoughts begin a turn: those that come after a message of the assistant belong to the next one.
+	if c.turn.open && len(c.turn.ids) == 0 && c.turn.parts != nil {
+		c.flush()
+	}
+	item.Get("content").ForEach(func(_, p gjson.Result) bool {
+		if text := p.Get("text"); text.Type == gjson.String {
+			c.turn.open = true
+			c.turn.thought = append(c.turn.thought, inner(text)...)
+		}
+		return true
+	})
+}
+
+// close ends the assistant's turn, if there is one, and writes the results of its calls.
+func (c *conversation) close() error {
+	calls := c.turn.ids
+	c.flush()
+	var shown []part // which the role tool cannot have
+	for _, call := range calls {
+		waiting := c.results[call.id]
+		if len(waiting) == 0 {
+			return c.q.wrong(call.param, "there is no function_call_output with its call_id")
+		}
+		c.results[call.id] = waiting[1:]
+		more, err := c.result(call.id, waiting[0])
+		if err != nil {
+			return err
+		}
+		shown = append(shown, more...)
+	}
+	if shown != nil {
+		c.message("user", shown)
+	}
+	return nil
+}
+
+// flush writes the assistant's turn.
+func (c *conversation) flush() {
+	t := &c.turn
+	if !t.open {
+		return
+	}
+	c.begin("assistant")
+	switch {
+	case len(t.parts) > 0 || len(t.ids) == 0:
+		c.content(t.parts)
+	default:
+		c.out = append(c.out, `,"content":null`...)
+	}
+	if t.thought != nil {
+		c.out = append(append(append(c.out, `,"reasoning_content":"`...), t.thought...), '"')
+	}
+	if len(t.ids) > 0 {
+		c.out = append(append(append(c.out, `,"tool_calls":[`...), t.calls...), ']')
+	}
+	c.out = append(c.out, '}')
+	c.turn.open, c.turn.parts, c.turn.ids = false, nil, nil
+	c.turn.calls, c.turn.thought = c.turn.calls[:0], nil
+}
+
+// result writes the result of a call. What is not text is returned: it follows in a message of the user's, and the result
+// says so in its place.
+func (c *conversation) result(id string, r result) (shown []part, err error) {
+	output := r.item.Get("output")
+	var parts []part
+	switch {
+	case output.Type == gjson.String:
+		parts = []part{{kind: textPart, raw: output.Raw}}
+	case output.IsArray():
+		all, err := c.q.parts(r.param+".output", output, "tool")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if p.kind == textPart {
+				parts = append(parts, p)
+				continue
+			}
+			label := string(gjson.AppendJSONString(nil, "["+p.noun()+" of the result of call "+id+"]"))
+			parts = append(parts, part{kind: textPart, raw: label})
+			shown = append(shown, part{kind: textPart, raw: label}, p)
+		}
+	default:
+		return nil, c.q.wrong(r.param+".output", "it must be a text or a list of parts")
+	}
+	c.begin("tool")
+	c.out = gjson.AppendJSONString(append(c.out, `,"tool_call_id":`...), id)
+	c.content(parts)
+	c.out = append(c.out, '}')
+	return shown, nil
+}
+
+// message writes a message that is nothing but its content.
+func (c *conversation) message(role string, parts []part) {
+	c.begin(role)
+	c.content(parts)
+	c.out = append(c.out, '}')
+}
+
+func (c *conversation) begin(role string) {
+	if c.n > 0 {
+		c.out = append(c.out, ',')
+	}
+	c.n++
+	c.out = append(append(append(c.out, `{"role":"`...), role...), '"')
+}

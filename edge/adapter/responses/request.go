@@ -1,0 +1,344 @@
+package responses
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/meter/frame"
+)
+
+// request is a request on its way from one schema to the other.
+type request struct {
+	call *adapter.Call
+	opt  *controlv1.VendorOptions
+	in   map[string]gjson.Result // the caller's fields; of two that have one name the last one counts
+	more []string                // names of fields that nobody knows, in the caller's order
+
+	out     []byte
+	streams bool
+	dropped []string
+	names   names
+	tools   bool // the translated request has functions
+}
+
+// known are the fields of the Responses API.
+var known = map[string]bool{
+	"background": true, "context_management": true, "conversation": true, "include": true, "input": true, "instructions": true,
+	"max_output_tokens": true, "max_tool_calls": true, "metadata": true, "model": true, "moderation": true, "parallel_tool_calls": true,
+	"previous_response_id": true, "prompt": true, "prompt_cache_key": true, "prompt_cache_options": true, "prompt_cache_retention": true,
+	"reasoning": true, "safety_identifier": true, "service_tier": true, "store": true, "stream": true, "stream_options": true,
+	"temperature": true, "text": true, "tool_choice": true, "tools": true, "top_logprobs": true, "top_p": true, "truncation": true,
+	"user": true,
+}
+
+// governed are fields of Chat Completions that are no fields of Responses and that the translation itself decides on. They are not
+// passed on even where unknown fields are: an answer with several choices, say, could not be told in the caller's schema.
+var governed = map[string]bool{
+	"audio": true, "function_call": true, "functions": true, "logprobs": true, "max_completion_tokens": true, "max_tokens": true,
+	"messages": true, "modalities": true, "n": true, "reasoning_effort": true, "response_format": true, "verbosity": true,
+	"web_search_options": true,
+}
+
+// kept are fields that have no meaning without a store of answers, and why they are refused.
+var kept = []struct{ name, reason string }{
+	{"previous_response_id", "earlier answers are not kept here; send the whole conversation as input"},
+	{"conversation", "conversations are not kept here; send the whole conversation as input"},
+	{"prompt", "prompts are not kept here; send their text as instructions and input"},
+	{"context_management", "the context is not managed here; leave the field out"},
+	{"moderation", "nothing is moderated on the way; leave the field out"},
+}
+
+// translate reads the request and writes out.
+func (q *request) translate(body []byte) error {
+	if !utf8.Valid(body) || !frame.Valid(body) {
+		return adapter.Refuse("", "The request is no JSON.")
+	}
+	root := gjson.ParseBytes(body)
+	if !root.IsObject() {
+		return adapter.Refuse("", "The request is no JSON object.")
+	}
+	q.in = make(map[string]gjson.Result, 16)
+	root.ForEach(func(key, value gjson.Result) bool {
+		name := key.String()
+		if _, twice := q.in[name]; !twice && !known[name] {
+			q.more = append(q.more, name)
+		}
+		if _, twice := q.in[name]; twice && value.Type == gjson.Null {
+			delete(q.in, name)
+		}
+		if value.Type != gjson.Null {
+			q.in[name] = value
+		}
+		return true
+	})
+	if err := q.unkept(); err != nil {
+		return err
+	}
+	q.out = make([]byte, 0, len(body)+len(body)/4+128)
+	q.out = gjson.AppendJSONString(append(q.out, `{"model":`...), q.call.Model)
+	for _, step := range []func() error{
+		q.conversation, q.toolFields, q.limits, q.thinking, q.format, q.streaming, q.person, q.caching, q.leftovers,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	q.out = append(q.out, '}')
+	return nil
+}
+
+// unkept refuses what cannot be done without a store of answers.
+func (q *request) unkept() error {
+	for _, f := range kept {
+		if v, ok := q.in[f.name]; ok && !(v.IsArray() && len(v.Array()) == 0) {
+			return q.cannot(f.name, f.reason)
+		}
+	}
+	if background, _, err := q.boolean("background"); err != nil || background {
+		if err == nil {
+			err = q.cannot("background", "requests are answered while the caller waits; leave the field out")
+		}
+		return err
+	}
+	return nil
+}
+
+// limits writes the numbers and names that both schemas have.
+func (q *request) limits() error {
+	if v, ok := q.in["max_output_tokens"]; ok {
+		if n := v.Int(); v.Type != gjson.Number || n < 1 || v.Raw != strconv.FormatInt(n, 10) {
+			return q.wrong("max_output_tokens", "it must be a whole number above 0")
+		}
+		name := "max_completion_tokens"
+		if q.opt.GetMaxTokensField() == controlv1.MaxTokensField_MAX_TOKENS_FIELD_MAX_TOKENS {
+			name = "max_tokens"
+		}
+		q.field(name, v.Raw)
+	}
+	for _, name := range []string{"temperature", "top_p"} {
+		if v, ok := q.in[name]; ok {
+			if v.Type != gjson.Number {
+				return q.wrong(name, "it must be a number")
+			}
+			q.field(name, v.Raw)
+		}
+	}
+	if v, ok := q.in["top_logprobs"]; ok && v.Raw != "0" {
+		return q.cannot("top_logprobs", "probabilities of tokens are not translated; leave the field out")
+	}
+	if v, ok := q.in["max_tool_calls"]; ok && v.Type != gjson.Number {
+		return q.wrong("max_tool_calls", "it must be a number")
+	} else if ok {
+		if err := q.drop("max_tool_calls"); err != nil {
+			return err
+		}
+	}
+	if v, ok := q.in["service_tier"]; ok {
+		if v.Type != gjson.String {
+			return q.wrong("service_tier", "it must be a text")
+		}
+		if v.Str != "auto" { // which is what there is without the field
+			q.field("service_tier", v.Raw)
+		}
+	}
+	return nil
+}
+
+// thinking writes how much is to be thought.
+func (q *request) thinking() error {
+	v, ok := q.in["reasoning"]
+	if !ok {
+		return nil
+	}
+	if !v.IsObject() {
+		return q.wrong("reasoning", "it must be an object")
+	}
+	if effort := v.Get("effort"); present(effort) {
+		if effort.Type != gjson.String {
+			return q.wrong("reasoning.effort", "it must be a text")
+		}
+		if q.opt.GetThinking() == controlv1.Thinking_THINKING_OFF {
+			if err := q.drop("reasoning.effort"); err != nil {
+				return err
+			}
+		} else {
+			q.field("reasoning_effort", effort.Raw)
+		}
+	}
+	for _, name := range []string{"summary", "generate_summary", "context"} {
+		if present(v.Get(name)) {
+			if err := q.drop("reasoning." + name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// streaming writes whether the answer is a stream.
+func (q *request) streaming() error {
+	streams, ok, err := q.boolean("stream")
+	if err != nil || !ok {
+		return err
+	}
+	q.streams = streams
+	if streams {
+		q.field("stream", "true")
+		if !q.opt.GetNoStreamUsage() {
+			q.field("stream_options", `{"include_usage":true}`)
+		}
+	}
+	return nil
+}
+
+// person writes who the caller's user is.
+func (q *request) person() error {
+	names := []string{"user", "safety_identifier"}
+	if q.opt.GetSafetyIdentifier() {
+		slices.Reverse(names)
+	}
+	sent := false
+	for _, name := range names {
+		v, ok := q.in[name]
+		if !ok {
+			continue
+		}
+		if v.Type != gjson.String {
+			return q.wrong(name, "it must be a text")
+		}
+		if sent {
+			if err := q.drop(name); err != nil {
+				return err
+			}
+			continue
+		}
+		sent = true
+		q.field(names[0], string(gjson.AppendJSONString(nil, shortened(v.String(), names[0]))))
+	}
+	return nil
+}
+
+// caching writes what the vendor is to remember of the prompt.
+func (q *request) caching() error {
+	for _, name := range []string{"prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"} {
+		v, ok := q.in[name]
+		switch {
+		case !ok:
+		case q.opt.GetCacheBreakpoints():
+			q.field(name, v.Raw)
+		default:
+			if err := q.drop(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leftovers goes through the fields that have no counterpart, or that nobody knows.
+func (q *request) leftovers() error {
+	if v, ok := q.in["include"]; ok {
+		if !v.IsArray() {
+			return q.wrong("include", "it must be a list")
+		}
+		if len(v.Array()) > 0 {
+			if err := q.drop("include"); err != nil {
+				return err
+			}
+		}
+	}
+	if v, ok := q.in["truncation"]; ok && v.String() != "disabled" {
+		if err := q.drop("truncation"); err != nil {
+			return err
+		}
+	}
+	if v, ok := q.in["stream_options"]; ok && v.Get("include_obfuscation").Bool() {
+		if err := q.drop("stream_options.include_obfuscation"); err != nil {
+			return err
+		}
+	}
+	store, _, err := q.boolean("store")
+	if err != nil {
+		return err
+	}
+	if store {
+		// Most clients ask for it without meaning to, so that not even a strict deployment refuses.
+		q.dropped = append(q.dropped, "store")
+	}
+	if v, ok := q.in["metadata"]; ok && !v.IsObject() {
+		return q.wrong("metadata", "it must be an object")
+	}
+	for _, name := range q.more {
+		if v, ok := q.in[name]; ok && q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS && !governed[name] {
+			q.out = append(gjson.AppendJSONString(append(q.out, ','), name), ':')
+			q.out = append(q.out, v.Raw...)
+		} else if ok {
+			if err := q.drop(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// field writes a field whose value is JSON already.
+func (q *request) field(name, raw string) {
+	q.out = append(append(append(append(q.out, `,"`...), name...), `":`...), raw...)
+}
+
+// boolean is a field that is true or false, and whether it is there.
+func (q *request) boolean(name string) (value, ok bool, err error) {
+	v, ok := q.in[name]
+	if ok && !v.IsBool() {
+		return false, false, q.wrong(name, "it must be true or false")
+	}
+	return v.Bool(), ok, nil
+}
+
+// drop leaves a field out, unless the deployment would rather refuse.
+func (q *request) drop(name string) error {
+	if q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_REFUSE {
+		return q.cannot(printable(name), "the vendor's schema has no counterpart of it")
+	}
+	q.dropped = append(q.dropped, printable(name))
+	return nil
+}
+
+func (q *request) droppedFields() []string {
+	slices.Sort(q.dropped)
+	return slices.Compact(q.dropped)
+}
+
+// cannot refuses what is right in itself and has no counterpart.
+func (q *request) cannot(param, reason string) error {
+	return adapter.Refuse(param, "%s cannot be translated for %s, which understands Chat Completions: %s.", param, q.call.Vendor, reason)
+}
+
+// wrong refuses what is wrong in any schema.
+func (q *request) wrong(param, reason string) error {
+	return adapter.Refuse(param, "%s is wrong: %s.", param, reason)
+}
+
+func present(v gjson.Result) bool { return v.Exists() && v.Type != gjson.Null }
+
+const mostName = 64
+
+// printable is a field's name as it may stand in a header: callers choose names, and headers cannot hold everything.
+func printable(name string) string {
+	name = name[:min(len(name), mostName)]
+	return strings.Map(func(c rune) rune {
+		if c > ' ' && c < 0x7f && c != ',' {
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// at names an element of a list.
+func at(param string, i int) string { return param + "[" + strconv.Itoa(i) + "]" }

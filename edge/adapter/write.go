@@ -1,0 +1,91 @@
+package adapter
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// said is how a kind of error is told in both vendors' words.
+type said struct {
+	anthropic   string // type
+	status      int
+	openai      string // type
+	code        string // empty for null
+	overOpenAI  int    // status in OpenAI's words; 0 for the same
+	withMessage string // what stands for an empty one
+}
+
+var kinds = [...]said{
+	Invalid:        {anthropic: "invalid_request_error", status: http.StatusBadRequest, openai: "invalid_request_error", withMessage: "The request is not valid."},
+	Authentication: {anthropic: "authentication_error", status: http.StatusUnauthorized, openai: "invalid_request_error", code: "invalid_api_key", withMessage: "The key is missing or not known."},
+	Permission:     {anthropic: "permission_error", status: http.StatusForbidden, openai: "invalid_request_error", code: "permission_denied", withMessage: "The key may not do this."},
+	NotFound:       {anthropic: "not_found_error", status: http.StatusNotFound, openai: "invalid_request_error", code: "model_not_found", withMessage: "There is no such thing."},
+	TooLarge:       {anthropic: "request_too_large", status: http.StatusRequestEntityTooLarge, openai: "invalid_request_error", code: "request_too_large", withMessage: "The request is too large."},
+	Conflict:       {anthropic: "conflict_error", status: http.StatusConflict, openai: "invalid_request_error", code: "conflict", withMessage: "The request conflicts with another one."},
+	RateLimit:      {anthropic: "rate_limit_error", status: http.StatusTooManyRequests, openai: "rate_limit_error", code: "rate_limit_exceeded", withMessage: "There were too many requests."},
+	Billing:        {anthropic: "billing_error", status: http.StatusPaymentRequired, openai: "insufficient_quota", code: "insufficient_quota", withMessage: "Nothing is left to pay with."},
+	Timeout:        {anthropic: "timeout_error", status: http.StatusGatewayTimeout, openai: "server_error", code: "timeout", withMessage: "There was no answer in time."},
+	Overloaded:     {anthropic: "overloaded_error", status: 529, openai: "server_error", code: "overloaded", overOpenAI: http.StatusServiceUnavailable, withMessage: "There is too much to do."},
+	Broken:         {anthropic: "api_error", status: http.StatusBadGateway, openai: "server_error", withMessage: "Something failed."},
+}
+
+func (k Kind) said() *said {
+	if k < Invalid || int(k) >= len(kinds) {
+		k = Broken
+	}
+	return &kinds[k]
+}
+
+// Write makes the answer of an error in the schema that the caller speaks. requestID is left out where it is empty, and where the
+// schema has it in a header alone.
+func Write(s Schema, e *Error, requestID string) (status int, body []byte) {
+	return e.StatusIn(s), Append(nil, s, e, requestID)
+}
+
+// StatusIn is the status of the answer in a schema.
+func (e *Error) StatusIn(s Schema) int {
+	in := e.Kind.said()
+	if s == Messages {
+		return cmp.Or(e.Status, in.status)
+	}
+	return cmp.Or(e.Status, in.overOpenAI, in.status)
+}
+
+// Append appends the body of an error, which is also the data of an event of a stream of Messages or Chat Completions.
+func Append(dst []byte, s Schema, e *Error, requestID string) []byte {
+	in := e.Kind.said()
+	text := cmp.Or(e.Message, in.withMessage)
+	if s == Messages {
+		if e.Code == ContextLength && !strings.HasPrefix(text, tooLongPrefix) {
+			text = tooLongPrefix + " " + text // by which clients know to make it shorter
+		}
+		dst = append(dst, `{"type":"error","error":{"type":"`...)
+		dst = append(dst, in.anthropic...)
+		dst = append(dst, `","message":`...)
+		dst = append(gjson.AppendJSONString(dst, text), '}')
+		if requestID != "" {
+			dst = gjson.AppendJSONString(append(dst, `,"request_id":`...), requestID)
+		}
+		return append(dst, '}')
+	}
+	dst = append(dst, `{"error":{"message":`...)
+	dst = gjson.AppendJSONString(dst, text)
+	dst = append(dst, `,"type":"`...)
+	dst = append(dst, in.openai...)
+	dst = orNull(append(dst, `","param":`...), e.Param)
+	dst = orNull(append(dst, `,"code":`...), cmp.Or(e.Code, in.code))
+	return append(dst, '}', '}')
+}
+
+// tooLongPrefix is what Anthropic's own message begins with.
+const tooLongPrefix = "prompt is too long:"
+
+func orNull(dst []byte, text string) []byte {
+	if text == "" {
+		return append(dst, "null"...)
+	}
+	return gjson.AppendJSONString(dst, text)
+}
