@@ -33,7 +33,7 @@ func answer(body []byte, f *format) ([]byte, error) {
 	choice := first(choices)
 	if !choice.IsObject() {
 		if present(failure) {
-			return nil, vendorError(failure)
+			return nil, adapter.Read(0, "", body)
 		}
 		return nil, adapter.Fail("the vendor's answer has no choices")
 	}

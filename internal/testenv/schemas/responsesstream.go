@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"tollgate/edge/adapter/sse"
 )
 
 // Responses is a stream of the Responses API as its caller understands it.
@@ -29,11 +27,7 @@ type ResponsesCall struct{ ID, Name, Arguments string }
 // after the response or an error. The only exception is response.failed, which OpenAI sends behind an error.
 func ResponsesStream(stream []byte) (Responses, error) {
 	var s responsesReader
-	var r sse.Reader
-	err := r.Next(stream, s.event)
-	if err == nil && !strings.HasSuffix(string(stream), "\n\n") && len(stream) > 0 {
-		err = errors.New("the last event is not whole")
-	}
+	err := Events(stream, s.event)
 	if err != nil {
 		err = fmt.Errorf("event %d: %w", s.events, err)
 	}
@@ -60,14 +54,14 @@ type responseItem struct {
 	json     string // the whole item
 }
 
-func (s *responsesReader) event(e sse.Event) error {
-	doc := gjson.ParseBytes(e.Data)
+func (s *responsesReader) event(typ string, data []byte) error {
+	doc := gjson.ParseBytes(data)
 	name := doc.Get("type").Str
-	if e.Type != name {
-		return fmt.Errorf("it has the name %q and the type %q", e.Type, name)
+	if typ != name {
+		return fmt.Errorf("it has the name %q and the type %q", typ, name)
 	}
-	if err := Check("openai-response-event", e.Data); err != nil {
-		return fmt.Errorf("%w: %s", err, e.Data)
+	if err := Check("openai-response-event", data); err != nil {
+		return fmt.Errorf("%w: %s", err, data)
 	}
 	number := doc.Get("sequence_number")
 	if s.events == 0 {
@@ -79,7 +73,7 @@ func (s *responsesReader) event(e sse.Event) error {
 	s.events++
 	failed := name == "response.failed"
 	if s.Final != "" || s.Error != "" && !failed {
-		return fmt.Errorf("it comes behind the end: %s", e.Data)
+		return fmt.Errorf("it comes behind the end: %s", data)
 	}
 	if name == "error" {
 		s.Error = doc.Raw
