@@ -39,7 +39,7 @@ type extra struct{ name, raw string }
 // cannot refuses what Anthropic Messages has no words for.
 func (r *request) cannot(field, format string, args ...any) error {
 	err := adapter.Refuse(field, format, args...)
-	err.Message = field + " cannot be sent to " + r.vendor() + ": " + err.Message
+	err.Message = field + " cannot be sent to " + r.vendor() + ": " + err.Message + "."
 	return err
 }
 
