@@ -125,8 +125,12 @@ func (n *Node) applied() {
 	for _, e := range table.Endpoints() {
 		names[e.Name], ids[e.ID] = true, true
 	}
+	for _, e := range table.Destinations() {
+		ids[e.ID] = true
+	}
 	n.pools.Sync(table.Upstreams())
 	n.client.Sync(table.Destinations())
+	n.adapters.Sync(table.Adapters())
 	n.health.Sync(table.Upstreams())
 	n.warnOfUnverified(table.Destinations())
 	n.metrics.Forget(func(name string) bool { return names[name] })

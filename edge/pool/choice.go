@@ -17,8 +17,12 @@ var ErrTried = errors.New("each target was tried")
 type Tries struct {
 	targets     uint64 // bits of those that are not to be tried again
 	credentials uint64
+	out         uint64 // targets that the request cannot be sent to
 	retries     int
 }
+
+// Exclude keeps the request from the target with this number in the endpoint, before anything was tried.
+func (t *Tries) Exclude(target int) { t.out |= 1 << target }
 
 // Drop keeps the request from the target of a choice.
 func (t *Tries) Drop(c *Choice) { t.targets |= 1 << c.target }
@@ -52,6 +56,9 @@ type Choice struct {
 	reported atomic.Bool
 	ended    atomic.Bool
 }
+
+// Number is the number of the target in the endpoint.
+func (c *Choice) Number() int { return c.target }
 
 // NewChoice makes a choice of the target and the credential with these numbers in the endpoint; a negative
 // one stands for no credential. report gets every report, the first of which counts; the one with no more

@@ -61,7 +61,7 @@ func (v *view) ready(p *Pools, t *Tries) uint64 {
 // pickTarget takes the permit of the one that is chosen. Those that are unhealthy or ejected get their
 // turn when no other one can be tried: that is better than to refuse.
 func (v *view) pickTarget(p *Pools, t *Tries) (int, breaker.Permit, bool) {
-	left := bitsOf(len(v.targets)) &^ t.targets
+	left := bitsOf(len(v.targets)) &^ (t.targets | t.out)
 	good := v.good(p, left)
 	for _, among := range [2]uint64{good, left &^ good} {
 		for among != 0 {
@@ -87,24 +87,28 @@ func (v *view) good(p *Pools, among uint64) uint64 {
 }
 
 func (v *view) noTarget(t *Tries) error {
-	left := bitsOf(len(v.targets)) &^ t.targets
+	left := bitsOf(len(v.targets)) &^ (t.targets | t.out)
 	if left == 0 {
 		return ErrTried
 	}
 	soonest := time.Duration(math.MaxInt64)
-	why := make([]string, len(v.targets))
+	var why []string
 	for i := range v.targets {
-		if left&(1<<i) == 0 {
-			why[i] = v.targets[i].spec.Host + " failed this request"
+		switch bit := uint64(1) << i; {
+		case t.out&bit != 0:
+			continue
+		case left&bit == 0:
+			why = append(why, v.targets[i].spec.Host+" failed this request")
 			continue
 		}
 		state, _ := v.targets[i].breaker.Look()
 		wait := wholeSeconds(time.Until(state.Until))
 		soonest = min(soonest, wait)
-		why[i] = fmt.Sprintf("%s has failed repeatedly and is not tried for %d s", v.targets[i].spec.Host, wait/time.Second)
+		why = append(why, fmt.Sprintf("%s has failed repeatedly and is not tried for %d s", v.targets[i].spec.Host, wait/time.Second))
 	}
 	if len(why) == 1 {
-		return fault.New(fault.BreakerOpen, "The target %s has failed repeatedly; it is not tried for %d s.", v.targets[0].spec.Host, soonest/time.Second).
+		host := v.targets[bits.TrailingZeros64(left)].spec.Host
+		return fault.New(fault.BreakerOpen, "The target %s has failed repeatedly; it is not tried for %d s.", host, soonest/time.Second).
 			WithRetryAfter(soonest)
 	}
 	return fault.New(fault.UpstreamUnavailable, "All %d targets of endpoint %s are out: %s.", len(why), v.e.Name, strings.Join(why, ", ")).

@@ -15,7 +15,7 @@ const defaultMeterBody = 4 << 20
 // readAhead reads the body where what the request costs at most is in it. As much is read as is kept: of a longer one
 // the meter sees the beginning, and the rest goes on as it comes.
 func (c *call) readAhead(ctx context.Context) error {
-	if !c.metered() {
+	if c.ask != nil || !c.metered() {
 		return nil
 	}
 	if c.plan.meter.WantsBody() {

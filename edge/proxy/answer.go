@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/edge/adapter"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
 	"tollgate/internal/money"
@@ -39,6 +40,10 @@ func (c *call) refuse(err error) {
 		c.x.Out.Abort()
 		return
 	}
+	refusal, _ := errors.AsType[*adapter.Error](err)
+	if refusal != nil {
+		err = fault.New(fault.RequestUnsupported, "%s", refusal.Message)
+	}
 	f := fault.From(err)
 	c.code = f.Code
 	c.leave()
@@ -66,8 +71,17 @@ func (c *call) refuse(err error) {
 		c.begin(http.StatusOK, append(headers, grpcError(f)...), 0)
 		return
 	}
-	body := append(c.errorText(f), '\n')
-	c.begin(f.Status(), append(headers, Header{"Content-Type", "application/json"}), int64(len(body)))
+	status, described, body := f.Status(), []Header{jsonContent}, []byte(nil)
+	if s := c.speaks(); s != 0 {
+		if refusal == nil {
+			refusal = adapter.FromFault(f)
+		}
+		headers = append(headers, Header{HeaderError, string(f.Code)}, c.requestIDHeader(s))
+		status, described, body = c.spoken(s, refusal)
+	} else {
+		body = append(c.errorText(f), '\n')
+	}
+	c.begin(status, append(headers, described...), int64(len(body)))
 	if c.x.Method != http.MethodHead {
 		_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer
 	}
@@ -116,6 +130,9 @@ func (c *call) ourHeaders() []Header {
 	if c.endpoint != nil {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
 	}
+	if t := c.now; t != nil && t.hop != nil {
+		out = t.hop.tell(out, c.ask)
+	}
 	if left, ok := c.remaining(cost); ok {
 		out = append(out, Header{HeaderRemaining, left.String()})
 	}
@@ -129,7 +146,7 @@ func (c *call) ourHeaders() []Header {
 
 // unpriced says whether it is known by now that nobody will tell what the request costs.
 func (c *call) unpriced() bool {
-	return c.plan != nil && c.now != nil && (c.now.end.unpriced || c.now.pending && c.now.end.metered && c.now.meter.unknown())
+	return c.now != nil && c.now.plan != nil && (c.now.end.unpriced || c.now.pending && c.now.end.metered && c.now.meter.unknown())
 }
 
 // costText is cost in dollars. Nearly always that is the price or nothing.

@@ -90,6 +90,8 @@ func (e *AttemptError) Unwrap() error { return e.Err }
 
 // try is one attempt of a call, from before its intent until after its settlement.
 type try struct {
+	*terms       // what it is charged by
+	hop     *hop // the deployment that it goes to; nil but for a request for a model
 	c       *call
 	before  *try // the one that was made before it
 	number  uint32
@@ -128,6 +130,24 @@ func (c *call) newTry(choice *pool.Choice) *try {
 	}
 	// First the choice: whatever happens from here on, it is ended.
 	t.c, t.choice, c.newest = c, choice, t
+	if c.ask != nil {
+		t.deploy()
+	} else {
+		t.address()
+	}
+	if t.edits = t.edit(); len(t.edits) > 0 {
+		t.sendEdited()
+	}
+	if t.request.HeaderTimeout <= 0 {
+		t.request.HeaderTimeout = c.g.cfg.HeaderTimeout
+	}
+	return t
+}
+
+// address makes the request of an attempt out of the caller's.
+func (t *try) address() {
+	c, choice := t.c, t.choice
+	t.terms = &c.terms
 	headers, uri, host := c.prepare(choice)
 	t.request = Attempt{
 		Target: choice.Target, HostHeader: host, Method: c.x.Method, URI: uri, Headers: headers,
@@ -143,13 +163,6 @@ func (c *call) newTry(choice *pool.Choice) *try {
 	case c.body != nil:
 		t.request.Body = c.body
 	}
-	if t.edits = c.edit(choice); len(t.edits) > 0 {
-		t.sendEdited()
-	}
-	if t.request.HeaderTimeout <= 0 {
-		t.request.HeaderTimeout = c.g.cfg.HeaderTimeout
-	}
-	return t
 }
 
 // send makes the attempt, which must have its intent. Afterwards there is an answer or an error.

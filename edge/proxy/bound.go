@@ -72,7 +72,7 @@ func (c *call) within(ctx context.Context) error {
 // estimate is how many units the request is taken for: what those before it used, but no more than passes
 // at once. A guess must not keep out what may turn out to be less; if it does not, that is settled.
 func (c *call) estimate(limits []*limit.Limit) int64 {
-	if c.endpoint.Usage == nil && !c.metered() {
+	if !c.counts() {
 		return 1
 	}
 	units := c.g.learned.guess(c.endpoint.ID)
@@ -82,6 +82,14 @@ func (c *call) estimate(limits []*limit.Limit) int64 {
 		}
 	}
 	return max(units, 1)
+}
+
+// counts says whether units are counted that the request uses, and not just that there was one.
+func (c *call) counts() bool {
+	if c.ask != nil {
+		return c.ask.counts()
+	}
+	return c.endpoint.Usage != nil || c.metered()
 }
 
 // settlePass tells the limits what was used, and what their next requests may be taken for. Without an
@@ -111,11 +119,8 @@ func (c *call) releaseBody() {
 	if c.kept != nil {
 		c.kept.release()
 	}
-	if c.plan == nil {
-		return
+	if c.ask != nil {
+		c.ask.release()
 	}
-	c.plan.request.Body = nil
-	if k := c.plan.edits.body; k != nil {
-		k.release()
-	}
+	c.terms.release()
 }

@@ -42,8 +42,9 @@ type call struct {
 	kept     *kept    // nil unless the body may be sent more than once
 	bound    bound
 	spend    spend
-	plan     *planned // nil for a price that is a number, or by usage
-	free     bool     // it costs nothing, whatever it is answered
+	terms                      // of each attempt, but of those of a request for a model
+	pool     *routing.Endpoint // whose targets are chosen from, and how that is tried again
+	ask      *ask              // nil but for a request for a model
 
 	tries     pool.Tries
 	first     try
@@ -149,8 +150,11 @@ func (c *call) match(context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.table, c.endpoint, c.rest = table, endpoint, rest
+	c.table, c.endpoint, c.pool, c.rest = table, endpoint, endpoint, rest
 	c.counters = c.g.d.Metrics.Endpoint(endpoint.Name)
+	if endpoint.Models != nil {
+		c.ask = newAsk(c)
+	}
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (t *try) cut(why error) {
 	if inLine || t.strip != nil { // which may have kept the end of a line back
 		event = append(event, '\n')
 	}
-	event = append(append(append(event, "event: error\ndata: "...), c.errorText(f)...), "\n\n"...)
+	event = c.errorEvent(event, c.speaks(), f)
 	if _, err := c.x.Out.Write(event); err == nil {
 		_ = c.x.Out.Flush() // a caller who is gone needs no reason
 	}

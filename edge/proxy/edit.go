@@ -27,16 +27,16 @@ const usageOnly = "usage_only"
 
 // edit puts the request's fields into a copy of its body, once, and says which an attempt has: none if its target is
 // known not to take them. What cannot be edited goes as it is.
-func (c *call) edit(ch *pool.Choice) []metering.Edit {
-	if !c.metered() || len(c.plan.hold.Edits) == 0 || c.plan.edits.off {
+func (t *try) edit() []metering.Edit {
+	if !t.metered() || len(t.plan.hold.Edits) == 0 || t.plan.edits.off {
 		return nil
 	}
-	e := &c.plan.edits
+	e := &t.plan.edits
 	if !e.known {
 		e.known = true
-		c.makeEdits(e)
+		t.makeEdits(e)
 	}
-	if e.body == nil || c.g.refusals.has(refusal{c.endpoint.ID, ch.Target.Name}) {
+	if e.body == nil || t.c.g.refusals.has(refusal{t.by.ID, t.choice.Target.Name}) {
 		return nil
 	}
 	return e.made
@@ -53,28 +53,28 @@ func sealed(headers []Header) bool {
 	})
 }
 
-func (c *call) makeEdits(e *edits) {
-	r := &c.plan.request
-	if !r.Whole || r.Sealed || len(r.Body) == 0 || c.kept == nil {
+func (t *try) makeEdits(e *edits) {
+	r := &t.plan.request
+	if !r.Whole || r.Sealed || len(r.Body) == 0 || t.body == nil {
 		return
 	}
-	wanted := make([]inject.Field, 0, len(c.plan.hold.Edits))
-	for _, edit := range c.plan.hold.Edits {
+	wanted := make([]inject.Field, 0, len(t.plan.hold.Edits))
+	for _, edit := range t.plan.hold.Edits {
 		wanted = append(wanted, inject.Field{Path: edit.Path, Value: edit.Value})
 	}
 	body, set, err := inject.Set(r.Body, wanted...)
 	if err != nil || len(set) == 0 {
 		return
 	}
-	k := &kept{from: c.kept.from, ctx: c.kept.ctx, room: c.kept.room, most: int64(len(body)), end: io.EOF}
+	k := &kept{from: t.body.from, ctx: t.body.ctx, room: t.body.room, most: int64(len(body)), end: io.EOF}
 	if !k.reserve(int64(len(body))) {
 		return
 	}
-	if k.data = body; c.x.Length >= 0 && len(c.x.TrailerNames) == 0 {
+	if k.data = body; t.request.Length >= 0 && len(t.request.TrailerNames) == 0 {
 		k.size = int64(len(body))
 	}
 	e.body = k
-	for _, edit := range c.plan.hold.Edits {
+	for _, edit := range t.plan.hold.Edits {
 		if slices.Contains(set, inject.Field{Path: edit.Path, Value: edit.Value}) {
 			e.made = append(e.made, edit)
 		}
@@ -83,7 +83,7 @@ func (c *call) makeEdits(e *edits) {
 
 // sendEdited makes an attempt send the body with its edits. Its answer must be readable.
 func (t *try) sendEdited() {
-	body := t.c.plan.edits.body
+	body := t.plan.edits.body
 	t.body = body.view()
 	t.request.Body = t.body
 	if t.request.Length >= 0 {
@@ -121,8 +121,8 @@ func (c *call) unedited(t *try) *pool.Choice {
 	if !inject.Refused(a.Status, t.peek(), fields) {
 		return nil
 	}
-	c.plan.edits.off, c.plan.edits.by = true, refusal{c.endpoint.ID, t.choice.Target.Name}
-	choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
+	t.plan.edits.off, t.plan.edits.by = true, refusal{t.by.ID, t.choice.Target.Name}
+	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries)
 	if err != nil {
 		return nil
 	}
@@ -134,16 +134,15 @@ func (c *call) unedited(t *try) *pool.Choice {
 // others are sent there with them. One that does not take it without them either may have refused what the
 // caller has written, who must not decide for all others.
 func (t *try) accepted() {
-	c := t.c
-	if c.plan != nil && c.plan.edits.off && c.plan.edits.by.target == t.choice.Target.Name {
-		c.g.refusals.add(c.plan.edits.by)
+	if p := t.plan; p != nil && p.edits.off && p.edits.by.target == t.choice.Target.Name {
+		t.c.g.refusals.add(p.edits.by)
 	}
 }
 
 // peek is the beginning of an answer, which can still be passed on after it.
 func (t *try) peek() []byte {
 	a := t.answer
-	if idle := t.c.idle(); idle > 0 && a.Cancel != nil {
+	if idle := t.idle(); idle > 0 && a.Cancel != nil {
 		defer time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) }).Stop()
 	}
 	seen, err := io.ReadAll(io.LimitReader(a.Body, mostRefusal))

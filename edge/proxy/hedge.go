@@ -13,7 +13,7 @@ import (
 // mayHedge says whether a second attempt may be made beside one that is slow, as far as the endpoint and
 // the method say.
 func (c *call) mayHedge() bool {
-	h := c.endpoint.Hedge
+	h := c.pool.Hedge
 	if h == nil || c.x.Upgrade != "" {
 		return false
 	}
@@ -65,7 +65,7 @@ func (c *call) race(ctx context.Context, first *try) *try {
 	}()
 
 	start(first, first.send)
-	timer := time.NewTimer(c.endpoint.Hedge.After)
+	timer := time.NewTimer(c.pool.Hedge.After)
 	defer timer.Stop()
 	select {
 	case t := <-done:
@@ -110,7 +110,7 @@ func (t *try) raise() *try {
 func (c *call) beside(first *try) *try {
 	tries := c.tries
 	tries.Drop(first.choice)
-	choice, err := c.g.d.Pools.Pick(c.endpoint, &tries)
+	choice, err := c.g.d.Pools.Pick(c.pool, &tries)
 	if err != nil {
 		return nil
 	}

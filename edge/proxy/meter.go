@@ -73,14 +73,14 @@ func (m *meter) begin(t *try, ticket spool.Ticket, reading *metering.Reading) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := t.c
-	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
+	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(t.by.Abandoned)
 	m.ticket, m.amount, m.safe = ticket, t.amount, t.amount
 	if m.reading = reading; reading != nil {
 		m.step = t.amount / 2
 		return
 	}
-	m.usage, m.step = c.endpoint.Usage, c.endpoint.Usage.Hold
-	m.promised = max(c.x.Length, 0)
+	m.usage, m.step = t.by.Usage, t.by.Usage.Hold
+	m.promised = max(t.request.Length, 0)
 	m.fixed = money.Rated{}.PlusNanos(m.usage.Base)
 }
 

@@ -24,35 +24,23 @@ type planned struct {
 
 // price finds out what the request is charged by. Nothing of its body was read, and nothing is held.
 func (c *call) price(context.Context) error {
+	if c.ask != nil {
+		return c.ask.price()
+	}
 	e := c.endpoint
+	c.by = e
 	if c.free = e.Free || !e.Charge.Request(c.x.Method, c.x.Upgrade != ""); c.free || e.Plan == nil {
 		return nil
 	}
-	p := &planned{request: metering.Request{
+	return c.find(&planned{request: metering.Request{
 		Method: c.x.Method, Path: c.rest, Query: c.query, WebSocket: c.x.Upgrade == "websocket", Length: c.x.Length,
 		Header: func(name string) string { return get(c.x.Headers, name) },
-	}}
-	switch p.meter = e.Plan.Match(&p.request); {
-	case !e.Plan.Agreed(p.meter, &p.request):
-		return fault.New(fault.PathInvalid, "Some targets would read the path %s as another one, which has another price at endpoint %s.", shortPath(c.rest), e.Name).
-			WithHint("Send the path as the API documents it: without dot segments, doubled slashes, or escapes that it does not need.")
-	case p.meter != nil:
-		c.free = p.meter.Free
-	case e.Plan.Unmatched == metering.Free:
-		c.free = true
-		return nil
-	case e.Plan.Unmatched == metering.Unpriced:
-		p.unread = min(max(e.Plan.Unread().Cost, 0), mostCost)
-	default:
-		return fault.New(fault.NotPriced, "Endpoint %s has no price for %s %s.", e.Name, known(c.x.Method), shortPath(c.rest))
-	}
-	c.plan = p
-	return nil
+	}})
 }
 
 // once refuses a request that says twice what its price looks at: its target may take the other value.
-func (c *call) once() error {
-	twice := c.plan.meter.Doubled(&c.plan.request)
+func (t *terms) once() error {
+	twice := t.plan.meter.Doubled(&t.plan.request)
 	if twice == "" {
 		return nil
 	}
@@ -83,31 +71,8 @@ func clip(s string, most int) string {
 	return s[:most]
 }
 
-// metered says whether a meter reads the exchange.
-func (c *call) metered() bool { return c.plan != nil && c.plan.meter != nil && !c.free }
-
-// planHold is what is to be held for a request whose price is more than a number.
-func (c *call) planHold() money.Nanos {
-	p := c.plan
-	if p.meter == nil {
-		return max(p.unread, 1) // a budget with nothing left admits nothing
-	}
-	p.hold = p.meter.Hold(&p.request, func(meter, model string) (money.Nanos, bool) {
-		return c.g.costs.likely(costKey{c.endpoint.ID, meter, model})
-	})
-	return min(max(p.hold.Amount, 0), 100*mostCost)
-}
-
 // longestName is how much of a name that callers and targets say is recorded.
 const longestName = 256
-
-// model is what the request asks for, as it is recorded.
-func (c *call) model() string {
-	if c.plan == nil {
-		return ""
-	}
-	return clip(c.plan.hold.Model, longestName)
-}
 
 // read makes the bill of an attempt that a meter has read, and learns from it.
 func (t *try) read(given money.Nanos) {
@@ -134,7 +99,7 @@ func (t *try) read(given money.Nanos) {
 	switch j := b.Job; {
 	case j == nil:
 		if t.end.cost, t.last.Units = cost, b.Units; !unpriced {
-			c.g.costs.learn(costKey{c.endpoint.ID, c.plan.meter.Name, c.plan.hold.Model}, cost)
+			c.g.costs.learn(costKey{t.by.ID, t.plan.meter.Name, t.plan.hold.Model}, cost)
 		}
 	case j.Begins:
 		t.begins(b, cost, given)

@@ -35,6 +35,7 @@ import (
 type Config struct {
 	MaxBody       int64         // bytes of a request body where the endpoint has no limit; 0 for no limit
 	MeterBody     int64         // bytes of a request body that are read for a meter before the request is sent; 0 for the default
+	ModelBody     int64         // bytes of a request for a model, and of an answer that is translated as a whole; 0 for the default
 	HeaderTimeout time.Duration // until the target's headers where the endpoint has none
 	StreamIdle    time.Duration // longest silence in the middle of an answer
 	MaxInFlight   int64         // requests at a time; 0 for no limit
@@ -106,6 +107,7 @@ type Deps struct {
 	Spool    Recorder
 	Pools    Pools
 	Upstream Upstream
+	Adapters Adapters // nil: there are none
 	Metrics  *metrics.Metrics
 	Tracer   trace.Tracer
 	Log      *slog.Logger
@@ -204,6 +206,7 @@ var (
 
 	errStreamIdle = errors.New("the answer went silent")
 	errOver       = errors.New("the exchange is over")
+	errAnswered   = errors.New("there is an answer by now")
 )
 
 // Serve answers x. It returns when the answer is complete, or aborted, and everything about it is
@@ -232,7 +235,9 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 	}
 	ctx = c.startSpan(ctx)
 	if err := g.admit(ctx, c); err != nil {
-		c.turnAway(ctx, err)
+		if !errors.Is(err, errAnswered) {
+			c.turnAway(ctx, err)
+		}
 		return
 	}
 	c.attempts(ctx)
@@ -240,7 +245,7 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 
 // admit takes a request through everything that comes before the first attempt.
 func (g *Gateway) admit(ctx context.Context, c *call) error {
-	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.price, c.within, c.readAhead, c.hold} {
+	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.models, c.price, c.within, c.readAhead, c.hold} {
 		if err := stage(ctx); err != nil {
 			return err
 		}

@@ -41,6 +41,9 @@ func (t *try) relay(ctx context.Context) {
 		t.tunnel(ctx)
 		return
 	}
+	if t.hop != nil && t.relayTranslated(ctx) {
+		return
+	}
 	headers := fromTarget(a.Headers, c.ourHeaders())
 	if t.strips(a) {
 		t.strip = &inject.UsageOnly{}
@@ -96,7 +99,7 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		out.flushAfter(firstBytes)
 		defer out.stop()
 	}
-	idle := c.idle()
+	idle := t.idle()
 	var silence *time.Timer
 	if idle > 0 && a.Cancel != nil {
 		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })

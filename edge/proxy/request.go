@@ -37,16 +37,30 @@ func (c *call) host() string {
 // credentials of this gateway and without what is addressed to it, and what is configured. Whatever the
 // caller sends, it cannot take away, double or replace what is configured.
 func (c *call) headers(cred *routing.Credential) []Header {
-	e, in := c.endpoint, c.x.Headers
+	e := c.endpoint
 	var secret []routing.Header
 	if cred != nil {
 		secret = cred.Headers
 	}
-	f := filter{call: c, secret: secret, named: connectionNames(in)}
-	if e.PassHeaders {
+	out := configure(c.through(e.Headers, secret), e.Headers, secret)
+	if e.Signing != nil {
+		out = unsigned(out)
+	}
+	if e.Usage != nil && e.Usage.ResponseEvents.Counted {
+		// Events that are compressed cannot be counted, and a caller could have them for nothing.
+		out = readable(out)
+	}
+	return out
+}
+
+// through is what the endpoint lets through of the caller's headers, beside what is configured.
+func (c *call) through(configured, secret []routing.Header) []Header {
+	in := c.x.Headers
+	f := filter{call: c, configured: configured, secret: secret, named: connectionNames(in)}
+	if c.endpoint.PassHeaders {
 		f.findPassed(in)
 	}
-	out := make([]Header, 0, len(in)+len(e.Headers)+len(secret)+2)
+	out := make([]Header, 0, len(in)+len(configured)+len(secret)+2)
 	trailers := false
 	for _, h := range in {
 		if kept, ok := f.let(h); ok {
@@ -58,24 +72,16 @@ func (c *call) headers(cred *routing.Credential) []Header {
 	if trailers { // the one thing in TE that is not about the connection: gRPC needs it
 		out = append(out, Header{"TE", "trailers"})
 	}
-	out = configure(out, e.Headers, secret)
-	if e.Signing != nil {
-		out = unsigned(out)
-	}
-	if e.Usage != nil && e.Usage.ResponseEvents.Counted {
-		// Events that are compressed cannot be counted, and a caller could have them for nothing.
-		out = slices.DeleteFunc(out, func(h Header) bool { return strings.EqualFold(h.Name, "accept-encoding") })
-		out = append(out, Header{"Accept-Encoding", "identity"})
-	}
 	return out
 }
 
 // filter decides about headers of the caller.
 type filter struct {
 	*call
-	secret []routing.Header // of the credential
-	named  map[string]bool  // by Connection, lower case
-	passed []string         // names that x-pass- headers have, lower case and dashed
+	configured []routing.Header
+	secret     []routing.Header // of the credential
+	named      map[string]bool  // by Connection, lower case
+	passed     []string         // names that x-pass- headers have, lower case and dashed
 }
 
 // let is what goes on of a header, under which name.
@@ -104,7 +110,7 @@ func (f *filter) let(h Header) (Header, bool) {
 
 // taken says whether what is configured leaves the caller no say about a header. The name is dashed.
 func (f *filter) taken(name string) bool {
-	return overrides(f.endpoint.Headers, name) || overrides(f.secret, name)
+	return overrides(f.configured, name) || overrides(f.secret, name)
 }
 
 // forwards says whether the mode of the endpoint lets a header through. What makes a WebSocket is let

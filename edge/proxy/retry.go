@@ -27,7 +27,7 @@ func (c *call) attempts(ctx context.Context) {
 		c.giveUp(err)
 		return
 	}
-	choice, err := c.g.d.Pools.Pick(c.endpoint, &c.tries)
+	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries)
 	if err != nil {
 		if errors.Is(err, pool.ErrTried) {
 			err = fault.New(fault.InternalError, "Endpoint %s has no target.", c.endpoint.Name)
@@ -116,12 +116,12 @@ func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 	case reach == stale && !c.again:
 		// The target at hand gets it on a new connection.
 		c.again = true
-		if choice, none := c.g.d.Pools.Pick(c.endpoint, &c.tries); none == nil {
+		if choice, none := c.g.d.Pools.Pick(c.pool, &c.tries); none == nil {
 			return choice, nil
 		}
 	case reach != some:
 		c.tries.Drop(t.choice)
-		choice, none := c.g.d.Pools.Pick(c.endpoint, &c.tries)
+		choice, none := c.g.d.Pools.Pick(c.pool, &c.tries)
 		if none == nil {
 			c.again = false
 			return choice, nil
@@ -142,7 +142,7 @@ func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 
 // retried says whether the request may be sent again after an answer with this status.
 func (c *call) retried(status int) bool {
-	r := c.endpoint.Retry
+	r := c.pool.Retry
 	return r != nil && slices.Contains(r.Statuses, status)
 }
 
@@ -152,7 +152,7 @@ var idempotent = names(http.MethodGet, http.MethodHead, http.MethodOptions, http
 // repeatable says whether a target may get the request although one has got it, or a part of it. One
 // that has answered 429 has done nothing.
 func (c *call) repeatable(t *try) bool {
-	switch r := c.endpoint.Retry; {
+	switch r := c.pool.Retry; {
 	case r == nil:
 		return false
 	case r.AnyMethod || idempotent[c.x.Method]:
@@ -172,7 +172,7 @@ const longestThrottle = 2 * time.Second
 // repeat chooses where the request goes once more, or returns nil if it does not. It waits for some time
 // before, so that a target in trouble is not asked by everybody at once.
 func (c *call) repeat(ctx context.Context, t *try) *pool.Choice {
-	e := c.endpoint
+	e := c.pool
 	if e.Retry == nil || c.retries >= e.Retry.Attempts || !c.resendable() || ctx.Err() != nil || !c.g.d.Pools.MayRetry(e) {
 		return nil
 	}

@@ -19,8 +19,7 @@ import (
 type spend struct {
 	pot     pot
 	money   admit.Hold
-	settled bool        // it has ended
-	amount  money.Nanos // what an attempt is given at first
+	settled bool // it has ended
 	draws   []contract.Draw
 
 	attempt uint32      // number of attempts
@@ -89,23 +88,21 @@ func (p *pot) back(amount money.Nanos) {
 
 // hold sets aside what the request may cost, in every account that it draws on.
 func (c *call) hold(ctx context.Context) error {
-	e, s := c.endpoint, &c.spend
+	s := &c.spend
+	if c.ask != nil {
+		c.ask.hold()
+	} else {
+		c.terms.hold(c.x.Length, c.g.costs.likely)
+	}
 	if c.free {
 		return nil
 	}
-	s.amount = e.Price
-	switch {
-	case c.plan != nil:
-		s.amount = c.planHold()
-	case e.Usage != nil:
-		s.amount = reserve(e.Usage, c.x.Length)
-	}
-	held, err := c.g.d.Budgets.Hold(ctx, &s.money, c.accounts(), s.amount)
+	held, err := c.g.d.Budgets.Hold(ctx, &s.money, c.accounts(), c.amount)
 	if err != nil {
 		return err
 	}
 	s.pot.held = held // first: whatever happens from here on, it is given back
-	s.pot.total, s.pot.free = s.amount, s.amount
+	s.pot.total, s.pot.free = c.amount, c.amount
 	s.draws = held.Draws()
 	return nil
 }
@@ -113,13 +110,13 @@ func (c *call) hold(ctx context.Context) error {
 // cover gives an attempt what it needs at first. Only one beside another has to find more than is held.
 func (t *try) cover(ctx context.Context) error {
 	s := &t.c.spend
-	if s.pot.held == nil || s.amount == 0 {
+	if s.pot.held == nil || t.terms.amount == 0 {
 		return nil
 	}
-	if err := s.pot.Extend(ctx, s.amount); err != nil {
+	if err := s.pot.Extend(ctx, t.terms.amount); err != nil {
 		return err
 	}
-	t.amount = s.amount
+	t.amount = t.terms.amount
 	return nil
 }
 
@@ -134,7 +131,7 @@ func (t *try) given() money.Nanos {
 // intend records that the attempt is about to be made.
 func (t *try) intend(ctx context.Context) error {
 	c := t.c
-	s, e := &c.spend, c.endpoint
+	s, e := &c.spend, t.by
 	if err := t.cover(ctx); err != nil {
 		return err
 	}
@@ -142,15 +139,18 @@ func (t *try) intend(ctx context.Context) error {
 	t.number = s.attempt
 	t.intent = spool.Intent{
 		Request: c.id, Attempt: t.number, At: time.Now(),
-		KeyID: c.key.ID, EndpointID: e.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
+		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
 		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: e.Abandoned,
-		Model: c.model(),
+		Model: t.model(),
+	}
+	if t.hop != nil {
+		t.hop.name(&t.intent)
 	}
 	ticket, err := c.g.d.Spool.Intent(&t.intent)
 	if err != nil {
 		s.pot.back(t.amount)
 		c.g.spoolFailed.Store(time.Now().UnixNano())
-		if c.free { // it owes nothing: only its record will be missing
+		if t.free { // it owes nothing: only its record will be missing
 			s.units++
 			return nil
 		}
@@ -160,8 +160,8 @@ func (t *try) intend(ctx context.Context) error {
 	t.ticket, t.pending = ticket, true
 	t.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
 	switch {
-	case c.metered():
-		t.meter.begin(t, ticket, c.plan.meter.Start(&c.plan.request, t.edits))
+	case t.metered():
+		t.meter.begin(t, ticket, t.plan.meter.Start(&t.plan.request, t.edits))
 	case e.Usage != nil:
 		t.meter.begin(t, ticket, nil)
 	}
@@ -182,17 +182,17 @@ func (t *try) payForBody(ctx context.Context, p []byte) (err error) {
 // charged says whether an answer costs anything, as far as that is known. One that a meter reads does: the meter
 // knows better.
 func (t *try) charged(a *Answer) bool {
-	c, status := t.c, a.Status
+	status := a.Status
 	if a.Conn != nil {
 		status = http.StatusOK
 	}
 	switch {
-	case c.free:
+	case t.free:
 		return false
-	case c.metered():
+	case t.metered():
 		return true
 	default:
-		return c.endpoint.Charge.Status(status)
+		return t.by.Charge.Status(status)
 	}
 }
 
@@ -201,10 +201,10 @@ func (t *try) charged(a *Answer) bool {
 func (t *try) charge(ctx context.Context, a *Answer) error {
 	if t.meter.counts() {
 		t.end.metered = true
-		return t.meter.answered(ctx, t.c.x.Method, a)
+		return t.meter.answered(ctx, t.request.Method, a)
 	}
 	t.end.cost, t.end.unpriced = t.flat()
-	if t.amount > 0 && keepsCost(t.c.endpoint.Abandoned) {
+	if t.amount > 0 && keepsCost(t.by.Abandoned) {
 		// Without it the request would be free if the edge died now, which is what the policy says then.
 		_ = t.c.g.d.Spool.Partial(t.ticket, t.amount, t.amount)
 	}
@@ -223,7 +223,7 @@ func (t *try) chargeUnanswered() {
 
 // flat is what a request costs that nothing is counted of, and whether that only stands in for what is not known.
 func (t *try) flat() (cost money.Nanos, unpriced bool) {
-	if p := t.c.plan; p != nil && p.meter == nil {
+	if p := t.plan; p != nil && p.meter == nil {
 		return p.unread, true
 	}
 	return t.amount, false
@@ -249,10 +249,14 @@ func (t *try) settle() {
 		return
 	}
 	t.pending = false
-	s, given := &t.c.spend, t.given()
+	c := t.c
+	s, given := &c.spend, t.given()
 	before := s.charged
 	s.charged += given // if this fails by a bug: the intent stays open, and may cost as much in the end
 	t.last = spool.Settlement{Units: 1}
+	if t.hop != nil && c.ask.op == opCount {
+		t.last.Units = 0 // no tokens are used by counting them
+	}
 	switch {
 	case t.meter.reading != nil:
 		t.last.Units = 0
@@ -262,16 +266,16 @@ func (t *try) settle() {
 		if t.last.Units = 0; t.end.metered {
 			t.end.cost, t.end.unpriced, t.last.Units, s.metered = cost, unpriced, units, true
 		}
-	case t.c.plan != nil && t.c.plan.meter != nil:
-		t.last.Meter = t.c.plan.meter.Name
+	case t.plan != nil && t.plan.meter != nil:
+		t.last.Meter = t.plan.meter.Name
 	}
 	s.units += t.last.Units
-	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = time.Now(), t.end.status, t.end.outcome, time.Since(t.c.began)
+	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = time.Now(), t.end.status, t.end.outcome, time.Since(c.began)
 	t.last.Cost, t.last.Unpriced = t.end.cost, t.end.unpriced
-	t.c.g.d.Spool.Settle(t.ticket, &t.last)
+	c.g.d.Spool.Settle(t.ticket, &t.last)
 	s.charged = before + t.end.cost
 	s.pot.back(given)
-	counters := t.c.counters
+	counters := c.counters
 	if counters == nil {
 		return
 	}

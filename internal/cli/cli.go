@@ -159,7 +159,7 @@ func New(o Options) *Root {
 		}
 	}
 	add(groupUse, a.tryCommand(), a.explainCommand(), a.priceCommand())
-	add(groupResources, a.endpointCommand(), a.templateCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.pricesCommand())
+	add(groupResources, a.endpointCommand(), a.modelCommand(), a.adapterCommand(), a.templateCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.pricesCommand())
 	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.nodesCommand(), a.versionCommand())
 	cmd.SetHelpCommand(a.helpCommand())
 	cmd.SetHelpCommandGroupID(groupOperate)

@@ -73,7 +73,9 @@ func (a *app) endpointGet() *cobra.Command {
 				describeTargets(&r.table, e)
 				describeRequest(&r.table, e)
 				describeSigning(&r.table, e.GetAwsSigning())
-				describePrice(&r.table, e.GetPrice())
+				if e.GetModels() == nil {
+					describePrice(&r.table, e.GetPrice())
+				}
 				if e.GetPrice().GetFree() == nil {
 					r.table.add("if abandoned", strings.ToLower(strings.TrimPrefix(e.GetAbandoned().String(), "ABANDONED_")))
 				}
@@ -110,7 +112,8 @@ func (a *app) endpointCreate() *cobra.Command {
     --header 'api_token: ${secret:bria}' --price 12.00
   tollgate endpoint create rerank --path /v1/rerank --exact --method POST \
     --target https://api.cohere.com/v1/rerank --header 'Authorization: Bearer ${env:COHERE_API_KEY}' --free
-  tollgate endpoint create --template openai --secret openai=env:OPENAI_API_KEY`,
+  tollgate endpoint create --template openai --secret openai=env:OPENAI_API_KEY
+  tollgate endpoint create llm --path /v1 --models`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.from.template != "" {
 				return a.createFromTemplate(cmd, &f, first(args...))
@@ -120,12 +123,16 @@ func (a *app) endpointCreate() *cobra.Command {
 					return usage(cmd, "--%s belongs to --template.", name)
 				}
 			}
-			for _, name := range []string{"path", "target"} {
+			needed := []string{"path", "target"}
+			if f.serving.models {
+				needed = needed[:1]
+			}
+			for _, name := range needed {
 				if !cmd.Flags().Changed(name) {
 					return usage(cmd, "--%s is missing.", name)
 				}
 			}
-			if !f.price.chosen(cmd) {
+			if !f.price.chosen(cmd) && !f.serving.models {
 				return usage(cmd, "Say what a request costs with --price, --rate, --price-reported or --price-file, or that it costs nothing with --free.")
 			}
 			e := &controlv1.Endpoint{Name: args[0], Match: controlv1.MatchKind_MATCH_KIND_PREFIX}
@@ -142,6 +149,9 @@ func (a *app) endpointCreate() *cobra.Command {
 				a.sayWarnings(made)
 				a.warnLists(ctx, c, made)
 				next := " try " + list(made.GetMethods()[:min(1, len(made.GetMethods()))], "POST") + " " + made.GetPath()
+				if made.GetModels() != nil {
+					next = " model list"
+				}
 				if made.GetPrice().GetMetered() != nil { // which path a meter reads only its owner knows
 					next = " price test --endpoint " + made.GetName() + " --sample FILE --path PATH"
 				}
@@ -233,6 +243,9 @@ func pattern(e *controlv1.Endpoint) string {
 }
 
 func targets(e *controlv1.Endpoint) string {
+	if e.GetModels() != nil {
+		return "models"
+	}
 	urls := make([]string, len(e.GetTargets()))
 	for i, t := range e.GetTargets() {
 		urls[i] = t.GetUrl()

@@ -26,6 +26,7 @@ type endpointFlags struct {
 	usage                    usageFlags
 	from                     templateFlags
 	signing                  signingFlag
+	serving                  servingFlags
 	abandoned                string
 	maxBody                  int64
 	timeout                  time.Duration
@@ -39,6 +40,7 @@ func (f *endpointFlags) register(cmd *cobra.Command) {
 	f.resilience.register(cmd)
 	f.price.register(cmd)
 	f.signing.register(cmd)
+	f.serving.register(cmd)
 	flags.BoolVar(&f.exact, "exact", false, "answer the path only, nothing below it")
 	flags.BoolVar(&f.prefix, "prefix", false, "answer the path and everything below it (the default)")
 	flags.StringArrayVar(&f.method, "method", nil, "method to answer; may be repeated; any if none is given")
@@ -115,6 +117,9 @@ func (f *endpointFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error 
 		return err
 	}
 	if err := f.resilience.change(cmd, e); err != nil {
+		return err
+	}
+	if err := f.serving.change(cmd, e); err != nil {
 		return err
 	}
 	return f.request.change(cmd, e)

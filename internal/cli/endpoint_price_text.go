@@ -11,6 +11,9 @@ import (
 
 // price is what an endpoint costs, in a few words.
 func price(e *controlv1.Endpoint) string {
+	if e.GetModels() != nil {
+		return "as the models do"
+	}
 	switch k := e.GetPrice().GetKind().(type) {
 	case *controlv1.Price_Free_:
 		return "free"

@@ -21,6 +21,15 @@ func (f *resilienceFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.outlier, "outlier", "", "'[failures=5] [for=30s] [max=50]': give a target of several no requests for a while when it fails; or off")
 }
 
+// registerModel registers those that models have.
+func (f *resilienceFlags) registerModel(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.retry, "retry", "", "'N [status=429,503] [any-method] [max-body=1MiB] [budget=PERCENT] [backoff=25ms]': send a request again up to N times; or off")
+	flags.StringVar(&f.hedge, "hedge", "", "'TIME [any-method]': make a second attempt beside one that took this long; or off")
+	flags.StringVar(&f.breaker, "breaker", "", "'[min=5] [fail=50] [window=10s] [open=10s]': leave a deployment alone when FAIL percent of at least MIN attempts failed; or off for these defaults")
+	flags.StringVar(&f.outlier, "outlier", "", "'[failures=5] [for=30s] [max=50]': give a deployment of several no requests for a while when it fails; or off")
+}
+
 func (f *resilienceFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
 	given := cmd.Flags().Changed
 	read := func(flag, text string, first bool, known ...string) *words {

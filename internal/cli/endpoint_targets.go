@@ -82,7 +82,18 @@ var (
 )
 
 func readTarget(cmd *cobra.Command, text string) (*controlv1.Target, error) {
-	w := readWords(cmd, "target", text, true, "weight=", "priority=", "http=", "sni=", "ca=", "cert=", "key=", "min-tls=", "skip-verify")
+	return targetOf(readWords(cmd, "target", text, true, append([]string{"weight=", "priority=", "http="}, tlsWords...)...))
+}
+
+// readURL reads a target that is the only one, and whose version of HTTP is not to be chosen.
+func readURL(cmd *cobra.Command, text string) (*controlv1.Target, error) {
+	return targetOf(readWords(cmd, "url", text, true, tlsWords...))
+}
+
+// tlsWords say how a connection is secured.
+var tlsWords = []string{"sni=", "ca=", "cert=", "key=", "min-tls=", "skip-verify"}
+
+func targetOf(w *words) (*controlv1.Target, error) {
 	t := &controlv1.Target{Url: w.first, Weight: w.number("weight"), Priority: w.number("priority")}
 	if v, ok := w.given["http"]; ok {
 		if t.HttpVersion, ok = httpVersions[v]; !ok {
@@ -109,8 +120,8 @@ func readTarget(cmd *cobra.Command, text string) (*controlv1.Target, error) {
 			*to = string(pem)
 		}
 	}
-	for _, name := range []string{"sni", "ca", "cert", "key", "min-tls", "skip-verify"} {
-		if w.has(name) {
+	for _, name := range tlsWords {
+		if w.has(strings.TrimSuffix(name, "=")) {
 			t.Tls = tls
 		}
 	}
@@ -211,6 +222,10 @@ func targetText(t *controlv1.Target) string {
 
 // describeTargets shows targets and credentials.
 func describeTargets(t *table, e *controlv1.Endpoint) {
+	if e.GetModels() != nil {
+		describeServing(t, e.GetModels())
+		return
+	}
 	for _, target := range e.GetTargets() {
 		t.add("target", targetText(target))
 	}

@@ -186,6 +186,9 @@ func filledTemplate(ctx context.Context, cmd *cobra.Command, c clients, name str
 		}
 	}
 	fill(t.GetEndpoint().ProtoReflect(), values)
+	if t.GetDeployment() != nil {
+		fill(t.GetDeployment().ProtoReflect(), values)
+	}
 	return t, nil
 }
 

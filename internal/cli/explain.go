@@ -131,6 +131,13 @@ func explanation(x *controlv1.Explanation) result {
 	if x.GetModel() != "" {
 		t.add("model", x.GetModel())
 	}
+	if x.GetDeployment() != "" {
+		t.add("deployment", x.GetDeployment())
+		t.add("asked", first(x.GetTranslation(), "as it is"))
+	}
+	if len(x.GetDropped()) > 0 {
+		t.add("left out", strings.Join(x.GetDropped(), ", "))
+	}
 	if x.GetHold() != nil {
 		held := dollars(x.GetHold())
 		if why := x.GetHoldReason(); why != "" {

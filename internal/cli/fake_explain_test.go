@@ -29,6 +29,7 @@ func (explainService) Explain(_ context.Context, req *controlv1.ExplainRequest) 
 	x.Price, x.Hold = "$12.00 for each answer of status 2xx", &typemoney.Money{CurrencyCode: "USD", Units: 12}
 	if body := req.GetBody(); len(body) > 0 {
 		x.Meter, x.Model, x.HoldReason = "images", "fibo", "the bound of "+strings.TrimSpace(string(body))
+		x.Deployment, x.Translation, x.Dropped = "fibo/eu", "Anthropic Messages to Chat Completions", []string{"top_k", "metadata"}
 	}
 	x.Steps = []*controlv1.ExplainStep{
 		{Stage: "match", Passed: true, Text: "endpoint bria"},

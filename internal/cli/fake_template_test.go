@@ -37,6 +37,14 @@ func theTemplate() *controlv1.Template {
 				},
 			}}},
 		},
+		Deployment: &controlv1.Deployment{
+			Target: &controlv1.Target{Url: "https://{region}.api.openai.com/v1"}, ApiKey: "${secret:openai}",
+			Schemas: []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT, controlv1.Schema_SCHEMA_OPENAI_RESPONSES},
+			Headers: []*controlv1.Header{{Name: "OpenAI-Project", Value: "{project}"}},
+			Price: &controlv1.Price{Kind: &controlv1.Price_Metered{Metered: &controlv1.Metered{
+				Unmatched: "refuse", Fallback: "0.05", Meters: []*controlv1.Meter{{Name: "chat", Book: "openai", Units: []*controlv1.Unit{{Name: "input"}}}},
+			}}},
+		},
 		Sample: &controlv1.Sample{
 			Method: "POST", Path: "/v1/chat/completions", RequestHeaders: []*controlv1.SampleHeader{{Name: "content-type", Value: "application/json"}},
 			RequestBody: []byte(`{"model":"gpt-4o-mini"}`),

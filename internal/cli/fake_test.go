@@ -40,6 +40,8 @@ type fake struct {
 	teams     map[string]*controlv1.Team
 	limits    map[string]*controlv1.Limit
 	secrets   map[string]*controlv1.Secret
+	models    map[string]*controlv1.Model
+	adapters  map[string]*controlv1.Adapter
 	values    map[string]string
 	prices    map[string]*controlv1.BookRow
 	noLedger  bool
@@ -52,7 +54,7 @@ func newFake() *fake {
 	return &fake{
 		revision: 100, endpoints: map[string]*controlv1.Endpoint{}, keys: map[string]*controlv1.Key{}, hashes: map[string][]byte{},
 		budgets: map[string]*controlv1.Budget{}, teams: map[string]*controlv1.Team{}, limits: map[string]*controlv1.Limit{}, secrets: map[string]*controlv1.Secret{}, values: map[string]string{},
-		prices: map[string]*controlv1.BookRow{},
+		prices: map[string]*controlv1.BookRow{}, models: map[string]*controlv1.Model{}, adapters: map[string]*controlv1.Adapter{},
 	}
 }
 
@@ -72,6 +74,8 @@ func (f *fake) serve(t *testing.T) *httptest.Server {
 	mux.Handle(controlv1connect.NewPriceBookServiceHandler(priceBookService{f}, check))
 	mux.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, check))
 	mux.Handle(controlv1connect.NewPriceServiceHandler(priceService{}, check))
+	mux.Handle(controlv1connect.NewModelServiceHandler(modelService{f}, check))
+	mux.Handle(controlv1connect.NewAdapterServiceHandler(adapterService{f}, check))
 	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -265,7 +269,7 @@ func (s keyService) CreateKey(_ context.Context, req *controlv1.CreateKeyRequest
 	}
 	k := &controlv1.Key{
 		Id: "id_" + req.GetName(), Name: req.GetName(), Endpoints: req.GetEndpoints(), ExpireTime: req.GetExpireTime(),
-		Team: req.GetTeam(), Customer: req.GetCustomer(), Tags: req.GetTags(),
+		Team: req.GetTeam(), Customer: req.GetCustomer(), Tags: req.GetTags(), Models: req.GetModels(),
 		CreateTime: timestamppb.New(clock), Revision: s.next(),
 	}
 	s.keys[k.GetName()] = k
@@ -299,6 +303,9 @@ func (s keyService) UpdateKey(_ context.Context, req *controlv1.UpdateKeyRequest
 	}
 	k = proto.CloneOf(k)
 	k.Team, k.Customer, k.Tags, k.Revision = req.GetTeam(), req.GetCustomer(), req.GetTags(), s.next()
+	if req.GetModels() != nil {
+		k.Models = req.GetModels().GetNames()
+	}
 	s.keys[k.GetName()] = k
 	return &controlv1.UpdateKeyResponse{Key: k}, nil
 }

@@ -52,12 +52,12 @@ func (a *app) keyList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r := result{table: table{head: []string{"NAME", "PREFIX", "STATUS", "TEAM", "ENDPOINTS", "EXPIRES", "CREATED"}}}
+				r := result{table: table{head: []string{"NAME", "PREFIX", "STATUS", "TEAM", "ENDPOINTS", "MODELS", "EXPIRES", "CREATED"}}}
 				data := []any{}
 				for _, k := range all {
 					data, r.names = append(data, view(k)), append(r.names, k.GetName())
 					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), first(k.GetTeam(), "-"),
-						callable(k, "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
+						callable(k, "all"), list(k.GetModels(), "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
 				}
 				r.data = data
 				return a.print(r)
@@ -82,6 +82,7 @@ func (a *app) keyGet() *cobra.Command {
 				r.table.add("prefix", first(k.GetPrefix(), "-"))
 				r.table.add("status", a.keyStatus(k))
 				r.table.add("endpoints", callable(k, "all"))
+				r.table.add("models", list(k.GetModels(), "all"))
 				r.table.add("team", first(k.GetTeam(), "-"))
 				r.table.add("customer", first(k.GetCustomer(), "as requests say"))
 				r.table.add("tags", list(k.GetTags(), "-"))
@@ -95,14 +96,15 @@ func (a *app) keyGet() *cobra.Command {
 }
 
 func (a *app) keyCreate() *cobra.Command {
-	var endpoints []string
+	var endpoints, models []string
 	var expires, hash string
 	var charged keyLabels
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a key; its secret is printed once, alone, on stdout", Args: exactly("NAME"),
-		Example: `  KEY=$(tollgate key create ci-bot --endpoint bria --expires 90d)`,
+		Example: `  KEY=$(tollgate key create ci-bot --endpoint bria --expires 90d)
+  KEY=$(tollgate key create chat --models 'gpt-4o,claude-*')`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &controlv1.CreateKeyRequest{Name: args[0], Endpoints: endpoints, Team: charged.team, Customer: charged.customer, Tags: charged.tags}
+			req := &controlv1.CreateKeyRequest{Name: args[0], Endpoints: endpoints, Models: models, Team: charged.team, Customer: charged.customer, Tags: charged.tags}
 			if expires != "" {
 				at, ok := moment(expires, a.Now())
 				if !ok {
@@ -127,6 +129,7 @@ func (a *app) keyCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&endpoints, "endpoint", nil, "endpoint that it may call; may be repeated; all, present and future, if none is given")
+	cmd.Flags().StringSliceVar(&models, "models", nil, "models that it may ask for, with * for any text; all, present and future, if none is given")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 90d, 12h or 2027-01-31")
 	cmd.Flags().StringVar(&hash, "sha256", "", "take over an existing secret by its SHA-256, in hexadecimal")
 	charged.register(cmd)
@@ -148,15 +151,17 @@ func (f *keyLabels) register(cmd *cobra.Command) {
 
 func (a *app) keySet() *cobra.Command {
 	var charged keyLabels
+	var models []string
 	cmd := &cobra.Command{
-		Use: "set NAME", Short: "Change whom a key's requests are charged to", Args: exactly("NAME"),
-		Long: "Change what is given and leave the rest. An empty text takes the team or the customer away, and an empty tag all tags.",
+		Use: "set NAME", Aliases: []string{"update"}, Short: "Change whom a key's requests are charged to, and which models it may ask for", Args: exactly("NAME"),
+		Long: "Change what is given and leave the rest. An empty text takes the team or the customer away, an empty tag all tags, and empty models let it ask for all.",
 		Example: `  tollgate key set ci-bot --team search --tag nightly
-  tollgate key set ci-bot --customer ''`,
+  tollgate key set ci-bot --customer ''
+  tollgate key set ci-bot --models 'gpt-4o,claude-*'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
-			if !given("team") && !given("customer") && !given("tag") {
-				return usage(cmd, "Say what to change with --team, --customer or --tag.")
+			if !given("team") && !given("customer") && !given("tag") && !given("models") {
+				return usage(cmd, "Say what to change with --team, --customer, --tag or --models.")
 			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				got, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: args[0]})
@@ -174,16 +179,20 @@ func (a *app) keySet() *cobra.Command {
 				if given("tag") {
 					req.Tags = slices.DeleteFunc(charged.tags, func(t string) bool { return t == "" })
 				}
+				if given("models") {
+					req.Models = &controlv1.ModelAccess{Names: slices.DeleteFunc(models, func(m string) bool { return m == "" })}
+				}
 				res, err := c.Keys.UpdateKey(ctx, req)
 				if err != nil {
 					return err
 				}
 				k = res.GetKey()
-				return a.done(keyResult(k), "", "key %s: team %s, customer %s, tags %s (rev %d)", k.GetName(), first(k.GetTeam(), "-"),
-					first(k.GetCustomer(), "as requests say"), list(k.GetTags(), "-"), k.GetRevision())
+				return a.done(keyResult(k), "", "key %s: team %s, customer %s, tags %s, models %s (rev %d)", k.GetName(), first(k.GetTeam(), "-"),
+					first(k.GetCustomer(), "as requests say"), list(k.GetTags(), "-"), list(k.GetModels(), "all"), k.GetRevision())
 			})
 		},
 	}
+	cmd.Flags().StringSliceVar(&models, "models", nil, "models that it may ask for, with * for any text")
 	charged.register(cmd)
 	return cmd
 }

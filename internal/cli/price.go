@@ -172,11 +172,15 @@ type priceDocument struct {
 	name   string
 	node   *yaml.Node
 	within string // path of the node in a price
+	prefix string // what the paths of its fields begin with, if it is no price
 }
 
 // line is where the document has a field that a control plane complains about; empty if it has none of it.
 func (d *priceDocument) line(field string) string {
 	_, rest, ok := strings.Cut("."+field, ".price."+d.within)
+	if d.prefix != "" {
+		rest, ok = strings.CutPrefix(field, d.prefix)
+	}
 	if d.node == nil || !ok {
 		return ""
 	}

@@ -190,7 +190,13 @@ func convert(name string, text []byte) (*plan.Plan, error) {
 	}
 	hash := bytes.Repeat([]byte{1}, 32)
 	return &plan.Plan{
-		Secrets: []plan.Secret{{Name: "bria-api-token", Value: config.Secret("s3cret")}},
+		Secrets:  []plan.Secret{{Name: "bria-api-token", Value: config.Secret("s3cret")}},
+		Adapters: []*controlv1.Adapter{{Name: "ours", Target: &controlv1.Target{Url: "http://adapter:8080"}}},
+		Models: []*controlv1.Model{{Name: "gpt-4o", Deployments: []*controlv1.Deployment{{
+			Name: "openai", Target: &controlv1.Target{Url: "https://api.openai.com/v1"}, Model: "gpt-4o",
+			Schemas: []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT}, ApiKey: "${secret:bria-api-token}",
+			Price: &controlv1.Price{Kind: &controlv1.Price_Free_{Free: &controlv1.Price_Free{}}},
+		}}}},
 		Endpoints: []*controlv1.Endpoint{{
 			Name: "bria", Path: "/bria", Match: controlv1.MatchKind_MATCH_KIND_PREFIX,
 			Targets: []*controlv1.Target{{Url: "https://engine.prod.bria-api.com"}},

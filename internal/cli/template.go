@@ -93,6 +93,9 @@ func (a *app) templateResult(t *controlv1.Template) result {
 		add("link", l)
 	}
 	add("create", strings.Join(create, " "))
+	if t.GetDeployment() != nil {
+		add("or model", strings.Join(append([]string{a.Program, "model create NAME --template", t.GetName()}, create[3:]...), " "))
+	}
 	return r
 }
 

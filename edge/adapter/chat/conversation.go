@@ -48,6 +48,11 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if len(c.results) > 0 || c.role == "assistant" {
+		if err := r.goOn(); err != nil {
+			return nil, err
+		}
+	}
 	c.turn("")
 	if c.dst[len(c.dst)-1] == '[' {
 		return nil, r.cannot("messages", "somebody has to say something in them besides what the system does")

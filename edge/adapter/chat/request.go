@@ -6,9 +6,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
 // defaultMaxTokens is the answer's length where neither the request nor the deployment names one: Anthropic wants a number.

@@ -218,7 +218,7 @@ func (s *stream) delta(delta gjson.Result) error {
 	say(thinkingBlock, reasoning)
 	pieces(text, func(v gjson.Result) { say(thinkingBlock, v) }, func(v gjson.Result) { say(textBlock, v) })
 	say(textBlock, refusal)
-	calls.ForEach(func(_, v gjson.Result) bool {
+	each(calls, func(v gjson.Result) bool {
 		if err == nil {
 			err = s.blocks.call(v, v.Get("function"))
 		}

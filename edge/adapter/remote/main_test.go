@@ -102,7 +102,7 @@ const chatText = `{"model":"m","messages":[{"role":"user","content":"hi"}],"stre
 func chatRequest() *Request {
 	return &Request{
 		Method: "POST", Path: "/chat/completions", Body: []byte(chatText),
-		Headers: []Header{{"content-type", "application/json"}, {"authorization", "Bearer secret"}},
+		Headers: []Header{header("content-type", "application/json"), header("authorization", "Bearer secret")},
 	}
 }
 
@@ -129,7 +129,7 @@ func (u *under) counts(t *testing.T, result string) string {
 	return n
 }
 
-var events = &Response{Status: 200, Headers: []Header{{"content-type", eventStream}}}
+var events = &Response{Status: 200, Headers: []Header{header("content-type", eventStream)}}
 
 // timeout sets an adapter's. Those that are to be late never answer, so that it says how long a test takes and nothing else.
 func timeout(d time.Duration) func(*routing.Adapter) {

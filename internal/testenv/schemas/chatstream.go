@@ -81,8 +81,8 @@ func (c *chatReader) event(e sse.Event) error {
 	}
 	if u := doc.Get("usage"); u.IsObject() {
 		c.Usage = u.Raw
-	} else if c.wantsUsage != u.Exists() {
-		return errors.New("usage is null on chunks without it if it was asked for, and not there otherwise")
+	} else if u.Exists() && !c.wantsUsage {
+		return errors.New("it speaks of usage, which was not asked for")
 	}
 	first := c.id == ""
 	c.id = doc.Get("id").Str

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/messages"
+	controlv1 "tollgate/gen/tollgate/control/v1"
+)
+
+// headerEstimate marks a count of tokens that is none of the vendor's.
+const headerEstimate = "X-Tollgate-Estimate"
+
+// counting is how the tokens of a request are counted for a deployment whose vendor has another way for that.
+type counting struct {
+	root     bool // its path begins at the root of the server
+	estimate bool
+	tokens   int64 // of an estimate
+}
+
+// makeCount makes what a deployment is sent to have the tokens of a request counted.
+func (a *ask) makeCount(h *hop, call *adapter.Call) error {
+	switch h.d.Options.GetCountTokens() {
+	case controlv1.CountTokens_COUNT_TOKENS_ESTIMATE:
+		h.count = &counting{estimate: true, tokens: messages.Estimate(a.body)}
+		return nil
+	case controlv1.CountTokens_COUNT_TOKENS_RESPONSES, controlv1.CountTokens_COUNT_TOKENS_TOKENIZE:
+		asks, err := messages.Count(a.body, call)
+		if err != nil {
+			return err
+		}
+		h.count, h.path, h.schema = &counting{root: asks.Root}, asks.Path, adapter.Chat
+		return a.keep(h, asks.Body)
+	default:
+		return &adapter.Error{Kind: adapter.NotFound, Message: "The vendor of " + h.d.Name + " can't count tokens before a request is sent."}
+	}
+}
+
+// countHere answers with an estimate where nobody else counts.
+func (a *ask) countHere() error {
+	for i := range a.hops {
+		switch h := &a.hops[i]; {
+		case h.err != nil:
+		case h.count == nil || !h.count.estimate:
+			return nil // a vendor's own count is better
+		}
+	}
+	for i := range a.hops {
+		if h := &a.hops[i]; h.err == nil {
+			c := a.c
+			body := messages.Answered(h.count.tokens)
+			headers := append(c.ownHeaders(), c.requestIDHeader(a.schema), jsonContent, Header{headerEstimate, "true"}, Header{HeaderModel, h.d.Name})
+			c.begin(200, headers, int64(len(body)))
+			_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer
+			return errAnswered
+		}
+	}
+	return a.reason()
+}
+
+// answer is the caller's answer of the vendor's.
+func (c *counting) answer(body []byte) ([]byte, error) {
+	n, err := messages.Counted(body)
+	if err != nil {
+		return nil, err
+	}
+	return messages.Answered(n), nil
+}
