@@ -17,6 +17,7 @@ type Table struct {
 	version    contract.Version
 	endpoints  []*Endpoint
 	missingEnv []string
+	adapters   []*Adapter
 	scopes     *scopes
 
 	models                  []*Model          // by name
