@@ -185,12 +185,12 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
 	n.gateway = proxy.New(proxy.Config{
-		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
+		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, ModelBody: n.cfg.ModelBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
 		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
-		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client, Adapters: n.adapters,
-		Metrics: n.metrics, Tracer: tracer, Log: n.log,
+		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
+		Adapters: translators{n.adapters}, Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
 	n.health.SignWith(n.gateway.Sign)
 	n.metrics.Watch(n.state)
