@@ -1,10 +1,12 @@
 package litellm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -100,22 +102,21 @@ func (d *deployment) priceOf() (*controlv1.Price, error) {
 
 // booked says whether the price book knows the model, wherever it is served: LiteLLM prices a model by its name.
 func (d *deployment) booked() bool {
-	book, err := pricebook.Builtin()
-	if err != nil {
-		return false
-	}
-	list := d.vendor
-	if d.baseModel != "" {
-		return bookHas(book, list, d.baseModel)
-	}
-	return bookHas(book, list, d.model)
+	return bookModels()[[2]string{d.vendor, pricebook.Key(cmp.Or(d.baseModel, d.model))}]
 }
 
-func bookHas(book *pricebook.Book, list, model string) bool {
-	return slices.ContainsFunc(book.Rows, func(r pricebook.Row) bool {
-		return r.List == list && pricebook.Key(r.Price.GetModel()) == pricebook.Key(model)
-	})
-}
+// bookModels are the lists and models of the price book that comes with Tollgate.
+var bookModels = sync.OnceValue(func() map[[2]string]bool {
+	known := map[[2]string]bool{}
+	book, err := pricebook.Builtin()
+	if err != nil {
+		return known
+	}
+	for _, r := range book.Rows {
+		known[[2]string{r.List, pricebook.Key(r.Price.GetModel())}] = true
+	}
+	return known
+})
 
 // on makes these the only prices of meters.
 func (c costs) on(m *controlv1.Metered) {
