@@ -1,10 +1,12 @@
 package litellm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -100,22 +102,21 @@ func (d *deployment) priceOf() (*controlv1.Price, error) {
 
 // booked says whether the price book knows the model, wherever it is served: LiteLLM prices a model by its name.
 func (d *deployment) booked() bool {
-	book, err := pricebook.Builtin()
-	if err != nil {
-		return false
-	}
-	list := d.vendor
-	if d.baseModel != "" {
-		return bookHas(book, list, d.baseModel)
-	}
-	return bookHas(book, list, d.model)
+	return bookModels()[[2]string{d.vendor, pricebook.Key(cmp.Or(d.baseModel, d.model))}]
 }
 
-func bookHas(book *pricebook.Book, list, model string) bool {
-	return slices.ContainsFunc(book.Rows, func(r pricebook.Row) bool {
-		return r.List == list && pricebook.Key(r.Price.GetModel()) == pricebook.Key(model)
-	})
-}
+// bookModels are the lists and models of the price book that comes with Tollgate.
+var bookModels = sync.OnceValue(func() map[[2]string]bool {
+	known := map[[2]string]bool{}
+	book, err := pricebook.Builtin()
+	if err != nil {
+		return known
+	}
+	for _, r := range book.Rows {
+		known[[2]string{r.List, pricebook.Key(r.Price.GetModel())}] = true
+	}
+	return known
+})
 
 // on makes these the only prices of meters.
 func (c costs) on(m *controlv1.Metered) {
@@ -148,40 +149,47 @@ func (c costs) on(m *controlv1.Metered) {
 // leastHeld is what is held for requests that cost nothing: a price by meters holds something for each.
 const leastHeld = "0.000001"
 
-// meters are a template's for the schemas of a deployment, which find it at the paths that deployments have.
-func meters(template string, schemas []controlv1.Schema) (*controlv1.Metered, error) {
+// ready is a template's own deployment.
+func ready(template string) (*controlv1.Deployment, error) {
 	all, err := templates.All()
 	if err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(all, func(e templates.Entry) bool { return e.Template.GetName() == template })
-	if i < 0 {
-		return nil, fmt.Errorf("there is no template %s", template)
+	if i < 0 || all[i].Template.GetDeployment() == nil {
+		return nil, fmt.Errorf("there is no template %s of deployments", template)
 	}
-	m := proto.CloneOf(all[i].Template.GetEndpoint().GetPrice().GetMetered())
-	var kept []*controlv1.Meter
-	for _, schema := range schemas {
-		word := schemaPaths[schema]
-		j := slices.IndexFunc(m.GetMeters(), func(meter *controlv1.Meter) bool {
-			return !meter.GetFree() && meter.GetJob() == nil && !meter.GetMatch().GetWebsocket() && strings.Contains(meter.GetMatch().GetPath(), word)
+	return proto.CloneOf(all[i].Template.GetDeployment()), nil
+}
+
+// meters are a template's for the schemas of a deployment.
+func meters(template string, schemas []controlv1.Schema) (*controlv1.Metered, error) {
+	d, err := ready(template)
+	if err != nil {
+		return nil, err
+	}
+	m := d.GetPrice().GetMetered()
+	m.Meters = slices.DeleteFunc(m.GetMeters(), func(meter *controlv1.Meter) bool {
+		return !slices.ContainsFunc(schemas, func(s controlv1.Schema) bool {
+			return strings.Contains(meter.GetMatch().GetPath(), templates.VendorPath("/v1", s))
 		})
-		if j < 0 {
-			return nil, errors.New("the template " + template + " has no meter for /" + word)
-		}
-		meter := proto.CloneOf(m.GetMeters()[j])
-		if len(schemas) > 1 {
-			meter.Name = strings.ReplaceAll(word, "/completions", "")
-		}
-		meter.Match = &controlv1.MeterMatch{Methods: []string{"POST"}, Path: "^/v1/" + word + "$"}
-		kept = append(kept, meter)
+	})
+	if len(m.GetMeters()) == 0 {
+		return nil, errors.New("the template " + template + " has no meter for it")
 	}
-	m.Meters = kept
 	return m, nil
 }
 
-// schemaPaths are the paths at which meters see requests of a schema, below /v1/.
-var schemaPaths = map[controlv1.Schema]string{
-	controlv1.Schema_SCHEMA_OPENAI_CHAT:        "chat/completions",
-	controlv1.Schema_SCHEMA_OPENAI_RESPONSES:   "responses",
-	controlv1.Schema_SCHEMA_ANTHROPIC_MESSAGES: "messages",
+// options are what the vendor understands of its schema: the template's where it is the vendor's own server, or one of
+// your own of a known kind; what most servers have in common otherwise.
+func (d *deployment) options() *controlv1.VendorOptions {
+	if d.home || d.provider.own {
+		if t, err := ready(d.provider.template); err == nil {
+			return t.GetOptions()
+		}
+	}
+	if d.provider.messages {
+		return nil
+	}
+	return &controlv1.VendorOptions{MaxTokensField: controlv1.MaxTokensField_MAX_TOKENS_FIELD_MAX_TOKENS}
 }

@@ -110,9 +110,7 @@ func (d *deployment) read() {
 		d.v.note(d.line, plan.Warning, d.path, "The vendor serves it to callers of Responses only; callers of other schemas get the vendor's refusal, because nothing is translated into Responses.")
 	}
 	d.out.Schemas = d.schemas()
-	if d.vendor != azure && !d.provider.messages && !(d.vendor == "openai" && d.home) {
-		d.out.Options = &controlv1.VendorOptions{MaxTokensField: controlv1.MaxTokensField_MAX_TOKENS_FIELD_MAX_TOKENS}
-	}
+	d.out.Options = d.options()
 	price, err := d.priceOf()
 	if err != nil {
 		d.refuse(d.line, d.path, "Its price cannot be made: %v.", err)

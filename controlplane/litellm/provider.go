@@ -17,7 +17,7 @@ type provider struct {
 	suffix string
 	// messages says that it speaks Anthropic Messages, and responses that it speaks OpenAI's Responses beside Chat Completions.
 	messages, responses bool
-	// template has its meters; openai's with a list of its own in the price book if empty.
+	// template has its meters, and what it understands; if empty, it has openai's meters with a list of its own in the price book.
 	template string
 	// own says that it is a server of one's own, whose tokens have no price that anybody else knows.
 	own bool
@@ -34,28 +34,26 @@ const azure = "azure"
 
 // providers are those that this import knows, by LiteLLM's names.
 var providers = map[string]provider{
-	"openai":       {base: "https://api.openai.com/v1", baseVars: []string{"OPENAI_BASE_URL", "OPENAI_API_BASE"}, keyVars: []string{"OPENAI_API_KEY"}, responses: true, template: "openai"},
-	azure:          {baseVars: []string{"AZURE_API_BASE"}, keyVars: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, template: "azure-openai"},
-	"anthropic":    {base: "https://api.anthropic.com", baseVars: []string{"ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"}, keyVars: []string{"ANTHROPIC_API_KEY"}, messages: true, template: "anthropic"},
-	"groq":         {base: "https://api.groq.com/openai/v1", baseVars: []string{"GROQ_API_BASE"}, keyVars: []string{"GROQ_API_KEY"}, template: "groq"},
-	"deepseek":     {base: "https://api.deepseek.com/v1", baseVars: []string{"DEEPSEEK_API_BASE"}, keyVars: []string{"DEEPSEEK_API_KEY"}, template: "deepseek"},
-	"mistral":      {base: "https://api.mistral.ai/v1", baseVars: []string{"MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"}, keyVars: []string{"MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"}, template: "mistral"},
-	"xai":          {base: "https://api.x.ai/v1", baseVars: []string{"XAI_API_BASE"}, keyVars: []string{"XAI_API_KEY"}, template: "xai"},
-	"openrouter":   {base: "https://openrouter.ai/api/v1", baseVars: []string{"OPENROUTER_API_BASE"}, keyVars: []string{"OPENROUTER_API_KEY", "OR_API_KEY"}, template: "openrouter"},
-	"perplexity":   {base: "https://api.perplexity.ai", baseVars: []string{"PERPLEXITY_API_BASE"}, keyVars: []string{"PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"}, template: "perplexity"},
-	"together_ai":  {base: "https://api.together.xyz/v1", baseVars: []string{"TOGETHER_AI_API_BASE"}, keyVars: []string{"TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"}},
-	"fireworks_ai": {base: "https://api.fireworks.ai/inference/v1", baseVars: []string{"FIREWORKS_API_BASE"}, keyVars: []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"}},
-	"cerebras":     {base: "https://api.cerebras.ai/v1", baseVars: []string{"CEREBRAS_API_BASE"}, keyVars: []string{"CEREBRAS_API_KEY"}},
-	"deepinfra":    {base: "https://api.deepinfra.com/v1/openai", baseVars: []string{"DEEPINFRA_API_BASE"}, keyVars: []string{"DEEPINFRA_API_KEY"}},
-	"sambanova":    {base: "https://api.sambanova.ai/v1", baseVars: []string{"SAMBANOVA_API_BASE"}, keyVars: []string{"SAMBANOVA_API_KEY"}},
-	"nvidia_nim":   {base: "https://integrate.api.nvidia.com/v1", baseVars: []string{"NVIDIA_NIM_API_BASE"}, keyVars: []string{"NVIDIA_NIM_API_KEY"}},
-	"moonshot":     {base: "https://api.moonshot.ai/v1", baseVars: []string{"MOONSHOT_API_BASE"}, keyVars: []string{"MOONSHOT_API_KEY"}},
-	"hosted_vllm":  {baseVars: []string{"HOSTED_VLLM_API_BASE"}, keyVars: []string{"HOSTED_VLLM_API_KEY"}, keyless: true, template: "vllm", own: true},
-	"lm_studio":    {baseVars: []string{"LM_STUDIO_API_BASE"}, keyVars: []string{"LM_STUDIO_API_KEY"}, keyless: true, template: "vllm", own: true},
-	"custom_openai": {
-		keyVars: []string{"OPENAI_API_KEY"}, template: "vllm", own: true,
-	},
-	"litellm_proxy": {baseVars: []string{"LITELLM_PROXY_API_BASE"}, keyVars: []string{"LITELLM_PROXY_API_KEY"}, keyless: true, template: "vllm", own: true},
+	"openai":        {base: "https://api.openai.com/v1", baseVars: []string{"OPENAI_BASE_URL", "OPENAI_API_BASE"}, keyVars: []string{"OPENAI_API_KEY"}, responses: true, template: "openai"},
+	azure:           {baseVars: []string{"AZURE_API_BASE"}, keyVars: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, template: "azure-openai"},
+	"anthropic":     {base: "https://api.anthropic.com", baseVars: []string{"ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"}, keyVars: []string{"ANTHROPIC_API_KEY"}, messages: true, template: "anthropic"},
+	"groq":          {base: "https://api.groq.com/openai/v1", baseVars: []string{"GROQ_API_BASE"}, keyVars: []string{"GROQ_API_KEY"}, template: "groq"},
+	"deepseek":      {base: "https://api.deepseek.com/v1", baseVars: []string{"DEEPSEEK_API_BASE"}, keyVars: []string{"DEEPSEEK_API_KEY"}, template: "deepseek"},
+	"mistral":       {base: "https://api.mistral.ai/v1", baseVars: []string{"MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"}, keyVars: []string{"MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"}, template: "mistral"},
+	"xai":           {base: "https://api.x.ai/v1", baseVars: []string{"XAI_API_BASE"}, keyVars: []string{"XAI_API_KEY"}, responses: true, template: "xai"},
+	"openrouter":    {base: "https://openrouter.ai/api/v1", baseVars: []string{"OPENROUTER_API_BASE"}, keyVars: []string{"OPENROUTER_API_KEY", "OR_API_KEY"}, template: "openrouter"},
+	"perplexity":    {base: "https://api.perplexity.ai", baseVars: []string{"PERPLEXITY_API_BASE"}, keyVars: []string{"PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"}, template: "perplexity"},
+	"together_ai":   {base: "https://api.together.xyz/v1", baseVars: []string{"TOGETHER_AI_API_BASE"}, keyVars: []string{"TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"}},
+	"fireworks_ai":  {base: "https://api.fireworks.ai/inference/v1", baseVars: []string{"FIREWORKS_API_BASE"}, keyVars: []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"}},
+	"cerebras":      {base: "https://api.cerebras.ai/v1", baseVars: []string{"CEREBRAS_API_BASE"}, keyVars: []string{"CEREBRAS_API_KEY"}},
+	"deepinfra":     {base: "https://api.deepinfra.com/v1/openai", baseVars: []string{"DEEPINFRA_API_BASE"}, keyVars: []string{"DEEPINFRA_API_KEY"}},
+	"sambanova":     {base: "https://api.sambanova.ai/v1", baseVars: []string{"SAMBANOVA_API_BASE"}, keyVars: []string{"SAMBANOVA_API_KEY"}},
+	"nvidia_nim":    {base: "https://integrate.api.nvidia.com/v1", baseVars: []string{"NVIDIA_NIM_API_BASE"}, keyVars: []string{"NVIDIA_NIM_API_KEY"}},
+	"moonshot":      {base: "https://api.moonshot.ai/v1", baseVars: []string{"MOONSHOT_API_BASE"}, keyVars: []string{"MOONSHOT_API_KEY"}},
+	"hosted_vllm":   {baseVars: []string{"HOSTED_VLLM_API_BASE"}, keyVars: []string{"HOSTED_VLLM_API_KEY"}, keyless: true, template: "vllm", own: true},
+	"lm_studio":     {baseVars: []string{"LM_STUDIO_API_BASE"}, keyVars: []string{"LM_STUDIO_API_KEY"}, keyless: true, own: true},
+	"custom_openai": {keyVars: []string{"OPENAI_API_KEY"}, own: true},
+	"litellm_proxy": {baseVars: []string{"LITELLM_PROXY_API_BASE"}, keyVars: []string{"LITELLM_PROXY_API_KEY"}, keyless: true, own: true},
 	"ollama":        {base: "http://localhost:11434", suffix: "/v1", baseVars: []string{"OLLAMA_API_BASE"}, keyVars: []string{"OLLAMA_API_KEY"}, keyless: true, template: "ollama", own: true},
 	"ollama_chat":   {base: "http://localhost:11434", suffix: "/v1", baseVars: []string{"OLLAMA_API_BASE"}, keyVars: []string{"OLLAMA_API_KEY"}, keyless: true, template: "ollama", own: true},
 }
