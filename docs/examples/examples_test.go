@@ -200,7 +200,9 @@ func TestGo(t *testing.T) {
 	if err := e.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-e.over
+	if err := <-e.over; err == nil {
+		t.Error("it ended well")
+	}
 	if out, err = s.Next(nil, r.Body[half:]); err == nil || bytes.Contains(out, []byte("DONE")) {
 		t.Errorf("it goes on: %q", out)
 	}

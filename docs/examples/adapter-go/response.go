@@ -103,7 +103,7 @@ func (cohere) TranslateResponse(_ context.Context, call *adapter.Call, response 
 	}
 	reason, ok := finishReason(in.FinishReason)
 	if !ok {
-		return nil, fmt.Errorf("Cohere gave up with %q", in.FinishReason) //nolint:revive,staticcheck // a name
+		return nil, fmt.Errorf("Cohere gave up with %q", in.FinishReason) //nolint:staticcheck // it begins with a name
 	}
 	answer := &chatAnswer{Role: "assistant", ToolCalls: in.Message.ToolCalls}
 	text := in.Message.ToolPlan

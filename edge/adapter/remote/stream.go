@@ -151,7 +151,7 @@ func (s *Stream) Next(dst, piece []byte) ([]byte, error) {
 		err = s.lines(piece, emit)
 	}
 	if errors.Is(err, sse.ErrTooLong) {
-		err = s.fail(nil, "an event of the answer is larger than the %d bytes that it takes", s.x.server.maxBytes)
+		err = s.fail("an event of the answer is larger than the %d bytes that it takes", s.x.server.maxBytes)
 	}
 	return dst, err
 }
@@ -209,7 +209,7 @@ func (s *Stream) End(dst []byte, whole bool) ([]byte, error) {
 		return dst, err
 	}
 	if s.x.role == Vendor && !s.done {
-		return dst, s.fail(nil, "it ended a stream without [DONE]")
+		return dst, s.fail("it ended a stream without [DONE]")
 	}
 	return dst, nil
 }
@@ -258,23 +258,23 @@ func (s *Stream) write(dst []byte, e *adapterv1.Event) ([]byte, error) {
 	if s.x.role == Vendor {
 		switch {
 		case s.done:
-			return dst, s.fail(nil, "it went on after [DONE]")
+			return dst, s.fail("it went on after [DONE]")
 		case string(data) == doneMark:
 			s.done = true
 		case !frame.Valid(data) || !gjson.ParseBytes(data).IsObject():
-			return dst, s.fail(nil, "an event that it answered with is not a JSON object")
+			return dst, s.fail("an event that it answered with is not a JSON object")
 		case gjson.GetBytes(data, "error").IsObject():
 			return dst, adapter.Read(0, "", data)
 		}
 	}
 	if !s.events {
 		if bytes.ContainsAny(data, "\r\n") {
-			return dst, s.fail(nil, "a line that it answered with has a line end in it")
+			return dst, s.fail("a line that it answered with has a line end in it")
 		}
 		return append(append(dst, data...), '\n'), nil
 	}
 	if strings.ContainsAny(typ, "\r\n") {
-		return dst, s.fail(nil, "the type of an event that it answered with has a line end in it")
+		return dst, s.fail("the type of an event that it answered with has a line end in it")
 	}
 	if !bytes.ContainsAny(data, "\r\n") {
 		return sse.Append(dst, typ, data), nil
@@ -292,8 +292,8 @@ func (s *Stream) write(dst []byte, e *adapterv1.Event) ([]byte, error) {
 const doneMark = "[DONE]"
 
 // fail ends the asking: the adapter has shown that it does not know what it does.
-func (s *Stream) fail(cause error, format string, args ...any) *adapter.Error {
-	e := told(s.x.server.failed(cause, format, args...))
+func (s *Stream) fail(format string, args ...any) *adapter.Error {
+	e := told(s.x.server.failed(nil, format, args...))
 	s.broken = e
 	return e
 }

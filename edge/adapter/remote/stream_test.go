@@ -42,13 +42,13 @@ func (s *script) End(_ context.Context, whole bool) ([]sdk.Event, error) {
 func same(_ context.Context, e sdk.Event) ([]sdk.Event, error) { return []sdk.Event{e}, nil }
 
 // begin has a stream translated.
-func (u *under) begin(t testing.TB, role Role, response *Response) proxy.AdapterStream {
-	t.Helper()
-	s, err := u.translate(t, role).Begin(t.Context(), response)
+func (u *under) begin(tb testing.TB, role Role, response *Response) proxy.AdapterStream {
+	tb.Helper()
+	s, err := u.translate(tb, role).Begin(tb.Context(), response)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
