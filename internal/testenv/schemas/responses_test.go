@@ -2,12 +2,12 @@ package schemas_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
 
-	"tollgate/edge/adapter/sse"
 	"tollgate/internal/testenv/schemas"
 	"tollgate/internal/testenv/vectors"
 )
@@ -46,7 +46,7 @@ func recordedStreams(t *testing.T) map[string][]byte {
 			var stream []byte
 			for line := range bytes.Lines(x.Body) {
 				if line = bytes.TrimSpace(line); len(line) > 0 {
-					stream = sse.Append(stream, gjson.GetBytes(line, "type").Str, line)
+					stream = fmt.Appendf(stream, "event: %s\ndata: %s\n\n", gjson.GetBytes(line, "type").Str, line)
 				}
 			}
 			out[x.Name] = stream
