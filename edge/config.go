@@ -45,6 +45,8 @@ type Config struct {
 	// MeterBodyBytes is how much of a request's body is read before the request is sent, where its price looks into it.
 	// A longer one is sent on as it comes, and what its price does not see is not held for.
 	MeterBodyBytes int64 `yaml:"meter_body_bytes"`
+	// ModelBodyBytes limits requests for models, which are read whole before they are sent, and answers that are translated as a whole.
+	ModelBodyBytes int64 `yaml:"model_body_bytes"`
 	// HeaderTimeout is how long targets may take to answer where the endpoint does not say.
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
 	// StreamIdle is the longest silence in the middle of an answer.
@@ -93,6 +95,7 @@ var versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS1
 const (
 	leastHeaderBytes = 4 << 10
 	leastMeterBody   = 4 << 10
+	leastModelBody   = 64 << 10
 	leastHeaderLines = 16
 )
 
@@ -103,7 +106,7 @@ func DefaultConfig() Config {
 		TLS:    TLS{MinVersion: "1.2"},
 		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
 		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
-		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30, MeterBodyBytes: 4 << 20,
+		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30, MeterBodyBytes: 4 << 20, ModelBodyBytes: 32 << 20,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
 		Notice: time.Second, Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
 		MaxInFlight: 20000, HeaderReadTimeout: server.HeaderTimeout, PeerTimeout: server.PeerTimeout, IdleTimeout: server.IdleTimeout,
@@ -177,6 +180,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MeterBodyBytes < leastMeterBody {
 		bad("meter_body_bytes", "%d is not at least %d", c.MeterBodyBytes, leastMeterBody)
+	}
+	if c.ModelBodyBytes < leastModelBody {
+		bad("model_body_bytes", "%d is not at least %d", c.ModelBodyBytes, leastModelBody)
 	}
 	c.TLS.validate(bad)
 	if c.LeaseAhead <= 0 {

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"tollgate/edge/adapter/remote"
 	"tollgate/edge/admit"
 	"tollgate/edge/certs"
 	"tollgate/edge/health"
@@ -67,6 +68,7 @@ type Node struct {
 	book      *admit.Book
 	limits    *limit.Set
 	client    *nethttp.Client
+	adapters  *remote.Adapters
 	health    *health.Checker
 	gateway   *proxy.Gateway
 	server    *nethttp.Server
@@ -173,6 +175,7 @@ func (n *Node) wireTargets() {
 	client := nethttp.DefaultClientConfig()
 	client.AllowPrivate = n.cfg.AllowPrivateTargets
 	n.client = nethttp.NewClient(client)
+	n.adapters = remote.New(remote.Config{Connections: nethttp.NewClient(client), Metrics: n.metrics, Log: n.log})
 	n.health = health.New(n.client.RoundTrip, n.pools, n.log)
 }
 
@@ -182,12 +185,12 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
 	n.gateway = proxy.New(proxy.Config{
-		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
+		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, ModelBody: n.cfg.ModelBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
 		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
 	}, proxy.Deps{
 		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
-		Metrics: n.metrics, Tracer: tracer, Log: n.log,
+		Adapters: translators{n.adapters}, Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
 	n.health.SignWith(n.gateway.Sign)
 	n.metrics.Watch(n.state)
@@ -328,6 +331,7 @@ func (n *Node) release() error {
 	}
 	if n.client != nil {
 		n.client.Close()
+		n.adapters.Close()
 	}
 	if n.conn != nil {
 		n.conn.Close()

@@ -130,6 +130,7 @@ func (n *Node) applied() {
 	}
 	n.pools.Sync(table.Upstreams())
 	n.client.Sync(table.Destinations())
+	n.adapters.Sync(table.Adapters())
 	n.health.Sync(table.Upstreams())
 	n.warnOfUnverified(table.Destinations())
 	n.metrics.Forget(func(name string) bool { return names[name] })

@@ -57,7 +57,7 @@ func (a *Adapter) Normalize() {
 func (a *Adapter) Upstream() Endpoint {
 	return Endpoint{
 		ID: a.ID, Name: a.Name, Path: "/", Methods: []string{"POST"}, Targets: []Target{a.Target}, Headers: a.Headers,
-		Balance: BalanceFailover, CredentialBalance: BalanceFailover, Host: Host{Kind: HostTarget}, Forward: ForwardNone,
+		Balance: BalanceFailover, CredentialBalance: BalanceFailover, Host: Host{Kind: HostTarget},
 		Price: Price{Free: true}, Timeout: a.Timeout,
 	}
 }

@@ -61,8 +61,6 @@ func (e *Endpoint) checkModels(p *Problems, facts EndpointFacts) {
 		{"credentials", len(e.Credentials) > 0},
 		{"credential_balance", e.CredentialBalance != BalanceFailover},
 		{"aws_signing", e.AWS != nil},
-		{"forward_headers", e.Forward != ForwardSafeList},
-		{"pass_headers", e.PassHeaders},
 		{"retry", e.Retry != nil},
 		{"hedge", e.Hedge != nil},
 		{"breaker", e.Breaker != nil},

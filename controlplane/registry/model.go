@@ -180,13 +180,13 @@ func hostAsName(raw string) string {
 }
 
 // Upstream is a deployment as an endpoint with one target, of which edges know how to connect to it, what to send and
-// what it costs.
+// what it costs. Which of the caller's headers go along is for the endpoint to say that serves the model.
 func (m *Model) Upstream(i int) Endpoint {
 	d := &m.Deployments[i]
 	e := Endpoint{
 		ID: m.ID + "/" + d.Name, Name: m.Name + "/" + d.Name, Path: "/", Methods: []string{http.MethodPost},
 		Targets: []Target{d.Target}, Balance: BalanceFailover, CredentialBalance: BalanceFailover, Host: Host{Kind: HostTarget},
-		Headers: slices.Clone(d.Headers), Query: d.Query, Forward: ForwardAll,
+		Headers: slices.Clone(d.Headers), Query: d.Query,
 		Price: d.Price, PriceVersion: d.PriceVersion, Timeout: d.Timeout,
 	}
 	if d.APIKey != "" {
@@ -196,16 +196,10 @@ func (m *Model) Upstream(i int) Endpoint {
 		}
 		e.Headers = append(e.Headers, h)
 	}
-	if slices.Contains(d.Schemas, SchemaMessages) && !names(e.Headers, anthropicVersion) {
-		e.Headers = append(e.Headers, Header{Name: anthropicVersion, Value: "2023-06-01", Mode: ModeDefault})
-	}
 	return e
 }
 
-const (
-	authorization    = "Authorization"
-	anthropicVersion = "anthropic-version"
-)
+const authorization = "Authorization"
 
 // credentialHeader is where a vendor looks for its credential.
 func (d *Deployment) credentialHeader() string {

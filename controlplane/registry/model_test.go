@@ -1,12 +1,14 @@
 package registry_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -165,15 +167,36 @@ func TestModelDefaults(t *testing.T) {
 	}
 }
 
-// Guarantee: a deployment's credential is sent where its vendor looks for it, a version of Anthropic's API where the caller
-// says none, and everything that it refers to is known.
+// Guarantee: whatever their hosts are, deployments without a name get names that are valid, and no two of a model get the same.
+func TestAnyHostMakesAName(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.StringMatching(`[A-Za-z0-9._:-]{0,80}`), rapid.SampledFrom([]string{"a.b", "A.B", "a-b"})), 1, 16).Draw(t, "hosts")
+		m := registry.Model{Name: "m"}
+		for _, h := range hosts {
+			m.Deployments = append(m.Deployments, registry.Deployment{
+				Target: registry.Target{URL: "https://" + h}, Schemas: []registry.Schema{registry.SchemaChat}, Price: registry.Price{Free: true},
+			})
+		}
+		m.Normalize()
+		p := registry.NewProblems("")
+		m.Check(p, registry.ModelFacts{})
+		for i := range m.Deployments {
+			if field := fmt.Sprintf("deployments[%d].name", i); p.Has(field) {
+				t.Fatalf("%q: %v", m.Deployments[i].Name, p.Err("it"))
+			}
+		}
+	})
+}
+
+// Guarantee: a deployment's credential is sent where its vendor looks for it, and everything that it refers to is known.
 func TestUpstreamOfDeployment(t *testing.T) {
 	t.Parallel()
 	m := goodModel()
 	m.Normalize()
 	want := [][]registry.Header{
 		{{Name: "openai-project", Value: "${secret:bria}", Mode: registry.ModeSet}, {Name: "Authorization", Value: "Bearer ${env:OPENAI_API_KEY}", Mode: registry.ModeSet}},
-		{{Name: "x-api-key", Value: "${secret:bria}", Mode: registry.ModeSet}, {Name: "anthropic-version", Value: "2023-06-01", Mode: registry.ModeDefault}},
+		{{Name: "x-api-key", Value: "${secret:bria}", Mode: registry.ModeSet}},
 		nil,
 	}
 	for i := range m.Deployments {
@@ -205,16 +228,17 @@ func TestUpstreamOfDeployment(t *testing.T) {
 // Guarantee: an endpoint that serves models has none of the settings that their deployments have, and its own are checked.
 func TestServingRules(t *testing.T) {
 	t.Parallel()
-	make := func() registry.Endpoint {
+	serving := func() registry.Endpoint {
 		return registry.Endpoint{Name: "models", Path: "/v1", Models: &registry.Models{}, Timeout: time.Minute}
 	}
 	check := func(e *registry.Endpoint, p *registry.Problems) {
 		e.Normalize()
 		e.Check(p, registry.EndpointFacts{Adapter: e.Models.Adapter == "mine", Secrets: []string{"bria"}})
 	}
-	checkRules(t, make, check, []rule[registry.Endpoint]{
+	checkRules(t, serving, check, []rule[registry.Endpoint]{
 		{"good", func(*registry.Endpoint) {}, nil},
 		{"languages and default", func(e *registry.Endpoint) { e.Models.Schemas, e.Models.Default = []registry.Schema{3, 1}, "gpt" }, nil},
+		{"what goes along", func(e *registry.Endpoint) { e.Forward, e.PassHeaders, e.KeyHeader = registry.ForwardAll, true, "x-key" }, nil},
 		{"adapter", func(e *registry.Endpoint) { e.Models.Adapter, e.Exact, e.Path = "mine", true, "/anything" }, nil},
 		{"exact", func(e *registry.Endpoint) { e.Exact, e.Path = true, "/v1/messages" }, nil},
 		{"exact that ends in nothing", func(e *registry.Endpoint) { e.Exact, e.Path = true, "/v1/chat" }, []string{"path:invalid"}},
@@ -224,20 +248,19 @@ func TestServingRules(t *testing.T) {
 		{"default with a star", func(e *registry.Endpoint) { e.Models.Default = "gpt-*" }, []string{"models.default_model:invalid"}},
 		{"targets", func(e *registry.Endpoint) { e.Targets = []registry.Target{{URL: "https://x.example.com"}} }, []string{"targets:forbidden"}},
 		{"everything else", func(e *registry.Endpoint) {
-			e.Balance, e.CredentialBalance, e.Forward, e.PassHeaders = registry.BalanceWeighted, registry.BalanceWeighted, registry.ForwardAll, true
+			e.Balance, e.CredentialBalance = registry.BalanceWeighted, registry.BalanceWeighted
 			e.Headers, e.Query, e.Host = []registry.Header{{Name: "a", Value: "1"}}, []registry.Query{{Name: "a", Value: "1"}}, registry.Host{Kind: registry.HostCaller}
 			e.Credentials = []registry.Credential{{Name: "c", Headers: []registry.Header{{Name: "b", Value: "${secret:bria}"}}}}
-			s := signing()
-			e.AWS = s
+			e.AWS = signing()
 			e.Retry, e.Hedge, e.Breaker = &registry.Retry{Attempts: 1}, &registry.Hedge{After: time.Second}, &registry.Breaker{}
 			e.Health, e.Outlier = &registry.Health{Path: "/h"}, &registry.Outlier{}
 		}, []string{
 			"balance:forbidden", "headers:forbidden", "query:forbidden", "host_header:forbidden", "credentials:forbidden", "credential_balance:forbidden",
-			"aws_signing:forbidden", "forward_headers:forbidden", "pass_headers:forbidden", "retry:forbidden", "hedge:forbidden", "breaker:forbidden",
+			"aws_signing:forbidden", "retry:forbidden", "hedge:forbidden", "breaker:forbidden",
 			"health_check:forbidden", "outlier_ejection:forbidden",
 		}},
 	})
-	e := make()
+	e := serving()
 	e.Models.Default, e.Models.DefaultUnknown = "gone", true
 	if w := e.Warnings(); len(w) != 1 || w[0].Code != registry.WarnDefault {
 		t.Errorf("warnings %v", w)
@@ -247,7 +270,7 @@ func TestServingRules(t *testing.T) {
 // Guarantee: each rule of adapters finds what it is for, and what is left out is filled in.
 func TestAdapterRules(t *testing.T) {
 	t.Parallel()
-	make := func() registry.Adapter {
+	mine := func() registry.Adapter {
 		return registry.Adapter{
 			Name: "mine", Target: registry.Target{URL: "http://adapter:8080/base"},
 			Headers: []registry.Header{{Name: "authorization", Value: "Bearer os.environ/TOKEN"}},
@@ -257,7 +280,7 @@ func TestAdapterRules(t *testing.T) {
 		a.Normalize()
 		a.Check(p, registry.AdapterFacts{NameTaken: a.Name == "taken", Secrets: []string{"bria"}})
 	}
-	checkRules(t, make, check, []rule[registry.Adapter]{
+	checkRules(t, mine, check, []rule[registry.Adapter]{
 		{"good", func(*registry.Adapter) {}, nil},
 		{"no name", func(a *registry.Adapter) { a.Name = "" }, []string{"name:required"}},
 		{"name like an id", func(a *registry.Adapter) { a.Name = id.New(id.Adapter) }, []string{"name:invalid"}},
@@ -270,7 +293,7 @@ func TestAdapterRules(t *testing.T) {
 		{"six minutes", func(a *registry.Adapter) { a.Timeout = 6 * time.Minute }, []string{"timeout:out_of_range"}},
 		{"a gibibyte", func(a *registry.Adapter) { a.MaxBytes = 1 << 30 }, []string{"max_bytes:out_of_range"}},
 	})
-	a := make()
+	a := mine()
 	a.Normalize()
 	if a.Timeout != 10*time.Second || a.MaxBytes != 16<<20 || a.Target.HTTP != registry.HTTP2 || a.Headers[0].Value != "Bearer ${env:TOKEN}" {
 		t.Errorf("defaults %+v", a)

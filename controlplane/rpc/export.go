@@ -83,7 +83,7 @@ func (s *usageService) ExportRequests(ctx context.Context, req *controlv1.Export
 var exportColumns = []string{
 	"position", "request_id", "attempt", "time", "duration_us", "key_id", "key_name", "endpoint_id", "endpoint_name",
 	"team", "customer", "tags", "model", "status", "outcome", "cost_usd", "reserved_usd", "units", "price_version",
-	"unpriced", "corrects", "edge", "meter", "counts", "job", "job_state",
+	"unpriced", "corrects", "edge", "meter", "counts", "job", "job_state", "deployment",
 }
 
 const exportTime = "2006-01-02T15:04:05.000Z"
@@ -105,7 +105,7 @@ func writeCSV(w *bytes.Buffer, r *controlv1.RequestRecord) error {
 		strconv.FormatUint(uint64(r.GetStatus()), 10), r.GetOutcome(), cost.String(), reserved.String(),
 		strconv.FormatInt(r.GetUnits(), 10), strconv.FormatInt(r.GetPriceVersion(), 10), strconv.FormatBool(r.GetUnpriced()),
 		r.GetCorrects(), plain(r.GetEdge()),
-		plain(r.GetMeter()), plain(joinCounts(r.GetCounts())), plain(r.GetJob()), r.GetJobState(),
+		plain(r.GetMeter()), plain(joinCounts(r.GetCounts())), plain(r.GetJob()), r.GetJobState(), plain(r.GetDeployment()),
 	})
 }
 

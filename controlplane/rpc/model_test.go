@@ -154,6 +154,9 @@ func TestRefusedModels(t *testing.T) {
 	first := ofChat("first")
 	first.Aliases = []string{"one"}
 	made := b.model(first)
+	serving := plain("serving")
+	serving.Targets, serving.Price, serving.Models = nil, nil, &controlv1.Models{}
+	b.create(serving)
 	create := func(edit func(*controlv1.Model)) func() error {
 		return func() error {
 			m := ofChat("new")
@@ -228,6 +231,12 @@ func TestRefusedModels(t *testing.T) {
 		{"endpoint with targets", serve(func(e *controlv1.Endpoint) { e.Targets = plain("x").GetTargets() }), invalid, "endpoint.targets:forbidden"},
 		{"endpoint with neither", serve(func(e *controlv1.Endpoint) { e.Models = nil }), invalid, "endpoint.price:required"},
 		{"endpoint of no adapter", serve(func(e *controlv1.Endpoint) { e.Models.Adapter = "gone" }), invalid, "endpoint.models.adapter:unknown"},
+		{"price of an endpoint that has none", func() error {
+			_, err := b.prices.TestPrice(ctx, &controlv1.TestPriceRequest{
+				Subject: &controlv1.TestPriceRequest_Endpoint{Endpoint: "serving"}, Sample: &controlv1.Sample{Method: "POST", Path: "/v1/messages"},
+			})
+			return err
+		}, needed, ""},
 		{"key of a quote", func() error {
 			_, err := b.keys.CreateKey(ctx, &controlv1.CreateKeyRequest{Name: "k", Models: []string{`"`}})
 			return err

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/controlplane/registry"
+	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
@@ -84,21 +85,18 @@ func (s *usageService) repriceByMeters(ctx context.Context, ask *ledgerv1.Repric
 	if err != nil {
 		return nil, err
 	}
+	prices, err := s.currentPrices(ctx, rows.GetRows())
+	if err != nil {
+		return nil, err
+	}
 	lists := map[string]bool{}
 	audited := proto.CloneOf(ask) // with versions of the prices, which the audit has already
-	for _, row := range rows.GetRows() {
-		if row.GetUnpriced() <= 0 {
-			continue
-		}
-		price, names, err := s.metersOf(ctx, row.GetEndpointId())
-		if err != nil {
-			return nil, err
-		}
-		ask.Prices = append(ask.Prices, price)
+	for _, p := range prices {
+		ask.Prices = append(ask.Prices, p.price)
 		audited.Prices = append(audited.Prices, &ledgerv1.EndpointPrice{
-			EndpointId: price.GetEndpointId(), WhyNot: price.GetWhyNot(), PriceVersion: price.GetPriceVersion(),
+			EndpointId: p.price.GetEndpointId(), Deployment: p.price.GetDeployment(), WhyNot: p.price.GetWhyNot(), PriceVersion: p.price.GetPriceVersion(),
 		})
-		for _, name := range names {
+		for _, name := range p.lists {
 			if lists[name] {
 				continue
 			}
@@ -118,25 +116,66 @@ func (s *usageService) repriceByMeters(ctx context.Context, ask *ledgerv1.Repric
 
 func dayOf(unixMs int64) string { return time.UnixMilli(unixMs).UTC().Format(time.DateOnly) }
 
-// metersOf is the price of an endpoint and the lists of the price book that it refers to.
-func (s *usageService) metersOf(ctx context.Context, endpoint string) (price *ledgerv1.EndpointPrice, lists []string, err error) {
-	price = &ledgerv1.EndpointPrice{EndpointId: endpoint}
-	e, err := s.store.Endpoint(ctx, endpoint)
-	if errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
-		price.WhyNot = "its endpoint is deleted"
-		return price, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	price.PriceVersion = e.PriceVersion
-	if e.Price.Metered == nil {
-		price.WhyNot = "the price of its endpoint has no meters"
-		return price, nil, nil
-	}
-	price.Metered = e.Price.Metered.Message
-	return price, e.Price.Lists(), nil
+// currentPrice is a price and the lists of the price book that it refers to.
+type currentPrice struct {
+	price *ledgerv1.EndpointPrice
+	lists []string
 }
+
+func newCurrentPrice(p *ledgerv1.EndpointPrice, from *registry.Price, whyNot string) currentPrice {
+	if from.Metered == nil {
+		p.WhyNot = whyNot
+		return currentPrice{price: p}
+	}
+	p.Metered = from.Metered.Message
+	return currentPrice{p, from.Lists()}
+}
+
+// currentPrices are those of the endpoints that have anything to price, and of all deployments if one of these serves models.
+func (s *usageService) currentPrices(ctx context.Context, rows []*ledgerv1.UsageRow) (out []currentPrice, err error) {
+	models := false
+	for _, row := range rows {
+		if row.GetUnpriced() <= 0 {
+			continue
+		}
+		price := &ledgerv1.EndpointPrice{EndpointId: row.GetEndpointId()}
+		e, err := s.store.Endpoint(ctx, row.GetEndpointId())
+		switch {
+		case errors.Is(err, fault.New(fault.ObjectNotFound, "")):
+			price.WhyNot = "its endpoint is deleted"
+			out = append(out, currentPrice{price: price})
+		case err != nil:
+			return nil, err
+		case e.Models != nil:
+			models = true
+			price.WhyNot = "its endpoint serves models, and its deployment is not among theirs"
+			out = append(out, currentPrice{price: price})
+		default:
+			price.PriceVersion = e.PriceVersion
+			out = append(out, newCurrentPrice(price, &e.Price, "the price of its endpoint has no meters"))
+		}
+	}
+	for token := ""; models; {
+		page, next, err := s.store.Models(ctx, store.Page{Size: modelsAtOnce, Token: token})
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			for k := range page[i].Deployments {
+				d := &page[i].Deployments[k]
+				price := &ledgerv1.EndpointPrice{Deployment: page[i].Name + "/" + d.Name, PriceVersion: d.PriceVersion}
+				out = append(out, newCurrentPrice(price, &d.Price, "the price of its deployment has no meters"))
+			}
+		}
+		if token = next; token == "" {
+			break
+		}
+	}
+	return out, nil
+}
+
+// modelsAtOnce is how many models are read at a time.
+const modelsAtOnce = 1000
 
 func (s *usageService) repriced(ctx context.Context, got *ledgerv1.RepriceRequestsResponse) (*controlv1.RepriceRequestsResponse, error) {
 	out := &controlv1.RepriceRequestsResponse{

@@ -24,18 +24,26 @@ func TestRepriceByMeters(t *testing.T) {
 	t.Parallel()
 	b, ledger := withLedger(t, ledgerToken)
 	ctx := t.Context()
-	fixed, k, _ := b.seed()
+	still, k, _ := b.seed()
 	chat := bria()
 	chat.Name, chat.Path, chat.Price = "chat", "/chat/", byMeters()
 	chat = must[*controlv1.CreateEndpointResponse](t)(b.endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: chat})).GetEndpoint()
+	serving := &controlv1.Endpoint{Name: "llm", Path: "/llm/", Models: &controlv1.Models{}}
+	serving = must[*controlv1.CreateEndpointResponse](t)(b.endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: serving})).GetEndpoint()
+	gpt := ofChat("openai/gpt")
+	gpt.Deployments[0].Name = "one"
+	gpt.Deployments = append(gpt.Deployments, proto.CloneOf(gpt.GetDeployments()[0]))
+	gpt.Deployments[1].Name, gpt.Deployments[1].Price = "two", fixed(usd(1, 0))
+	b.model(gpt)
 	row := &controlv1.ModelPrice{Model: "o9", Rates: []*controlv1.UnitPrice{{Unit: "input", Price: "3", Per: 1_000_000}}}
 	must[*controlv1.SetModelPriceResponse](t)(b.book.SetModelPrice(ctx, &controlv1.SetModelPriceRequest{List: "openai", Price: row}))
 	must[*controlv1.SetModelPriceResponse](t)(b.book.SetModelPrice(ctx, &controlv1.SetModelPriceRequest{List: "unused", Price: row}))
 	gone := id.New(id.Endpoint)
 	ledger.usage = &ledgerv1.QueryUsageResponse{Rows: []*ledgerv1.UsageRow{
 		{EndpointId: chat.GetId(), Unpriced: 3},
-		{EndpointId: fixed.GetId(), Unpriced: 1},
+		{EndpointId: still.GetId(), Unpriced: 1},
 		{EndpointId: gone, Unpriced: 1},
+		{EndpointId: serving.GetId(), Unpriced: 1},
 		{EndpointId: id.New(id.Endpoint), Requests: 9}, // has nothing to price
 	}}
 	var asked *ledgerv1.RepriceByMetersRequest
@@ -63,8 +71,11 @@ func TestRepriceByMeters(t *testing.T) {
 		Filter: &ledgerv1.RequestFilter{KeyId: k.GetId(), Meter: "chat", FromUnixMs: from.UnixMilli(), ToUnixMs: to.UnixMilli(), Unpriced: true},
 		Prices: []*ledgerv1.EndpointPrice{
 			{EndpointId: chat.GetId(), Metered: byMeters().GetMetered()},
-			{EndpointId: fixed.GetId(), WhyNot: "the price of its endpoint has no meters"},
+			{EndpointId: still.GetId(), WhyNot: "the price of its endpoint has no meters"},
 			{EndpointId: gone, WhyNot: "its endpoint is deleted"},
+			{EndpointId: serving.GetId(), WhyNot: "its endpoint serves models, and its deployment is not among theirs"},
+			{Deployment: "openai/gpt/one", Metered: byMeters().GetMetered()},
+			{Deployment: "openai/gpt/two", WhyNot: "the price of its deployment has no meters"},
 		},
 		Book: []*eventv1.BookList{{Name: "openai", Rows: []*controlv1.ModelPrice{row}}},
 	}

@@ -78,7 +78,7 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 	out := &ledgerv1.RequestFilter{
 		FromUnixMs: from.UnixMilli(), ToUnixMs: to.UnixMilli(),
 		Customer: m.GetCustomer(), Tag: m.GetTag(), Model: m.GetModel(),
-		RequestId: request, Unpriced: m.GetUnpriced(), Job: m.GetJob(), Meter: m.GetMeter(),
+		RequestId: request, Unpriced: m.GetUnpriced(), Job: m.GetJob(), Meter: m.GetMeter(), Deployment: m.GetDeployment(),
 	}
 	if m != nil {
 		out.Status = m.Status
@@ -213,6 +213,7 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 		Counts:       countsTo(e.GetCounts()),
 		Job:          e.GetJob().GetId(),
 		JobState:     jobState(r),
+		Deployment:   e.GetDeployment(),
 	}
 	if raw := e.GetRequestId(); len(raw) == len(id.Bytes{}) {
 		m.RequestId = id.Bytes(raw).Text(id.Request)

@@ -37,7 +37,8 @@ func booked(k, e string) *ledgerv1.RequestRecord {
 			{Window: &eventv1.AccountWindow{Account: 9}, Nanos: -2},
 		},
 		Team: "search", Customer: "acme", Tags: []string{"beta", "prod"}, Model: "m-1", ReservedNanos: 3e9, Units: 77, Unpriced: true,
-		Meter: "tokens", Counts: "output=2.5,input=10", Job: &eventv1.SpendJob{Id: "=job", State: eventv1.SpendJobState_SPEND_JOB_STATE_DONE},
+		Deployment: "m/one",
+		Meter:      "tokens", Counts: "output=2.5,input=10", Job: &eventv1.SpendJob{Id: "=job", State: eventv1.SpendJobState_SPEND_JOB_STATE_DONE},
 	}}
 }
 
@@ -57,7 +58,7 @@ func TestListRequests(t *testing.T) {
 	filter := &controlv1.RequestFilter{
 		Key: "ci-bot", Endpoint: "bria", Team: search.GetId(), Customer: "acme", Tag: "beta", Model: "m-1",
 		RequestId: request.Text(id.Request), Status: new(uint32(0)), Outcome: "cut", Unpriced: true,
-		Job: "=job", Meter: "tokens",
+		Job: "=job", Meter: "tokens", Deployment: "m/",
 	}
 	got := must[*controlv1.ListRequestsResponse](t)(b.usage.ListRequests(ctx, &controlv1.ListRequestsRequest{Filter: filter, PageSize: 2}))
 	want := &controlv1.RequestRecord{
@@ -66,6 +67,7 @@ func TestListRequests(t *testing.T) {
 		Tags: []string{"beta", "prod"}, Model: "m-1", Status: 201, Outcome: "cut", Cost: usd(-1, -5e8), Reserved: usd(3, 0), Units: 77,
 		PriceVersion: 5, Unpriced: true, Corrects: "0-3", Edge: "lon-1",
 		Meter: "tokens", Counts: map[string]string{"input": "10", "output": "2.5"}, Job: "=job", JobState: "done",
+		Deployment: "m/one",
 		Draws: []*controlv1.RequestDraw{
 			{AccountId: 4, Gen: 1, Start: timestamppb.New(settled.Truncate(time.Second)), Cost: usd(0, 1)}, {AccountId: 9, Cost: usd(0, -2)},
 		},
@@ -80,7 +82,7 @@ func TestListRequests(t *testing.T) {
 	first := &ledgerv1.ListRequestsRequest{PageSize: 2, Filter: &ledgerv1.RequestFilter{
 		KeyId: k.GetId(), EndpointId: e.GetId(), Team: "search", Customer: "acme", Tag: "beta", Model: "m-1",
 		RequestId: request[:], Status: new(uint32(0)), Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, Unpriced: true,
-		Job: "=job", Meter: "tokens",
+		Job: "=job", Meter: "tokens", Deployment: "m/",
 		FromUnixMs: asked[0].GetFilter().GetFromUnixMs(), ToUnixMs: asked[0].GetFilter().GetToUnixMs(),
 	}}
 	if diff := cmp.Diff(first, asked[0], protocmp.Transform()); diff != "" {
@@ -239,7 +241,7 @@ func (b *bundle) export(req *controlv1.ExportRequestsRequest) (string, error) {
 
 const csvHeader = "position,request_id,attempt,time,duration_us,key_id,key_name,endpoint_id,endpoint_name," +
 	"team,customer,tags,model,status,outcome,cost_usd,reserved_usd,units,price_version,unpriced,corrects,edge," +
-	"meter,counts,job,job_state\r\n"
+	"meter,counts,job,job_state,deployment\r\n"
 
 // Guarantee: a file has the same bytes for the same records, in every protocol: CSV as RFC 4180 has it
 // with exact amounts and nothing that a spreadsheet would run, NDJSON as the JSON of the records.
@@ -266,9 +268,9 @@ func TestExport(t *testing.T) {
 			r := request.Text(id.Request)
 			want := csvHeader +
 				"0-7," + r + ",2,2026-11-22T12:00:00.001Z,1234," + k.GetId() + ",ci-bot," + e.GetId() + ",bria," +
-				"search,acme,beta prod,m-1,201,cut,-1.50,3.00,77,5,true,0-3,lon-1,tokens,input=10 output=2.5,'=job,done\r\n" +
+				"search,acme,beta prod,m-1,201,cut,-1.50,3.00,77,5,true,0-3,lon-1,tokens,input=10 output=2.5,'=job,done,m/one\r\n" +
 				"1-1," + r + ",0,2026-11-22T12:00:00.001Z,0," + k.GetId() + ",ci-bot,,," +
-				",,,\"'=cmd|\"\"x\"\",1\r\n2\",0,ok,0.000000001,0.00,0,0,false,,'-lon,,,,\r\n"
+				",,,\"'=cmd|\"\"x\"\",1\r\n2\",0,ok,0.000000001,0.00,0,0,false,,'-lon,,,,,\r\n"
 			got, err := b.export(&controlv1.ExportRequestsRequest{Format: controlv1.ExportFormat_EXPORT_FORMAT_CSV})
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("csv, %v (-want +got):\n%s", err, diff)
@@ -283,7 +285,7 @@ func TestExport(t *testing.T) {
 				`"units":"77","priceVersion":"5","unpriced":true,"corrects":"0-3","edge":"lon-1",` +
 				`"draws":[{"accountId":"4","gen":1,"start":"2026-11-22T12:00:00Z","cost":{"currencyCode":"USD","nanos":1}},` +
 				`{"accountId":"9","cost":{"currencyCode":"USD","nanos":-2}}],` +
-				`"meter":"tokens","counts":{"input":"10","output":"2.5"},"job":"=job","jobState":"done"}` + "\n"
+				`"meter":"tokens","counts":{"input":"10","output":"2.5"},"job":"=job","jobState":"done","deployment":"m/one"}` + "\n"
 			got, err = b.export(&controlv1.ExportRequestsRequest{Format: controlv1.ExportFormat_EXPORT_FORMAT_NDJSON})
 			if first, rest, _ := strings.Cut(got, "\n"); first+"\n" != want || strings.Count(rest, "\n") != 1 || err != nil {
 				t.Errorf("ndjson, %v (-want +got):\n%s", err, cmp.Diff(want, first+"\n"))

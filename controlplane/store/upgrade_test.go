@@ -62,7 +62,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("endpoint, %v (-want +got):\n%s", err, diff)
 	}
 	k, err := s.Key(ctx, "ci-bot")
-	if err != nil || k.Team != "" || k.Customer != "" || len(k.Tags) != 0 {
+	if err != nil || k.Team != "" || k.Customer != "" || len(k.Tags) != 0 || len(k.Models) != 0 {
 		t.Errorf("key %+v, %v", k, err)
 	}
 	b, err := s.Budget(ctx, "ci")
@@ -85,6 +85,11 @@ func TestUpgrade(t *testing.T) {
 		`UPDATE control.endpoint SET public = '5'`,
 		`UPDATE control.endpoint SET balance = 4`,
 		`UPDATE control.endpoint SET price = '5'`,
+		`UPDATE control.endpoint SET models = '[]'`,
+		`UPDATE control.endpoint SET models = '{}'`,
+		`UPDATE control.endpoint SET targets = '{}'`,
+		`INSERT INTO control.model VALUES ('mdl_1', 'm', '[]', 1, now(), now())`,
+		`INSERT INTO control.model_name VALUES ('m', 'mdl_1')`,
 		`UPDATE control.endpoint SET aws_signing = '[]'`,
 		`UPDATE control.endpoint SET free = true, price_nanos = 0, price = '{}'`,
 		`INSERT INTO control.traffic_limit (id, name, owner_id, kind, amount, burst, fallback, revision, create_time, update_time)

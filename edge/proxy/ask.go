@@ -70,6 +70,16 @@ func (c *call) models(ctx context.Context) error {
 	if err := a.find(named.name); err != nil {
 		return err
 	}
+	if named.to == 0 {
+		// Translations insist on a model.
+		a.body = named.with(a.body, a.known)
+		if named, err = modelOf(a.body); err != nil {
+			return err
+		}
+		if !a.lend(int64(len(a.body))) {
+			return noRoom()
+		}
+	}
 	return a.prepare(ctx, named)
 }
 

@@ -32,6 +32,7 @@ func (c *compiler) models(t *Table, s *eventv1.RouteSnapshot) error {
 			return fmt.Errorf("adapter %q: %w", from.GetName(), err)
 		}
 		c.adapters[a.Name] = a
+		t.adapters = append(t.adapters, a)
 		t.upstreams, t.destinations = append(t.upstreams, a.Upstream), append(t.destinations, a.Upstream)
 	}
 	names, ids := map[string]bool{}, map[string]bool{}

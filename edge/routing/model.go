@@ -80,6 +80,9 @@ func (t *Table) Model(name string) (m *Model, wild string, ok bool) {
 // Models is every model, by name. It is not to be changed.
 func (t *Table) Models() []*Model { return t.models }
 
+// Adapters is every adapter. It is not to be changed.
+func (t *Table) Adapters() []*Adapter { return t.adapters }
+
 // Upstreams is everything of which one of several targets is chosen, or one is left alone when it fails: endpoints that have
 // targets, models and adapters. It is not to be changed.
 func (t *Table) Upstreams() []*Endpoint { return t.upstreams }

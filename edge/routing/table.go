@@ -23,6 +23,7 @@ type Table struct {
 	names                   map[string]*Model // by name and alias, but for patterns
 	patterns                []*Model          // the one that wins first
 	upstreams, destinations []*Endpoint
+	adapters                []*Adapter
 
 	exact  map[string][]*Endpoint // by path
 	prefix map[string][]*Endpoint // by path without a slash at its end

@@ -41,6 +41,8 @@ const (
 	tagUnits     = 18 << 3
 	tagUnpriced  = 19 << 3
 
+	tagDeployment = 23<<3 | 2
+
 	tagWindow = 1<<3 | 2
 	tagNanos  = 2 << 3
 	tagPart   = 3 << 3
@@ -135,6 +137,7 @@ func (e *encoder) event(x *entry, end *Settlement) {
 	if end.detailed() {
 		e.detail(end)
 	}
+	e.text(tagDeployment, i.Deployment)
 }
 
 // share writes what another partition gets of the request: its draws, and what they belong to.
@@ -211,6 +214,9 @@ func longestSettle(i *Intent) int64 {
 	)
 	n := recordHead + eventHead + share + rest + max(len(i.Model), longestModel)
 	n += len(i.KeyID) + len(i.EndpointID) + len(i.Team) + len(i.Customer)
+	if i.Deployment != "" {
+		n += 1 + text + len(i.Deployment)
+	}
 	for _, tag := range i.Tags {
 		n += text + len(tag)
 	}

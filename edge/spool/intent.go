@@ -26,7 +26,7 @@ type Intent struct {
 	Team         string
 	Customer     string
 	Model        string // asked for; empty if unknown
-	Deployment   string // of a model, that gets the request: "MODEL/DEPLOYMENT"; empty for none
+	Deployment   string // that the attempt goes to, "MODEL/DEPLOYMENT"; empty if models are not what is served
 	Tags         []string
 	PriceVersion int64
 	Amount       money.Nanos             // held
@@ -105,7 +105,7 @@ func (s *Spool) Intent(i *Intent) (Ticket, error) {
 
 func recordable(i *Intent) bool {
 	ok := i.Amount >= 0 && len(i.Draws) <= mostDraws && len(i.Tags) <= mostTags
-	ok = ok && max(len(i.KeyID), len(i.EndpointID), len(i.Team), len(i.Customer), len(i.Model)) <= longestID
+	ok = ok && max(len(i.KeyID), len(i.EndpointID), len(i.Team), len(i.Customer), len(i.Model), len(i.Deployment)) <= longestID
 	for _, tag := range i.Tags {
 		ok = ok && len(tag) <= longestID
 	}
@@ -119,6 +119,7 @@ func recordable(i *Intent) bool {
 // that is refused for ever, and those behind it with it.
 func (i *Intent) clean() {
 	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model = clean(i.KeyID), clean(i.EndpointID), clean(i.Team), clean(i.Customer), clean(i.Model)
+	i.Deployment = clean(i.Deployment)
 	for k, tag := range i.Tags {
 		i.Tags[k] = clean(tag)
 	}
@@ -148,7 +149,7 @@ func (s *Spool) slot() uint32 {
 func (s *Spool) release(k uint32) {
 	sl := &s.slots[k]
 	i := &sl.intent
-	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model = "", "", "", "", ""
+	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model, i.Deployment = "", "", "", "", "", ""
 	clear(i.Tags)
 	sl.n, sl.seg, sl.parked = 0, nil, nil
 	s.free = append(s.free, k)

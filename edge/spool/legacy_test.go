@@ -30,7 +30,7 @@ func TestFormat1(t *testing.T) {
 	const inc = int64(1_700_000_000_000 << 20)
 	old := func(n int, end *spool.Settlement) *eventv1.SpendEvent { // without what the format did not know
 		e := settled(anIntent(n), end)
-		e.Team, e.Customer, e.Tags, e.Model, e.Units, e.Unpriced, e.ReservedNanos = "", "", nil, "", 0, false, 0
+		e.Team, e.Customer, e.Tags, e.Model, e.Deployment, e.Units, e.Unpriced, e.ReservedNanos = "", "", nil, "", "", 0, false, 0
 		return e
 	}
 	var want []*eventv1.SpendEvent

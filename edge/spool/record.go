@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
+	"strings"
 	"time"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
@@ -136,6 +137,9 @@ type entry struct {
 func intentLength(i *Intent) int64 {
 	n := recordHead + intentFixed + 5*2 + 1 + 2 + len(i.Draws)*drawBytes
 	n += len(i.KeyID) + len(i.EndpointID) + len(i.Team) + len(i.Customer) + len(i.Model)
+	if i.Deployment != "" {
+		n += 1 + len(i.Deployment)
+	}
 	for _, tag := range i.Tags {
 		n += 2 + len(tag)
 	}
@@ -160,7 +164,7 @@ func appendIntent(b []byte, e *entry) []byte {
 	n = putText(b, n, i.EndpointID)
 	n = putText(b, n, i.Team)
 	n = putText(b, n, i.Customer)
-	n = putText(b, n, i.Model)
+	n = putModel(b, n, i)
 	b[n] = byte(len(i.Tags))
 	n++
 	for _, tag := range i.Tags {
@@ -183,6 +187,19 @@ func appendIntent(b []byte, e *entry) []byte {
 func putText(b []byte, n int, s string) int {
 	binary.LittleEndian.PutUint16(b[n:], uint16(len(s)))
 	return n + 2 + copy(b[n+2:], s)
+}
+
+// putModel writes the model, and behind a zero byte, which no text has in it, the deployment. Readers that do not know of
+// deployments settle such an intent all the same, with both as the name of its model.
+func putModel(b []byte, n int, i *Intent) int {
+	if i.Deployment == "" {
+		return putText(b, n, i.Model)
+	}
+	end := putText(b, n, i.Model)
+	b[end] = 0
+	end += 1 + copy(b[end+1:], i.Deployment)
+	binary.LittleEndian.PutUint16(b[n:], uint16(end-n-2))
+	return end
 }
 
 // cutText takes a text off the front of b.
@@ -213,6 +230,9 @@ func parseIntent(body []byte) (e entry, err error) {
 		if *field, rest, err = cutText(rest); err != nil {
 			return e, err
 		}
+	}
+	if model, deployment, _ := strings.Cut(i.Model, "\x00"); deployment != "" {
+		i.Model, i.Deployment = model, deployment
 	}
 	if len(rest) < 1 {
 		return e, errMalformed

@@ -35,7 +35,7 @@ var (
 			Request: id.Bytes(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "request")), Attempt: rapid.Uint32().Draw(t, "attempt"),
 			At: time.UnixMilli(rapid.Int64().Draw(t, "at")), KeyID: aText.Draw(t, "key"), EndpointID: aText.Draw(t, "endpoint"),
 			Team: aText.Draw(t, "team"), Customer: aText.Draw(t, "customer"), Model: aText.Draw(t, "model"),
-			Tags: rapid.SliceOfN(aText, 0, 8).Draw(t, "tags"), PriceVersion: rapid.Int64().Draw(t, "price"),
+			Deployment: rapid.OneOf(rapid.Just(""), aText).Draw(t, "deployment"), Tags: rapid.SliceOfN(aText, 0, 8).Draw(t, "tags"), PriceVersion: rapid.Int64().Draw(t, "price"),
 			Amount: money.Nanos(rapid.Int64Min(0).Draw(t, "amount")), Draws: rapid.SliceOfN(aDraw, 0, 8).Draw(t, "draws"),
 			Abandoned: eventv1.AbandonedPolicy(rapid.IntRange(0, 3).Draw(t, "abandoned")),
 		}
@@ -97,6 +97,21 @@ func TestIntentEncoding(t *testing.T) {
 			t.Fatal(d)
 		}
 	})
+}
+
+// Guarantee: what a release that knows no deployments has written is read, and what is written where there are none is what it would
+// have written.
+func TestIntentWithoutDeployment(t *testing.T) {
+	t.Parallel()
+	with, without, old := anIntent(1), anIntent(1), anIntent(1)
+	with.Deployment, without.Deployment, old.Deployment = "gpt/one", "", ""
+	old.Model += "\x00gpt/one" // as such a release reads the other one
+	if got, want := spool.IntentRecord(1, 42, with), spool.IntentRecord(1, 42, old); !bytes.Equal(got, want) {
+		t.Errorf("%x\nis not the record of an intent of that model\n%x", got, want)
+	}
+	if got, want := spool.IntentLength(without), spool.IntentLength(with); got >= want {
+		t.Errorf("%d bytes without one, %d with it", got, want)
+	}
 }
 
 func FuzzParseIntent(f *testing.F) {

@@ -46,7 +46,7 @@ func anIntent(n int) *spool.Intent {
 	return &spool.Intent{
 		Request: id.Bytes{15: byte(n), 14: byte(n >> 8), 13: byte(n >> 16), 12: byte(n >> 24)}, Attempt: 1,
 		At: time.UnixMilli(1_700_000_000_000 + int64(n)), KeyID: "key_01", EndpointID: "ep_01", PriceVersion: 7,
-		Team: "red", Customer: "acme", Tags: []string{"a", "b"}, Model: "small", Amount: money.Nanos(1000 + n),
+		Team: "red", Customer: "acme", Tags: []string{"a", "b"}, Model: "small", Deployment: "small/one", Amount: money.Nanos(1000 + n),
 		Draws: []contract.Draw{{Window: contract.Window{Account: 5, Gen: 1, Start: 1_700_000_000}}, {Window: contract.Window{Account: 6}}},
 	}
 }
@@ -56,7 +56,7 @@ func settled(i *spool.Intent, end *spool.Settlement) *eventv1.SpendEvent {
 	e := &eventv1.SpendEvent{
 		RequestId: i.Request[:], Attempt: i.Attempt, UnixMs: end.At.UnixMilli(), KeyId: i.KeyID, EndpointId: i.EndpointID,
 		Status: uint32(end.Status), Outcome: end.Outcome, PriceVersion: i.PriceVersion, CostNanos: int64(end.Cost),
-		DurationUs: end.Duration.Microseconds(), Team: i.Team, Customer: i.Customer, Tags: i.Tags, Model: cmp.Or(end.Model, i.Model),
+		DurationUs: end.Duration.Microseconds(), Team: i.Team, Customer: i.Customer, Tags: i.Tags, Model: cmp.Or(end.Model, i.Model), Deployment: i.Deployment,
 		ReservedNanos: int64(i.Amount), Units: end.Units, Unpriced: end.Unpriced, Meter: end.Meter, Counts: end.Counts, Job: jobEvent(end.Job),
 	}
 	for _, d := range i.Draws {

@@ -107,13 +107,29 @@ func pureStayPure(pkgs []pkg) []string {
 func sharedBelowServices(pkgs []pkg) []string {
 	shared := func(importPath string) bool {
 		return under(importPath, module+"/internal") &&
-			!underAny(importPath, ours("internal/devstack", "internal/e2e", "internal/simulation"))
+			!underAny(importPath, ours("internal/devstack", "internal/e2e", "internal/simulation", "internal/testenv/schemas"))
 	}
 	return forbid(pkgs, shared, closure, services...)
 }
 
 func testenvInTestsOnly(pkgs []pkg) []string {
 	return forbid(pkgs, notBelow(ours("internal/testenv")...), closure, ours("internal/testenv")...)
+}
+
+// sdkAlone: what users build their own servers with brings nothing of Tollgate's but the protocol.
+func sdkAlone(pkgs []pkg) []string {
+	var broken []string
+	for _, p := range pkgs {
+		if !underAny(p.ImportPath, ours("sdk")) {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if under(dep, module) && !underAny(dep, ours("sdk", "gen/tollgate/adapter")) {
+				broken = append(broken, fmt.Sprintf("%s depends on %s", p.ImportPath, dep))
+			}
+		}
+	}
+	return broken
 }
 
 func oneNATSServer(pkgs []pkg) []string {
@@ -157,7 +173,7 @@ func TestPurePackagesReachNoServer(t *testing.T) {
 	report(t, pureStayPure(packages(t)))
 }
 
-// Guarantee: shared packages know no service, except those that assemble all of them.
+// Guarantee: shared packages know no service, except those that assemble all of them, or check what they send.
 func TestSharedPackagesKnowNoService(t *testing.T) {
 	t.Parallel()
 	report(t, sharedBelowServices(packages(t)))
@@ -173,6 +189,12 @@ func TestTestenvIsForTests(t *testing.T) {
 func TestOneEmbeddedNATSServer(t *testing.T) {
 	t.Parallel()
 	report(t, oneNATSServer(packages(t)))
+}
+
+// Guarantee: an adapter that a user writes depends on the protocol and on nothing else of this repository.
+func TestSDKStandsAlone(t *testing.T) {
+	t.Parallel()
+	report(t, sdkAlone(packages(t)))
 }
 
 // Guarantee: each import rule fails on the dependency that it forbids, and on nothing else.
@@ -221,6 +243,10 @@ func TestImportRulesBite(t *testing.T) {
 		{"devstack to testenv", testenvInTestsOnly, "internal/devstack", deps, "tollgate/internal/testenv", true},
 		{"store test to testenv", testenvInTestsOnly, "ledger/store", xtests, "tollgate/internal/testenv", false},
 		{"testenv's command", testenvInTestsOnly, "internal/testenv/cmd/with-postgres", deps, "tollgate/internal/testenv", false},
+
+		{"sdk to edge", sdkAlone, "sdk/adapter", deps, "tollgate/edge/adapter", true},
+		{"sdk to internal", sdkAlone, "sdk/adapter/adaptertest", deps, "tollgate/internal/fault", true},
+		{"sdk to its protocol", sdkAlone, "sdk/adapter", deps, "tollgate/gen/tollgate/adapter/v1", false},
 
 		{"bus test to nats-server", oneNATSServer, "internal/bus", xtests, "github.com/nats-io/nats-server/v2/server", true},
 		{"edge to nats-server", oneNATSServer, "edge", imports, "github.com/nats-io/nats-server/v2/server", true},

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -137,7 +138,7 @@ func records(filter *controlv1.RequestFilter) (all []*controlv1.RequestRecord) {
 		}
 		if i == 2 {
 			r.Meter, r.Counts, r.Model = "tokens", map[string]string{"input": "10", "output": "2.5"}, "m-1"
-			r.Job, r.JobState = "job-7", "done"
+			r.Job, r.JobState, r.Deployment = "job-7", "done", "gpt/azure"
 		}
 		if i == 0 {
 			r.Corrects, r.Cost = "0-7-8", usd(-1, 0)
@@ -147,6 +148,7 @@ func records(filter *controlv1.RequestFilter) (all []*controlv1.RequestRecord) {
 		}
 		matches := filter.GetRequestId() == "" || filter.GetRequestId() == r.GetRequestId()
 		matches = matches && (filter.GetJob() == "" || filter.GetJob() == r.GetJob()) && (filter.GetMeter() == "" || filter.GetMeter() == r.GetMeter())
+		matches = matches && (filter.GetDeployment() == "" || strings.HasPrefix(r.GetDeployment(), filter.GetDeployment()))
 		if matches && (!filter.GetUnpriced() || r.GetUnpriced()) {
 			all = append(all, r)
 		}

@@ -28,6 +28,7 @@ func (a *app) requestsCommand() *cobra.Command {
 type requestFlags struct {
 	since, from, to                                                    string
 	key, endpoint, team, customer, tag, model, meter, job, id, outcome string
+	deployment                                                         string
 	status                                                             uint32
 	unpriced                                                           bool
 }
@@ -43,6 +44,7 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.customer, "customer", "", "of this customer only")
 	flags.StringVar(&f.tag, "tag", "", "with this tag only")
 	flags.StringVar(&f.model, "model", "", "of this model only")
+	flags.StringVar(&f.deployment, "deployment", "", "served by this deployment of a model only, MODEL/DEPLOYMENT, or by any of a model's, MODEL/")
 	flags.StringVar(&f.meter, "meter", "", "read by this meter of their endpoint only")
 	flags.StringVar(&f.job, "job", "", "that began this job or told of it only, by the id that the target gave it")
 	flags.StringVar(&f.id, "id", "", "the attempts of this request, req_… as in x-tollgate-request-id")
@@ -56,7 +58,7 @@ func (f *requestFlags) filter(cmd *cobra.Command, now time.Time) (*controlv1.Req
 	}
 	out := &controlv1.RequestFilter{
 		Key: f.key, Endpoint: f.endpoint, Team: f.team, Customer: f.customer, Tag: f.tag, Model: f.model,
-		RequestId: f.id, Outcome: f.outcome, Unpriced: f.unpriced, Meter: f.meter, Job: f.job,
+		RequestId: f.id, Outcome: f.outcome, Unpriced: f.unpriced, Meter: f.meter, Job: f.job, Deployment: f.deployment,
 	}
 	if cmd.Flags().Changed("status") {
 		out.Status = new(f.status)
@@ -241,7 +243,7 @@ difference. No record is changed, and none is corrected twice: it can be stopped
 call prices what it gets to within about 25 seconds. Where that is not all, it fails with deadline_exceeded and says
 how far it came: run it again for the rest, or narrow the time.
 
-With --current each costs what its meter counted, by the price that its endpoint has now and the price book as it is
+With --current each costs what its meter counted, by the price that its endpoint or deployment has now and the price book as it is
 now: correct these first. What even so cannot be priced stays unpriced, and is listed with the reason. Otherwise say
 what each of them costs, or each million of their units.`,
 		Example: `  tollgate requests reprice --since 7d --current --dry-run

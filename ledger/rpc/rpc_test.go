@@ -232,8 +232,13 @@ func TestRepriceByMeters(t *testing.T) {
 	}}}
 	req := &ledgerv1.RepriceByMetersRequest{
 		Filter: &ledgerv1.RequestFilter{Team: "t"}, DryRun: true,
-		Prices: []*ledgerv1.EndpointPrice{{EndpointId: "e", Metered: price}, {EndpointId: "f", WhyNot: "no meters"}},
-		Book:   []*eventv1.BookList{{Name: "acme", Rows: []*controlv1.ModelPrice{{Model: "*", Rates: []*controlv1.UnitPrice{{Unit: "input", Price: "0.000000002"}}}}}},
+		Prices: []*ledgerv1.EndpointPrice{
+			{EndpointId: "e", Metered: price},
+			{EndpointId: "f", WhyNot: "no meters"},
+			{Deployment: "gpt/one", Metered: price},
+			{Deployment: "gpt/two", WhyNot: "no meters of its own"},
+		},
+		Book: []*eventv1.BookList{{Name: "acme", Rows: []*controlv1.ModelPrice{{Model: "*", Rates: []*controlv1.UnitPrice{{Unit: "input", Price: "0.000000002"}}}}}},
 	}
 	res, err := client.RepriceByMeters(t.Context(), req)
 	want := &ledgerv1.RepriceRequestsResponse{
@@ -246,12 +251,20 @@ func TestRepriceByMeters(t *testing.T) {
 		t.Error(d, b.dry)
 	}
 	for _, c := range []struct {
-		endpoint, why string
-		cost          money.Nanos
-	}{{"e", "", 6}, {"f", "no meters", 0}, {"g", "the price of its endpoint is not known", 0}} {
-		event := &eventv1.SpendEvent{EndpointId: c.endpoint, Meter: "chat", Model: "m"}
+		endpoint, deployment, why string
+		cost                      money.Nanos
+	}{
+		{"e", "", "", 6},
+		{"f", "", "no meters", 0},
+		{"g", "", "the price of its endpoint is not known", 0},
+		{"f", "gpt/one", "", 6},
+		{"e", "gpt/two", "no meters of its own", 0},
+		{"f", "gone/one", "no meters", 0},
+		{"e", "gone/one", "the price of its endpoint is not known", 0},
+	} {
+		event := &eventv1.SpendEvent{EndpointId: c.endpoint, Deployment: c.deployment, Meter: "chat", Model: "m"}
 		if cost, why, err := b.price.Cost(usage.Whole{Record: usage.Record{Event: event}, Counts: "input=3"}); err != nil || cost != c.cost || why != c.why {
-			t.Errorf("%s: %d, %q, %v", c.endpoint, cost, why, err)
+			t.Errorf("%s %s: %d, %q, %v", c.endpoint, c.deployment, cost, why, err)
 		}
 	}
 	b.price = nil

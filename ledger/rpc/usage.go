@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -86,11 +87,12 @@ func (s *usageService) RepriceByMeters(ctx context.Context, req *ledgerv1.Repric
 	}
 	prices := usage.NewMeters()
 	for _, p := range req.GetPrices() {
+		of := cmp.Or(p.GetDeployment(), p.GetEndpointId())
 		if p.GetMetered() == nil {
-			prices.AddNone(p.GetEndpointId(), p.GetWhyNot())
+			prices.AddNone(of, p.GetWhyNot())
 			continue
 		}
-		if err := prices.Add(p.GetEndpointId(), p.GetMetered(), func(list string) []*controlv1.ModelPrice { return lists[list] }); err != nil {
+		if err := prices.Add(of, p.GetMetered(), func(list string) []*controlv1.ModelPrice { return lists[list] }); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +130,7 @@ func filter(p *ledgerv1.RequestFilter) usage.Filter {
 	f := usage.Filter{
 		KeyID: p.GetKeyId(), EndpointID: p.GetEndpointId(), Team: p.GetTeam(), Customer: p.GetCustomer(), Tag: p.GetTag(), Model: p.GetModel(),
 		RequestID: p.GetRequestId(), Outcome: p.GetOutcome(), Unpriced: p.GetUnpriced(),
-		Meter: p.GetMeter(), Job: p.GetJob(),
+		Meter: p.GetMeter(), Job: p.GetJob(), Deployment: p.GetDeployment(),
 	}
 	if p.Status != nil {
 		f.Status = p.Status

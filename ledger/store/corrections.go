@@ -161,11 +161,11 @@ const numberCorrections = `
 const addCorrections = `
 	INSERT INTO ledger.request (ended, inc, seq, cost, reserved, units, price_version, duration_us, corrects_inc, corrects_seq,
 		part, attempt, status, outcome, unpriced, was_unpriced, request_id, edge, key_id, endpoint_id, team, customer, model, tags, draws,
-		meter, counts, job, job_state)
+		meter, counts, job, job_state, deployment)
 	SELECT r.ended, 0, i.hwm - cardinality($3::bigint[]) + n.i, n.cost, 0, n.units, r.price_version, 0, r.inc, r.seq,
 		r.part, r.attempt, r.status, r.outcome, n.unpriced, r.unpriced, r.request_id, r.edge, r.key_id, r.endpoint_id, r.team, r.customer, r.model, r.tags,
 		(SELECT array_agg(CASE WHEN d.i % 5 = 0 THEN n.cost ELSE d.v END ORDER BY d.i) FROM unnest(r.draws) WITH ORDINALITY AS d (v, i)),
-		r.meter, nullif(n.counts, ''), r.job, nullif(n.state, 0)
+		r.meter, nullif(n.counts, ''), r.job, nullif(n.state, 0), r.deployment
 	FROM unnest($2::timestamptz[], $3::bigint[], $4::bigint[], $7::bigint[], $8::bigint[], $9::boolean[], $10::text[], $11::smallint[])
 			WITH ORDINALITY AS n (ended, inc, seq, cost, units, unpriced, counts, state, i)
 	JOIN ledger.request r ON r.ended = n.ended AND r.ended >= $5 AND r.ended <= $6 AND r.part = $1 AND r.inc = n.inc AND r.seq = n.seq

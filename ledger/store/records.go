@@ -23,9 +23,9 @@ type Record struct {
 
 const copyRecords = `COPY ledger.request (ended, inc, seq, cost, reserved, units, price_version, duration_us, corrects_inc, corrects_seq,
 	part, attempt, status, outcome, unpriced, request_id, edge, key_id, endpoint_id, team, customer, model, tags, draws,
-	meter, counts, job, job_state) FROM STDIN (FORMAT binary)`
+	meter, counts, job, job_state, deployment) FROM STDIN (FORMAT binary)`
 
-const recordColumns = 28
+const recordColumns = 29
 
 // keep writes records. The rows are made here in the format of COPY, because passing each value through
 // the driver costs several times as much as all the rest of it.
@@ -107,6 +107,7 @@ func (w *rowWriter) record(part uint32, r Record) {
 	} else {
 		w.int16(int16(state))
 	}
+	w.some(e.GetDeployment())
 }
 
 func (w *rowWriter) size(n int) { *w = binary.BigEndian.AppendUint32(*w, uint32(n)) }

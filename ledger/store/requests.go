@@ -22,7 +22,7 @@ const pageWithin = 3 * time.Second
 
 const recordColumnsRead = `r.ended, r.part, r.inc, r.seq, r.cost, r.reserved, r.units, r.price_version, r.duration_us,
 	r.corrects_inc, r.corrects_seq, r.attempt, r.status, r.outcome, r.unpriced, r.request_id, r.edge, r.key_id, r.endpoint_id,
-	r.team, r.customer, r.model, r.tags, r.draws, coalesce(r.meter, ''), coalesce(r.counts, ''), coalesce(r.job, ''), coalesce(r.job_state, 0)`
+	r.team, r.customer, r.model, r.tags, r.draws, coalesce(r.meter, ''), coalesce(r.counts, ''), coalesce(r.job, ''), coalesce(r.job_state, 0), coalesce(r.deployment, '')`
 
 // notPriced is that a record was not corrected. A correction is where what it corrects is, in time and part.
 const notPriced = `NOT EXISTS (SELECT FROM ledger.request c
@@ -176,6 +176,12 @@ func matching(f usage.Filter, args []any) (string, []any) {
 			add("r."+c.column+" = $%d", c.value)
 		}
 	}
+	if model, all := strings.CutSuffix(f.Deployment, "/"); all {
+		// The name of a model may have slashes in it, that of a deployment has none.
+		add("regexp_replace(r.deployment, '/[^/]*$', '') = $%d", model)
+	} else if f.Deployment != "" {
+		add("r.deployment = $%d", f.Deployment)
+	}
 	if f.Tag != "" {
 		add("r.tags @> ARRAY[$%d::text]", f.Tag)
 	}
@@ -230,7 +236,7 @@ func scanRecordAnd(row pgx.CollectableRow, more ...any) (usage.Record, error) {
 	err := row.Scan(append([]any{
 		&ended, &part, &r.Position.Inc, &seq, &e.CostNanos, &e.ReservedNanos, &e.Units, &e.PriceVersion, &e.DurationUs,
 		&correctsInc, &correctsSeq, &attempt, &status, &outcome, &e.Unpriced, &e.RequestId, &r.Edge, &e.KeyId, &e.EndpointId,
-		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws, &e.Meter, &e.Counts, &job, &state,
+		&e.Team, &e.Customer, &e.Model, &e.Tags, &draws, &e.Meter, &e.Counts, &job, &state, &e.Deployment,
 	}, more...)...)
 	if err != nil {
 		return usage.Record{}, err

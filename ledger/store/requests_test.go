@@ -45,6 +45,7 @@ func TestRequestComesBackWhole(t *testing.T) {
 	b := setup(t)
 	told := ended(first.Add(time.Hour+time.Millisecond), drawing(0, 1, 2), func(e *eventv1.SpendEvent) {
 		e.Team, e.Customer, e.Model, e.Tags, e.Unpriced = "ops", "acme", "m", []string{"a", "b"}, true
+		e.Deployment = "m/one"
 		e.Draws = append(e.Draws, &eventv1.SpendDraw{Window: &eventv1.AccountWindow{Account: 9, Gen: 2, Start: 86400}, Part: 5, Nanos: 10})
 	})
 	b.settle(t, 7, told, ended(first))
@@ -55,6 +56,33 @@ func TestRequestComesBackWhole(t *testing.T) {
 	}
 	if empty := setup(t); len(all(t, empty.db, usage.Filter{}, true, 10)) != 0 {
 		t.Error("records of nothing")
+	}
+}
+
+// Guarantee: requests are found by the deployment that served them, and by the model of it, whose name may begin like another's.
+func TestRequestsOfADeployment(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.settle(t, 7, ended(first))
+	for i, served := range []string{"gpt/one", "gpt/two", "gpt/4o/one", "gpt-4/one"} {
+		b.settle(t, 7, ended(first.Add(time.Duration(i+1)*time.Second), func(e *eventv1.SpendEvent) { e.Deployment = served }))
+	}
+	for asked, want := range map[string][]string{
+		"":           {"gpt-4/one", "gpt/4o/one", "gpt/two", "gpt/one", ""},
+		"gpt/one":    {"gpt/one"},
+		"gpt/":       {"gpt/two", "gpt/one"},
+		"gpt/4o/":    {"gpt/4o/one"},
+		"gpt/4o/one": {"gpt/4o/one"},
+		"gpt":        nil,
+		"/":          nil,
+	} {
+		var got []string
+		for _, r := range all(t, b.db, usage.Filter{Deployment: asked}, false, 10) {
+			got = append(got, r.Event.GetDeployment())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("of %q: %q, not %q", asked, got, want)
+		}
 	}
 }
 

@@ -46,6 +46,7 @@ type Filter struct {
 	Model      string
 	Meter      string
 	Job        string
+	Deployment string  // "MODEL/DEPLOYMENT", or "MODEL/" for all of a model
 	RequestID  []byte  // 16 bytes
 	Status     *uint32 // that the target answered
 	Outcome    eventv1.SpendOutcome
@@ -65,18 +66,23 @@ func (f Filter) Check() error {
 		"key_id": f.KeyID, "endpoint_id": f.EndpointID, "team": f.Team, "customer": f.Customer, "tag": f.Tag, "model": f.Model,
 		"meter": f.Meter, "job": f.Job,
 	})...)
+	if !storableUpTo(f.Deployment, maxPlace) {
+		violations = append(violations, fault.Violation{Field: "filter.deployment", Code: "invalid", Reason: notStorable})
+	}
 	if len(violations) > 0 {
 		return fault.New(fault.InvalidArgument, "No record can match this filter.").WithViolations(violations...)
 	}
 	return nil
 }
 
+const notStorable = "it is too long or not text"
+
 // unstorable finds texts that nothing in the books can be equal to, and that the database would refuse.
 func unstorable(prefix string, texts map[string]string) []fault.Violation {
 	var violations []fault.Violation
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if !storable(texts[name]) {
-			violations = append(violations, fault.Violation{Field: prefix + name, Code: "invalid", Reason: "it is too long or not text"})
+			violations = append(violations, fault.Violation{Field: prefix + name, Code: "invalid", Reason: notStorable})
 		}
 	}
 	return violations
@@ -182,6 +188,9 @@ func (l Listing) fingerprint() uint32 {
 		f.Tag, f.Model, f.RequestID, status, f.Outcome, f.Unpriced, l.OldestFirst)
 	if f.Meter != "" || f.Job != "" {
 		fmt.Fprintf(h, " %q %q", f.Meter, f.Job)
+	}
+	if f.Deployment != "" {
+		fmt.Fprintf(h, " deployment %q", f.Deployment)
 	}
 	return h.Sum32()
 }

@@ -41,7 +41,8 @@ func (p Price) Cost(w Whole) (money.Nanos, string, error) {
 	return cost, "", nil
 }
 
-// Meters are the prices of endpoints, by which records cost what their meters counted.
+// Meters are the prices of endpoints, and of deployments of models, by which records cost what their meters counted. Both go by
+// one kind of name: the id of an endpoint has no slash in it, the name of a deployment has.
 type Meters struct {
 	plans  map[string]*meter.Plan
 	whyNot map[string]string
@@ -52,25 +53,25 @@ func NewMeters() *Meters {
 	return &Meters{plans: map[string]*meter.Plan{}, whyNot: map[string]string{}}
 }
 
-// Add adds the price of an endpoint.
-func (m *Meters) Add(endpoint string, price *controlv1.Metered, book meter.Book) error {
+// Add adds the price of an endpoint or of a deployment.
+func (m *Meters) Add(of string, price *controlv1.Metered, book meter.Book) error {
 	plan, err := meter.Compile(price, book)
 	if err != nil {
-		return fault.New(fault.InvalidArgument, "This ledger cannot read the price of endpoint %s: %v.", endpoint, err)
+		return fault.New(fault.InvalidArgument, "This ledger cannot read the price of %s: %v.", of, err)
 	}
-	m.plans[endpoint] = plan
+	m.plans[of] = plan
 	return nil
 }
 
-// AddNone notes why records of an endpoint cannot be priced.
-func (m *Meters) AddNone(endpoint, why string) { m.whyNot[endpoint] = why }
+// AddNone notes why records of an endpoint or of a deployment cannot be priced.
+func (m *Meters) AddNone(of, why string) { m.whyNot[of] = why }
 
 // Cost is what a record's counts come to.
 func (m *Meters) Cost(w Whole) (money.Nanos, string, error) {
 	e := w.Record.Event
-	plan := m.plans[e.GetEndpointId()]
+	plan := m.plans[cmp.Or(e.GetDeployment(), e.GetEndpointId())]
 	if plan == nil {
-		return 0, cmp.Or(m.whyNot[e.GetEndpointId()], "the price of its endpoint is not known"), nil
+		return 0, cmp.Or(m.whyNot[e.GetDeployment()], m.whyNot[e.GetEndpointId()], "the price of its endpoint is not known"), nil
 	}
 	rec := meter.Recorded{Meter: e.GetMeter(), Model: e.GetModel(), Counts: w.Counts}
 	corrects := w.Record.Corrects != nil

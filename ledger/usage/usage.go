@@ -113,6 +113,7 @@ const (
 	maxText   = 256
 	maxMeter  = 64
 	maxCounts = 1 << 10
+	maxPlace  = 1 << 9 // a model and a deployment
 	maxTags   = 64
 	maxTTL    = 366 * 24 * 60 * 60 // seconds
 	maxStatus = 1 << 16
@@ -168,6 +169,7 @@ func Check(e *eventv1.SpendEvent) error {
 		}
 	}
 	e.Model = cleanUpTo(e.GetModel(), maxText)
+	e.Deployment = cleanUpTo(e.GetDeployment(), maxPlace)
 	e.Meter, e.Counts = cleanUpTo(e.GetMeter(), maxMeter), cleanUpTo(e.GetCounts(), maxCounts)
 	if j := e.GetJob(); j.GetId() == "" {
 		e.Job = nil

@@ -130,6 +130,7 @@ func TestCheckBendsJobs(t *testing.T) {
 	t.Parallel()
 	odd := "\x00\xff" + strings.Repeat("\u00e4", 600)
 	e := plain()
+	e.Deployment = odd
 	e.Meter, e.Counts, e.Job = odd, odd, &eventv1.SpendJob{Id: odd, Model: odd, Counts: odd, TtlSeconds: 1 << 60, State: -7}
 	if err := usage.Check(e); err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func TestCheckBendsJobs(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		most int
-	}{{e.GetMeter(), 64}, {e.GetCounts(), 1024}, {j.GetId(), 256}, {j.GetModel(), 256}, {j.GetCounts(), 1024}} {
+	}{{e.GetDeployment(), 512}, {e.GetMeter(), 64}, {e.GetCounts(), 1024}, {j.GetId(), 256}, {j.GetModel(), 256}, {j.GetCounts(), 1024}} {
 		if len(c.text) > c.most || !strings.HasPrefix(c.text, "??") || !utf8.ValidString(c.text) {
 			t.Errorf("%q of %d bytes", c.text, len(c.text))
 		}

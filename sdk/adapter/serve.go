@@ -94,6 +94,8 @@ func Serve(ctx context.Context, l net.Listener, a Adapter, o Options) error {
 	if err != nil {
 		err = errors.Join(err, server.Close())
 	}
-	<-served
+	if stopped := <-served; !errors.Is(stopped, http.ErrServerClosed) {
+		err = errors.Join(err, stopped)
+	}
 	return err
 }

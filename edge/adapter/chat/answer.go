@@ -18,13 +18,16 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 	}
 	doc := gjson.ParseBytes(body)
 	if doc.Get("type").Str == "error" {
-		return nil, vendors(doc)
+		return nil, adapter.Read(0, "", body)
 	}
 	content, reason := doc.Get("content"), doc.Get("stop_reason")
 	if !content.IsArray() {
 		return nil, adapter.Fail("The vendor's answer is no message of Anthropic Messages: it has no content.")
 	}
-	var said, thought, calls []byte
+	var (
+		said, thought, calls []byte
+		err                  error
+	)
 	content.ForEach(func(_, block gjson.Result) bool {
 		switch block.Get("type").Str {
 		case "text":
@@ -35,10 +38,15 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 			if t.legacy && len(calls) > 0 {
 				return true // the old form has room for one, and no more were allowed
 			}
-			calls = t.callOf(part(calls), block)
+			if err = complete(block); err == nil {
+				calls = t.callOf(part(calls), block)
+			}
 		}
-		return true
+		return err == nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	dst := make([]byte, 0, len(body)+512)
 	dst = t.head(dst, doc.Get("id"), "chat.completion")
 	dst = append(dst, `,"choices":[{"index":0,"message":{"role":"assistant","content":`...)
@@ -101,6 +109,14 @@ func (t *translation) callOf(dst []byte, block gjson.Result) []byte {
 		dst = append(dst, '}')
 	}
 	return dst
+}
+
+// complete says what is missing of a call that the caller is to answer.
+func complete(block gjson.Result) error {
+	if block.Get("id").Str == "" || block.Get("name").Str == "" {
+		return adapter.Fail("The vendor's answer has a call of a tool without an identifier or a name.")
+	}
+	return nil
 }
 
 // jsonText is a text as it was written; empty if it is none.

@@ -39,12 +39,20 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 	}
 	all := r.messages.Array()
 	c := conversation{r: r, dst: append(dst, `,"messages":[`...)}
-	last := len(all) - 1
-	for last >= 0 && hoisted(all[last]) {
-		last--
-	}
+	said := make([]spoken, len(all))
+	last := 0
 	for i, m := range all {
+		if said[i] = taken(m); said[i].role != "system" && said[i].role != "developer" {
+			last = i
+		}
+	}
+	for i, m := range said {
 		if err := c.message("messages["+strconv.Itoa(i)+"]", m, i == last); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.results) > 0 || c.role == "assistant" {
+		if err := r.goOn(); err != nil {
 			return nil, err
 		}
 	}
@@ -53,11 +61,6 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 		return nil, r.cannot("messages", "somebody has to say something in them besides what the system does")
 	}
 	return c.hoist(append(c.dst, ']')), nil
-}
-
-func hoisted(m gjson.Result) bool {
-	role := m.Get("role").Str
-	return role == "system" || role == "developer"
 }
 
 // hoist writes what was said to the model before the conversation, and during it.
@@ -123,33 +126,71 @@ func part(list []byte) []byte {
 	return list
 }
 
-func (c *conversation) message(field string, m gjson.Result, last bool) error {
-	if m.Get("name").Exists() && m.Get("role").Str != "function" {
+// spoken is a message taken apart, in one pass. What is null is absent.
+type spoken struct {
+	role                                                     string
+	name, content, id, calls, call, refusal, audio, thoughts gjson.Result
+}
+
+func taken(m gjson.Result) (s spoken) {
+	if !m.IsObject() {
+		return s
+	}
+	m.ForEach(func(k, v gjson.Result) bool {
+		if v.Type == gjson.Null {
+			return true
+		}
+		switch k.String() {
+		case "role":
+			s.role = v.Str
+		case "name":
+			s.name = v
+		case "content":
+			s.content = v
+		case "tool_call_id":
+			s.id = v
+		case "tool_calls":
+			s.calls = v
+		case "function_call":
+			s.call = v
+		case "refusal":
+			s.refusal = v
+		case "audio":
+			s.audio = v
+		case "reasoning_content", "reasoning":
+			s.thoughts = v
+		}
+		return true
+	})
+	return s
+}
+
+func (c *conversation) message(field string, m spoken, last bool) error {
+	if m.name.Exists() && m.role != "function" {
 		// Who of several people speaks is not known there; what is said is.
 		if err := c.r.leave("messages[].name"); err != nil {
 			return err
 		}
 	}
-	content := m.Get("content")
-	switch role := m.Get("role").Str; role {
+	content := m.content
+	switch m.role {
 	case "system", "developer":
 		return c.texts(field+".content", content, func(m mark) { c.system = append(c.system, m) })
 	case "user":
-		if !content.Exists() || content.Type == gjson.Null {
+		if !content.Exists() {
 			return c.r.wrong(field+".content", "is missing.")
 		}
 		c.turn("user")
 		return c.user(field+".content", content)
 	case "tool":
-		id := m.Get("tool_call_id")
-		if id.Type != gjson.String {
+		if m.id.Type != gjson.String {
 			return c.r.wrong(field+".tool_call_id", "is missing.")
 		}
-		return c.result(field, ".tool_call_id", callID(id.Str), content)
+		return c.result(field, ".tool_call_id", callID(m.id.Str), content)
 	case "function":
-		id, ok := c.functions[m.Get("name").Str]
+		id, ok := c.functions[m.name.Str]
 		if !ok {
-			return c.r.wrong(field+".name", "names %q, which the assistant has not called before.", m.Get("name").Str)
+			return c.r.wrong(field+".name", "names %q, which the assistant has not called before.", m.name.Str)
 		}
 		return c.result(field, ".name", id, content)
 	case "assistant":
@@ -216,23 +257,23 @@ func (c *conversation) result(field, name, id string, content gjson.Result) erro
 	return nil
 }
 
-func (c *conversation) assistant(field string, m gjson.Result, last bool) error {
-	calls, call := m.Get("tool_calls"), m.Get("function_call")
-	if m.Get("audio").IsObject() {
+func (c *conversation) assistant(field string, m spoken, last bool) error {
+	calls, call := m.calls.Array(), m.call
+	if m.audio.IsObject() {
 		return c.r.cannot(field+".audio", "Anthropic Messages neither takes nor makes audio")
 	}
-	if m.Get("reasoning_content").Exists() || m.Get("reasoning").Exists() {
+	if m.thoughts.Exists() {
 		// Thoughts count only with the vendor's signature, which Chat Completions has no place for.
 		c.r.dropped = append(c.r.dropped, "messages[].reasoning_content")
 	}
 	var said []mark
-	if err := c.texts(field+".content", m.Get("content"), func(m mark) { said = append(said, m) }); err != nil {
+	if err := c.texts(field+".content", m.content, func(m mark) { said = append(said, m) }); err != nil {
 		return err
 	}
-	if t := m.Get("refusal"); t.Type == gjson.String && t.Str != "" {
+	if t := m.refusal; t.Type == gjson.String && t.Str != "" {
 		said = append(said, mark{text: t.Raw})
 	}
-	asks := calls.IsArray() && len(calls.Array()) > 0 || call.IsObject()
+	asks := len(calls) > 0 || call.IsObject()
 	if len(said) == 0 && !asks {
 		return nil
 	}
@@ -249,7 +290,7 @@ func (c *conversation) assistant(field string, m gjson.Result, last bool) error 
 	for _, t := range said {
 		c.parts = text(part(c.parts), t)
 	}
-	for i, t := range calls.Array() {
+	for i, t := range calls {
 		at := field + ".tool_calls[" + strconv.Itoa(i) + "]"
 		if typ := t.Get("type"); typ.Exists() && typ.Str != "function" {
 			return c.r.cannot(at+".type", "calls of the type %q are OpenAI's own", typ.Str)

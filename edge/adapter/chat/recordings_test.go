@@ -8,9 +8,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/testenv/schemas"
 	"tollgate/internal/testenv/vectors"
 )
@@ -101,7 +100,7 @@ func checkSaid(t *testing.T, name string, from, to []byte) {
 	}
 }
 
-// messageOf is what an Anthropic client makes of a stream: what it would have got as a whole.
+// message is what an answer of Anthropic's says.
 type message struct {
 	text, thinking string
 	calls          []schemas.ChatCall
@@ -163,13 +162,13 @@ func events(stream []byte) (m message, usage map[string]int64) {
 }
 
 // start translates a small request, so that there is something to answer.
-func start(t testing.TB, body string) *translation {
-	t.Helper()
+func start(tb testing.TB, body string) *translation {
+	tb.Helper()
 	tr, err := Translate([]byte(body), call())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return tr.(*translation) //nolint:forcetypeassert // it is ours
+	return tr.(*translation)
 }
 
 const asking = `{"model":"claude","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}`

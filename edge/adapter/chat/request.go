@@ -6,9 +6,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
 // defaultMaxTokens is the answer's length where neither the request nor the deployment names one: Anthropic wants a number.
@@ -40,7 +39,7 @@ type extra struct{ name, raw string }
 // cannot refuses what Anthropic Messages has no words for.
 func (r *request) cannot(field, format string, args ...any) error {
 	err := adapter.Refuse(field, format, args...)
-	err.Message = field + " cannot be sent to " + r.vendor() + ": " + err.Message
+	err.Message = field + " cannot be sent to " + r.vendor() + ": " + err.Message + "."
 	return err
 }
 

@@ -7,9 +7,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	controlv1 "tollgate/gen/tollgate/control/v1"
-
 	"tollgate/edge/adapter"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/testenv/schemas"
 )
 
@@ -54,6 +53,10 @@ func TestFields(t *testing.T) {
 		"what nobody knows": {
 			body: hi + `,"seed":1,"thinking":{"type":"adaptive"},"system":"s","max_token\u0073":5,"a\"b":[1]`, options: &controlv1.VendorOptions{ExtraFields: controlv1.ExtraFields_EXTRA_FIELDS_PASS},
 			dropped: "seed", want: map[string]string{"thinking": `{"type":"adaptive"}`, "system": `"s"`, "a\"b": "[1]", "seed": "", "max_tokens": "5"},
+		},
+		"what nobody knows, twice": {
+			body: hi + `,"x":1,"x":2`, options: &controlv1.VendorOptions{ExtraFields: controlv1.ExtraFields_EXTRA_FIELDS_PASS},
+			dropped: "x", want: map[string]string{"x": "2"},
 		},
 		"what nobody knows does not win": {
 			body: hi + `,"stop_sequences":["x"],"stop":"y"`, options: &controlv1.VendorOptions{ExtraFields: controlv1.ExtraFields_EXTRA_FIELDS_PASS},
@@ -151,19 +154,20 @@ func TestRefusals(t *testing.T) {
 		message(`7`):                           {field: "messages[1].role"},
 		message(`{"role":"user"}`):             {field: "messages[1].content"},
 		message(`{"role":"user","content":7}`): {field: "messages[1].content"},
-		message(`{"role":"user","content":[{"type":"text","text":7}]}`):                                                           {field: "messages[1].content[0].text"},
-		message(`{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}`):                                            {field: "messages[1].content[0]"},
-		message(`{"role":"user","content":[{"type":"video"}]}`):                                                                   {field: "messages[1].content[0].type"},
-		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"gs://x/y"}}]}`):                                {field: "messages[1].content[0].image_url.url"},
-		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/tiff;base64,AAAA"}}]}`):             {field: "messages[1].content[0].image_url.url"},
-		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png,AAAA"}}]}`):                     {field: "messages[1].content[0].image_url.url"},
-		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,A A\u0022"}}]}`):         {field: "messages[1].content[0].image_url.url"},
-		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAAA"}}]}`):             {field: "messages[1].content[0].image_url.url"},
-		message(`{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}`):                                        {field: "messages[1].content[0].file.file_id"},
-		message(`{"role":"user","content":[{"type":"file","file":{"filename":"a"}}]}`):                                            {field: "messages[1].content[0].file.file_data"},
-		message(`{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/csv;base64,AAAA"}}]}`):                   {field: "messages[1].content[0].file.file_data"},
-		message(`{"role":"tool","content":"x"}`):                                                                                  {field: "messages[1].tool_call_id"},
-		message(`{"role":"tool","tool_call_id":"c","content":"x"}`):                                                               {field: "messages[1].tool_call_id"},
+		message(`{"role":"user","content":[{"type":"text","text":7}]}`):                                                   {field: "messages[1].content[0].text"},
+		message(`{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}`):                                    {field: "messages[1].content[0]"},
+		message(`{"role":"user","content":[{"type":"video"}]}`):                                                           {field: "messages[1].content[0].type"},
+		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"gs://x/y"}}]}`):                        {field: "messages[1].content[0].image_url.url"},
+		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/tiff;base64,AAAA"}}]}`):     {field: "messages[1].content[0].image_url.url"},
+		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png,AAAA"}}]}`):             {field: "messages[1].content[0].image_url.url"},
+		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,A A\u0022"}}]}`): {field: "messages[1].content[0].image_url.url"},
+		message(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAAA"}}]}`):     {field: "messages[1].content[0].image_url.url"},
+		message(`{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}`):                                {field: "messages[1].content[0].file.file_id"},
+		message(`{"role":"user","content":[{"type":"file","file":{"filename":"a"}}]}`):                                    {field: "messages[1].content[0].file.file_data"},
+		message(`{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/csv;base64,AAAA"}}]}`):           {field: "messages[1].content[0].file.file_data"},
+		message(`{"role":"tool","content":"x"}`):                                                                          {field: "messages[1].tool_call_id"},
+		message(`{"role":"tool","tool_call_id":"c","content":"x"}`):                                                       {field: "messages[1].tool_call_id"},
+		message(`{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"},{"role":"assistant","content":"a"},{"role":"tool","tool_call_id":"c","content":"r"}`): {field: "messages[4].tool_call_id"},
 		message(`{"role":"function","name":"f","content":"x"}`):                                                                   {field: "messages[1].name"},
 		message(`{"role":"assistant","content":null,"audio":{"id":"a"}}`):                                                         {field: "messages[1].audio"},
 		message(`{"role":"assistant","tool_calls":[{"id":"c","type":"custom","custom":{}}]}`):                                     {field: "messages[1].tool_calls[0].type"},

@@ -89,9 +89,9 @@ func (s *stream) run(err error) ([]byte, error) {
 	return out, err
 }
 
-func (s *stream) Fail(dst []byte, err *adapter.Error, _ string) []byte {
+func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	s.done = true
-	return append(appendError(append(dst, "data: "...), err), "\n\n"...)
+	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
 }
 
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
@@ -116,7 +116,7 @@ func (s *stream) event(e sse.Event) error {
 		s.dst = s.Ping(s.dst)
 		return nil
 	case "error":
-		return vendors(doc)
+		return adapter.Read(0, "", e.Data)
 	case "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
 		if !s.begun {
 			return adapter.Fail("The vendor's stream does not begin with message_start, but with %s.", typ)
@@ -130,7 +130,7 @@ func (s *stream) event(e sse.Event) error {
 	case "content_block_delta":
 		return s.delta(doc.Get("index").Int(), doc.Get("delta"))
 	case "content_block_stop":
-		s.close(doc.Get("index").Int())
+		s.shut(doc.Get("index").Int())
 	case "message_delta":
 		if r := doc.Get("delta.stop_reason"); r.Type == gjson.String {
 			s.reason = r
@@ -185,6 +185,9 @@ func (s *stream) open(index int64, content gjson.Result) error {
 		b.kind = ofThought
 		s.say(`"reasoning_content":`, content.Get("thinking"))
 	case "tool_use":
+		if err := complete(content); err != nil {
+			return err
+		}
 		b.tool = s.tools
 		s.tools++
 		if s.t.legacy && b.tool > 0 {
@@ -256,20 +259,20 @@ func (s *stream) delta(index int64, delta gjson.Result) error {
 	return nil
 }
 
-// close ends a part of the answer.
-func (s *stream) close(index int64) {
+// shut ends a part of the answer.
+func (s *stream) shut(index int64) {
 	for i := range s.blocks {
 		if s.blocks[i].index != index {
 			continue
 		}
-		s.complete(&s.blocks[i])
+		s.close(&s.blocks[i])
 		s.blocks = append(s.blocks[:i], s.blocks[i+1:]...)
 		return
 	}
 }
 
-// complete gives a call arguments that has come without: callers parse them.
-func (s *stream) complete(b *block) {
+// close gives a call arguments that has come without: callers parse them.
+func (s *stream) close(b *block) {
 	if b.kind == ofTool && !b.said {
 		s.argue(b, `"{}"`)
 	}
@@ -279,7 +282,7 @@ func (s *stream) complete(b *block) {
 func (s *stream) finish(dst []byte) []byte {
 	s.dst = dst
 	for i := range s.blocks {
-		s.complete(&s.blocks[i])
+		s.close(&s.blocks[i])
 	}
 	s.done, s.blocks = true, nil
 	dst = append(append(s.dst, s.head...), `},"logprobs":null,"finish_reason":"`...)

@@ -59,6 +59,16 @@ func (r *request) think() error {
 	return nil
 }
 
+// goOn is for a conversation that ends in the middle of what the assistant was doing. With a budget, Anthropic wants that to have begun with
+// thoughts and their signature, which Chat Completions has no place for: it goes on without thinking.
+func (r *request) goOn() error {
+	if r.thinking.budget == 0 {
+		return nil
+	}
+	r.thinking = thinking{}
+	return r.leave("reasoning_effort")
+}
+
 // output writes what is said of thinking and of the answer's form.
 func (r *request) output(dst []byte) ([]byte, error) {
 	switch t := r.thinking; {

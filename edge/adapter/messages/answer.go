@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,7 @@ func answer(body []byte, f *format) ([]byte, error) {
 	choice := first(choices)
 	if !choice.IsObject() {
 		if present(failure) {
-			return nil, vendorError(failure)
+			return nil, adapter.Read(0, "", body)
 		}
 		return nil, adapter.Fail("the vendor's answer has no choices")
 	}
@@ -56,8 +57,8 @@ func answer(body []byte, f *format) ([]byte, error) {
 
 // first is the choice with the index 0: no more are asked for.
 func first(choices gjson.Result) (choice gjson.Result) {
-	choices.ForEach(func(_, v gjson.Result) bool {
-		if choices.IsArray() && v.Get("index").Int() == 0 {
+	each(choices, func(v gjson.Result) bool {
+		if v.Get("index").Int() == 0 {
 			choice = v
 			return false
 		}
@@ -175,7 +176,7 @@ func (c *content) message(m gjson.Result) error {
 	pieces(text, c.thought, c.text)
 	c.text(refusal)
 	var err error
-	calls.ForEach(func(_, v gjson.Result) bool {
+	each(calls, func(v gjson.Result) bool {
 		err = c.call(v.Get("id").Str, v.Get("function"))
 		return err == nil
 	})
@@ -222,6 +223,9 @@ func (c *content) call(id string, function gjson.Result) error {
 	if name.Type != gjson.String || name.Str == "" {
 		return adapter.Fail("the vendor's answer calls a tool without a name")
 	}
+	if c.calls == mostCalls {
+		return tooManyCalls()
+	}
 	input := "{}"
 	switch {
 	case arguments.IsObject():
@@ -237,20 +241,20 @@ func (c *content) call(id string, function gjson.Result) error {
 	case present(arguments):
 		return brokenArguments(name.Str)
 	}
-	id = callID(id, c.format, c.calls, func(id string) bool {
-		for _, other := range c.ids {
-			if other == id {
-				return true
-			}
-		}
-		return false
-	})
+	id = callID(id, c.format, c.calls, func(id string) bool { return slices.Contains(c.ids, id) })
 	c.ids = append(c.ids, id)
 	c.calls++
 	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)
 	c.out = gjson.AppendJSONString(c.out, c.format.toolName(name.Str))
 	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
 	return nil
+}
+
+// mostCalls bounds how many calls and other blocks an answer may have. Each of them is compared with the others.
+const mostCalls = 4096
+
+func tooManyCalls() *adapter.Error {
+	return adapter.Fail("the vendor's answer has more than %d blocks", mostCalls)
 }
 
 // whole says whether arguments are a JSON object.

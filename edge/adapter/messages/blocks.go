@@ -50,8 +50,6 @@ type streamed struct {
 // mostHeld bounds what is kept of one answer's calls and of blocks that wait.
 const mostHeld = 16 << 20
 
-const blockCost = 256 // bytes, about
-
 // say adds to the text or the thoughts.
 func (b *blocks) say(kind blockKind, v gjson.Result) error {
 	if v.Type != gjson.String || v.Str == "" {
@@ -100,8 +98,7 @@ func (b *blocks) call(v, function gjson.Result) error {
 func (b *blocks) find(v gjson.Result) (int, *streamed) {
 	id, index := v.Get("id").Str, v.Get("index")
 	place, hasPlace := index.Int(), index.Type == gjson.Number
-	for i := len(b.list) - 1; i >= 0; i-- {
-		s := b.list[i]
+	for i, s := range slices.Backward(b.list) {
 		if s.kind != callBlock || hasPlace && s.hasPlace && s.place != place {
 			continue
 		}
@@ -125,8 +122,11 @@ func (b *blocks) more(at int, text string) error {
 		s.wait = append(s.wait, text...)
 		b.held += len(text)
 	}
-	if b.held+len(b.list)*blockCost > mostHeld {
-		return adapter.Fail("the vendor's stream has more blocks and calls than are kept")
+	switch {
+	case len(b.list) > mostCalls:
+		return tooManyCalls()
+	case b.held > mostHeld:
+		return adapter.Fail("the vendor's stream mixes calls of which more than %d bytes would have to be kept", mostHeld)
 	}
 	for b.head < len(b.list) {
 		s := b.list[b.head]

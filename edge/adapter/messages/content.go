@@ -11,12 +11,13 @@ type block struct {
 	id, name, input, thinking, toolUseID, isError           gjson.Result
 }
 
-// blocks goes through content: a text is one block of text.
-func (r *request) blocks(content gjson.Result, p place, each func(*block, place) error) error {
+// blocks goes through content: a text is one block of text. A block is good until do returns.
+func (r *request) blocks(content gjson.Result, p place, do func(*block, place) error) error {
 	if content.Type == gjson.String {
-		return each(&block{kind: "text", text: content}, p)
+		return do(&block{kind: "text", text: content}, p)
 	}
 	var err error
+	var b block
 	i := 0
 	content.ForEach(func(_, v gjson.Result) bool {
 		at := p
@@ -30,9 +31,9 @@ func (r *request) blocks(content gjson.Result, p place, each func(*block, place)
 			err = r.invalid(at.String(), "it must be an object")
 			return false
 		}
-		var b block
+		b = block{}
 		b.read(v)
-		err = each(&b, at)
+		err = do(&b, at)
 		return err == nil
 	})
 	return err
@@ -262,16 +263,16 @@ func (r *request) searchResult(to *parts, b *block, p place) error {
 	if b.source.Type != gjson.String || b.title.Type != gjson.String {
 		return r.invalid(p.String(), "title and source are required and must be texts")
 	}
-	text := inner(b.title) + `\n` + inner(b.source)
+	text := append([]byte(inner(b.title)+`\n`), inner(b.source)...)
 	err := r.blocks(b.content, p, func(b *block, p place) error {
 		if b.kind != "text" || b.text.Type != gjson.String {
 			return r.invalid(p.String(), "what a search has found is text")
 		}
-		text += `\n` + inner(b.text)
+		text = append(append(text, `\n`...), inner(b.text)...)
 		return nil
 	})
 	if err == nil {
-		to.text(text, r.marked(b))
+		to.text(string(text), r.marked(b))
 	}
 	return err
 }

@@ -45,8 +45,26 @@ func (r *request) cannot(param, why string, args ...any) *adapter.Error {
 	return adapter.Refuse(param, "%s cannot be sent to %s, which speaks OpenAI Chat Completions: %s", param, r.call.Vendor, fmt.Sprintf(why, args...))
 }
 
+// What is said of fields that were left out: callers choose their names, and they go into a header.
+const (
+	mostDropped    = 32
+	longestDropped = 64
+)
+
 // leave leaves something out that changes nothing of what the model is asked.
 func (r *request) leave(name string) {
+	if len(r.dropped) == mostDropped {
+		return
+	}
+	shown := []byte(name[:min(len(name), longestDropped)])
+	for i, c := range shown {
+		if c != '.' && !identifies(rune(c)) {
+			shown[i] = '_'
+		}
+	}
+	if name = string(shown); name == "" {
+		name = "_"
+	}
 	if !slices.Contains(r.dropped, name) {
 		r.dropped = append(r.dropped, name)
 	}

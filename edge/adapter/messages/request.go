@@ -31,6 +31,8 @@ type request struct {
 	names   names
 }
 
+const mostExtra = 64 // fields that are passed on
+
 // extra is a field that nobody knows.
 type extra struct {
 	name  string
@@ -60,7 +62,7 @@ func read(body []byte, call *adapter.Call, counting bool) (*request, error) {
 
 // field keeps a field of the request.
 func (r *request) field(name string, v gjson.Result) error {
-	to := (*gjson.Result)(nil)
+	var to *gjson.Result
 	switch name {
 	case "model":
 		to = &r.model
@@ -119,7 +121,7 @@ func (r *request) unknown(name string, v gjson.Result) error {
 	if !present(v) {
 		return nil
 	}
-	if r.opts.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS && !reserved(name) &&
+	if r.opts.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS && !reserved(name) && len(r.extra) < mostExtra &&
 		!slices.ContainsFunc(r.extra, func(x extra) bool { return x.name == name }) {
 		r.extra = append(r.extra, extra{name, v.Raw})
 		return nil

@@ -69,12 +69,7 @@ func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	if s.failure == nil {
 		s.failure = err
 	}
-	data := append(append([]byte(`{"type":"error","error":{"type":"`), kindName(err.Kind)...), `","message":`...)
-	data = append(gjson.AppendJSONString(data, err.Message), '}')
-	if requestID != "" {
-		data = gjson.AppendJSONString(append(data, `,"request_id":`...), requestID)
-	}
-	return sse.Append(dst, "error", append(data, '}'))
+	return sse.Append(dst, "error", adapter.Append(nil, adapter.Messages, err, requestID))
 }
 
 func (s *stream) Ping(dst []byte) []byte {
@@ -111,8 +106,7 @@ func (s *stream) event(e sse.Event) error {
 		return adapter.Fail("the vendor's stream has an event that is no JSON document")
 	}
 	var id, object, choices, used, groq, failure gjson.Result
-	doc := gjson.ParseBytes(data)
-	doc.ForEach(func(key, v gjson.Result) bool {
+	gjson.ParseBytes(data).ForEach(func(key, v gjson.Result) bool {
 		switch key.Str {
 		case "id":
 			id = v
@@ -129,11 +123,8 @@ func (s *stream) event(e sse.Event) error {
 		}
 		return true
 	})
-	switch {
-	case present(failure):
-		return vendorError(failure)
-	case e.Type == "error" || object.Str == "error":
-		return vendorError(doc)
+	if present(failure) || e.Type == "error" || object.Str == "error" {
+		return adapter.Read(0, "", data)
 	}
 	if used.IsObject() {
 		s.usage, s.hasUsage = readUsage(used), true
@@ -218,7 +209,7 @@ func (s *stream) delta(delta gjson.Result) error {
 	say(thinkingBlock, reasoning)
 	pieces(text, func(v gjson.Result) { say(thinkingBlock, v) }, func(v gjson.Result) { say(textBlock, v) })
 	say(textBlock, refusal)
-	calls.ForEach(func(_, v gjson.Result) bool {
+	each(calls, func(v gjson.Result) bool {
 		if err == nil {
 			err = s.blocks.call(v, v.Get("function"))
 		}

@@ -16,14 +16,15 @@ func inner(v gjson.Result) string {
 // quote writes a text as a JSON string.
 func quote(text string) []byte { return gjson.AppendJSONString(nil, text) }
 
-// escape is a text as it is written between quotes.
-func escape(text string) string {
-	q := quote(text)
-	return string(q[1 : len(q)-1])
-}
-
 // present says whether a field has a value: null is as good as nothing.
 func present(v gjson.Result) bool { return v.Type != gjson.Null }
+
+// each goes through a list. What is none has nothing in it.
+func each(v gjson.Result, do func(gjson.Result) bool) {
+	if v.IsArray() {
+		v.ForEach(func(_, item gjson.Result) bool { return do(item) })
+	}
+}
 
 // parts is content of a message that is being put together.
 type parts struct {

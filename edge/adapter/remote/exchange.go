@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/proxy"
 	"tollgate/edge/routing"
 	adapterv1 "tollgate/gen/tollgate/adapter/v1"
 	"tollgate/internal/meter/frame"
@@ -25,21 +26,13 @@ const (
 	Vendor = Role(adapterv1.Role_ROLE_VENDOR) // between Chat Completions and a vendor
 )
 
-// Request is a request without its credentials, which whoever makes one has removed.
-type Request struct {
-	Method  string
-	Path    string // below the endpoint or the deployment, with its slash
-	Query   string // raw, without "?"
-	Headers []Header
-	Body    []byte
-}
-
-// Response is an answer that came as a whole, or the head of a stream.
-type Response struct {
-	Status  int
-	Headers []Header // that describe the body
-	Body    []byte
-}
+// What goes in and comes out is the proxy's.
+type (
+	// Request is a request without its credentials, which whoever makes one has removed.
+	Request = proxy.AdapterRequest
+	// Response is an answer that came as a whole, or how a stream begins.
+	Response = proxy.AdapterAnswer
+)
 
 // Exchange is one whose request an adapter has translated. It is used by one goroutine at a time.
 type Exchange struct {
@@ -50,7 +43,25 @@ type Exchange struct {
 	streams bool
 }
 
-var _ adapter.Translation = (*Exchange)(nil)
+// ForClient has what a caller sent translated into Chat Completions.
+func (a *Adapters) ForClient(ctx context.Context, from *routing.Adapter, r *Request, call *adapter.Call) (proxy.AdapterExchange, error) {
+	return a.exchange(ctx, from, Client, r, call)
+}
+
+// ForVendor has a request of Chat Completions translated for a vendor.
+func (a *Adapters) ForVendor(ctx context.Context, from *routing.Adapter, r *Request, call *adapter.Call) (proxy.AdapterExchange, error) {
+	return a.exchange(ctx, from, Vendor, r, call)
+}
+
+func (a *Adapters) exchange(ctx context.Context, from *routing.Adapter, role Role, r *Request, call *adapter.Call) (proxy.AdapterExchange, error) {
+	x, err := a.Translate(ctx, from, role, r, call)
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+var _ proxy.Adapters = (*Adapters)(nil)
 
 // Translate has a request translated. It is before anything was held or sent for it. The error is an *adapter.Error if the request
 // is refused, a *fault.Error if the adapter could not be asked or failed, and the context's if that ended.
@@ -172,29 +183,12 @@ func plain(s string) bool {
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
-// Body is the translated request's: one of Chat Completions in the role of a client's, the vendor's own in that of a vendor's.
-func (x *Exchange) Body() []byte { return x.request.Body }
-
-// Request is the translated request. Only in the role of a vendor's it has more than a body.
+// Request is the translated request: for a client its body is one of Chat Completions and all there is, for a vendor it is the
+// vendor's own.
 func (x *Exchange) Request() *Request { return &x.request }
 
 // Streams says whether the caller wants a stream.
 func (x *Exchange) Streams() bool { return x.streams }
-
-// Dropped is empty: adapters leave out what they like, and say nothing of it.
-func (x *Exchange) Dropped() []string { return nil }
-
-// Answer translates an answer of status 200. The error is an *adapter.Error.
-func (x *Exchange) Answer(ctx context.Context, body []byte) ([]byte, error) {
-	res, err := x.Whole(ctx, &Response{Status: http.StatusOK, Headers: []Header{{"content-type", "application/json"}}, Body: body})
-	if err != nil {
-		return nil, told(err)
-	}
-	if x.role == Vendor && res.Status/100 != 2 {
-		return nil, chatError(res.Body)
-	}
-	return res.Body, nil
-}
 
 // Whole translates an answer that came as a whole, also one that is an error. The error is a *fault.Error, or the context's.
 func (x *Exchange) Whole(ctx context.Context, response *Response) (*Response, error) {
@@ -228,7 +222,7 @@ func (x *Exchange) response(r *adapterv1.Response) (Response, error) {
 		return Response{}, err
 	}
 	if valueOf(out.Headers, "content-type") == "" {
-		out.Headers = append(out.Headers, Header{"content-type", "application/json"})
+		out.Headers = append(out.Headers, header("content-type", "application/json"))
 	}
 	if out.Body = r.GetBody(); x.role != Vendor {
 		return out, nil

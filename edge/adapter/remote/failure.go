@@ -117,11 +117,7 @@ func told(err error) *adapter.Error {
 		return e
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		kind := adapter.Broken
-		if f.Code == fault.AdapterUnavailable {
-			kind = adapter.Overloaded
-		}
-		return &adapter.Error{Kind: kind, Message: f.Message, Code: string(f.Code)}
+		return adapter.FromFault(f)
 	}
 	return &adapter.Error{Kind: adapter.Broken, Message: "The exchange was given up."}
 }

@@ -73,8 +73,8 @@ func FuzzAnswers(f *testing.F) {
 			}
 			if x.take(request.GetRequest()) == nil {
 				clean(x.Request().Headers)
-				if client && gjson.GetBytes(x.Body(), "model").Str == "" {
-					t.Errorf("a request without a model: %q", x.Body())
+				if client && gjson.GetBytes(x.Request().Body, "model").Str == "" {
+					t.Errorf("a request without a model: %q", x.Request().Body)
 				}
 				if p := x.Request().Path; !client && (strings.Contains(p, "/../") || !strings.HasPrefix(p, "/") || strings.ContainsAny(p+x.Request().Query, " \r\n#")) {
 					t.Errorf("path %q", p)
@@ -87,9 +87,6 @@ func FuzzAnswers(f *testing.F) {
 				clean(r.Headers)
 				if r.Status < 200 || r.Status > 599 {
 					t.Errorf("status %d", r.Status)
-				}
-				if !client {
-					_ = chatError(r.Body)
 				}
 			}
 		}

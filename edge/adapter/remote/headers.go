@@ -6,11 +6,14 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"tollgate/edge/proxy"
 	adapterv1 "tollgate/gen/tollgate/adapter/v1"
 )
 
 // Header is one header line.
-type Header struct{ Name, Value string }
+type Header = proxy.Header
+
+func header(name, value string) Header { return Header{Name: name, Value: value} }
 
 // shownNames are the headers that adapters see, besides those that select a version.
 var shownNames = map[string]bool{
@@ -67,7 +70,7 @@ next:
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(h.GetValue()) {
 			return nil, fmt.Errorf("it answered with a header %q that is none", shorten(name))
 		}
-		out = append(out, Header{name, h.GetValue()})
+		out = append(out, header(name, h.GetValue()))
 	}
 	return out, nil
 }

@@ -32,30 +32,30 @@ type under struct {
 }
 
 // serve runs an adapter until the test ends.
-func serve(t testing.TB, a sdk.Adapter, o sdk.Options) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func serve(tb testing.TB, a sdk.Adapter, o sdk.Options) string {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- sdk.Serve(ctx, l, a, o) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return "http://" + l.Addr().String()
 }
 
 // at is an edge that knows the adapter at a URL.
-func at(t testing.TB, base string, change ...func(*routing.Adapter)) *under {
-	t.Helper()
+func at(tb testing.TB, base string, change ...func(*routing.Adapter)) *under {
+	tb.Helper()
 	u, err := url.Parse(base)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	from := &routing.Adapter{Name: "under-test", Upstream: &routing.Endpoint{Targets: []*routing.Target{{
 		Scheme: u.Scheme, Host: u.Host, BasePath: u.Path, Key: base, BreakerKey: base, Breaker: breaker.DefaultSettings(),
@@ -67,15 +67,15 @@ func at(t testing.TB, base string, change ...func(*routing.Adapter)) *under {
 	cfg.AllowPrivate = true
 	m := metrics.New()
 	a := New(Config{Connections: nethttp.NewClient(cfg), Metrics: m, Log: slog.New(slog.DiscardHandler)})
-	t.Cleanup(a.Close)
+	tb.Cleanup(a.Close)
 	a.Sync([]*routing.Adapter{from})
 	return &under{Adapters: a, from: from, metrics: m}
 }
 
 // edgeOf is an edge that knows an adapter, which runs.
-func edgeOf(t testing.TB, a sdk.Adapter, change ...func(*routing.Adapter)) *under {
-	t.Helper()
-	return at(t, serve(t, a, sdk.Options{}), change...)
+func edgeOf(tb testing.TB, a sdk.Adapter, change ...func(*routing.Adapter)) *under {
+	tb.Helper()
+	return at(tb, serve(tb, a, sdk.Options{}), change...)
 }
 
 // serveHTTP runs a handler that speaks HTTP/2, over TLS if it has a certificate.
@@ -102,18 +102,18 @@ const chatText = `{"model":"m","messages":[{"role":"user","content":"hi"}],"stre
 func chatRequest() *Request {
 	return &Request{
 		Method: "POST", Path: "/chat/completions", Body: []byte(chatText),
-		Headers: []Header{{"content-type", "application/json"}, {"authorization", "Bearer secret"}},
+		Headers: []Header{header("content-type", "application/json"), header("authorization", "Bearer secret")},
 	}
 }
 
 var call = &adapter.Call{Asked: "m", Model: "vendor-m", Vendor: "m/under-test"}
 
 // translate has a request translated, which must go well.
-func (u *under) translate(t testing.TB, role Role) *Exchange {
-	t.Helper()
-	x, err := u.Translate(t.Context(), u.from, role, chatRequest(), call)
+func (u *under) translate(tb testing.TB, role Role) *Exchange {
+	tb.Helper()
+	x, err := u.Translate(tb.Context(), u.from, role, chatRequest(), call)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return x
 }
@@ -129,7 +129,7 @@ func (u *under) counts(t *testing.T, result string) string {
 	return n
 }
 
-var events = &Response{Status: 200, Headers: []Header{{"content-type", eventStream}}}
+var events = &Response{Status: 200, Headers: []Header{header("content-type", eventStream)}}
 
 // timeout sets an adapter's. Those that are to be late never answer, so that it says how long a test takes and nothing else.
 func timeout(d time.Duration) func(*routing.Adapter) {

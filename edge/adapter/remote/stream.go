@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"tollgate/edge/adapter"
 	"tollgate/edge/adapter/sse"
 	"tollgate/edge/breaker"
+	"tollgate/edge/proxy"
 	adapterv1 "tollgate/gen/tollgate/adapter/v1"
 	"tollgate/internal/meter/frame"
 )
@@ -41,7 +41,7 @@ type Stream struct {
 
 // Begin begins a streamed answer, of which response is the status and the headers. The stream's Head is that for the other side. The
 // error is a *fault.Error, or the context's.
-func (x *Exchange) Begin(ctx context.Context, response *Response) (*Stream, error) {
+func (x *Exchange) Begin(ctx context.Context, response *Response) (proxy.AdapterStream, error) {
 	s := &Stream{x: x, parent: ctx, reads: isEvents(response.Headers)}
 	s.reader.Most = x.server.maxBytes
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
@@ -106,7 +106,7 @@ func (s *Stream) begun(response *Response, answer *adapterv1.TranslateStreamResp
 			return server.failed(err, "%s", err)
 		}
 	} else {
-		s.head = Response{Status: response.Status, Headers: []Header{{"content-type", valueOf(response.Headers, "content-type")}}}
+		s.head = Response{Status: response.Status, Headers: []Header{header("content-type", valueOf(response.Headers, "content-type"))}}
 	}
 	s.events = isEvents(s.head.Headers)
 	if s.x.role == Vendor && !s.events {
@@ -151,7 +151,7 @@ func (s *Stream) Next(dst, piece []byte) ([]byte, error) {
 		err = s.lines(piece, emit)
 	}
 	if errors.Is(err, sse.ErrTooLong) {
-		err = s.fail(nil, "an event of the answer is larger than the %d bytes that it takes", s.x.server.maxBytes)
+		err = s.fail("an event of the answer is larger than the %d bytes that it takes", s.x.server.maxBytes)
 	}
 	return dst, err
 }
@@ -209,7 +209,7 @@ func (s *Stream) End(dst []byte, whole bool) ([]byte, error) {
 		return dst, err
 	}
 	if s.x.role == Vendor && !s.done {
-		return dst, s.fail(nil, "it ended a stream without [DONE]")
+		return dst, s.fail("it ended a stream without [DONE]")
 	}
 	return dst, nil
 }
@@ -258,23 +258,23 @@ func (s *Stream) write(dst []byte, e *adapterv1.Event) ([]byte, error) {
 	if s.x.role == Vendor {
 		switch {
 		case s.done:
-			return dst, s.fail(nil, "it went on after [DONE]")
+			return dst, s.fail("it went on after [DONE]")
 		case string(data) == doneMark:
 			s.done = true
 		case !frame.Valid(data) || !gjson.ParseBytes(data).IsObject():
-			return dst, s.fail(nil, "an event that it answered with is not a JSON object")
+			return dst, s.fail("an event that it answered with is not a JSON object")
 		case gjson.GetBytes(data, "error").IsObject():
-			return dst, chatError(data)
+			return dst, adapter.Read(0, "", data)
 		}
 	}
 	if !s.events {
 		if bytes.ContainsAny(data, "\r\n") {
-			return dst, s.fail(nil, "a line that it answered with has a line end in it")
+			return dst, s.fail("a line that it answered with has a line end in it")
 		}
 		return append(append(dst, data...), '\n'), nil
 	}
 	if strings.ContainsAny(typ, "\r\n") {
-		return dst, s.fail(nil, "the type of an event that it answered with has a line end in it")
+		return dst, s.fail("the type of an event that it answered with has a line end in it")
 	}
 	if !bytes.ContainsAny(data, "\r\n") {
 		return sse.Append(dst, typ, data), nil
@@ -292,16 +292,16 @@ func (s *Stream) write(dst []byte, e *adapterv1.Event) ([]byte, error) {
 const doneMark = "[DONE]"
 
 // fail ends the asking: the adapter has shown that it does not know what it does.
-func (s *Stream) fail(cause error, format string, args ...any) *adapter.Error {
-	e := told(s.x.server.failed(cause, format, args...))
+func (s *Stream) fail(format string, args ...any) *adapter.Error {
+	e := told(s.x.server.failed(nil, format, args...))
 	s.broken = e
 	return e
 }
 
 // Fail appends an error as the last event. In the role of a client's the adapter says how it reads in the caller's schema; if
 // it cannot, nothing is known of that schema, and the error is that of Chat Completions.
-func (s *Stream) Fail(dst []byte, e *adapter.Error, _ string) []byte {
-	text := appendChatError(nil, e)
+func (s *Stream) Fail(dst []byte, e *adapter.Error, requestID string) []byte {
+	text := adapter.Append(nil, adapter.Chat, e, requestID)
 	if s.x.role == Client && s.broken == nil {
 		before := len(dst)
 		out, err := s.ask(dst, event("", text))
@@ -325,23 +325,4 @@ func (s *Stream) Ping(dst []byte) []byte {
 		return dst
 	}
 	return append(dst, ": ping\n\n"...)
-}
-
-// Stream translates an answer that is a stream of server-sent events, for those who do not need its head.
-func (x *Exchange) Stream(ctx context.Context) adapter.Stream {
-	s, err := x.Begin(ctx, &Response{Status: http.StatusOK, Headers: []Header{{"content-type", eventStream}}})
-	if err != nil {
-		return &unbegun{told(err)}
-	}
-	return s
-}
-
-// unbegun is a stream that an adapter could not begin.
-type unbegun struct{ err *adapter.Error }
-
-func (u *unbegun) Next(dst, _ []byte) ([]byte, error)     { return dst, u.err }
-func (u *unbegun) End(dst []byte, _ bool) ([]byte, error) { return dst, u.err }
-func (u *unbegun) Ping(dst []byte) []byte                 { return append(dst, ": ping\n\n"...) }
-func (u *unbegun) Fail(dst []byte, e *adapter.Error, _ string) []byte {
-	return sse.Append(dst, "", appendChatError(nil, e))
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/proxy"
 	"tollgate/edge/routing"
 	"tollgate/internal/fault"
 	sdk "tollgate/sdk/adapter"
@@ -41,13 +42,13 @@ func (s *script) End(_ context.Context, whole bool) ([]sdk.Event, error) {
 func same(_ context.Context, e sdk.Event) ([]sdk.Event, error) { return []sdk.Event{e}, nil }
 
 // begin has a stream translated.
-func (u *under) begin(t testing.TB, role Role, response *Response) *Stream {
-	t.Helper()
-	s, err := u.translate(t, role).Begin(t.Context(), response)
+func (u *under) begin(tb testing.TB, role Role, response *Response) proxy.AdapterStream {
+	tb.Helper()
+	s, err := u.translate(tb, role).Begin(tb.Context(), response)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -90,7 +91,7 @@ func TestStream(t *testing.T) {
 			t.Fatalf("%q, %v", out, err)
 		}
 	})
-	s := u.begin(t, Client, &Response{Status: 200, Headers: []Header{{"content-type", "application/x-ndjson"}}})
+	s := u.begin(t, Client, &Response{Status: 200, Headers: []Header{header("content-type", "application/x-ndjson")}})
 	out, err := s.Next(nil, []byte("{1}\r\n\n{2"))
 	if err == nil {
 		out, err = s.Next(out, []byte("2}\n{3}"))
@@ -141,7 +142,7 @@ func TestVendorStream(t *testing.T) {
 			t.Parallel()
 			u := edgeOf(t, streaming(sse, func(context.Context, sdk.Event) ([]sdk.Event, error) { return tc.answer, nil },
 				func(bool) ([]sdk.Event, error) { return tc.last, nil }))
-			s := u.begin(t, Vendor, &Response{Status: 200, Headers: []Header{{"Content-Type", "application/json"}}})
+			s := u.begin(t, Vendor, &Response{Status: 200, Headers: []Header{header("Content-Type", "application/json")}})
 			out, err := s.Next(nil, []byte("{}\n"))
 			if err == nil {
 				out, err = s.End(out, true)
@@ -152,7 +153,7 @@ func TestVendorStream(t *testing.T) {
 		})
 	}
 	u := edgeOf(t, streaming(nil, same, nil))
-	_, err := u.translate(t, Vendor).Begin(t.Context(), &Response{Status: 200, Headers: []Header{{"content-type", "application/json"}}})
+	_, err := u.translate(t, Vendor).Begin(t.Context(), &Response{Status: 200, Headers: []Header{header("content-type", "application/json")}})
 	wantFault(t, err, fault.AdapterFailed, "not text/event-stream")
 }
 
@@ -251,9 +252,9 @@ func TestAdapterDies(t *testing.T) {
 // Guarantee: a caller who leaves, and an exchange that is closed, end the adapter's call.
 func TestStreamEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*Stream, context.CancelFunc){
-		"left":   func(_ *Stream, leave context.CancelFunc) { leave() },
-		"closed": func(s *Stream, _ context.CancelFunc) { s.Close() },
+	for name, end := range map[string]func(proxy.AdapterStream, context.CancelFunc){
+		"left":   func(_ proxy.AdapterStream, leave context.CancelFunc) { leave() },
+		"closed": func(s proxy.AdapterStream, _ context.CancelFunc) { s.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -282,7 +283,7 @@ func TestEndlessEvents(t *testing.T) {
 	t.Parallel()
 	u := edgeOf(t, sdk.Same{}, func(a *routing.Adapter) { a.MaxBytes = 1 << 10 })
 	for _, kind := range []string{eventStream, "application/x-ndjson"} {
-		s := u.begin(t, Client, &Response{Status: 200, Headers: []Header{{"content-type", kind}}})
+		s := u.begin(t, Client, &Response{Status: 200, Headers: []Header{header("content-type", kind)}})
 		var err error
 		for range 3 {
 			_, err = s.Next(nil, []byte(strings.Repeat("x", 500)))
@@ -293,20 +294,15 @@ func TestEndlessEvents(t *testing.T) {
 	}
 }
 
-// Guarantee: a stream that an adapter cannot begin says so at the first piece.
+// Guarantee: a stream that an adapter cannot begin is its failure, before anything has gone out.
 func TestUnbegun(t *testing.T) {
 	t.Parallel()
 	u := edgeOf(t, &scripted{stream: func(context.Context, *sdk.Call, *sdk.Response) (sdk.Stream, *sdk.Response, error) {
 		return nil, nil, errors.New("a bug")
 	}})
-	s := u.translate(t, Client).Stream(t.Context())
-	_, err := s.Next(nil, []byte("data: 1\n\n"))
-	e, ok := errors.AsType[*adapter.Error](err)
-	if !ok || e.Code != string(fault.AdapterFailed) {
-		t.Fatalf("got %v", err)
-	}
-	if out := s.Fail(nil, e, ""); !strings.Contains(string(out), `"code":"adapter_failed"`) {
-		t.Errorf("%q", out)
+	s, err := u.translate(t, Client).Begin(t.Context(), events)
+	if wantFault(t, err, fault.AdapterFailed, "with an error"); s != nil {
+		t.Errorf("there is a stream %v", s)
 	}
 }
 

@@ -20,19 +20,31 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	if !frame.Valid(body) {
 		return nil, adapter.Fail("%s answered with something that is no JSON.", t.call.Vendor)
 	}
-	root := gjson.ParseBytes(body)
-	choice := root.Get("choices.0")
-	if failure := root.Get("error"); present(failure) && !choice.Exists() {
-		return nil, vendorError(t.call.Vendor, failure)
-	}
+	var choice, failure, used, served gjson.Result
+	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "choices":
+			choice = value.Get("0")
+		case "error":
+			failure = value
+		case "usage":
+			used = value
+		case "service_tier":
+			served = value
+		}
+		return true
+	})
 	message := choice.Get("message")
+	if present(failure) && !message.IsObject() {
+		return nil, adapter.Read(0, "", body)
+	}
 	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)
 	}
 	o := end(choice.Get("finish_reason").String())
-	o.tier = tier(root.Get("service_tier"))
-	if v := root.Get("usage"); v.IsObject() {
-		o.usage = readUsage(v)
+	o.tier = tier(served)
+	if used.IsObject() {
+		o.usage = readUsage(used)
 	}
 	items, err := t.items(message, o.status)
 	if err != nil {

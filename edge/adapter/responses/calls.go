@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"slices"
+
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
@@ -72,9 +74,9 @@ func (s *stream) fragment(position int64, v gjson.Result) error {
 
 // callAt is the newest call of an index.
 func (s *stream) callAt(index int64) *call {
-	for i := len(s.calls) - 1; i >= 0; i-- {
-		if s.calls[i].index == index {
-			return s.calls[i]
+	for _, c := range slices.Backward(s.calls) {
+		if c.index == index {
+			return c
 		}
 	}
 	return nil

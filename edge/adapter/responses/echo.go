@@ -19,18 +19,13 @@ type echo struct {
 
 func (q *request) echo() echo {
 	b := make([]byte, 0, 1024)
-	cut := func() string {
-		s := string(b)
-		b = b[:0]
-		return s
-	}
-	var e echo
+	var ends [5]int
 	b = append(b, `{"id":"resp_`...)
 	b = append(b, q.call.ID...)
 	b = append(b, `","object":"response","created_at":`...)
 	b = strconv.AppendInt(b, q.call.Unix, 10)
 	b = append(b, `,"status":"`...)
-	e.head = cut()
+	ends[0] = len(b)
 
 	b = append(b, `,"instructions":`...)
 	b = q.echoed(b, "instructions", "null")
@@ -39,14 +34,15 @@ func (q *request) echo() echo {
 	b = append(b, `,"max_tool_calls":`...)
 	b = q.echoed(b, "max_tool_calls", "null")
 	b = gjson.AppendJSONString(append(b, `,"model":`...), q.call.Asked)
-	e.middle = cut()
+	ends[1] = len(b)
 
 	b = append(b, `,"parallel_tool_calls":`...)
 	b = q.echoed(b, "parallel_tool_calls", "true")
 	b = append(b, `,"previous_response_id":null,"prompt_cache_key":`...)
 	b = q.echoed(b, "prompt_cache_key", "null")
 	b = append(b, `,"reasoning":{"effort":`...)
-	effort := q.in["reasoning"].Get("effort")
+	reasoning, _ := q.get("reasoning")
+	effort := reasoning.Get("effort")
 	if present(effort) {
 		b = append(b, effort.Raw...)
 	} else {
@@ -54,9 +50,10 @@ func (q *request) echo() echo {
 	}
 	b = append(b, `,"summary":null},"safety_identifier":`...)
 	b = q.echoed(b, "safety_identifier", "null")
-	e.tail = cut()
+	ends[2] = len(b)
 
-	e.tier = string(q.echoed(nil, "service_tier", `"auto"`))
+	b = q.echoed(b, "service_tier", `"auto"`)
+	ends[3] = len(b)
 
 	b = append(b, `,"store":false,"temperature":`...)
 	b = q.echoed(b, "temperature", "null")
@@ -69,27 +66,30 @@ func (q *request) echo() echo {
 	b = append(b, `,"top_logprobs":0,"top_p":`...)
 	b = q.echoed(b, "top_p", "null")
 	b = append(b, `,"truncation":"disabled","usage":`...)
-	e.end = cut()
+	ends[4] = len(b)
 
 	b = append(b, `,"user":`...)
 	b = q.echoed(b, "user", "null")
 	b = append(b, `,"metadata":`...)
 	b = q.echoed(b, "metadata", "{}")
 	b = append(b, '}')
-	e.close = cut()
-	return e
+	all := string(b)
+	return echo{
+		head: all[:ends[0]], middle: all[ends[0]:ends[1]], tail: all[ends[1]:ends[2]], tier: all[ends[2]:ends[3]],
+		end: all[ends[3]:ends[4]], close: all[ends[4]:],
+	}
 }
 
 // echoed appends a field of the request, or what stands for it.
 func (q *request) echoed(dst []byte, name, otherwise string) []byte {
-	if v, ok := q.in[name]; ok {
+	if v, ok := q.get(name); ok {
 		return append(dst, oneLine(v.Raw)...)
 	}
 	return append(dst, otherwise...)
 }
 
 func (q *request) echoText(dst []byte) []byte {
-	text := q.in["text"]
+	text, _ := q.get("text")
 	dst = append(dst, `{"format":`...)
 	if f := text.Get("format"); f.IsObject() {
 		dst = append(dst, oneLine(f.Raw)...)
@@ -104,8 +104,9 @@ func (q *request) echoText(dst []byte) []byte {
 
 // echoTools appends the tools. Those of an answer have fields that those of a request may leave out.
 func (q *request) echoTools(dst []byte) []byte {
+	tools, _ := q.get("tools")
 	dst = append(dst, '[')
-	for i, tool := range q.in["tools"].Array() {
+	for i, tool := range tools.Array() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -1,13 +1,17 @@
 package responses
 
 import (
+	"strings"
+
 	"github.com/tidwall/gjson"
 )
 
 // conversation writes the messages: instructions first, then the items of the input.
 func (q *request) conversation() error {
 	c := conversation{q: q}
-	if v, ok := q.in["instructions"]; ok {
+	input, _ := q.get("input")
+	c.out = make([]byte, 0, len(input.Raw)+256)
+	if v, ok := q.get("instructions"); ok {
 		if v.Type != gjson.String {
 			return q.wrong("instructions", "it must be a text")
 		}
@@ -15,12 +19,11 @@ func (q *request) conversation() error {
 			c.message(q.systemRole(), []part{{kind: textPart, raw: v.Raw}})
 		}
 	}
-	input := q.in["input"]
 	switch {
 	case input.Type == gjson.String:
 		c.message("user", []part{{kind: textPart, raw: input.Raw}})
 	case input.IsArray():
-		if err := c.items(input.Array()); err != nil {
+		if err := c.items(input); err != nil {
 			return err
 		}
 	default:
@@ -60,71 +63,99 @@ type conversation struct {
 
 // result is an item function_call_output.
 type result struct {
-	param string
+	index int // in the input
 	item  gjson.Result
 }
 
 // called is a call that waits for its result.
-type called struct{ param, id string }
+type called struct {
+	index int // in the input
+	id    string
+}
 
-func (c *conversation) items(items []gjson.Result) error {
-	for i, item := range items {
-		if item.Get("type").String() == "function_call_output" {
-			id := item.Get("call_id")
-			if id.Type != gjson.String {
-				return c.q.wrong(at("input", i)+".call_id", "it must be the id of a call")
-			}
-			if c.results == nil {
-				c.results = map[string][]result{}
-			}
-			c.results[id.String()] = append(c.results[id.String()], result{at("input", i), item})
-		}
-	}
-	for i, item := range items {
-		if err := c.item(at("input", i), item); err != nil {
+func (c *conversation) items(input gjson.Result) error {
+	if strings.Contains(input.Raw, resultType) { // which may also be a word of a text: then nothing comes of it
+		if err := c.collect(input); err != nil {
 			return err
 		}
 	}
-	if err := c.close(); err != nil {
+	var err error
+	i := 0
+	input.ForEach(func(_, item gjson.Result) bool {
+		err = c.item(i, item)
+		i++
+		return err == nil
+	})
+	if err == nil {
+		err = c.close()
+	}
+	if err != nil {
 		return err
 	}
-	for i, item := range items {
-		if id := item.Get("call_id").String(); item.Get("type").String() == "function_call_output" && len(c.results[id]) > 0 {
-			return c.q.wrong(at("input", i)+".call_id", "no function_call in the input has this id")
+	first := -1
+	for _, waiting := range c.results {
+		if len(waiting) > 0 && (first < 0 || waiting[0].index < first) {
+			first = waiting[0].index
 		}
+	}
+	if first >= 0 {
+		return c.q.wrong(at("input", first)+".call_id", "no function_call in the input has this id")
 	}
 	return nil
 }
 
+const resultType = "function_call_output"
+
+// collect reads the results of calls.
+func (c *conversation) collect(input gjson.Result) error {
+	c.results = map[string][]result{}
+	var err error
+	i := -1
+	input.ForEach(func(_, item gjson.Result) bool {
+		i++
+		if item.Get("type").String() != resultType {
+			return true
+		}
+		id := item.Get("call_id")
+		if id.Type != gjson.String {
+			err = c.q.wrong(at("input", i)+".call_id", "it must be the id of a call")
+			return false
+		}
+		c.results[id.String()] = append(c.results[id.String()], result{i, item})
+		return true
+	})
+	return err
+}
+
 // item reads one item.
-func (c *conversation) item(param string, item gjson.Result) error {
+func (c *conversation) item(i int, item gjson.Result) error {
 	kind := item.Get("type").String()
 	if kind == "" && item.Get("role").Exists() {
 		kind = "message"
 	}
 	switch kind {
 	case "message":
-		return c.said(param, item)
+		return c.said(i, item)
 	case "function_call":
-		return c.call(param, item)
-	case "function_call_output":
+		return c.call(i, item)
+	case resultType:
 		return c.close() // which writes it
 	case "reasoning":
 		c.thought(item)
 		return nil
 	case "item_reference":
-		return c.q.cannot(param, "items of earlier answers are not kept here; send the item itself")
+		return c.q.cannot(at("input", i), "items of earlier answers are not kept here; send the item itself")
 	case "":
-		return c.q.wrong(param+".type", "every item has a type")
+		return c.q.wrong(at("input", i)+".type", "every item has a type")
 	default:
-		return c.q.cannot(param, "an item "+printable(kind)+" has no counterpart there")
+		return c.q.cannot(at("input", i), "an item "+printable(kind)+" has no counterpart there")
 	}
 }
 
 // said reads a message.
-func (c *conversation) said(param string, item gjson.Result) error {
+func (c *conversation) said(i int, item gjson.Result) error {
 	role := item.Get("role").String()
-	parts, err := c.q.parts(param+".content", item.Get("content"), role)
+	parts, err := c.q.parts(where{"input", i, ".content"}, item.Get("content"), role)
 	if err != nil {
 		return err
 	}
@@ -143,7 +174,7 @@ func (c *conversation) said(param string, item gjson.Result) error {
 		role = c.q.systemRole()
 	case "user":
 	default:
-		return c.q.wrong(param+".role", "it must be user, assistant, system or developer")
+		return c.q.wrong(at("input", i)+".role", "it must be user, assistant, system or developer")
 	}
 	if err := c.close(); err != nil {
 		return err
@@ -153,15 +184,15 @@ func (c *conversation) said(param string, item gjson.Result) error {
 }
 
 // call reads a call of a function.
-func (c *conversation) call(param string, item gjson.Result) error {
+func (c *conversation) call(i int, item gjson.Result) error {
 	id, name, arguments := item.Get("call_id"), item.Get("name"), item.Get("arguments")
 	switch {
 	case id.Type != gjson.String || id.Str == "":
-		return c.q.wrong(param+".call_id", "every call has an id")
+		return c.q.wrong(at("input", i)+".call_id", "every call has an id")
 	case name.Type != gjson.String || name.Str == "":
-		return c.q.wrong(param+".name", "every call has the name of a function")
+		return c.q.wrong(at("input", i)+".name", "every call has the name of a function")
 	case arguments.Type != gjson.String:
-		return c.q.wrong(param+".arguments", "it must be a text with JSON in it")
+		return c.q.wrong(at("input", i)+".arguments", "it must be a text with JSON in it")
 	}
 	t := &c.turn
 	t.open = true
@@ -175,7 +206,7 @@ func (c *conversation) call(param string, item gjson.Result) error {
 		raw = `"{}"`
 	}
 	t.calls = append(append(append(t.calls, `,"arguments":`...), raw...), "}}"...)
-	t.ids = append(t.ids, called{param, id.String()})
+	t.ids = append(t.ids, called{i, id.String()})
 	return nil
 }
 
@@ -206,7 +237,7 @@ func (c *conversation) close() error {
 	for _, call := range calls {
 		waiting := c.results[call.id]
 		if len(waiting) == 0 {
-			return c.q.wrong(call.param, "there is no function_call_output with its call_id")
+			return c.q.wrong(at("input", call.index), "there is no function_call_output with its call_id")
 		}
 		c.results[call.id] = waiting[1:]
 		more, err := c.result(call.id, waiting[0])
@@ -254,7 +285,7 @@ func (c *conversation) result(id string, r result) (shown []part, err error) {
 	case output.Type == gjson.String:
 		parts = []part{{kind: textPart, raw: output.Raw}}
 	case output.IsArray():
-		all, err := c.q.parts(r.param+".output", output, "tool")
+		all, err := c.q.parts(where{"input", r.index, ".output"}, output, "tool")
 		if err != nil {
 			return nil, err
 		}
@@ -268,7 +299,7 @@ func (c *conversation) result(id string, r result) (shown []part, err error) {
 			shown = append(shown, part{kind: textPart, raw: label}, p)
 		}
 	default:
-		return nil, c.q.wrong(r.param+".output", "it must be a text or a list of parts")
+		return nil, c.q.wrong(at("input", r.index)+".output", "it must be a text or a list of parts")
 	}
 	c.begin("tool")
 	c.out = gjson.AppendJSONString(append(c.out, `,"tool_call_id":`...), id)

@@ -26,24 +26,36 @@ func (p part) noun() string {
 	return "image"
 }
 
+// where says which field is read. It becomes text only if there is something to say of it.
+type where struct {
+	list  string
+	index int
+	field string
+}
+
+func (w where) String() string { return at(w.list, w.index) + w.field }
+
 // parts reads content: a text, or a list of parts that a role may have.
-func (q *request) parts(param string, v gjson.Result, role string) ([]part, error) {
+func (q *request) parts(w where, v gjson.Result, role string) ([]part, error) {
 	if v.Type == gjson.String {
 		return []part{{kind: textPart, raw: v.Raw}}, nil
 	}
 	if !v.IsArray() {
-		return nil, q.wrong(param, "it must be a text or a list of parts")
+		return nil, q.wrong(w.String(), "it must be a text or a list of parts")
 	}
-	list := v.Array()
-	out := make([]part, 0, len(list))
-	for i, p := range list {
-		one, err := q.part(at(param, i), p, role)
-		if err != nil {
-			return nil, err
+	out := make([]part, 0, 2)
+	var err error
+	v.ForEach(func(_, p gjson.Result) bool {
+		var one part
+		if text := p.Get("text"); text.Type == gjson.String && p.Get("type").Str == "input_text" && !p.Get("prompt_cache_breakpoint").Exists() {
+			one = part{kind: textPart, raw: text.Raw} // which nearly all are
+		} else {
+			one, err = q.part(at(w.String(), len(out)), p, role)
 		}
 		out = append(out, one)
-	}
-	return out, nil
+		return err == nil
+	})
+	return out, err
 }
 
 func (q *request) part(param string, p gjson.Result, role string) (part, error) {

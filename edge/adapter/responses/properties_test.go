@@ -97,9 +97,8 @@ func (s spoken) stream(t *rapid.T) []byte {
 	fragment := func(f map[string]any) { delta(map[string]any{"content": "", "tool_calls": []any{f}}) }
 	for i, c := range s.calls {
 		fragment(map[string]any{"index": i, "id": c.id, "type": "function", "function": map[string]any{"name": c.name, "arguments": ""}})
-		cut := len(c.args)
 		if rapid.Bool().Draw(t, "late") {
-			cut = len([]rune(c.args)) / 2
+			cut := len([]rune(c.args)) / 2
 			late[i] = string([]rune(c.args)[cut:])
 			c.args = string([]rune(c.args)[:cut])
 		}
@@ -189,7 +188,7 @@ func TestBrokenStreamHasNoEnd(t *testing.T) {
 		}
 		out = x.Fail(out, told, "req_1")
 		got, err := schemas.ResponsesStream(out)
-		if err != nil || got.Final != "" || gjson.Get(got.Error, "error.code").Str != "server_error" {
+		if err != nil || got.Final != "" || gjson.Get(got.Error, "error.type").Str != "server_error" {
 			t.Fatalf("%v: %+v", err, got)
 		}
 		if again := x.Fail(out, told, ""); len(again) != len(out) {

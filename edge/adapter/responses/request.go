@@ -17,14 +17,30 @@ import (
 type request struct {
 	call *adapter.Call
 	opt  *controlv1.VendorOptions
-	in   map[string]gjson.Result // the caller's fields; of two that have one name the last one counts
-	more []string                // names of fields that nobody knows, in the caller's order
+	in   []field // as the caller has them; of two that have one name the last one counts
+	more bool    // there are fields that nobody knows
 
 	out     []byte
 	streams bool
 	dropped []string
 	names   names
 	tools   bool // the translated request has functions
+}
+
+// field is a field of the request.
+type field struct {
+	name  string
+	value gjson.Result
+}
+
+// get is a field that is there and not null.
+func (q *request) get(name string) (gjson.Result, bool) {
+	for i := len(q.in) - 1; i >= 0; i-- {
+		if f := &q.in[i]; f.name == name {
+			return f.value, f.value.Type != gjson.Null
+		}
+	}
+	return gjson.Result{}, false
 }
 
 // known are the fields of the Responses API.
@@ -63,18 +79,11 @@ func (q *request) translate(body []byte) error {
 	if !root.IsObject() {
 		return adapter.Refuse("", "The request is no JSON object.")
 	}
-	q.in = make(map[string]gjson.Result, 16)
+	q.in = make([]field, 0, 16)
 	root.ForEach(func(key, value gjson.Result) bool {
 		name := key.String()
-		if _, twice := q.in[name]; !twice && !known[name] {
-			q.more = append(q.more, name)
-		}
-		if _, twice := q.in[name]; twice && value.Type == gjson.Null {
-			delete(q.in, name)
-		}
-		if value.Type != gjson.Null {
-			q.in[name] = value
-		}
+		q.more = q.more || !known[name]
+		q.in = append(q.in, field{name, value})
 		return true
 	})
 	if err := q.unkept(); err != nil {
@@ -96,7 +105,7 @@ func (q *request) translate(body []byte) error {
 // unkept refuses what cannot be done without a store of answers.
 func (q *request) unkept() error {
 	for _, f := range kept {
-		if v, ok := q.in[f.name]; ok && !(v.IsArray() && len(v.Array()) == 0) {
+		if v, ok := q.get(f.name); ok && !(v.IsArray() && len(v.Array()) == 0) {
 			return q.cannot(f.name, f.reason)
 		}
 	}
@@ -111,7 +120,7 @@ func (q *request) unkept() error {
 
 // limits writes the numbers and names that both schemas have.
 func (q *request) limits() error {
-	if v, ok := q.in["max_output_tokens"]; ok {
+	if v, ok := q.get("max_output_tokens"); ok {
 		if n := v.Int(); v.Type != gjson.Number || n < 1 || v.Raw != strconv.FormatInt(n, 10) {
 			return q.wrong("max_output_tokens", "it must be a whole number above 0")
 		}
@@ -122,24 +131,24 @@ func (q *request) limits() error {
 		q.field(name, v.Raw)
 	}
 	for _, name := range []string{"temperature", "top_p"} {
-		if v, ok := q.in[name]; ok {
+		if v, ok := q.get(name); ok {
 			if v.Type != gjson.Number {
 				return q.wrong(name, "it must be a number")
 			}
 			q.field(name, v.Raw)
 		}
 	}
-	if v, ok := q.in["top_logprobs"]; ok && v.Raw != "0" {
+	if v, ok := q.get("top_logprobs"); ok && v.Raw != "0" {
 		return q.cannot("top_logprobs", "probabilities of tokens are not translated; leave the field out")
 	}
-	if v, ok := q.in["max_tool_calls"]; ok && v.Type != gjson.Number {
+	if v, ok := q.get("max_tool_calls"); ok && v.Type != gjson.Number {
 		return q.wrong("max_tool_calls", "it must be a number")
 	} else if ok {
 		if err := q.drop("max_tool_calls"); err != nil {
 			return err
 		}
 	}
-	if v, ok := q.in["service_tier"]; ok {
+	if v, ok := q.get("service_tier"); ok {
 		if v.Type != gjson.String {
 			return q.wrong("service_tier", "it must be a text")
 		}
@@ -152,7 +161,7 @@ func (q *request) limits() error {
 
 // thinking writes how much is to be thought.
 func (q *request) thinking() error {
-	v, ok := q.in["reasoning"]
+	v, ok := q.get("reasoning")
 	if !ok {
 		return nil
 	}
@@ -205,7 +214,7 @@ func (q *request) person() error {
 	}
 	sent := false
 	for _, name := range names {
-		v, ok := q.in[name]
+		v, ok := q.get(name)
 		if !ok {
 			continue
 		}
@@ -227,7 +236,7 @@ func (q *request) person() error {
 // caching writes what the vendor is to remember of the prompt.
 func (q *request) caching() error {
 	for _, name := range []string{"prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"} {
-		v, ok := q.in[name]
+		v, ok := q.get(name)
 		switch {
 		case !ok:
 		case q.opt.GetCacheBreakpoints():
@@ -243,7 +252,7 @@ func (q *request) caching() error {
 
 // leftovers goes through the fields that have no counterpart, or that nobody knows.
 func (q *request) leftovers() error {
-	if v, ok := q.in["include"]; ok {
+	if v, ok := q.get("include"); ok {
 		if !v.IsArray() {
 			return q.wrong("include", "it must be a list")
 		}
@@ -253,12 +262,12 @@ func (q *request) leftovers() error {
 			}
 		}
 	}
-	if v, ok := q.in["truncation"]; ok && v.String() != "disabled" {
+	if v, ok := q.get("truncation"); ok && v.String() != "disabled" {
 		if err := q.drop("truncation"); err != nil {
 			return err
 		}
 	}
-	if v, ok := q.in["stream_options"]; ok && v.Get("include_obfuscation").Bool() {
+	if v, ok := q.get("stream_options"); ok && v.Get("include_obfuscation").Bool() {
 		if err := q.drop("stream_options.include_obfuscation"); err != nil {
 			return err
 		}
@@ -271,15 +280,27 @@ func (q *request) leftovers() error {
 		// Most clients ask for it without meaning to, so that not even a strict deployment refuses.
 		q.dropped = append(q.dropped, "store")
 	}
-	if v, ok := q.in["metadata"]; ok && !v.IsObject() {
+	if v, ok := q.get("metadata"); ok && !v.IsObject() {
 		return q.wrong("metadata", "it must be an object")
 	}
-	for _, name := range q.more {
-		if v, ok := q.in[name]; ok && q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS && !governed[name] {
-			q.out = append(gjson.AppendJSONString(append(q.out, ','), name), ':')
-			q.out = append(q.out, v.Raw...)
-		} else if ok {
-			if err := q.drop(name); err != nil {
+	if q.more {
+		return q.unknown()
+	}
+	return nil
+}
+
+// unknown goes through the fields that nobody knows.
+func (q *request) unknown() error {
+	pass := q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS
+	for i, f := range q.in {
+		later := slices.ContainsFunc(q.in[i+1:], func(o field) bool { return o.name == f.name })
+		switch {
+		case later || known[f.name] || f.value.Type == gjson.Null:
+		case pass && !governed[f.name]:
+			q.out = append(gjson.AppendJSONString(append(q.out, ','), f.name), ':')
+			q.out = append(q.out, f.value.Raw...)
+		default:
+			if err := q.drop(f.name); err != nil {
 				return err
 			}
 		}
@@ -294,7 +315,7 @@ func (q *request) field(name, raw string) {
 
 // boolean is a field that is true or false, and whether it is there.
 func (q *request) boolean(name string) (value, ok bool, err error) {
-	v, ok := q.in[name]
+	v, ok := q.get(name)
 	if ok && !v.IsBool() {
 		return false, false, q.wrong(name, "it must be true or false")
 	}

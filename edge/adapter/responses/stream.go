@@ -104,14 +104,14 @@ func (s *stream) event(e sse.Event) error {
 	if !frame.Valid(data) {
 		return errNoJSON
 	}
-	var choices, failure gjson.Result
-	root := gjson.ParseBytes(data)
-	root.ForEach(func(key, value gjson.Result) bool {
+	var choices gjson.Result
+	failed := e.Type == "error"
+	gjson.ParseBytes(data).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "choices":
 			choices = value
 		case "error":
-			failure = value
+			failed = failed || present(value)
 		case "usage":
 			if value.IsObject() {
 				s.usage = readUsage(value)
@@ -121,11 +121,8 @@ func (s *stream) event(e sse.Event) error {
 		}
 		return true
 	})
-	if present(failure) || e.Type == "error" {
-		if !present(failure) {
-			failure = root
-		}
-		return vendorError(s.t.call.Vendor, failure)
+	if failed {
+		return adapter.Read(0, "", data)
 	}
 	var err error
 	choices.ForEach(func(_, choice gjson.Result) bool {

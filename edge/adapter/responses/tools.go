@@ -29,7 +29,7 @@ func (q *request) toolFields() error {
 
 // functions writes the tools.
 func (q *request) functions() error {
-	v, ok := q.in["tools"]
+	v, ok := q.get("tools")
 	if !ok {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (q *request) webSearch(tool gjson.Result) {
 
 // choice writes which of the tools is to be called.
 func (q *request) choice() error {
-	v, ok := q.in["tool_choice"]
+	v, ok := q.get("tool_choice")
 	if !ok {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (q *request) allowed(v gjson.Result) error {
 
 // format writes what the answer's text is to look like.
 func (q *request) format() error {
-	text, ok := q.in["text"]
+	text, ok := q.get("text")
 	if !ok {
 		return nil
 	}

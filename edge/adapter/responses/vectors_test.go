@@ -48,7 +48,7 @@ func told(x adapter.Translation, pieces ...[]byte) []byte {
 		out, err = s.End(out, true)
 	}
 	if err != nil {
-		out = s.Fail(out, err.(*adapter.Error), "") //nolint:errorlint,forcetypeassert // which it promises to be
+		out = s.Fail(out, err.(*adapter.Error), "") //nolint:errorlint // which it promises to be
 	}
 	return out
 }
@@ -89,8 +89,8 @@ func TestRecordedRequests(t *testing.T) {
 // checkRequest checks a translated request.
 func checkRequest(tb testing.TB, name string, body []byte) {
 	tb.Helper()
-	if !json.Valid(body) {
-		tb.Errorf("%s: no JSON: %s", name, body)
+	if err := schemas.Check("openai-chat-request", body); err != nil {
+		tb.Errorf("%s: %v\n%s", name, err, body)
 	}
 	if m := gjson.GetBytes(body, "model").Str; m != "theirs" {
 		tb.Errorf("%s: the model is %q", name, m)

@@ -3,11 +3,8 @@ package schemas
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"tollgate/edge/adapter/sse"
 )
 
 // Chat is a stream of Chat Completions as its caller understands it.
@@ -29,11 +26,7 @@ type ChatCall struct{ ID, Name, Arguments string }
 // [DONE] or an error.
 func ChatStream(stream []byte, wantsUsage bool) (Chat, error) {
 	c := chatReader{wantsUsage: wantsUsage}
-	var r sse.Reader
-	err := r.Next(stream, c.event)
-	if err == nil && !strings.HasSuffix(string(stream), "\n\n") && len(stream) > 0 {
-		err = errors.New("the last event is not whole")
-	}
+	err := Events(stream, c.event)
 	if err == nil && c.Done && wantsUsage != (c.Usage != "") {
 		err = fmt.Errorf("usage is %q, and asked for: %v", c.Usage, wantsUsage)
 	}
@@ -53,25 +46,25 @@ type chatReader struct {
 	id         string
 }
 
-func (c *chatReader) event(e sse.Event) error {
+func (c *chatReader) event(typ string, data []byte) error {
 	c.events++
-	if e.Type != "" {
-		return fmt.Errorf("it has the name %q", e.Type)
+	if typ != "" {
+		return fmt.Errorf("it has the name %q", typ)
 	}
 	if c.Done || c.Error != "" {
-		return fmt.Errorf("it comes behind the end: %s", e.Data)
+		return fmt.Errorf("it comes behind the end: %s", data)
 	}
-	if string(e.Data) == "[DONE]" {
+	if string(data) == "[DONE]" {
 		c.Done = true
 		return nil
 	}
-	doc := gjson.ParseBytes(e.Data)
+	doc := gjson.ParseBytes(data)
 	if doc.Get("error").Exists() {
 		c.Error = doc.Raw
-		return Check("openai-error", e.Data)
+		return Check("openai-error", data)
 	}
-	if err := Check("openai-chat-chunk", e.Data); err != nil {
-		return fmt.Errorf("%w: %s", err, e.Data)
+	if err := Check("openai-chat-chunk", data); err != nil {
+		return fmt.Errorf("%w: %s", err, data)
 	}
 	if id := doc.Get("id").Str; c.id != "" && id != c.id {
 		return fmt.Errorf("its id is %q, and those before had %q", id, c.id)
@@ -81,8 +74,8 @@ func (c *chatReader) event(e sse.Event) error {
 	}
 	if u := doc.Get("usage"); u.IsObject() {
 		c.Usage = u.Raw
-	} else if c.wantsUsage != u.Exists() {
-		return errors.New("usage is null on chunks without it if it was asked for, and not there otherwise")
+	} else if u.Exists() && !c.wantsUsage {
+		return errors.New("it speaks of usage, which was not asked for")
 	}
 	first := c.id == ""
 	c.id = doc.Get("id").Str

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"tollgate/edge/adapter/sse"
 )
 
 // MessagesStream checks the events of a stream of Anthropic Messages, one after another: their form, and that they come in an order
@@ -32,27 +30,26 @@ type anthropicEvent struct {
 
 // Read checks all events of a text, which need not be a whole stream but must end with an event.
 func (s *MessagesStream) Read(text []byte) error {
-	var r sse.Reader
-	return r.Next(text, s.Event)
+	return Events(text, s.Event)
 }
 
 // Event checks the next event.
-func (s *MessagesStream) Event(e sse.Event) error {
-	if string(e.Data) == "[DONE]" {
+func (s *MessagesStream) Event(typ string, data []byte) error {
+	if string(data) == "[DONE]" {
 		return errors.New("[DONE] is of another schema")
 	}
-	if err := Check("anthropic-event", e.Data); err != nil {
-		return fmt.Errorf("%s: %w", e.Data, err)
+	if err := Check("anthropic-event", data); err != nil {
+		return fmt.Errorf("%s: %w", data, err)
 	}
 	var v anthropicEvent
-	if err := json.Unmarshal(e.Data, &v); err != nil {
+	if err := json.Unmarshal(data, &v); err != nil {
 		return err
 	}
-	if e.Type != v.Type {
-		return fmt.Errorf("the event %q has the type %q", e.Type, v.Type)
+	if typ != v.Type {
+		return fmt.Errorf("the event %q has the type %q", typ, v.Type)
 	}
 	if err := s.next(&v); err != nil {
-		return fmt.Errorf("%s: %w", e.Data, err)
+		return fmt.Errorf("%s: %w", data, err)
 	}
 	return nil
 }

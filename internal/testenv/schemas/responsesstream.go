@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"tollgate/edge/adapter/sse"
 )
 
 // Responses is a stream of the Responses API as its caller understands it.
@@ -29,11 +27,7 @@ type ResponsesCall struct{ ID, Name, Arguments string }
 // after the response or an error. The only exception is response.failed, which OpenAI sends behind an error.
 func ResponsesStream(stream []byte) (Responses, error) {
 	var s responsesReader
-	var r sse.Reader
-	err := r.Next(stream, s.event)
-	if err == nil && !strings.HasSuffix(string(stream), "\n\n") && len(stream) > 0 {
-		err = errors.New("the last event is not whole")
-	}
+	err := Events(stream, s.event)
 	if err != nil {
 		err = fmt.Errorf("event %d: %w", s.events, err)
 	}
@@ -54,20 +48,20 @@ type responseItem struct {
 	parts    []string // JSON, as they ended
 	summary  []string
 	part     string // type of the open part; empty if none is
-	text     string // of the open part, or the arguments of a call
+	raw      string // of the open part, or the arguments of a call: JSON without quotes, because a piece may end in half a character
 	said     string // text at the end of the part, before the part itself ends
 	ended    bool   // that text has come
 	json     string // the whole item
 }
 
-func (s *responsesReader) event(e sse.Event) error {
-	doc := gjson.ParseBytes(e.Data)
+func (s *responsesReader) event(typ string, data []byte) error {
+	doc := gjson.ParseBytes(data)
 	name := doc.Get("type").Str
-	if e.Type != name {
-		return fmt.Errorf("it has the name %q and the type %q", e.Type, name)
+	if typ != name {
+		return fmt.Errorf("it has the name %q and the type %q", typ, name)
 	}
-	if err := Check("openai-response-event", e.Data); err != nil {
-		return fmt.Errorf("%w: %s", err, e.Data)
+	if err := Check("openai-response-event", data); err != nil {
+		return fmt.Errorf("%w: %s", err, data)
 	}
 	number := doc.Get("sequence_number")
 	if s.events == 0 {
@@ -79,7 +73,7 @@ func (s *responsesReader) event(e sse.Event) error {
 	s.events++
 	failed := name == "response.failed"
 	if s.Final != "" || s.Error != "" && !failed {
-		return fmt.Errorf("it comes behind the end: %s", e.Data)
+		return fmt.Errorf("it comes behind the end: %s", data)
 	}
 	if name == "error" {
 		s.Error = doc.Raw
@@ -163,8 +157,8 @@ func (s *responsesReader) inItem(name string, doc gjson.Result) error {
 		return it.delta(name, doc)
 	case "output_text.done", "refusal.done", "reasoning_text.done", "reasoning_summary_text.done":
 		it.ended, it.said = true, doc.Get("text").Str+doc.Get("refusal").Str
-		if it.said != it.text || it.part == "" {
-			return fmt.Errorf("the text is %q, and was %q", it.said, it.text)
+		if it.said != it.text() || it.part == "" {
+			return fmt.Errorf("the text is %q, and was %q", it.said, it.text())
 		}
 		return nil
 	case "content_part.done":
@@ -175,15 +169,17 @@ func (s *responsesReader) inItem(name string, doc gjson.Result) error {
 		if it.ended || it.kind != "function_call" && it.kind != "custom_tool_call" {
 			return errors.New("arguments come where none belong")
 		}
-		it.text += doc.Get("delta").Str
+		it.raw += within(doc.Get("delta").Raw)
 	case "function_call_arguments.done":
-		if it.ended || it.kind != "function_call" || doc.Get("arguments").Str != it.text {
-			return fmt.Errorf("the arguments are %q, and were %q", doc.Get("arguments").Str, it.text)
+		if it.ended || it.kind != "function_call" || doc.Get("arguments").Str != it.text() {
+			return fmt.Errorf("the arguments are %q, and were %q", doc.Get("arguments").Str, it.text())
 		}
 		it.ended = true
 	}
 	return nil
 }
+
+func (it *responseItem) text() string { return gjson.Parse(`"` + it.raw + `"`).Str }
 
 func (it *responseItem) begin(part gjson.Result, next bool) error {
 	if !next || it.part != "" {
@@ -193,7 +189,7 @@ func (it *responseItem) begin(part gjson.Result, next bool) error {
 	if it.kind != "message" && it.kind != "reasoning" || thought != (it.kind == "reasoning") {
 		return fmt.Errorf("a part %s is in an item %s", part.Get("type").Str, it.kind)
 	}
-	it.part, it.text, it.ended = part.Get("type").Str, "", false
+	it.part, it.raw, it.ended = part.Get("type").Str, "", false
 	return nil
 }
 
@@ -210,7 +206,7 @@ func (it *responseItem) delta(name string, doc gjson.Result) error {
 	if it.part != belongs || it.ended || at != open {
 		return fmt.Errorf("it is for part %d, and open is %d, %q", at, open, it.part)
 	}
-	it.text += doc.Get("delta").Str
+	it.raw += within(doc.Get("delta").Raw)
 	return nil
 }
 
@@ -218,11 +214,11 @@ func (it *responseItem) end(part gjson.Result, list *[]string, index int) error 
 	if it.part != part.Get("type").Str || index != len(*list) || !it.ended {
 		return errors.New("a part ends out of order")
 	}
-	if text := part.Get("text").Str + part.Get("refusal").Str; text != it.text {
-		return fmt.Errorf("the part has %q, and was told %q", text, it.text)
+	if text := part.Get("text").Str + part.Get("refusal").Str; text != it.text() {
+		return fmt.Errorf("the part has %q, and was told %q", text, it.text())
 	}
 	*list = append(*list, part.Raw)
-	it.part, it.text, it.ended = "", "", false
+	it.part, it.raw, it.ended = "", "", false
 	return nil
 }
 
@@ -250,13 +246,16 @@ func (s *responsesReader) itemDone(it *responseItem, item gjson.Result) error {
 			}
 		}
 	case "function_call":
-		if !it.ended || item.Get("arguments").Str != it.text {
-			return fmt.Errorf("the arguments are %q, and were %q", item.Get("arguments").Str, it.text)
+		if !it.ended || item.Get("arguments").Str != it.text() {
+			return fmt.Errorf("the arguments are %q, and were %q", item.Get("arguments").Str, it.text())
 		}
-		s.Calls = append(s.Calls, ResponsesCall{item.Get("call_id").Str, item.Get("name").Str, it.text})
+		s.Calls = append(s.Calls, ResponsesCall{item.Get("call_id").Str, item.Get("name").Str, it.text()})
 	}
 	return nil
 }
+
+// within is what is between the quotes.
+func within(raw string) string { return raw[1 : len(raw)-1] }
 
 // same says whether two texts are the same JSON.
 func same(a, b string) bool {

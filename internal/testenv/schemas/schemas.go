@@ -43,7 +43,7 @@ func Check(name string, doc []byte) error {
 		}
 		return c.Compile(name + ".json")
 	}))
-	schema, err := once.(func() (*jsonschema.Schema, error))() //nolint:forcetypeassert // nothing else is stored
+	schema, err := once.(func() (*jsonschema.Schema, error))()
 	if err != nil {
 		return err
 	}

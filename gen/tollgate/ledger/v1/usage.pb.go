@@ -969,17 +969,19 @@ func (x *RepriceByMetersRequest) GetDryRun() bool {
 	return false
 }
 
-// EndpointPrice is the price of an endpoint.
+// EndpointPrice is the price of an endpoint, or of a deployment of a model.
 type EndpointPrice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the endpoint.
+	// Id of the endpoint; empty for a deployment.
 	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// The price; not set if records of the endpoint cannot be priced.
 	Metered *v11.Metered `protobuf:"bytes,2,opt,name=metered,proto3" json:"metered,omitempty"`
 	// Why they cannot, a clause: "its endpoint is deleted".
 	WhyNot string `protobuf:"bytes,3,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
 	// Version of the price.
-	PriceVersion  int64 `protobuf:"varint,4,opt,name=price_version,json=priceVersion,proto3" json:"price_version,omitempty"`
+	PriceVersion int64 `protobuf:"varint,4,opt,name=price_version,json=priceVersion,proto3" json:"price_version,omitempty"`
+	// Name of the deployment, "MODEL/DEPLOYMENT"; empty for an endpoint.
+	Deployment    string `protobuf:"bytes,5,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1040,6 +1042,13 @@ func (x *EndpointPrice) GetPriceVersion() int64 {
 		return x.PriceVersion
 	}
 	return 0
+}
+
+func (x *EndpointPrice) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
 }
 
 // StillUnpriced are records that could not be priced.
@@ -1312,13 +1321,16 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x129\n" +
 	"\x06prices\x18\x02 \x03(\v2!.tollgate.ledger.v1.EndpointPriceR\x06prices\x12/\n" +
 	"\x04book\x18\x03 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xa6\x01\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xc6\x01\n" +
 	"\rEndpointPrice\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x126\n" +
 	"\ametered\x18\x02 \x01(\v2\x1c.tollgate.control.v1.MeteredR\ametered\x12\x17\n" +
 	"\awhy_not\x18\x03 \x01(\tR\x06whyNot\x12#\n" +
-	"\rprice_version\x18\x04 \x01(\x03R\fpriceVersion\"d\n" +
+	"\rprice_version\x18\x04 \x01(\x03R\fpriceVersion\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x05 \x01(\tR\n" +
+	"deployment\"d\n" +
 	"\rStillUnpriced\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x16\n" +
