@@ -150,10 +150,18 @@ func secrets(ctx context.Context, c Clients, wanted []plan.Secret, r *Report) er
 	return nil
 }
 
-// stored is what a server has of a thing.
+// stored is what a server has of a thing; empty for one that is not there.
 type stored struct {
 	id, etag string
 	revision int64
+}
+
+// there is what a server answered; that a thing is not there is no failure.
+func there(have stored, err error) (stored, error) {
+	if err != nil && connect.CodeOf(err) == connect.CodeNotFound {
+		return stored{}, nil
+	}
+	return have, err
 }
 
 // thing is how one thing is written.
@@ -167,15 +175,15 @@ type thing struct {
 // nothing where nothing changes.
 func (r *Report) put(ctx context.Context, kind Kind, name string, t thing) error {
 	have, err := t.get(ctx)
-	if err != nil && connect.CodeOf(err) == connect.CodeNotFound {
+	if err != nil {
+		return &Error{kind, name, err}
+	}
+	if have == (stored{}) {
 		if err := t.create(ctx); err != nil {
 			return &Error{kind, name, err}
 		}
 		r.add(kind, name, Created, "")
 		return nil
-	}
-	if err != nil {
-		return &Error{kind, name, err}
 	}
 	revision, err := t.update(ctx, have)
 	if err != nil {
@@ -193,7 +201,7 @@ func adapter(c Clients, wanted *controlv1.Adapter) thing {
 	return thing{
 		get: func(ctx context.Context) (stored, error) {
 			got, err := c.Adapters.GetAdapter(ctx, &controlv1.GetAdapterRequest{Adapter: wanted.GetName()})
-			return stored{got.GetAdapter().GetId(), got.GetAdapter().GetEtag(), got.GetAdapter().GetRevision()}, err
+			return there(stored{got.GetAdapter().GetId(), got.GetAdapter().GetEtag(), got.GetAdapter().GetRevision()}, err)
 		},
 		create: func(ctx context.Context) error {
 			_, err := c.Adapters.CreateAdapter(ctx, &controlv1.CreateAdapterRequest{Adapter: wanted})
@@ -213,10 +221,9 @@ func model(c Clients, wanted *controlv1.Model) thing {
 		get: func(ctx context.Context) (stored, error) {
 			got, err := c.Models.GetModel(ctx, &controlv1.GetModelRequest{Model: wanted.GetName()})
 			if m := got.GetModel(); err == nil && m.GetName() != wanted.GetName() {
-				// An alias of another model was found. Creating tells whose it is.
-				return stored{}, connect.NewError(connect.CodeNotFound, nil)
+				return stored{}, nil // an alias of another model was found; creating tells whose it is
 			}
-			return stored{got.GetModel().GetId(), got.GetModel().GetEtag(), got.GetModel().GetRevision()}, err
+			return there(stored{got.GetModel().GetId(), got.GetModel().GetEtag(), got.GetModel().GetRevision()}, err)
 		},
 		create: func(ctx context.Context) error {
 			_, err := c.Models.CreateModel(ctx, &controlv1.CreateModelRequest{Model: wanted})
@@ -235,7 +242,7 @@ func endpoint(c Clients, wanted *controlv1.Endpoint) thing {
 	return thing{
 		get: func(ctx context.Context) (stored, error) {
 			got, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: wanted.GetName()})
-			return stored{got.GetEndpoint().GetId(), got.GetEndpoint().GetEtag(), got.GetEndpoint().GetRevision()}, err
+			return there(stored{got.GetEndpoint().GetId(), got.GetEndpoint().GetEtag(), got.GetEndpoint().GetRevision()}, err)
 		},
 		create: func(ctx context.Context) error {
 			_, err := c.Endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: wanted})
