@@ -190,7 +190,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 	}, proxy.Deps{
 		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
-		Adapters: translators{n.adapters}, Metrics: n.metrics, Tracer: tracer, Log: n.log,
+		Adapters: n.adapters, Metrics: n.metrics, Tracer: tracer, Log: n.log,
 	})
 	n.health.SignWith(n.gateway.Sign)
 	n.metrics.Watch(n.state)
