@@ -193,7 +193,7 @@ func (h *hop) name(i *spool.Intent) {
 }
 
 // tell says in headers which deployment has got the request, and what of it was left out.
-func (h *hop) tell(out []Header, a *ask) []Header {
+func (h *hop) tell(out []Header) []Header {
 	out = append(out, Header{HeaderModel, h.d.Name})
 	var dropped []string
 	if h.out != nil {
