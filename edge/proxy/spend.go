@@ -92,7 +92,7 @@ func (c *call) hold(ctx context.Context) error {
 	if c.ask != nil {
 		c.ask.hold()
 	} else {
-		c.terms.hold(c.x.Length, c.g.costs.likely)
+		c.terms.hold(c.x.Length, &c.g.costs)
 	}
 	if c.free {
 		return nil
