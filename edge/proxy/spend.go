@@ -17,15 +17,16 @@ import (
 
 // spend is the money of a request, from what is held for it to what it is charged.
 type spend struct {
-	pot     pot
-	money   admit.Hold
-	settled bool // it has ended
-	draws   []contract.Draw
+	pot   pot
+	money admit.Hold
+	draws []contract.Draw
 
-	attempt uint32      // number of attempts
 	charged money.Nanos // for all attempts that have ended
 	units   int64       // used by them
-	metered bool        // what one of them has used was counted
+
+	attempt uint32 // number of attempts
+	settled bool   // it has ended
+	metered bool   // what one of them has used was counted
 }
 
 // settlement is the end of an attempt.
