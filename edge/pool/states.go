@@ -28,6 +28,7 @@ type State struct {
 	Attempts, Failures, Retries int64
 	InFlight                    int64
 	SkipVerify                  bool // its certificates are not verified
+	Number                      int  // of the target in its endpoint, where one endpoint is looked at
 }
 
 // Credential is one credential of one endpoint.
@@ -112,6 +113,7 @@ func (p *Pools) Look(e *routing.Endpoint) []State {
 	out := make([]State, len(order))
 	for at, i := range order {
 		out[at] = v.state(p, i)
+		out[at].Number = i
 	}
 	return out
 }

@@ -71,7 +71,8 @@ func (c *call) refuse(err error) {
 		c.begin(http.StatusOK, append(headers, grpcError(f)...), 0)
 		return
 	}
-	status, described, body := f.Status(), []Header{jsonContent}, []byte(nil)
+	var body []byte
+	status, described := f.Status(), []Header{jsonContent}
 	if s := c.speaks(); s != 0 {
 		if refusal == nil {
 			refusal = adapter.FromFault(f)
@@ -131,7 +132,7 @@ func (c *call) ourHeaders() []Header {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
 	}
 	if t := c.now; t != nil && t.hop != nil {
-		out = t.hop.tell(out, c.ask)
+		out = t.hop.tell(out)
 	}
 	if left, ok := c.remaining(cost); ok {
 		out = append(out, Header{HeaderRemaining, left.String()})

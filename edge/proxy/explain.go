@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -44,8 +45,7 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 		x.out.Revision = table.Version().Revision
 	}
 	if err := x.stages(ctx); err != nil {
-		f := fault.From(err)
-		x.out.Refusal = &controlv1.ExplainedRefusal{Status: int32(f.Status()), Code: string(f.Code), Message: f.Message, Hint: f.Hint}
+		x.out.Refusal = x.refusal(err)
 	}
 	x.out.Admitted = x.out.GetRefusal() == nil
 	return x.out
@@ -81,22 +81,27 @@ func (x *explainer) stages(ctx context.Context) error {
 		{"authenticate", x.authenticate, x.authenticated},
 		{"labels", c.label, x.labeled},
 		{"body", c.checkBody, x.body},
+		{"model", x.model, x.asked},
 		{"price", c.price, x.priced},
 		{"limits", c.within, x.limited},
 		{"budgets", x.hold, x.held},
 		{"target", x.target, x.chosen},
 	} {
+		if s.name == "model" && c.ask == nil {
+			continue
+		}
 		err := s.stage(ctx)
 		step := &controlv1.ExplainStep{Stage: s.name, Passed: err == nil}
-		if err == nil {
-			step.Text = s.found()
-		} else {
-			step.Text = fault.From(err).Message
-		}
 		x.out.Steps = append(x.out.Steps, step)
-		if err != nil {
+		switch {
+		case errors.Is(err, errAnswered):
+			step.Passed, step.Text = true, x.answeredHere()
+			return nil
+		case err != nil:
+			step.Text = x.refusal(err).GetMessage()
 			return err
 		}
+		step.Text = s.found()
 	}
 	return nil
 }
@@ -120,7 +125,9 @@ func (x *explainer) matched() string {
 	if len(e.Methods) > 0 {
 		which = strings.Join(e.Methods, ", ")
 	}
-	x.out.Price = priceText(e)
+	if e.Models == nil {
+		x.out.Price = priceText(e)
+	}
 	return fmt.Sprintf("endpoint %s: %s is %s that an endpoint answers, and it answers %s", e.Name, x.out.GetPattern(), how, which)
 }
 
@@ -143,6 +150,9 @@ func priceText(e *routing.Endpoint) string {
 // priced says what reads the request.
 func (x *explainer) priced() string {
 	c := x.c
+	if c.ask != nil {
+		return x.pricedBy(c.ask.usable())
+	}
 	switch p := c.plan; {
 	case p == nil && c.free && !c.endpoint.Free && c.endpoint.Plan == nil:
 		return "requests of method " + known(c.x.Method) + " are not charged"
@@ -169,7 +179,11 @@ func (x *explainer) hold(ctx context.Context) error {
 		return err
 	}
 	err := x.c.hold(ctx)
-	if p := x.c.plan; p != nil {
+	p := x.c.plan
+	if x.c.ask != nil {
+		p = x.c.ask.usable().plan
+	}
+	if p != nil {
 		x.out.Model, x.out.HoldReason = clip(p.hold.Model, longestName), p.hold.Reason
 	}
 	return err
@@ -256,16 +270,22 @@ func (x *explainer) held() string {
 // target finds out where the request would go, in the order in which targets would be tried.
 func (x *explainer) target(context.Context) error {
 	c := x.c
-	states := c.g.d.Pools.Look(c.endpoint)
+	states := c.g.d.Pools.Look(c.pool)
 	first := -1
 	var soonest time.Time
 	for _, s := range states {
 		t := &controlv1.ExplainedTarget{Url: s.Target, State: s.State}
-		n := targetNumber(c.endpoint, s.Target)
-		if first < 0 && s.State != "open" && n >= 0 {
+		n, asked := s.Number, true
+		if c.ask != nil {
+			h := &c.ask.hops[n]
+			if t.Notes = append(t.Notes, "deployment "+h.d.Name); h.err != nil {
+				asked, t.Notes = false, append(t.Notes, "not asked: "+x.refusal(h.err).GetMessage())
+			}
+		}
+		if first < 0 && asked && s.State != pool.Open {
 			first = n
 		}
-		if n >= 0 && c.endpoint.Targets[n].Transport.SkipVerify {
+		if c.pool.Targets[n].Transport.SkipVerify {
 			t.Notes = append(t.Notes, "its certificate is not verified")
 		}
 		if !s.Until.IsZero() {
@@ -277,23 +297,18 @@ func (x *explainer) target(context.Context) error {
 		x.out.Targets = append(x.out.Targets, t)
 	}
 	if first < 0 {
-		err := fault.New(fault.UpstreamUnavailable, "No target of endpoint %s is tried at present.", c.endpoint.Name)
+		err := fault.New(fault.UpstreamUnavailable, "No target of endpoint %s is tried at present.", c.pool.Name)
 		if !soonest.IsZero() {
 			err = err.WithRetryAfter(time.Until(soonest))
 		}
 		return err
 	}
-	x.sent(first)
-	return nil
-}
-
-func targetNumber(e *routing.Endpoint, name string) int {
-	for i, t := range e.Targets {
-		if t.Name == name {
-			return i
-		}
+	if c.ask != nil {
+		x.deployed(first)
+	} else {
+		x.sent(first)
 	}
-	return -1
+	return nil
 }
 
 // sent describes the request to a target. Secrets are shown as the references that stand for them: it is
@@ -397,4 +412,13 @@ func (x *explainer) origin(e *routing.Endpoint, credential int, h Header) string
 	return "gateway"
 }
 
-func (x *explainer) chosen() string { return "it would be sent to " + x.out.GetTargets()[0].GetUrl() }
+func (x *explainer) chosen() string {
+	if x.out.GetDeployment() != "" {
+		text := "it would be sent to " + x.out.GetDeployment()
+		if x.out.GetTranslation() != "" {
+			text += ", translated from " + x.out.GetTranslation()
+		}
+		return text
+	}
+	return "it would be sent to " + x.out.GetTargets()[0].GetUrl()
+}

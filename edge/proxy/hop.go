@@ -93,12 +93,10 @@ func (a *ask) translated(ctx context.Context, h *hop, named modelField, call *ad
 	}
 	if h.d.Adapter != nil {
 		h.schema = adapter.Chat
-		body := a.body
-		if a.schema == adapter.Chat {
-			body = named.with(body, h.vendor)
-		} else {
+		body := a.body // with the caller's name of the model, for the answer; the adapter is told the vendor's beside it
+		if a.schema != adapter.Chat {
 			between := *call
-			between.Options = translate.Between()
+			between.Options, between.Model = translate.Between(), call.Asked
 			var err error
 			if h.out, err = translate.New(a.schema, adapter.Chat, body, &between); err != nil {
 				return nil, err
@@ -129,7 +127,7 @@ func (a *ask) keep(h *hop, body []byte) error {
 		return noRoom()
 	}
 	from := a.c.kept
-	h.body = &kept{from: from.from, ctx: from.ctx, room: from.room, most: int64(len(body)), data: body, size: int64(len(body)), end: io.EOF}
+	h.body = &kept{from: from.from, ctx: a.ctx, room: from.room, most: int64(len(body)), data: body, size: int64(len(body)), end: io.EOF}
 	return nil
 }
 
@@ -193,7 +191,7 @@ func (h *hop) name(i *spool.Intent) {
 }
 
 // tell says in headers which deployment has got the request, and what of it was left out.
-func (h *hop) tell(out []Header, a *ask) []Header {
+func (h *hop) tell(out []Header) []Header {
 	out = append(out, Header{HeaderModel, h.d.Name})
 	var dropped []string
 	if h.out != nil {

@@ -258,7 +258,7 @@ func TestVendorsAdapter(t *testing.T) {
 			t.Fatalf("got %d %s", out.status, out.body.String())
 		}
 		s := b.sent[0]
-		if s.method != "PUT" || s.uri != "/base/v1/chat/completions?v=2" || get(s.headers, "X-Version") != "3" || get(s.headers, "X-Vendor-Key") != vendorKey || gjson.Get(s.body, "was.model").String() != "gpt-4o" {
+		if s.method != "PUT" || s.uri != "/base/v1/chat/completions?v=2" || get(s.headers, "X-Version") != "3" || get(s.headers, "X-Vendor-Key") != vendorKey || gjson.Get(s.body, "was.model").String() != "claude" {
 			t.Errorf("sent %+v", s)
 		}
 		if _, _, end := (&stages{bench: b.bench}).lastIntent(); end.Cost != chatCost {

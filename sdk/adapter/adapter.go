@@ -45,7 +45,8 @@ type Call struct {
 	Role Role
 	// Adapter is the name under which the gateway knows this one. It comes with requests only.
 	Adapter string
-	// Model is the vendor's name of the model, in the role of a vendor's. It comes with requests only.
+	// Model is the vendor's name of the model, in the role of a vendor's; the body has the caller's, for the answer. It comes with
+	// requests only.
 	Model string
 	// State is for the adapter's own use: what TranslateRequest leaves here comes back with the answer, whichever process gets
 	// that. It goes nowhere else.

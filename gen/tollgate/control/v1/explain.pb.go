@@ -445,7 +445,7 @@ func (x *Explanation) GetDropped() []string {
 // ExplainStep is what one stage said.
 type ExplainStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "match", "authenticate", "labels", "body", "price", "limits", "budgets", "target".
+	// Name of the stage: "match", "authenticate", "labels", "body", "model" of a request for one, "price", "limits", "budgets", "target".
 	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Whether the request passed it.
 	Passed bool `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
