@@ -9,7 +9,7 @@ import (
 )
 
 // nodeModels is a vendor of models by its template, and how it is spoken to.
-type nodeModels struct{ template, schema, header string }
+type nodeModels struct{ template, base, schema, header string }
 
 // Guarantee: programs that use the vendors' own libraries for Node reach models of a vendor that speaks another language, and see what
 // they would see of their own: whole answers and streams, tools in several turns, several at once and by the libraries' own runners,
@@ -17,8 +17,8 @@ type nodeModels struct{ template, schema, header string }
 // gone at the vendor. What the vendor used is in the books, to the last digit.
 func TestNodeModels(t *testing.T) {
 	t.Parallel()
-	chat := nodeModels{"openai", "openai-chat", "Authorization: Bearer " + vendorKey}
-	messages := nodeModels{"anthropic", "anthropic-messages", "X-Api-Key: " + vendorKey}
+	chat := nodeModels{"openai", "/v1", "openai-chat", "Authorization: Bearer " + vendorKey}
+	messages := nodeModels{"anthropic", "", "anthropic-messages", "X-Api-Key: " + vendorKey}
 	routes := map[string]route{}
 	for name, of := range map[string]nodeModels{"anthropic": chat, "chat": messages, "responses-chat": chat, "responses-messages": messages} {
 		routes[name] = newNodeModels(t, "node-models-"+name, of)
@@ -35,7 +35,7 @@ func newNodeModels(t *testing.T, name string, of nodeModels) route {
 	t.Helper()
 	r := route{name: name, url: theGateway.url + "/" + name}
 	for model, vendors := range map[string]string{name + "/*": "*", name + "-listed": "text"} {
-		args := []string{"model", "create", model, "--template", of.template, "--url", theVendor.url + "/" + name, "--schema", of.schema,
+		args := []string{"model", "create", model, "--template", of.template, "--url", theVendor.url + "/" + name + of.base, "--schema", of.schema,
 			"--api-key-env", "VENDOR_KEY", "--vendor-model", vendors, "--deployment-name", name}
 		if vendors == "text" {
 			args = append(args, "--alias", model+"-too")
@@ -53,9 +53,20 @@ func newNodeModels(t *testing.T, name string, of nodeModels) route {
 
 func checkModelBooks(t *testing.T, name string) {
 	t.Helper()
+	sum := map[string]int{}
 	for _, c := range theVendor.calls(name) {
 		b, _ := json.Marshal([]any{c.Path, c.Status, gjson.Get(c.Body, "model").Str})
-		t.Log(string(b))
+		sum[string(b)]++
 	}
-	t.Log(must(t, "requests", "list", "--endpoint", name, "--most", "1000"))
+	t.Log(sum)
+	var all []map[string]any
+	json.Unmarshal([]byte(must(t, "requests", "list", "--endpoint", name, "--most", "1000", "-o", "json")), &all)
+	sum = map[string]int{}
+	for _, a := range all {
+		b, _ := json.Marshal([]any{a["status"], a["outcome"], a["cost"], a["meter"], a["model"], a["counts"], a["unpriced"], a["deployment"]})
+		sum[string(b)]++
+	}
+	for k, v := range sum {
+		t.Log(v, k)
+	}
 }
