@@ -109,7 +109,7 @@ func changesLeaveAloneWhatGoesOn(c *cluster) {
 	c.awaitLive()
 	everywhere(served("first", after.of(most)))
 
-	c.deploy("add-deployment", name, "second", second, modelHold, "--priority", "1")
+	c.deploy("add-deployment", name, "second", second, modelHold)
 	c.awaitLive()
 	first.Next(vendor.JSON(http.StatusServiceUnavailable, `{"error":{"message":"busy"}}`), vendor.JSON(http.StatusServiceUnavailable, `{"error":{"message":"busy"}}`))
 	everywhere(served("second", others.of(most)))
