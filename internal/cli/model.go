@@ -280,6 +280,10 @@ func (a *app) modelAddDeployment() *cobra.Command {
 					return err
 				}
 				err = a.changeModel(ctx, c, args[0], "has one deployment more", func(m *controlv1.Model) error {
+					taken := slices.ContainsFunc(m.GetDeployments(), func(o *controlv1.Deployment) bool { return o.GetName() == one.GetName() })
+					if taken && d.name == "" {
+						one.Name = "" // of two from one template the second has the name of its host
+					}
 					m.Deployments = append(m.Deployments, one)
 					return nil
 				})

@@ -68,7 +68,7 @@ func (f *deploymentFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.secret, "secret", "", "stored secret with the vendor's key; 'NAME=env:VARIABLE', 'NAME=file:PATH' or 'NAME=-' for stdin store it first")
 	flags.StringVar(&f.keyEnv, "api-key-env", "", "environment variable of the edges with the vendor's key, in place of a secret")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value' of requests to the vendor; may be repeated")
-	flags.StringVar(&f.name, "deployment-name", "", "name of the deployment; one of the vendor's host if not given")
+	flags.StringVar(&f.name, "deployment-name", "", "name of the deployment; the template's, or one of the vendor's host, if not given")
 	flags.Uint32Var(&f.weight, "weight", 0, "share of the requests, with --balance weighted or least-in-flight")
 	flags.Uint32Var(&f.priority, "priority", 0, "deployments of the lowest number are used while any of them works, with --balance weighted or least-in-flight")
 	flags.StringVar(&f.perRequest, "price-per-request", "", "dollars per request, such as 0.01")
@@ -119,6 +119,7 @@ func (a *app) deployment(ctx context.Context, cmd *cobra.Command, c clients, f *
 		if d.Target == nil {
 			d.Target = &controlv1.Target{}
 		}
+		d.Name = first(d.GetName(), t.GetName())
 	}
 	if err := f.change(cmd, d); err != nil {
 		return nil, err
