@@ -90,8 +90,11 @@ func (s *stream) run(err error) ([]byte, error) {
 }
 
 func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.done {
+		return dst
+	}
 	s.done = true
-	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
+	return adapter.AppendEvent(dst, adapter.Chat, err, requestID, 0)
 }
 
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
