@@ -197,7 +197,7 @@ func (s *stream) open(index int64, content gjson.Result) error {
 			break // the old form has room for one, and no more were allowed
 		}
 		b.kind = ofTool
-		name := string(gjson.AppendJSONString(nil, s.t.name(content.Get("name").String())))
+		name := string(gjson.AppendJSONString(nil, s.t.names.Callers(content.Get("name").String())))
 		if s.t.legacy {
 			s.chunk(`"function_call":{"name":`, name, `,"arguments":""}`)
 		} else {

@@ -58,7 +58,7 @@ func (r *request) leave(name string) {
 	}
 	shown := []byte(name[:min(len(name), longestDropped)])
 	for i, c := range shown {
-		if c != '.' && !identifies(rune(c)) {
+		if c != '.' && !adapter.Identifies(c) {
 			shown[i] = '_'
 		}
 	}
