@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +25,7 @@ type request struct {
 	out     []byte
 	streams bool
 	dropped []string
-	names   names
+	names   adapter.Names
 	tools   bool // the translated request has functions
 }
 
@@ -231,6 +233,17 @@ func (q *request) person() error {
 		q.field(names[0], string(gjson.AppendJSONString(nil, shortened(v.String(), names[0]))))
 	}
 	return nil
+}
+
+const mostIdentifier = 64
+
+// shortened is an identifier of a person as a field takes it: safety_identifier has a most length.
+func shortened(id, field string) string {
+	if field == "safety_identifier" && len(id) > mostIdentifier {
+		sum := sha256.Sum256([]byte(id))
+		return hex.EncodeToString(sum[:])
+	}
+	return id
 }
 
 // caching writes what the vendor is to remember of the prompt.

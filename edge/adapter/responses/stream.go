@@ -268,3 +268,12 @@ func (s *stream) begin() {
 
 // Ping keeps the connection open.
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+
+// Fail ends the stream with an error.
+func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.over {
+		return dst
+	}
+	s.over = true
+	return adapter.AppendEvent(dst, adapter.Responses, err, requestID, s.seq)
+}
