@@ -126,8 +126,8 @@ func (c *example) request(tb testing.TB, client adapter.Schema) []byte {
 	return patched(tb, plain[client].request, c.Request)
 }
 
-// translation translates the request of a case.
-func (c *example) translation(tb testing.TB, g *group) (adapter.Translation, error) {
+// call is what the translation of a case knows besides the request.
+func (c *example) call(tb testing.TB) *adapter.Call {
 	tb.Helper()
 	o := &controlv1.VendorOptions{}
 	if c.Options != nil {
@@ -135,11 +135,15 @@ func (c *example) translation(tb testing.TB, g *group) (adapter.Translation, err
 			tb.Fatal(err)
 		}
 	}
+	return &adapter.Call{Asked: "mine", Model: "theirs", Options: o, Vendor: "mine/acme", ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Unix: 1_790_000_000}
+}
+
+// translation translates the request of a case.
+func (c *example) translation(tb testing.TB, g *group) (adapter.Translation, error) {
+	tb.Helper()
 	body := c.request(tb, g.Client.Schema)
 	before := bytes.Clone(body)
-	x, err := translate.New(g.Client.Schema, g.Vendor.Schema, body, &adapter.Call{
-		Asked: "mine", Model: "theirs", Options: o, Vendor: "mine/acme", ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Unix: 1_790_000_000,
-	})
+	x, err := translate.New(g.Client.Schema, g.Vendor.Schema, body, c.call(tb))
 	if !bytes.Equal(before, body) {
 		tb.Errorf("the caller's bytes were changed: %s", body)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/translate"
 	"tollgate/internal/testenv/schemas"
 )
 
@@ -20,7 +21,7 @@ import (
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	eachStream(t, func(t *testing.T, g *group, c *example, stream []byte) {
-		got := c.run(t, g, [][]byte{stream}, !c.Cut)
+		got := run(t, c.opener(t, g), [][]byte{stream}, !c.Cut)
 		if c.Fails == nil && got.err != nil {
 			t.Fatalf("%v\n%s", got.err, got.out)
 		}
@@ -53,12 +54,12 @@ func TestStreams(t *testing.T) {
 // Guarantee: it does not matter where a stream is cut in two, whether it comes byte by byte, or which ends its lines have.
 func TestStreamsInPieces(t *testing.T) {
 	t.Parallel()
-	eachStream(t, func(t *testing.T, g *group, c *example, lf []byte) {
-		want := c.run(t, g, [][]byte{lf}, !c.Cut)
+	forAllClients(t, func(t *testing.T, open func() adapter.Translation, _ *group, c *example, lf []byte) {
+		want := run(t, open, [][]byte{lf}, !c.Cut)
 		for _, end := range []string{"\n", "\r\n", "\r"} {
 			stream := bytes.ReplaceAll(lf, []byte("\n"), []byte(end))
 			check := func(how string, pieces [][]byte) {
-				if got := c.run(t, g, pieces, !c.Cut); !got.same(want) {
+				if got := run(t, open, pieces, !c.Cut); !got.same(want) {
 					t.Fatalf("lines end with %q, cut %s:\n%s (%v)\nand not\n%s (%v)", end, how, got.out, got.err, want.out, want.err)
 				}
 			}
@@ -74,24 +75,49 @@ func TestStreamsInPieces(t *testing.T) {
 // vendor has said that it is.
 func TestStreamsThatEndEarly(t *testing.T) {
 	t.Parallel()
-	eachStream(t, func(t *testing.T, g *group, c *example, stream []byte) {
+	forAllClients(t, func(t *testing.T, open func() adapter.Translation, g *group, c *example, stream []byte) {
 		for _, whole := range []bool{false, true} {
 			var last result
 			for i := range stream {
-				got := c.run(t, g, [][]byte{stream[:i]}, whole)
-				if got.same(last) && i > 0 && got.err != nil {
-					continue
+				got := run(t, open, [][]byte{stream[:i]}, whole)
+				if got.err == nil && !ended(g.Vendor.Schema, stream[:i], whole) {
+					t.Fatalf("%d bytes, whole: %v: it looks whole\n%s", i, whole, got.out)
+				}
+				if i > 0 && got.same(last) {
+					continue // as it was a byte before
 				}
 				last = got
 				if err := got.legal(g.Client.Schema, c.wantsUsage()); err != nil {
 					t.Fatalf("%d bytes: %v\n%s", i, err, got.out)
 				}
-				if got.err == nil && !ended(g.Vendor.Schema, stream[:i], whole) {
-					t.Fatalf("%d bytes, whole: %v: it looks whole\n%s", i, whole, got.out)
-				}
 			}
 		}
 	})
+}
+
+// forAllClients runs a test for every case of a stream, with the client that it is for, and with one of Responses.
+func forAllClients(t *testing.T, do func(*testing.T, func() adapter.Translation, *group, *example, []byte)) {
+	t.Helper()
+	eachStream(t, func(t *testing.T, g *group, c *example, stream []byte) {
+		do(t, c.opener(t, g), g, c, stream)
+		other := *c
+		other.Text = `{"model":"mine","input":"Hi","stream":true,"tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}]}`
+		responses := &group{Client: schema{adapter.Responses}, Vendor: g.Vendor}
+		do(t, other.opener(t, responses), responses, &other, stream)
+	})
+}
+
+// opener makes the same translation again and again: each has one stream.
+func (c *example) opener(tb testing.TB, g *group) func() adapter.Translation {
+	tb.Helper()
+	body, call := c.request(tb, g.Client.Schema), c.call(tb)
+	return func() adapter.Translation {
+		x, err := translate.New(g.Client.Schema, g.Vendor.Schema, body, call)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return x
+	}
 }
 
 // ended says whether a vendor has said in a stream that its answer is whole.
@@ -173,9 +199,9 @@ type result struct {
 }
 
 // run translates a stream.
-func (c *example) run(tb testing.TB, g *group, pieces [][]byte, whole bool) (r result) {
+func run(tb testing.TB, open func() adapter.Translation, pieces [][]byte, whole bool) (r result) {
 	tb.Helper()
-	s := c.accepted(tb, g).Stream(tb.Context())
+	s := open().Stream(tb.Context())
 	for _, p := range pieces {
 		if r.out, r.err = s.Next(r.out, p); r.err != nil {
 			break
