@@ -36,6 +36,7 @@ var spoken = map[adapter.Schema]struct{ answer, gives string }{
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, g *group, c *example) {
+		t.Helper()
 		if c.Answer == nil {
 			return
 		}

@@ -164,7 +164,7 @@ func (c *example) accepted(tb testing.TB, g *group) adapter.Translation {
 func (r *refusal) is(err error, kind adapter.Kind) error {
 	var e *adapter.Error
 	if !errors.As(err, &e) {
-		return fmt.Errorf("%v is no refusal", err)
+		return fmt.Errorf("it is no refusal but %T", err)
 	}
 	if r.Kind != 0 {
 		kind = r.Kind

@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"encoding/json"
 	"reflect"
-
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -20,6 +19,7 @@ var requestSchemas = map[adapter.Schema]string{adapter.Chat: "openai-chat-reques
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, g *group, c *example) {
+		t.Helper()
 		x, err := c.translation(t, g)
 		if c.Refused != nil {
 			if err := c.Refused.is(err, adapter.Invalid); err != nil {
