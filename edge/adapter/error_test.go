@@ -198,6 +198,7 @@ func toldInStream(tb rapid.TB, s adapter.Schema, e *adapter.Error, message strin
 	tb.Helper()
 	name, typ := "openai-error", ""
 	switch s {
+	case adapter.Chat:
 	case adapter.Messages:
 		name, typ = "anthropic-error", "error"
 	case adapter.Responses:
