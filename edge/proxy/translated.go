@@ -229,7 +229,7 @@ func (t *try) idle() time.Duration {
 	return t.c.idle()
 }
 
-// streams is what translates a streamed answer, and how that begins.
+// streamOf is what translates a streamed answer, and how that begins.
 func (t *try) streamOf(ctx context.Context) (stream adapter.Stream, head *AdapterAnswer, end func(), err error) {
 	h, of, a := t.hop, t.c.ask, t.answer
 	end = func() {}
