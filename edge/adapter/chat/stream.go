@@ -94,7 +94,7 @@ func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
 }
 
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // event takes one event of the vendor's.
 func (s *stream) event(e sse.Event) error {

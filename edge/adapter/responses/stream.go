@@ -267,4 +267,4 @@ func (s *stream) begin() {
 }
 
 // Ping keeps the connection open.
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }

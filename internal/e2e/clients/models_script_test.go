@@ -181,6 +181,8 @@ const spokenOn = "\"quoted\" <&> \\ a line\nand \u2028 another."
 var (
 	inputParis   = `{"city":"Paris","days":1.50}`
 	inputOslo    = `{"city":"Oslo 🐦 \"x\"","days":12345678901234567890}`
+	plainParis   = `{"city":"Paris"}`
+	plainOslo    = `{"city":"Oslo"}`
 	inputConvert = `{"from":{"unit":"C","values":[21,-3]},"to":"F"}`
 )
 
@@ -192,7 +194,9 @@ func (c conversation) answer(lang, what string) (said, error) {
 	last := c.turns[len(c.turns)-1]
 	switch what {
 	case "weather":
-		return c.weather(lang)
+		return c.weather(lang, inputParis, inputOslo)
+	case "forecast":
+		return c.weather(lang, plainParis, plainOslo)
 	case "see":
 		if len(last.images) == 0 {
 			return said{}, errors.New("there is no image")
@@ -231,7 +235,7 @@ func sameID(a, b string) bool {
 
 // weather calls the first tool for two places and then the second, and tells what they said. It holds what it is told of its own
 // calls against those that it made: ids, names and inputs to the last digit.
-func (c conversation) weather(lang string) (said, error) {
+func (c conversation) weather(lang, inputParis, inputOslo string) (said, error) {
 	if len(c.tools) < 2 {
 		return said{}, fmt.Errorf("it has the tools %q in place of two", c.tools)
 	}
