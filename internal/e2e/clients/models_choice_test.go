@@ -75,7 +75,7 @@ func TestModelsFailover(t *testing.T) {
 	must(t, "model", "create", m.name+"/both", "--deployment-name", "openai", "--template", "openai", "--url", theVendor.url+"/"+m.name+"-openai/v1",
 		"--vendor-model", "weather", "--api-key-env", "VENDOR_KEY")
 	must(t, "model", "add-deployment", m.name+"/both", "--deployment-name", "anthropic", "--template", "anthropic", "--url", theVendor.url+"/"+m.name+"-anthropic",
-		"--vendor-model", "weather", "--api-key-env", "VENDOR_KEY", "--priority", "1")
+		"--vendor-model", "weather", "--api-key-env", "VENDOR_KEY")
 	m.await(t, "both")
 	names := []string{"get_weather", "convert"}
 	for _, stream := range []bool{false, true} {

@@ -141,7 +141,7 @@ func TestModelsToolRunner(t *testing.T) {
 			t.Errorf("%s: %v", vendor, err)
 			continue
 		}
-		const want = "warm in outside; failed with nobody knows; warm in inside"
+		const want = "warm in outside; failed with Error: nobody knows; warm in inside"
 		if len(last.Content) != 1 || last.Content[0].Text != want {
 			t.Errorf("%s: %s", vendor, last.RawJSON())
 		}
@@ -151,9 +151,14 @@ func TestModelsToolRunner(t *testing.T) {
 				t.Errorf("%s, streaming: %v", vendor, err)
 				break
 			}
-			said = ""
+			turn := ""
 			for e := range events {
-				said += e.Delta.Text
+				if delta, ok := e.AsAny().(anthropic.BetaRawContentBlockDeltaEvent); ok {
+					turn += delta.Delta.Text
+				}
+			}
+			if turn != "" {
+				said = turn
 			}
 		}
 		if said != want {
