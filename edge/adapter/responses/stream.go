@@ -274,7 +274,7 @@ func (s *stream) begin() {
 }
 
 // Ping keeps the connection open.
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // Fail ends the stream with an error.
 func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
