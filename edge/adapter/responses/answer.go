@@ -62,6 +62,9 @@ func (t *translation) items(message gjson.Result, status string) ([][]byte, erro
 	if v := message.Get("refusal"); v.Type == gjson.String {
 		refusal.WriteString(inner(v))
 	}
+	if message.Get("tool_calls.#").Int() > mostItems {
+		return nil, adapter.Fail("The answer of %s is too long.", t.call.Vendor)
+	}
 	calls := message.Get("tool_calls").Array()
 	if f := message.Get("function_call"); f.IsObject() && len(calls) == 0 {
 		calls = []gjson.Result{message}
@@ -114,7 +117,7 @@ func (t *translation) callItem(call gjson.Result, index int, status string) ([]b
 	if id == "" || !call.Get("function").IsObject() {
 		id = t.itemID("call_", index)
 	}
-	return appendCall(nil, t.itemID("fc_", index), status, id, t.toolName(name.String()), arguments(f.Get("arguments"))), nil
+	return appendCall(nil, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
 }
 
 // arguments are those of a call as JSON without quotes. Nothing at all stands for no arguments, and some vendors send an object
@@ -133,7 +136,7 @@ func arguments(v gjson.Result) string {
 
 func annotations(list gjson.Result) []byte {
 	var out []byte
-	for _, a := range list.Array() {
+	for _, a := range adapter.Elements(list) {
 		next := out
 		if len(next) > 0 {
 			next = append(next, ',')

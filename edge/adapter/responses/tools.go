@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // toolFields writes tools and how they are chosen.
@@ -38,7 +40,7 @@ func (q *request) functions() error {
 	}
 	var list []byte
 	var search gjson.Result
-	for i, tool := range v.Array() {
+	for i, tool := range adapter.Elements(v) {
 		param := at("tools", i)
 		switch kind := tool.Get("type").String(); {
 		case kind == "function":
@@ -79,7 +81,7 @@ func (q *request) function(dst []byte, param string, tool gjson.Result) ([]byte,
 	if callers := tool.Get("allowed_callers"); present(callers) && !strings.Contains(callers.Raw, `"direct"`) {
 		return nil, q.cannot(param+".allowed_callers", "programs of the vendor's cannot call functions here")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.vendors(name.String()))
+	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
 	if v := tool.Get("description"); present(v) {
 		if v.Type != gjson.String {
 			return nil, q.wrong(param+".description", "it must be a text")
@@ -197,7 +199,7 @@ func (q *request) chosen(dst []byte, param string, v gjson.Result) ([]byte, erro
 	if name.Type != gjson.String || name.Str == "" {
 		return nil, q.wrong(param+".name", "it must be the name of a function")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.vendors(name.String()))
+	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
 	return append(dst, "}}"...), nil
 }
 
@@ -208,11 +210,11 @@ func (q *request) allowed(v gjson.Result) error {
 		return q.wrong("tool_choice.mode", "it must be auto or required")
 	}
 	list := v.Get("tools")
-	if !list.IsArray() || len(list.Array()) == 0 {
+	if !list.IsArray() || !adapter.Some(list) {
 		return q.wrong("tool_choice.tools", "it must be a list of tools")
 	}
 	out := []byte(`{"type":"allowed_tools","allowed_tools":{"mode":"` + mode + `","tools":[`)
-	for i, tool := range list.Array() {
+	for i, tool := range adapter.Elements(list) {
 		if i > 0 {
 			out = append(out, ',')
 		}
