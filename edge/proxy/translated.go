@@ -287,6 +287,7 @@ func (t *try) relayStream(ctx context.Context) {
 	}
 	c.begin(head.Status, append(c.ourHeaders(), t.translatedHeaders(head.Headers)...), -1)
 	k := newTalk(c.x.Out, stream)
+	defer k.stop() // also if a translation fails by a bug: the answer is not for pings any more
 	outcome := t.copyStream(ctx, k)
 	k.stop()
 	if t.end.outcome = outcome; outcome == eventv1.SpendOutcome_SPEND_OUTCOME_OK {
