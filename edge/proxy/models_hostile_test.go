@@ -115,3 +115,31 @@ func TestNumbersAboveAllCounts(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee: a vendor that repeats the gateway's credential in an error, whole or in a stream, does not show it to callers of another
+// schema; an error without it keeps its words.
+func TestCredentialsAreNotEchoed(t *testing.T) {
+	t.Parallel()
+	for name, vendor := range map[string]upstreamFunc{
+		"in an error":  says(400, `{"error":{"message":"bad header a-from-env"}}`),
+		"as its field": says(422, `{"error":{"message":"bad header","param":"from-env"}}`),
+		"as text":      says(500, "Authorization: Bearer from-env"),
+		"in a stream":  streams(nil, chatStream()[0], `data: {"error":{"message":"key=from-env is over"}}`+"\n\n"),
+	} {
+		for _, secret := range []string{"Bearer ${env:VENDOR}", "a-${env:VENDOR}", "${env:VENDOR}"} {
+			d := deployment(t, "openai", "gpt-4o", schemaChat)
+			d.Upstream.Headers = []*eventv1.RouteHeader{{Name: "Authorization", Value: secret}}
+			b := newModels(t, vendorsOfTest{"openai": vendor}, []*eventv1.RouteModel{modelOfTest("claude", d)})
+			out := b.ask(context.Background(), &got{}, "POST", "/messages", hiStream)
+			if text := out.body.String(); strings.Contains(text, "from-env") || !strings.Contains(text, "repeats the gateway's credential") || get(b.sent[0].headers, "Authorization") == secret {
+				t.Errorf("%s: got %d %s", name, out.status, text)
+			}
+		}
+	}
+	d := deployment(t, "openai", "gpt-4o", schemaChat)
+	d.Upstream.Headers = []*eventv1.RouteHeader{{Name: "Authorization", Value: "Bearer ${env:VENDOR}"}, {Name: "X-Version", Value: "2023-06-01"}}
+	b := newModels(t, vendorsOfTest{"openai": says(400, `{"error":{"message":"no Bearer of 2023-06-01"}}`)}, []*eventv1.RouteModel{modelOfTest("claude", d)})
+	if out := b.ask(context.Background(), &got{}, "POST", "/messages", hi); !strings.Contains(out.body.String(), "no Bearer of 2023-06-01") {
+		t.Errorf("got %s", out.body.String())
+	}
+}

@@ -368,14 +368,14 @@ func (t *try) failStream(ctx context.Context, k *talk, why error) eventv1.SpendO
 			return outcome
 		}
 	}
-	_ = k.fail(c.told(why), c.id.Text(id.Request)) // a caller who is gone needs no reason
+	_ = k.fail(t.hop.unechoed(c.told(why)), c.id.Text(id.Request)) // a caller who is gone needs no reason
 	return outcome
 }
 
 // tellError passes on an error: a vendor's own, or one of the gateway about what the vendor has answered.
 func (t *try) tellError(err error) {
 	if e, ok := errors.AsType[*adapter.Error](err); ok {
-		t.c.answerError(e)
+		t.c.answerError(t.hop.unechoed(e))
 		return
 	}
 	t.c.refuse(err)
