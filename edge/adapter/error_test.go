@@ -188,8 +188,35 @@ func TestAnyError(t *testing.T) {
 			if (status == 401 || status == 403) && strings.Contains(message, "SECRET") {
 				t.Fatalf("%d %s: %s", status, body, message)
 			}
+			toldInStream(t, s, e, message)
 		}
 	})
+}
+
+// toldInStream checks that an error says the same as an event: one of the schema, and no more than one.
+func toldInStream(tb rapid.TB, s adapter.Schema, e *adapter.Error, message string) {
+	tb.Helper()
+	name, typ := "openai-error", ""
+	switch s {
+	case adapter.Messages:
+		name, typ = "anthropic-error", "error"
+	case adapter.Responses:
+		name, typ = "openai-response-event", "error"
+	}
+	n := 0
+	stream := adapter.AppendEvent(nil, s, e, "req_1", 7)
+	err := schemas.Events(stream, func(event string, data []byte) error {
+		if n++; event != typ || gjson.GetBytes(data, "error.message").Str != message {
+			return fmt.Errorf("event %q: %s", event, data)
+		}
+		if s == adapter.Responses && (gjson.GetBytes(data, "message").Str != message || gjson.GetBytes(data, "sequence_number").Int() != 7) {
+			return fmt.Errorf("it does not say itself what it is: %s", data)
+		}
+		return schemas.Check(name, data)
+	})
+	if err != nil || n != 1 {
+		tb.Fatalf("%d events in %q: %v", n, stream, err)
+	}
 }
 
 // Guarantee: each of the gateway's own errors is told in either schema, with its hint; those that clients try again are those for

@@ -211,7 +211,7 @@ func (t *try) wrong(err error) error {
 	if !ok || e.Kind != adapter.Broken {
 		return err
 	}
-	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s", t.hop.d.Name, e.Message)
+	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s.", t.hop.d.Name, strings.TrimSuffix(e.Message, "."))
 }
 
 // translatedHeaders are those of an answer that is not the vendor's own: of the vendor's none go on.
@@ -229,7 +229,7 @@ func (t *try) idle() time.Duration {
 	return t.c.idle()
 }
 
-// streams is what translates a streamed answer, and how that begins.
+// streamOf is what translates a streamed answer, and how that begins.
 func (t *try) streamOf(ctx context.Context) (stream adapter.Stream, head *AdapterAnswer, end func(), err error) {
 	h, of, a := t.hop, t.c.ask, t.answer
 	end = func() {}

@@ -353,7 +353,7 @@ func (c *conversation) call(field, id string, f gjson.Result) error {
 	}
 	c.calls[id] = c.asking
 	c.parts = append(append(part(c.parts), `{"type":"tool_use","id":"`...), id...)
-	c.parts = append(append(c.parts, `","name":"`...), c.r.tool(name.Str)...)
+	c.parts = append(append(c.parts, `","name":"`...), c.r.names.Vendors(name.Str)...)
 	c.parts = append(append(append(c.parts, `","input":`...), input...), '}')
 	return nil
 }

@@ -26,7 +26,7 @@ type request struct {
 	effort, format, tier, search   gjson.Result
 	streams, usage                 bool
 	extras                         []extra
-	names                          map[string]string
+	names                          adapter.Names
 	dropped                        []string
 	offered                        []string // names of tools, as the vendor gets them
 	limit                          int64    // max_tokens

@@ -91,8 +91,11 @@ func (s *stream) run(err error) ([]byte, error) {
 }
 
 func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.done {
+		return dst
+	}
 	s.done = true
-	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
+	return adapter.AppendEvent(dst, adapter.Chat, err, requestID, 0)
 }
 
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
@@ -195,7 +198,7 @@ func (s *stream) open(index int64, content gjson.Result) error {
 			break // the old form has room for one, and no more were allowed
 		}
 		b.kind = ofTool
-		name := string(gjson.AppendJSONString(nil, s.t.name(content.Get("name").String())))
+		name := string(gjson.AppendJSONString(nil, s.t.names.Callers(content.Get("name").String())))
 		if s.t.legacy {
 			s.chunk(`"function_call":{"name":`, name, `,"arguments":""}`)
 		} else {

@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,42 +10,14 @@ import (
 	"tollgate/edge/adapter"
 )
 
-// Names of tools and identifiers of their calls are of these characters at Anthropic, and names not longer than this.
+// Anthropic takes names of tools that are not longer than mostName, and is not known to bound identifiers of their calls.
 const (
-	nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-	mostName  = 128
+	mostName   = 128
+	mostCallID = 1 << 10
 )
 
-// plain makes a name of one that the vendor would refuse: as much of it as fits, and a piece of its hash, so that
-// two names stay two.
-func plain(name string, most int) string {
-	if name != "" && len(name) <= most && strings.Trim(name, nameChars) == "" {
-		return name
-	}
-	hash := sha256.Sum256([]byte(name))
-	short := []byte(name[:min(len(name), 55)])
-	for i, c := range short {
-		if strings.IndexByte(nameChars, c) < 0 {
-			short[i] = '_'
-		}
-	}
-	return string(short) + "_" + hex.EncodeToString(hash[:4])
-}
-
-// tool is a tool's name as the vendor gets it.
-func (r *request) tool(name string) string {
-	p := plain(name, mostName)
-	if p != name {
-		if r.names == nil {
-			r.names = map[string]string{}
-		}
-		r.names[p] = name
-	}
-	return p
-}
-
 // callID is the identifier of a tool's call as the vendor gets it.
-func callID(id string) string { return plain(id, 1<<10) }
+func callID(id string) string { return adapter.Identifier(id, mostCallID) }
 
 // toolbox writes the tools.
 func (r *request) toolbox(dst []byte) ([]byte, error) {
@@ -66,8 +36,8 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 		if allowed != nil && !allowed[name.Str] {
 			return nil
 		}
-		r.offered = append(r.offered, r.tool(name.Str))
-		dst, err = r.function(comma(dst), field, r.tool(name.Str), f)
+		r.offered = append(r.offered, r.names.Vendors(name.Str))
+		dst, err = r.function(comma(dst), field, r.names.Vendors(name.Str), f)
 		return err
 	}
 	if r.tools.Exists() && !r.tools.IsArray() {
@@ -189,7 +159,7 @@ func (r *request) wanted() (field, choice, name string, err error) {
 	}
 	switch {
 	case named != "":
-		return field, "tool", r.tool(named), nil
+		return field, "tool", r.names.Vendors(named), nil
 	case !v.Exists():
 		return field, "", "", nil
 	case word == "auto", word == "none":
@@ -215,7 +185,7 @@ func (r *request) choice(dst []byte) ([]byte, error) {
 		return dst, nil
 	}
 	if choice == "tool" && !slices.Contains(r.offered, name) {
-		return nil, r.wrong(field, "names the function %q, which the request does not have.", r.original(name))
+		return nil, r.wrong(field, "names the function %q, which the request does not have.", r.names.Callers(name))
 	}
 	if forced && r.thinking.on() {
 		return nil, r.cannot(field, "a model that thinks cannot be made to use a tool there; leave out reasoning_effort, or use auto")
@@ -236,12 +206,4 @@ func (r *request) choice(dst []byte) ([]byte, error) {
 		dst = append(dst, `,"disable_parallel_tool_use":true`...)
 	}
 	return append(dst, '}'), nil
-}
-
-// original is what the caller calls a tool.
-func (r *request) original(name string) string {
-	if own, ok := r.names[name]; ok {
-		return own
-	}
-	return name
 }

@@ -79,7 +79,7 @@ func appendID(dst []byte, id string, f *format) []byte {
 // appendIdentifier writes an id with the characters that Anthropic's clients send back without harm.
 func appendIdentifier(dst []byte, id string) []byte {
 	for i := range len(id) {
-		if c := id[i]; identifies(rune(c)) {
+		if c := id[i]; adapter.Identifies(c) {
 			dst = append(dst, c)
 		} else {
 			dst = append(dst, '_')
@@ -99,14 +99,6 @@ func callID(id string, f *format, n int, taken func(id string) bool) string {
 		unique = id + "_" + strconv.Itoa(i)
 	}
 	return unique
-}
-
-// toolName is the tool's name as the caller knows it.
-func (f *format) toolName(name string) string {
-	if original, ok := f.names[name]; ok {
-		return original
-	}
-	return name
 }
 
 // stop says why an answer ended.
@@ -245,7 +237,7 @@ func (c *content) call(id string, function gjson.Result) error {
 	c.ids = append(c.ids, id)
 	c.calls++
 	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)
-	c.out = gjson.AppendJSONString(c.out, c.format.toolName(name.Str))
+	c.out = gjson.AppendJSONString(c.out, c.format.names.Callers(name.Str))
 	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
 	return nil
 }

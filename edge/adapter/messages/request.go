@@ -28,7 +28,7 @@ type request struct {
 	limit   int64 // max_tokens
 	streams bool
 	dropped []string
-	names   names
+	names   adapter.Names
 }
 
 const mostExtra = 64 // fields that are passed on

@@ -117,7 +117,7 @@ func (t *translation) callItem(call gjson.Result, index int, status string) ([]b
 	if id == "" || !call.Get("function").IsObject() {
 		id = t.itemID("call_", index)
 	}
-	return appendCall(nil, t.itemID("fc_", index), status, id, t.toolName(name.String()), arguments(f.Get("arguments"))), nil
+	return appendCall(nil, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
 }
 
 // arguments are those of a call as JSON without quotes. Nothing at all stands for no arguments, and some vendors send an object

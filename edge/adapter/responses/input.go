@@ -202,7 +202,7 @@ func (c *conversation) call(i int, item gjson.Result) error {
 		t.calls = append(t.calls, ',')
 	}
 	t.calls = append(append(t.calls, `{"id":`...), id.Raw...)
-	t.calls = gjson.AppendJSONString(append(t.calls, `,"type":"function","function":{"name":`...), c.q.names.vendors(name.String()))
+	t.calls = gjson.AppendJSONString(append(t.calls, `,"type":"function","function":{"name":`...), c.q.names.Vendors(name.String()))
 	raw := arguments.Raw
 	if arguments.Str == "" {
 		raw = `"{}"`

@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +25,7 @@ type request struct {
 	out     []byte
 	streams bool
 	dropped []string
-	names   names
+	names   adapter.Names
 	tools   bool // the translated request has functions
 }
 
@@ -233,6 +235,17 @@ func (q *request) person() error {
 	return nil
 }
 
+const mostIdentifier = 64
+
+// shortened is an identifier of a person as a field takes it: safety_identifier has a most length.
+func shortened(id, field string) string {
+	if field == "safety_identifier" && len(id) > mostIdentifier {
+		sum := sha256.Sum256([]byte(id))
+		return hex.EncodeToString(sum[:])
+	}
+	return id
+}
+
 // caching writes what the vendor is to remember of the prompt.
 func (q *request) caching() error {
 	for _, name := range []string{"prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"} {
@@ -341,7 +354,7 @@ func (q *request) droppedFields() []string {
 
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
-	return adapter.Refuse(param, "%s cannot be translated for %s, which understands Chat Completions: %s.", param, q.call.Vendor, reason)
+	return adapter.Refuse(param, "%s cannot be translated for %s: %s.", param, q.call.Vendor, reason)
 }
 
 // wrong refuses what is wrong in any schema.

@@ -116,6 +116,10 @@ func (s *stream) event(e sse.Event) error {
 			if value.IsObject() {
 				s.usage = readUsage(value)
 			}
+		case "x_groq": // where Groq has it
+			if u := value.Get("usage"); u.IsObject() && !s.usage.known {
+				s.usage = readUsage(u)
+			}
 		case "service_tier":
 			s.tier = tier(value)
 		}
@@ -268,3 +272,12 @@ func (s *stream) begin() {
 
 // Ping keeps the connection open.
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+
+// Fail ends the stream with an error.
+func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.over {
+		return dst
+	}
+	s.over = true
+	return adapter.AppendEvent(dst, adapter.Responses, err, requestID, s.seq)
+}

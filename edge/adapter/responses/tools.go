@@ -81,7 +81,7 @@ func (q *request) function(dst []byte, param string, tool gjson.Result) ([]byte,
 	if callers := tool.Get("allowed_callers"); present(callers) && !strings.Contains(callers.Raw, `"direct"`) {
 		return nil, q.cannot(param+".allowed_callers", "programs of the vendor's cannot call functions here")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.vendors(name.String()))
+	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
 	if v := tool.Get("description"); present(v) {
 		if v.Type != gjson.String {
 			return nil, q.wrong(param+".description", "it must be a text")
@@ -199,7 +199,7 @@ func (q *request) chosen(dst []byte, param string, v gjson.Result) ([]byte, erro
 	if name.Type != gjson.String || name.Str == "" {
 		return nil, q.wrong(param+".name", "it must be the name of a function")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.vendors(name.String()))
+	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
 	return append(dst, "}}"...), nil
 }
 
