@@ -264,7 +264,7 @@ func (a *app) modelAddDeployment() *cobra.Command {
 	d := deploymentFlags{read: a.readPrice}
 	cmd := &cobra.Command{
 		Use: "add-deployment NAME", Short: "Let another vendor's model serve a model, too", Args: exactly("NAME"),
-		Example: `  tollgate model add-deployment gpt-4o --template azure-openai --param resource=eu --vendor-model gpt-4o-eu --priority 1
+		Example: `  tollgate model add-deployment gpt-4o --template azure-openai --param resource=eu --vendor-model gpt-4o-eu
   tollgate model add-deployment mine --url http://gpu-2:8000/v1 --schema openai-chat --free --weight 2`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := d.complete(cmd); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -204,7 +205,7 @@ func (s *stream) open(index int64, content gjson.Result) error {
 			s.chunk(`"tool_calls":[{"index":`+strconv.Itoa(b.tool)+`,"id":`+jsonText(content.Get("id")), `,"type":"function","function":{"name":`, name+`,"arguments":""}}]`)
 		}
 		// A vendor that does not stream arguments has them here.
-		if input := content.Get("input"); input.IsObject() && len(input.Map()) > 0 {
+		if input := content.Get("input"); input.IsObject() && strings.Trim(input.Raw, "{} \t\r\n") != "" {
 			var tight bytes.Buffer
 			if json.Compact(&tight, []byte(input.Raw)) == nil {
 				s.argue(&b, string(gjson.AppendJSONString(nil, tight.String())))

@@ -33,7 +33,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 		if name.Type != gjson.String || name.Str == "" {
 			return r.wrong(field+".name", "must be the name of a function.")
 		}
-		if allowed != nil && !slices.Contains(allowed, name.Str) {
+		if allowed != nil && !allowed[name.Str] {
 			return nil
 		}
 		r.offered = append(r.offered, r.names.Vendors(name.Str))
@@ -43,7 +43,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 	if r.tools.Exists() && !r.tools.IsArray() {
 		return nil, r.wrong("tools", "must be a list.")
 	}
-	for i, t := range r.tools.Array() {
+	for i, t := range adapter.Elements(r.tools) {
 		field := "tools[" + strconv.Itoa(i) + "]"
 		if typ := t.Get("type").Str; typ != "function" {
 			return nil, r.cannot(field+".type", "tools of the type %q are OpenAI's own; use functions", typ)
@@ -52,7 +52,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for i, f := range r.functions.Array() {
+	for i, f := range adapter.Elements(r.functions) {
 		if err := add("functions["+strconv.Itoa(i)+"]", f); err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (r *request) webSearch(dst []byte) ([]byte, error) {
 }
 
 // allowed is the names of the tools that tool_choice leaves; nil for all of them.
-func (r *request) allowed() ([]string, error) {
+func (r *request) allowed() (map[string]bool, error) {
 	if r.toolChoice.Get("type").Str != "allowed_tools" {
 		return nil, nil
 	}
@@ -127,13 +127,13 @@ func (r *request) allowed() ([]string, error) {
 	if !list.IsArray() {
 		return nil, r.wrong("tool_choice.allowed_tools.tools", "must be a list.")
 	}
-	names := []string{}
-	for i, t := range list.Array() {
+	names := map[string]bool{}
+	for i, t := range adapter.Elements(list) {
 		name := t.Get("function.name").Str
 		if name == "" {
 			return nil, r.cannot("tool_choice.allowed_tools.tools["+strconv.Itoa(i)+"]", "it is no function")
 		}
-		names = append(names, name)
+		names[name] = true
 	}
 	return names, nil
 }

@@ -62,6 +62,9 @@ func (t *translation) items(message gjson.Result, status string) ([][]byte, erro
 	if v := message.Get("refusal"); v.Type == gjson.String {
 		refusal.WriteString(inner(v))
 	}
+	if message.Get("tool_calls.#").Int() > mostItems {
+		return nil, adapter.Fail("The answer of %s is too long.", t.call.Vendor)
+	}
 	calls := message.Get("tool_calls").Array()
 	if f := message.Get("function_call"); f.IsObject() && len(calls) == 0 {
 		calls = []gjson.Result{message}
@@ -133,7 +136,7 @@ func arguments(v gjson.Result) string {
 
 func annotations(list gjson.Result) []byte {
 	var out []byte
-	for _, a := range list.Array() {
+	for _, a := range adapter.Elements(list) {
 		next := out
 		if len(next) > 0 {
 			next = append(next, ',')

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // echo is what an answer repeats of its request. It is written once: a stream has it three times.
@@ -106,7 +108,7 @@ func (q *request) echoText(dst []byte) []byte {
 func (q *request) echoTools(dst []byte) []byte {
 	tools, _ := q.get("tools")
 	dst = append(dst, '[')
-	for i, tool := range tools.Array() {
+	for i, tool := range adapter.Elements(tools) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // conversation writes the messages: instructions first, then the items of the input.
@@ -213,7 +215,7 @@ func (c *conversation) call(i int, item gjson.Result) error {
 // thought reads what was thought in an earlier turn. Most vendors want nothing of it; what is encrypted only OpenAI can read.
 func (c *conversation) thought(item gjson.Result) {
 	if !c.q.opt.GetReasoningContent() {
-		c.q.dropped = append(c.q.dropped, "input.reasoning")
+		c.q.dropped = adapter.Leave(c.q.dropped, "input.reasoning")
 		return
 	}
 	// Thoughts begin a turn: those that come after a message of the assistant belong to the next one.

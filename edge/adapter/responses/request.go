@@ -107,7 +107,7 @@ func (q *request) translate(body []byte) error {
 // unkept refuses what cannot be done without a store of answers.
 func (q *request) unkept() error {
 	for _, f := range kept {
-		if v, ok := q.get(f.name); ok && !(v.IsArray() && len(v.Array()) == 0) {
+		if v, ok := q.get(f.name); ok && (!v.IsArray() || adapter.Some(v)) {
 			return q.cannot(f.name, f.reason)
 		}
 	}
@@ -269,7 +269,7 @@ func (q *request) leftovers() error {
 		if !v.IsArray() {
 			return q.wrong("include", "it must be a list")
 		}
-		if len(v.Array()) > 0 {
+		if adapter.Some(v) {
 			if err := q.drop("include"); err != nil {
 				return err
 			}
@@ -291,7 +291,7 @@ func (q *request) leftovers() error {
 	}
 	if store {
 		// Most clients ask for it without meaning to, so that not even a strict deployment refuses.
-		q.dropped = append(q.dropped, "store")
+		q.dropped = adapter.Leave(q.dropped, "store")
 	}
 	if v, ok := q.get("metadata"); ok && !v.IsObject() {
 		return q.wrong("metadata", "it must be an object")
@@ -305,10 +305,13 @@ func (q *request) leftovers() error {
 // unknown goes through the fields that nobody knows.
 func (q *request) unknown() error {
 	pass := q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS
+	last := map[string]int{}
 	for i, f := range q.in {
-		later := slices.ContainsFunc(q.in[i+1:], func(o field) bool { return o.name == f.name })
+		last[f.name] = i
+	}
+	for i, f := range q.in {
 		switch {
-		case later || known[f.name] || f.value.Type == gjson.Null:
+		case last[f.name] != i || known[f.name] || f.value.Type == gjson.Null:
 		case pass && !governed[f.name]:
 			q.out = append(gjson.AppendJSONString(append(q.out, ','), f.name), ':')
 			q.out = append(q.out, f.value.Raw...)
@@ -340,7 +343,7 @@ func (q *request) drop(name string) error {
 	if q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_REFUSE {
 		return q.cannot(printable(name), "the vendor's schema has no counterpart of it")
 	}
-	q.dropped = append(q.dropped, printable(name))
+	q.dropped = adapter.Leave(q.dropped, name)
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // toolFields writes tools and how they are chosen.
@@ -38,7 +40,7 @@ func (q *request) functions() error {
 	}
 	var list []byte
 	var search gjson.Result
-	for i, tool := range v.Array() {
+	for i, tool := range adapter.Elements(v) {
 		param := at("tools", i)
 		switch kind := tool.Get("type").String(); {
 		case kind == "function":
@@ -208,11 +210,11 @@ func (q *request) allowed(v gjson.Result) error {
 		return q.wrong("tool_choice.mode", "it must be auto or required")
 	}
 	list := v.Get("tools")
-	if !list.IsArray() || len(list.Array()) == 0 {
+	if !list.IsArray() || !adapter.Some(list) {
 		return q.wrong("tool_choice.tools", "it must be a list of tools")
 	}
 	out := []byte(`{"type":"allowed_tools","allowed_tools":{"mode":"` + mode + `","tools":[`)
-	for i, tool := range list.Array() {
+	for i, tool := range adapter.Elements(list) {
 		if i > 0 {
 			out = append(out, ',')
 		}

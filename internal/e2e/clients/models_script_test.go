@@ -20,6 +20,7 @@ type conversation struct {
 	parallel bool     // whether several may be called at once
 	thinks   bool
 	stops    []string
+	shape    string // the schema of an answer that is JSON
 	turns    []turn
 }
 
@@ -55,6 +56,7 @@ func readChat(q gjson.Result) (conversation, error) {
 	for _, t := range q.Get("tools").Array() {
 		c.tools = append(c.tools, t.Get("function.name").Str)
 	}
+	c.shape = q.Get("response_format.json_schema.schema").Raw
 	for _, s := range append(q.Get("stop").Array(), q.Get("stop_sequences").Array()...) {
 		c.stops = append(c.stops, s.Str)
 	}
@@ -98,6 +100,7 @@ func readMessages(q gjson.Result) (conversation, error) {
 	for _, s := range q.Get("stop_sequences").Array() {
 		c.stops = append(c.stops, s.Str)
 	}
+	c.shape = q.Get("output_config.format.schema").Raw
 	for _, m := range q.Get("messages").Array() {
 		t := c.say(m.Get("role").Str)
 		t.text += partsText(m.Get("content"))
@@ -183,7 +186,14 @@ func (c conversation) answer(lang, what string) (said, error) {
 	last := c.turns[len(c.turns)-1]
 	switch what {
 	case "weather":
-		return c.weather(lang)
+		return c.weather(lang, inputParis, inputOslo)
+	case "forecast":
+		return c.weather(lang, `{"city":"Paris","days":1.5}`, `{"city":"Oslo 🐦 \"x\"","days":3}`)
+	case "json":
+		if !gjson.Valid(c.shape) {
+			return said{}, errors.New("it has no schema of the answer")
+		}
+		return said{text: `{"city":"Oslo 🐦","days":[1,2.5,-3]}`}, nil
 	case "see":
 		if len(last.images) == 0 {
 			return said{}, errors.New("there is no image")
@@ -208,7 +218,7 @@ func (c conversation) answer(lang, what string) (said, error) {
 
 // weather calls the first tool for two places and then the second, and tells what they said. It holds what it is told of its own
 // calls against those that it made: ids, names and inputs to the last digit.
-func (c conversation) weather(lang string) (said, error) {
+func (c conversation) weather(lang, first, second string) (said, error) {
 	if len(c.tools) < 2 {
 		return said{}, fmt.Errorf("it has the tools %q in place of two", c.tools)
 	}
@@ -218,7 +228,7 @@ func (c conversation) weather(lang string) (said, error) {
 		}
 		return "call_" + what
 	}
-	paris, oslo := toolCall{id("Paris"), c.tools[0], inputParis}, toolCall{id("Oslo"), c.tools[0], inputOslo}
+	paris, oslo := toolCall{id("Paris"), c.tools[0], first}, toolCall{id("Oslo"), c.tools[0], second}
 	steps := [][]toolCall{{paris, oslo}, {{id("Convert"), c.tools[1], inputConvert}}}
 	if !c.parallel {
 		steps = [][]toolCall{{paris}, {oslo}, steps[1]}
