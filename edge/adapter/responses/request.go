@@ -354,7 +354,7 @@ func (q *request) droppedFields() []string {
 
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
-	return adapter.Refuse(param, "%s cannot be translated for %s, which understands Chat Completions: %s.", param, q.call.Vendor, reason)
+	return adapter.Refuse(param, "%s cannot be translated for %s: %s.", param, q.call.Vendor, reason)
 }
 
 // wrong refuses what is wrong in any schema.

@@ -116,6 +116,10 @@ func (s *stream) event(e sse.Event) error {
 			if value.IsObject() {
 				s.usage = readUsage(value)
 			}
+		case "x_groq": // where Groq has it
+			if u := value.Get("usage"); u.IsObject() && !s.usage.known {
+				s.usage = readUsage(u)
+			}
 		case "service_tier":
 			s.tier = tier(value)
 		}
