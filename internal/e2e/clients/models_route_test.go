@@ -89,10 +89,10 @@ func (m models) checkVendor(t *testing.T, vendor string) {
 	}
 }
 
-// What an answer of the scripted vendor costs by the prices of its template, exactly.
+// What an answer of the scripted vendor costs by the prices of its template, exactly, by the tokens that it counts.
 var saidCosts = map[string]string{
-	"prompt=120": "0.0000345", // 100 fresh at 0.15, 20 cached at 0.075 and 30 out at 0.60 for a million
-	"input=100":  "0.0002645", // 100 fresh at 1, 20 read at 0.10, 10 written at 1.25 and 30 out at 5 for a million
+	"120+30": "0.0000345", // 100 fresh at 0.15, 20 cached at 0.075 and 30 out at 0.60 for a million
+	"100+30": "0.0002645", // 100 fresh at 1, 20 read at 0.10, 10 written at 1.25 and 30 out at 5 for a million
 }
 
 // checkBooks compares what the vendors have seen with what was booked: every call by its deployment with its status once, and
@@ -127,12 +127,11 @@ func (m models) checkBooks(t *testing.T) {
 		for _, b := range booked {
 			vendor := b.Deployment[strings.LastIndex(b.Deployment, "/")+1:]
 			have = append(have, fmt.Sprint(vendor, " ", b.Status))
-			for _, name := range []string{"prompt", "input"} {
-				if want, ok := saidCosts[name+"="+b.Counts[name]]; ok && b.Outcome == "ok" {
-					counted++
-					if b.Cost.Amount != want {
-						return permanent{fmt.Errorf("%s in place of %s: %+v", b.Cost.Amount, want, b)}
-					}
+			used := b.Counts["prompt"] + b.Counts["input"] + "+" + b.Counts["completion"] + b.Counts["output"]
+			if want, ok := saidCosts[used]; ok {
+				counted++
+				if b.Cost.Amount != want {
+					return permanent{fmt.Errorf("%s in place of %s: %+v", b.Cost.Amount, want, b)}
 				}
 			}
 		}

@@ -187,6 +187,9 @@ var (
 	inputConvert = `{"from":{"unit":"C","values":[21,-3]},"to":"F"}`
 )
 
+// plainOslo is the input for the second place in numbers that every library keeps.
+const plainOslo = `{"city":"Oslo 🐦 \"x\"","days":3}`
+
 // answer is what the vendor says next.
 func (c conversation) answer(lang, what string) (said, error) {
 	if n := len(c.turns); n == 0 || c.turns[n-1].role != "user" {
@@ -197,7 +200,7 @@ func (c conversation) answer(lang, what string) (said, error) {
 	case "weather":
 		return c.weather(lang, inputParis, inputOslo)
 	case "forecast":
-		return c.weather(lang, `{"city":"Paris","days":1.5}`, `{"city":"Oslo 🐦 \"x\"","days":3}`)
+		return c.weather(lang, `{"city":"Paris","days":1.5}`, plainOslo)
 	case "json":
 		if !gjson.Valid(c.shape) {
 			return said{}, errors.New("it has no schema of the answer")
