@@ -23,11 +23,11 @@ func TestNodeModels(t *testing.T) {
 	t.Parallel()
 	chat := nodeModels{
 		template: "openai", base: "/v1", schema: "openai-chat", header: "Authorization: Bearer " + vendorKey,
-		told: charge{"chat", saidModelOpenAI, "audio_in=0,audio_out=0,cached=20,completion=30,prompt=120", saidCosts["prompt=120"]},
+		told: charge{"chat", saidModelOpenAI, "audio_in=0,audio_out=0,cached=20,completion=30,prompt=120", "0.0000345"},
 	}
 	messages := nodeModels{
 		template: "anthropic", schema: "anthropic-messages", header: "X-Api-Key: " + vendorKey,
-		told:  charge{"messages", saidModelAnthropic, "cache_read=20,cache_write=10,input=100,output=30", saidCosts["input=100"]},
+		told:  charge{"messages", saidModelAnthropic, "cache_read=20,cache_write=10,input=100,output=30", "0.0002645"},
 		begun: "cache_read=20,cache_write=10,input=100,output=1",
 	}
 	vendors := map[string]nodeModels{"anthropic": chat, "chat": messages, "responses-chat": chat, "responses-messages": messages}
@@ -50,8 +50,10 @@ func newNodeModels(t *testing.T, name string, of nodeModels) route {
 	t.Helper()
 	r := route{name: name, url: theGateway.url + "/" + name}
 	for model, vendors := range map[string]string{name + "/*": "*", name + "-listed": "text"} {
-		args := []string{"model", "create", model, "--template", of.template, "--url", theVendor.url + "/" + name + of.base, "--schema", of.schema,
-			"--api-key-env", "VENDOR_KEY", "--vendor-model", vendors, "--deployment-name", name}
+		args := []string{
+			"model", "create", model, "--template", of.template, "--url", theVendor.url + "/" + name + of.base, "--schema", of.schema,
+			"--api-key-env", "VENDOR_KEY", "--vendor-model", vendors, "--deployment-name", name,
+		}
 		if vendors == "text" {
 			args = append(args, "--alias", model+"-too")
 		}
