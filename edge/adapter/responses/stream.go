@@ -159,6 +159,9 @@ func (s *stream) choice(choice gjson.Result) error {
 		return err
 	}
 	if finish.Type == gjson.String && finish.Str != "" {
+		if err := adapter.Interrupted(choice); err != nil {
+			return err
+		}
 		s.finish = finish.String()
 	}
 	return nil
