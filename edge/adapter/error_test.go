@@ -278,6 +278,26 @@ func again(k fault.Kind) bool {
 	return k == fault.Unavailable || k == fault.Timeout || k == fault.Internal || k == fault.Exhausted
 }
 
+// Guarantee: a request for a conversation that the server should keep is refused with the details by which Anthropic's libraries know to
+// send all of it, and other errors have none.
+func TestThreadsAreRefusedWithDetails(t *testing.T) {
+	t.Parallel()
+	e := adapter.Refuse("thread", "thread cannot be sent to a.")
+	e.Code = adapter.ThreadUnsupported
+	_, body := adapter.Write(adapter.Messages, e, "req_1")
+	want := `{"error_code":"thread_unsupported_request","unsupported":["thread"]}`
+	if got := gjson.GetBytes(body, "error.details").Raw; got != want {
+		t.Errorf("%s", body)
+	}
+	if short, _ := told(t, adapter.Messages, e); short != "400 invalid_request_error" {
+		t.Error(short)
+	}
+	_, body = adapter.Write(adapter.Messages, adapter.Refuse("top_k", "no"), "req_1")
+	if gjson.GetBytes(body, "error.details").Exists() {
+		t.Errorf("%s", body)
+	}
+}
+
 // FuzzRead: no answer of a vendor makes an error that its caller's schema does not have.
 func FuzzRead(f *testing.F) {
 	for _, x := range vectors.All(f) {

@@ -65,7 +65,11 @@ func Append(dst []byte, s Schema, e *Error, requestID string) []byte {
 		dst = append(dst, `{"type":"error","error":{"type":"`...)
 		dst = append(dst, e.Kind.said().anthropic...)
 		dst = append(dst, `","message":`...)
-		dst = append(gjson.AppendJSONString(dst, text), '}')
+		dst = gjson.AppendJSONString(dst, text)
+		if e.Code == ThreadUnsupported {
+			dst = append(dst, `,"details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}`...)
+		}
+		dst = append(dst, '}')
 		if requestID != "" {
 			dst = gjson.AppendJSONString(append(dst, `,"request_id":`...), requestID)
 		}

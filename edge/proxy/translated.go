@@ -287,6 +287,7 @@ func (t *try) relayStream(ctx context.Context) {
 	}
 	c.begin(head.Status, append(c.ourHeaders(), t.translatedHeaders(head.Headers)...), -1)
 	k := newTalk(c.x.Out, stream)
+	defer k.stop() // also if a translation fails by a bug: the answer is not for pings any more
 	outcome := t.copyStream(ctx, k)
 	k.stop()
 	if t.end.outcome = outcome; outcome == eventv1.SpendOutcome_SPEND_OUTCOME_OK {
@@ -367,14 +368,14 @@ func (t *try) failStream(ctx context.Context, k *talk, why error) eventv1.SpendO
 			return outcome
 		}
 	}
-	_ = k.fail(c.told(why), c.id.Text(id.Request)) // a caller who is gone needs no reason
+	_ = k.fail(t.hop.unechoed(c.told(why)), c.id.Text(id.Request)) // a caller who is gone needs no reason
 	return outcome
 }
 
 // tellError passes on an error: a vendor's own, or one of the gateway about what the vendor has answered.
 func (t *try) tellError(err error) {
 	if e, ok := errors.AsType[*adapter.Error](err); ok {
-		t.c.answerError(e)
+		t.c.answerError(t.hop.unechoed(e))
 		return
 	}
 	t.c.refuse(err)

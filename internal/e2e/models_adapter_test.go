@@ -300,6 +300,12 @@ func adapterOfAnEndpoint(c *cluster, w *witness) {
 	if resp, text := c.post(0, key, "/"+name+"/say", `{"model":"polite"}`); resp.StatusCode != http.StatusBadRequest || !strings.Contains(text, "It has to say what is wanted.") {
 		t.Errorf("refused: %s %s", resp.Status, text)
 	}
+	// Wherever the caller has its key, the adapter hears nothing of it.
+	for _, headers := range [][]string{{"User-Agent", "mine/" + key}, {"Anthropic-Beta", key}, {"X-Api-Key", key}, {"Accept-Language", key}, {"Some-Version", key}} {
+		if resp, text, err := c.call(1, key, "/"+name+"/say?b=1&key="+key, headers...); err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%v: %v %v %s", headers, err, resp, text)
+		}
+	}
 	v.Next(vendor.JSON(http.StatusUnauthorized, `{"error":{"message":"Incorrect API key provided: `+openaiCredential+`"}}`))
 	if resp, text := ask(0, name, false); resp.StatusCode != http.StatusBadGateway || strings.Contains(text, openaiCredential) || gjson.Get(text, "sorry").Str == "" {
 		t.Errorf("a vendor that refuses the credential: %s %s", resp.Status, text)

@@ -162,6 +162,7 @@ func translatedStreamsAreCut(c *cluster) {
 	price := rates{2_500, 10_000}
 	vendors := map[string]*modelVendor{"openai": openai(t, price, inFull), "claude": anthropic(t, price, inFull)}
 	growing := func(choices string, out int) string { return chatChunk(choices, chatUsage(out)) }
+	begins := []string{growing(chatDelta(`{"role":"assistant","content":""}`, "null"), 1), growing(chatDelta(`{"content":"Hello"}`, "null"), 20)}
 	for i, tc := range []struct {
 		language, deployment string
 		events               []string
@@ -169,10 +170,14 @@ func translatedStreamsAreCut(c *cluster) {
 		kind, want           string // where the error says what it is
 		never                string // that would be an end
 	}{
-		{"messages", "openai", []string{growing(chatDelta(`{"role":"assistant","content":""}`, "null"), 1), growing(chatDelta(`{"content":"Hello"}`, "null"), 20)},
-			growing(chatDelta(`{"content":" there"}`, "null"), 9000), "error.type", "billing_error", "message_stop"},
-		{"responses", "openai", []string{growing(chatDelta(`{"role":"assistant","content":""}`, "null"), 1), growing(chatDelta(`{"content":"Hello"}`, "null"), 20)},
-			growing(chatDelta(`{"content":" there"}`, "null"), 9000), "code", "budget_exceeded", "response.completed"},
+		{
+			"messages", "openai", begins,
+			growing(chatDelta(`{"content":" there"}`, "null"), 9000), "error.type", "billing_error", "message_stop",
+		},
+		{
+			"responses", "openai", begins,
+			growing(chatDelta(`{"content":" there"}`, "null"), 9000), "code", "budget_exceeded", "response.completed",
+		},
 		{"chat", "claude", messagesEvents(1)[:3], messagesEvents(9000)[5], "error.type", "insufficient_quota", "[DONE]"},
 	} {
 		name, l, v := "cut-"+tc.language, languages[tc.language], vendors[tc.deployment]

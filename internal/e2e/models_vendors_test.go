@@ -101,6 +101,7 @@ func anthropic(t *testing.T, r rates, part func() int) *modelVendor {
 func inFull() int { return 1 }
 
 func (v *modelVendor) answers(t *testing.T, request string, part func() int, whole, stream func(out int) string) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
@@ -230,7 +231,8 @@ func (l *language) ask(model string, most int, stream bool) string {
 
 // answered checks that an answer is whole, as the schema has it, and what the vendors of these tests say.
 func (l *language) answered(resp *http.Response, text string, stream bool) error {
-	said, err := "", error(nil)
+	var said string
+	var err error
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s %s", resp.Status, text)

@@ -251,6 +251,9 @@ func (r *request) sampling(dst []byte) ([]byte, error) {
 		if v.Type != gjson.Number {
 			return nil, r.wrong("top_p", "must be a number.")
 		}
+		if r.thinking.on() && v.Num < 0.95 {
+			return nil, r.cannot("top_p", "a model that thinks has a top_p of at least 0.95 there; leave out top_p or reasoning_effort")
+		}
 		dst = append(append(dst, `,"top_p":`...), v.Raw...)
 	}
 	if v := r.topK; v.Exists() {

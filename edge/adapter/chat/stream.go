@@ -98,7 +98,7 @@ func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	return adapter.AppendEvent(dst, adapter.Chat, err, requestID, 0)
 }
 
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // event takes one event of the vendor's.
 func (s *stream) event(e sse.Event) error {

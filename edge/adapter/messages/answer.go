@@ -37,6 +37,12 @@ func answer(body []byte, f *format) ([]byte, error) {
 		}
 		return nil, adapter.Fail("the vendor's answer has no choices")
 	}
+	if err := adapter.Interrupted(choice); err != nil {
+		return nil, err
+	}
+	if !choice.Get("message").IsObject() {
+		return nil, adapter.Fail("the vendor's answer has no message")
+	}
 	out := make([]byte, 0, len(body)+512)
 	out = append(appendID(append(out, `{"id":"`...), id.Str, f), `","type":"message","role":"assistant","model":`...)
 	out = append(append(out, f.asked...), `,"content":[`...)

@@ -109,6 +109,14 @@ func (r *request) field(name string, v gjson.Result) error {
 			return nil
 		}
 		return r.cannot(name, "it has no counterpart; leave it out")
+	case "thread":
+		// A request that continues a thread has its last turn alone: without the others, the model would answer something else.
+		if !present(v) {
+			return nil
+		}
+		e := r.cannot(name, "the vendor keeps no conversations; send all of it with each request")
+		e.Code = adapter.ThreadUnsupported
+		return e
 	default:
 		return r.unknown(name, v)
 	}

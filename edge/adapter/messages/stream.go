@@ -170,6 +170,9 @@ func (s *stream) choice(choice gjson.Result) error {
 		return err
 	}
 	if finish.Type == gjson.String && finish.Str != "" {
+		if err := adapter.Interrupted(choice); err != nil {
+			return err
+		}
 		s.finished, s.reason = true, finish.Str
 		if other.Type == gjson.String {
 			s.other = other.Raw

@@ -41,6 +41,9 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)
 	}
+	if err := adapter.Interrupted(choice); err != nil {
+		return nil, err
+	}
 	o := end(choice.Get("finish_reason").String())
 	o.tier = tier(served)
 	if used.IsObject() {

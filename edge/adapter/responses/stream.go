@@ -159,6 +159,9 @@ func (s *stream) choice(choice gjson.Result) error {
 		return err
 	}
 	if finish.Type == gjson.String && finish.Str != "" {
+		if err := adapter.Interrupted(choice); err != nil {
+			return err
+		}
 		s.finish = finish.String()
 	}
 	return nil
@@ -271,7 +274,7 @@ func (s *stream) begin() {
 }
 
 // Ping keeps the connection open.
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // Fail ends the stream with an error.
 func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {

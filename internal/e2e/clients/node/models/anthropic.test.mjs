@@ -160,6 +160,18 @@ for (const stream of [false, true]) {
   });
 }
 
+test('a conversation that the server should keep is refused so that the library goes on without', async () => {
+  const p = { ...ask('text', s.question), messages: undefined };
+  const kept = client.beta.messages.thread(p);
+  const e = await s.failure(() => kept.send({ role: 'user', content: s.question }));
+  assert.ok(e instanceof Anthropic.BadRequestError, String(e));
+  assert.equal(e.error.error.details.error_code, 'thread_unsupported_request');
+  const thread = client.beta.messages.thread({ ...p, unsupportedRequestBehavior: 'continue_unthreaded' });
+  for (const content of [s.question, 'And now?']) assert.equal((await thread.send({ role: 'user', content })).content[0].text, s.said);
+  const last = JSON.parse((await t.calls(route)).findLast((c) => c.body.includes('And now?')).body);
+  assert.deepEqual(last.messages.map((m) => [m.role, m.content]), [['user', s.question], ['assistant', s.said], ['user', 'And now?']]);
+});
+
 both('pictures, in the request and by their address', async (turn) => {
   const picture = (source) => ({ type: 'image', source });
   const m = await turn(ask('see', [
@@ -242,7 +254,7 @@ for (const [status, type, of, words] of [
 }
 
 test('errors of the gateway', async () => {
-  const wrong = await s.failure(() => client.messages.create(ask('text', s.question), { headers: { 'x-api-key': 'tgk_not-a-key' } }));
+  const wrong = await s.failure(() => new Anthropic({ baseURL: route.url, apiKey: 'tgk_not-a-key' }).messages.create(ask('text', s.question)));
   assert.ok(wrong instanceof Anthropic.AuthenticationError);
   assert.equal(wrong.type, 'authentication_error');
   const missing = await s.failure(() => client.messages.create({ ...ask('text', s.question), model: 'nobody-knows' }));
