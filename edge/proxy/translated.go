@@ -211,7 +211,7 @@ func (t *try) wrong(err error) error {
 	if !ok || e.Kind != adapter.Broken {
 		return err
 	}
-	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s.", t.hop.d.Name, strings.TrimSuffix(e.Message, "."))
+	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated. %s", t.hop.d.Name, e.Message)
 }
 
 // translatedHeaders are those of an answer that is not the vendor's own: of the vendor's none go on.
