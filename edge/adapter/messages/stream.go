@@ -78,7 +78,7 @@ func (s *stream) Ping(dst []byte) []byte {
 		return dst
 	case !s.started:
 		// Nothing may come before message_start, but for a comment.
-		return append(dst, ": ping\n\n"...)
+		return append(dst, ": ping\n"...)
 	}
 	return append(dst, ping...)
 }
