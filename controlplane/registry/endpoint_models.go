@@ -42,7 +42,7 @@ func (e *Endpoint) checkModels(p *Problems, facts EndpointFacts) {
 	case m.Adapter != "" && !facts.Adapter:
 		p.Add("models.adapter", Unknown, "There is no adapter %q: create it first.", clip(m.Adapter))
 	}
-	if m.Default != "" && (!modelName.MatchString(m.Default) || strings.Contains(m.Default, "*")) {
+	if m.Default != "" && (!IsModelName(m.Default) || strings.Contains(m.Default, "*")) {
 		p.Add("models.default_model", Malformed, "%q is not the name of a model: write one without *, as a caller would ask for it.", clip(m.Default))
 	}
 	if e.Exact && m.Adapter == "" && !slices.ContainsFunc(servedPaths, func(end string) bool { return strings.HasSuffix(e.Path, end) }) {

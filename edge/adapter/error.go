@@ -1,6 +1,9 @@
 package adapter
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Kind says what an error is about, in the words of all schemas.
 type Kind uint8
@@ -39,6 +42,16 @@ func (e *Error) Error() string { return e.Message }
 // more than anybody reads is cut off.
 func Refuse(param, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Param: shorten(param), Message: shorten(fmt.Sprintf(format, args...))}
+}
+
+// Wrong refuses a field that no vendor would take as it is.
+func Wrong(param, format string, args ...any) *Error {
+	return Refuse(param, "%s: %s.", param, fmt.Sprintf(format, args...))
+}
+
+// Cannot refuses a field that is right in itself, for which the vendor or its schema has nothing.
+func (c *Call) Cannot(param, format string, args ...any) *Error {
+	return Refuse(param, "%s cannot be sent to %s: %s.", param, cmp.Or(c.Vendor, "this vendor"), fmt.Sprintf(format, args...))
 }
 
 // Fail makes an error about what a vendor has answered.

@@ -196,9 +196,10 @@ func TestAnyError(t *testing.T) {
 // toldInStream checks that an error says the same as an event: one of the schema, and no more than one.
 func toldInStream(tb rapid.TB, s adapter.Schema, e *adapter.Error, message string) {
 	tb.Helper()
-	name, typ := "openai-error", ""
+	var name, typ string
 	switch s {
 	case adapter.Chat:
+		name = "openai-error"
 	case adapter.Messages:
 		name, typ = "anthropic-error", "error"
 	case adapter.Responses:

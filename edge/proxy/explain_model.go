@@ -101,20 +101,10 @@ func (x *explainer) deployed(number int) {
 	d := *h.d
 	d.Upstream = h.d.Upstream.Masked()
 	h.d = &d
-	t, query, bare := d.Upstream.Targets[0], "", false
-	method := "POST"
-	switch {
-	case h.remote != nil:
-		method, query = cmp.Or(h.remote.Request().Method, method), h.remote.Request().Query
-	case !h.translates(a):
-		query, bare = c.found.scrubQuery(c.query, c.isOurs), c.bareQuery
-	}
-	if h.count != nil && h.count.root {
-		base := *t
-		base.BasePath, t = "", &base
-	}
+	t := d.Upstream.Targets[0]
+	method, uri := h.line(c, d.Upstream, t)
 	x.out.Host = cmp.Or(d.Upstream.HostText, t.Host)
-	x.out.Url = method + " " + t.Scheme + "://" + t.Host + legible(d.Upstream.RequestURI(t, nil, h.path, query, bare), d.Upstream, -1)
+	x.out.Url = method + " " + t.Scheme + "://" + t.Host + legible(uri, d.Upstream, -1)
 	sent := map[string]bool{}
 	for _, own := range c.hopHeaders(&h) {
 		sent[lower(own.Name)] = true

@@ -230,32 +230,36 @@ func (t *try) deploy() {
 	t.hop, t.terms = h, &h.terms
 	e := h.d.Upstream
 	t.request = Attempt{
-		Target: t.choice.Target, Method: http.MethodPost, Length: int64(len(h.body.data)), EmptyBody: len(h.body.data) == 0,
+		Target: t.choice.Target, Length: int64(len(h.body.data)), EmptyBody: len(h.body.data) == 0,
 		HeaderTimeout: cmp.Or(e.Timeout, c.endpoint.Timeout), Interim: t.interim,
 	}
 	if e.HostPolicy == eventv1.HostPolicy_HOST_POLICY_TEXT {
 		t.request.HostHeader = e.HostText
 	}
-	query, bare := "", false
-	switch {
-	case h.remote != nil:
-		r := h.remote.Request()
-		t.request.Method, query = r.Method, r.Query
-	case !h.translates(c.ask):
-		query, bare = c.found.scrubQuery(c.query, c.isOurs), c.bareQuery
-	}
 	if h.translates(c.ask) {
 		t.request.Interim = func(int, []Header) {}
 	}
-	target := t.choice.Target
+	t.request.Method, t.request.URI = h.line(c, e, t.choice.Target)
+	t.request.Headers = c.hopHeaders(h)
+	t.body = h.body.view()
+	t.request.Body = t.body
+}
+
+// line is the method and the URI of a request to the deployment, which e and target are.
+func (h *hop) line(c *call, e *routing.Endpoint, target *routing.Target) (method, uri string) {
+	method, query, bare := http.MethodPost, "", false
+	switch {
+	case h.remote != nil:
+		r := h.remote.Request()
+		method, query = r.Method, r.Query
+	case !h.translates(c.ask):
+		query, bare = c.found.scrubQuery(c.query, c.isOurs), c.bareQuery
+	}
 	if h.count != nil && h.count.root {
 		base := *target
 		base.BasePath, target = "", &base
 	}
-	t.request.URI = e.RequestURI(target, nil, h.path, query, bare)
-	t.request.Headers = c.hopHeaders(h)
-	t.body = h.body.view()
-	t.request.Body = t.body
+	return method, e.RequestURI(target, nil, h.path, query, bare)
 }
 
 // messagesVersion is the version of Anthropic Messages that requests are of that name none.

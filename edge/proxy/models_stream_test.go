@@ -159,3 +159,34 @@ func TestAnswersInAnotherForm(t *testing.T) {
 		t.Errorf("%d bytes of the room are gone", used)
 	}
 }
+
+// Guarantee: a whole answer may come slowly: what ends it is silence, and not the time that it takes.
+func TestSlowWholeAnswers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pause time.Duration
+		want  int
+	}{"slow": {patience * 2 / 3, 200}, "silent": {patience + time.Second, 502}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := streamedModel(t, func(context.Context, *Attempt) (*Answer, error) {
+					silent := make(chan error, 1)
+					body := &scriptBody{s: &script{pieces: strings.SplitAfter(chatAnswer, ",")}}
+					body.s.between = func(int) {
+						select {
+						case <-time.After(tc.pause):
+						case body.s.breaks = <-silent:
+							body.s.pieces = body.s.pieces[:body.n]
+						}
+					}
+					return &Answer{Status: 200, Headers: []Header{jsonType}, Length: int64(len(chatAnswer)), Body: body, Cancel: func(why error) { silent <- why }}, nil
+				})
+				b.gateway.cfg.StreamIdle = patience
+				if out := b.ask(context.Background(), &got{}, "POST", "/messages", hi); out.status != tc.want {
+					t.Errorf("answered %d %s", out.status, out.body.String())
+				}
+			})
+		})
+	}
+}

@@ -107,8 +107,10 @@ func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error)
 	if a.Length > most {
 		return nil, t.invalid("it has %s, and the limit is %s", bytesText(a.Length), bytesText(most)), nil
 	}
-	if idle := t.idle(); idle > 0 && a.Cancel != nil {
-		silence := time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
+	idle := t.idle()
+	var silence *time.Timer
+	if idle > 0 && a.Cancel != nil {
+		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
 		defer silence.Stop()
 	}
 	var taken int64
@@ -137,6 +139,9 @@ func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error)
 			}
 			if body = body[:len(body)+n]; int64(len(body)) > most {
 				return nil, t.invalid("it has more than %s, the limit", bytesText(most)), nil
+			}
+			if silence != nil {
+				silence.Reset(idle)
 			}
 		}
 		switch {
@@ -211,7 +216,7 @@ func (t *try) wrong(err error) error {
 	if !ok || e.Kind != adapter.Broken {
 		return err
 	}
-	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s.", t.hop.d.Name, strings.TrimSuffix(e.Message, "."))
+	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated. %s", t.hop.d.Name, e.Message)
 }
 
 // translatedHeaders are those of an answer that is not the vendor's own: of the vendor's none go on.

@@ -38,9 +38,7 @@ type extra struct{ name, raw string }
 
 // cannot refuses what Anthropic Messages has no words for.
 func (r *request) cannot(field, format string, args ...any) error {
-	err := adapter.Refuse(field, format, args...)
-	err.Message = err.Param + " cannot be sent to " + r.vendor() + ": " + err.Message + "."
-	return err
+	return r.call.Cannot(field, format, args...)
 }
 
 // wrong refuses what no vendor would take.
@@ -48,13 +46,6 @@ func (r *request) wrong(field, format string, args ...any) error {
 	err := adapter.Refuse(field, format, args...)
 	err.Message = err.Param + " " + err.Message
 	return err
-}
-
-func (r *request) vendor() string {
-	if r.call.Vendor == "" {
-		return "a model of Anthropic Messages"
-	}
-	return r.call.Vendor
 }
 
 func (r *request) strict() bool {

@@ -98,6 +98,8 @@ func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	return adapter.AppendEvent(dst, adapter.Chat, err, requestID, 0)
 }
 
+// Ping has no blank line behind it: clients that take each one for the end of an event, as OpenAI's for Go did, stumble over one without
+// data.
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // event takes one event of the vendor's.

@@ -14,7 +14,7 @@ import (
 // answer translates an answer that came as a whole.
 func answer(body []byte, f *format) ([]byte, error) {
 	if !frame.Valid(body) {
-		return nil, adapter.Fail("the vendor's answer is no JSON document")
+		return nil, adapter.Fail("The vendor's answer is no JSON document.")
 	}
 	var id, choices, used, failure gjson.Result
 	gjson.ParseBytes(body).ForEach(func(key, v gjson.Result) bool {
@@ -35,13 +35,13 @@ func answer(body []byte, f *format) ([]byte, error) {
 		if present(failure) {
 			return nil, adapter.Read(0, "", body)
 		}
-		return nil, adapter.Fail("the vendor's answer has no choices")
+		return nil, adapter.Fail("The vendor's answer has no choices.")
 	}
 	if err := adapter.Interrupted(choice); err != nil {
 		return nil, err
 	}
 	if !choice.Get("message").IsObject() {
-		return nil, adapter.Fail("the vendor's answer has no message")
+		return nil, adapter.Fail("The vendor's answer has no message.")
 	}
 	out := make([]byte, 0, len(body)+512)
 	out = append(appendID(append(out, `{"id":"`...), id.Str, f), `","type":"message","role":"assistant","model":`...)
@@ -219,7 +219,7 @@ func (c *content) text(v gjson.Result) {
 func (c *content) call(id string, function gjson.Result) error {
 	name, arguments := function.Get("name"), function.Get("arguments")
 	if name.Type != gjson.String || name.Str == "" {
-		return adapter.Fail("the vendor's answer calls a tool without a name")
+		return adapter.Fail("The vendor's answer calls a tool without a name.")
 	}
 	if c.calls == mostCalls {
 		return tooManyCalls()
@@ -252,7 +252,7 @@ func (c *content) call(id string, function gjson.Result) error {
 const mostCalls = 4096
 
 func tooManyCalls() *adapter.Error {
-	return adapter.Fail("the vendor's answer has more than %d blocks", mostCalls)
+	return adapter.Fail("The vendor's answer has more than %d blocks.", mostCalls)
 }
 
 // whole says whether arguments are a JSON object.
@@ -262,5 +262,5 @@ func whole(arguments string) bool {
 }
 
 func brokenArguments(name string) *adapter.Error {
-	return adapter.Fail("the vendor's answer calls the tool %q with arguments that are no JSON object", name)
+	return adapter.Fail("The vendor's answer calls the tool %q with arguments that are no JSON object.", name)
 }

@@ -126,7 +126,7 @@ func (b *blocks) more(at int, text string) error {
 	case len(b.list) > mostCalls:
 		return tooManyCalls()
 	case b.held > mostHeld:
-		return adapter.Fail("the vendor's stream mixes calls of which more than %d bytes would have to be kept", mostHeld)
+		return adapter.Fail("The vendor's stream mixes calls of which more than %d bytes would have to be kept.", mostHeld)
 	}
 	for b.head < len(b.list) {
 		s := b.list[b.head]
@@ -154,7 +154,7 @@ func (b *blocks) finish(cut bool) (calls bool, err error) {
 			if cut {
 				continue
 			}
-			return false, adapter.Fail("the vendor's answer calls a tool without a name")
+			return false, adapter.Fail("The vendor's answer calls a tool without a name.")
 		}
 		if err := b.stop(s, cut); err != nil {
 			return false, err

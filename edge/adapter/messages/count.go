@@ -129,7 +129,7 @@ func Counted(answer []byte) (int64, error) {
 			}
 		}
 	}
-	return 0, adapter.Fail("the vendor's answer does not say how many tokens it has counted")
+	return 0, adapter.Fail("The vendor's answer does not say how many tokens it has counted.")
 }
 
 // Answered is the answer of count_tokens.

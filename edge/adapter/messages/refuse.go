@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"fmt"
 	"strconv"
 
 	"tollgate/edge/adapter"
@@ -36,12 +35,12 @@ func (p place) String() string {
 
 // invalid refuses what is wrong whoever is asked.
 func (r *request) invalid(param, why string, args ...any) *adapter.Error {
-	return adapter.Refuse(param, "%s: %s", param, fmt.Sprintf(why, args...))
+	return adapter.Wrong(param, why, args...)
 }
 
 // cannot refuses what the vendor's schema has no words for.
 func (r *request) cannot(param, why string, args ...any) *adapter.Error {
-	return adapter.Refuse(param, "%s cannot be sent to %s, which speaks OpenAI Chat Completions: %s", param, r.call.Vendor, fmt.Sprintf(why, args...))
+	return r.call.Cannot(param, why, args...)
 }
 
 // leave leaves something out that changes nothing of what the model is asked.

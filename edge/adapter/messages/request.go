@@ -42,11 +42,11 @@ type extra struct {
 // read takes a request apart and checks what it is made of.
 func read(body []byte, call *adapter.Call, counting bool) (*request, error) {
 	if !frame.Valid(body) {
-		return nil, adapter.Refuse("", "the body is no JSON document, or one that is nested too deep")
+		return nil, adapter.Refuse("", "The request is no JSON document, or one that is nested too deep.")
 	}
 	doc := gjson.ParseBytes(body)
 	if !doc.IsObject() {
-		return nil, adapter.Refuse("", "the body is not a JSON object")
+		return nil, adapter.Refuse("", "The request is not a JSON object.")
 	}
 	r := &request{call: call, opts: call.Options, counting: counting}
 	var err error

@@ -51,7 +51,7 @@ func (s *stream) End(dst []byte, whole bool) ([]byte, error) {
 		return dst, s.failure
 	}
 	if !whole {
-		return dst, s.fail(adapter.Fail("the vendor's stream broke off"))
+		return dst, s.fail(adapter.Fail("The vendor's stream broke off."))
 	}
 	s.blocks.out = dst
 	err := s.reader.End(s.emit)
@@ -78,7 +78,7 @@ func (s *stream) Ping(dst []byte) []byte {
 		return dst
 	case !s.started:
 		// Nothing may come before message_start, but for a comment.
-		return append(dst, ": ping\n\n"...)
+		return append(dst, ": ping\n"...)
 	}
 	return append(dst, ping...)
 }
@@ -88,7 +88,7 @@ const ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
 // fail keeps the error that ends the stream.
 func (s *stream) fail(err error) error {
 	if errors.Is(err, sse.ErrTooLong) {
-		err = adapter.Fail("the vendor's stream has an event that is too long")
+		err = adapter.Fail("The vendor's stream has an event that is too long.")
 	}
 	s.failure = err
 	return err
@@ -103,7 +103,7 @@ func (s *stream) event(e sse.Event) error {
 	case string(data) == "[DONE]":
 		return s.finish()
 	case !frame.Valid(data):
-		return adapter.Fail("the vendor's stream has an event that is no JSON document")
+		return adapter.Fail("The vendor's stream has an event that is no JSON document.")
 	}
 	var id, object, choices, used, groq, failure gjson.Result
 	gjson.ParseBytes(data).ForEach(func(key, v gjson.Result) bool {
@@ -230,9 +230,9 @@ func (s *stream) finish() error {
 	case s.complete:
 		return nil
 	case !s.started:
-		return adapter.Fail("the vendor's stream ended without an answer")
+		return adapter.Fail("The vendor's stream ended without an answer.")
 	case !s.finished:
-		return adapter.Fail("the vendor's stream ended early: it did not say why the answer ended")
+		return adapter.Fail("The vendor's stream ended early: it did not say why the answer ended.")
 	}
 	calls, err := s.blocks.finish(s.reason == "length")
 	if err != nil {

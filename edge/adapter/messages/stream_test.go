@@ -305,7 +305,7 @@ func TestPings(t *testing.T) {
 	t.Parallel()
 	tr, _ := translate(t, request(`"stream":true`), plain())
 	s := tr.Stream(t.Context())
-	if got := string(s.Ping(nil)); got != ": ping\n\n" {
+	if got := string(s.Ping(nil)); got != ": ping\n" {
 		t.Errorf("before the start: %q", got)
 	}
 	out, err := s.Next(nil, []byte(chunk(`"content":"x"`)))

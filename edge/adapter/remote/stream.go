@@ -319,7 +319,7 @@ func (s *Stream) Fail(dst []byte, e *adapter.Error, requestID string) []byte {
 	return append(append(dst, text...), '\n')
 }
 
-// Ping appends a comment, where what goes out may have one.
+// Ping appends a comment, where what goes out may have one. It has no blank line behind it, which some clients take for an event.
 func (s *Stream) Ping(dst []byte) []byte {
 	if !s.events {
 		return dst

@@ -354,12 +354,12 @@ func (q *request) droppedFields() []string {
 
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
-	return adapter.Refuse(param, "%s cannot be translated for %s: %s.", param, q.call.Vendor, reason)
+	return q.call.Cannot(param, "%s", reason)
 }
 
 // wrong refuses what is wrong in any schema.
 func (q *request) wrong(param, reason string) error {
-	return adapter.Refuse(param, "%s is wrong: %s.", param, reason)
+	return adapter.Wrong(param, "%s", reason)
 }
 
 func present(v gjson.Result) bool { return v.Exists() && v.Type != gjson.Null }

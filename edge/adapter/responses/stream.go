@@ -273,7 +273,7 @@ func (s *stream) begin() {
 	s.lifecycle("response.in_progress", o, nil)
 }
 
-// Ping keeps the connection open.
+// Ping keeps the connection open. It has no blank line behind it, which some clients take for an event.
 func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // Fail ends the stream with an error.

@@ -42,7 +42,7 @@ func translated(from, to adapter.Schema, body string, extra controlv1.ExtraField
 // with one: what grew with the square would not come to its end here.
 func TestManyOfEverything(t *testing.T) {
 	t.Parallel()
-	const n = 100_000
+	const n = 70_000
 	unknown := "," + many(n, func(i int) string { return fmt.Sprintf(`"a%d":1`, i) }) + "}"
 	calls := many(n, func(i int) string {
 		return fmt.Sprintf(`{"id":"c%d","type":"function","function":{"name":"f","arguments":"{}"}}`, i)
@@ -107,7 +107,7 @@ func TestNamesOfCallersAreBounded(t *testing.T) {
 //
 //nolint:paralleltest // it looks at what the process has allocated
 func TestListsOfNothing(t *testing.T) {
-	list := "[" + many(1<<20, func(int) string { return "0" }) + "]"
+	list := "[" + many(1<<18, func(int) string { return "0" }) + "]"
 	for name, body := range map[string]string{
 		"messages": `{"model":"m","messages":` + list + `}`,
 		"content":  `{"model":"m","messages":[{"role":"user","content":` + list + `}]}`,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,11 +74,26 @@ func TestModelsCountTokens(t *testing.T) {
 func TestModelsFailover(t *testing.T) {
 	t.Parallel()
 	m := newModels(t, "go-failover")
-	must(t, "model", "create", m.name+"/both", "--deployment-name", "openai", "--template", "openai", "--url", theVendor.url+"/"+m.name+"-openai/v1",
+	// No breaker steps in: what is tried next is the test's to say.
+	must(t, "model", "create", m.name+"/both", "--breaker", "min=1000 fail=100", "--deployment-name", "openai", "--template", "openai", "--url", theVendor.url+"/"+m.name+"-openai/v1",
 		"--vendor-model", "weather", "--api-key-env", "VENDOR_KEY")
 	must(t, "model", "add-deployment", m.name+"/both", "--deployment-name", "anthropic", "--template", "anthropic", "--url", theVendor.url+"/"+m.name+"-anthropic",
 		"--vendor-model", "weather", "--api-key-env", "VENDOR_KEY")
 	m.await(t, "both")
+	// An edge that knows the model may not know its second deployment yet.
+	question := filepath.Join(t.TempDir(), "question.json")
+	if err := os.WriteFile(question, []byte(`{"model":"`+m.name+`/both","messages":[{"role":"user","content":"Hi"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventually(func() error {
+		out, err := theGateway.cli(t.Context(), "explain", "POST", "/"+m.name+"/v1/chat/completions", "--key", m.name, "--body", question)
+		if err == nil && !strings.Contains(out, m.name+"/both/anthropic") {
+			err = errors.New(out)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 	names := []string{"get_weather", "convert"}
 	for _, stream := range []bool{false, true} {
 		for first := range 3 { // so many turns are OpenAI's

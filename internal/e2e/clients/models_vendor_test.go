@@ -25,7 +25,7 @@ import (
 //   - "status-CODE" is an error with that HTTP status; "status-429-quota" and "status-400-context" are two of their own kind.
 //   - "endless-TAG", "silent-TAG", "torn-TAG" and "busy-TAG" are as with every dialect; "failing-TAG" sends an error in mid-stream.
 //
-// A vendor whose route is down (setDown) answers everything with 503.
+// A vendor whose route is down (setDown) answers everything with 503, or 529 as Anthropic does.
 func (v *vendor) serveModels(w http.ResponseWriter, status func(int), r *http.Request, route *expected, path string, body []byte) {
 	note := func(format string, args ...any) {
 		v.mu.Lock()
@@ -68,6 +68,8 @@ func (v *vendor) serveModels(w http.ResponseWriter, status func(int), r *http.Re
 	down := route.down
 	v.mu.Unlock()
 	switch {
+	case down && lang == "messages":
+		refuse(w, status, lang, "529")
 	case down:
 		refuse(w, status, lang, "503")
 	case what == "status":
