@@ -200,8 +200,10 @@ func TestModelsNames(t *testing.T) {
 	m := newModels(t, "go-names")
 	add := func(model, vendorModel string, more ...string) {
 		t.Helper()
-		must(t, append([]string{"model", "create", m.name + "/" + model, "--deployment-name", "openai", "--template", "openai", "--url", theVendor.url + "/" + m.name + "-openai/v1",
-			"--vendor-model", vendorModel, "--api-key-env", "VENDOR_KEY"}, more...)...)
+		must(t, append([]string{
+			"model", "create", m.name + "/" + model, "--deployment-name", "openai", "--template", "openai", "--url", theVendor.url + "/" + m.name + "-openai/v1",
+			"--vendor-model", vendorModel, "--api-key-env", "VENDOR_KEY",
+		}, more...)...)
 	}
 	add("exact", "plain-exact", "--alias", m.name+"/other", "--alias", m.name+"/claude-alias")
 	add("claude-*", "plain-claude-*")
