@@ -25,6 +25,8 @@ type request struct {
 	dropped []string
 	names   names
 	tools   bool // the translated request has functions
+
+	echoedTools []byte // as the answer repeats them, with commas between them
 }
 
 // field is a field of the request.

@@ -43,7 +43,7 @@ func (t *translation) Streams() bool { return t.streams }
 func (t *translation) Dropped() []string { return t.dropped }
 
 // Stream translates a stream.
-func (t *translation) Stream(context.Context) adapter.Stream { return &stream{t: t} }
+func (t *translation) Stream(context.Context) adapter.Stream { return newStream(t) }
 
 // toolName is the caller's name of a tool.
 func (t *translation) toolName(vendors string) string {
