@@ -39,15 +39,16 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 	}
 	all := r.messages.Array()
 	c := conversation{r: r, dst: append(dst, `,"messages":[`...)}
-	said := make([]spoken, len(all))
-	last := 0
-	for i, m := range all {
-		if said[i] = taken(m); said[i].role != "system" && said[i].role != "developer" {
-			last = i
+	last := len(all) - 1
+	for ; last > 0; last-- {
+		if role := all[last].Get("role").Str; role != "system" && role != "developer" {
+			break
 		}
 	}
-	for i, m := range said {
-		if err := c.message("messages["+strconv.Itoa(i)+"]", m, i == last); err != nil {
+	var m spoken
+	for i := range all {
+		m.take(all[i])
+		if err := c.message("messages["+strconv.Itoa(i)+"]", &m, i == last); err != nil {
 			return nil, err
 		}
 	}
@@ -132,9 +133,10 @@ type spoken struct {
 	name, content, id, calls, call, refusal, audio, thoughts gjson.Result
 }
 
-func taken(m gjson.Result) (s spoken) {
+func (s *spoken) take(m gjson.Result) {
+	*s = spoken{}
 	if !m.IsObject() {
-		return s
+		return
 	}
 	m.ForEach(func(k, v gjson.Result) bool {
 		if v.Type == gjson.Null {
@@ -162,10 +164,9 @@ func taken(m gjson.Result) (s spoken) {
 		}
 		return true
 	})
-	return s
 }
 
-func (c *conversation) message(field string, m spoken, last bool) error {
+func (c *conversation) message(field string, m *spoken, last bool) error {
 	if m.name.Exists() && m.role != "function" {
 		// Who of several people speaks is not known there; what is said is.
 		if err := c.r.leave("messages[].name"); err != nil {
@@ -257,7 +258,7 @@ func (c *conversation) result(field, name, id string, content gjson.Result) erro
 	return nil
 }
 
-func (c *conversation) assistant(field string, m spoken, last bool) error {
+func (c *conversation) assistant(field string, m *spoken, last bool) error {
 	calls, call := m.calls.Array(), m.call
 	if m.audio.IsObject() {
 		return c.r.cannot(field+".audio", "Anthropic Messages neither takes nor makes audio")
