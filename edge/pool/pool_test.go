@@ -132,6 +132,43 @@ func TestTries(t *testing.T) {
 	wantStates(t, p, "a ok 2/1/1/0; b ok 1/1/1/0")
 }
 
+// Guarantee: a target that a request can't be sent to is never chosen for it, not when all are tried again either; leaving it out is no
+// failed attempt, and of those that are out nobody is told.
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	e := endpoint(failover, "a", "b")
+	p := seeded(e)
+	var tries pool.Tries
+	tries.Exclude(0)
+	for range 2 {
+		c := pick(t, p, e, &tries)
+		if c.Target.Host != "b" || c.Number() != 1 {
+			t.Errorf("got %s", c.Target.Host)
+		}
+		tries.Drop(c)
+		c.Report(answered)
+		c.Done()
+		if _, err := p.Pick(e, &tries); !errors.Is(err, pool.ErrTried) {
+			t.Errorf("a second target: %v", err)
+		}
+		tries.Retry()
+	}
+	wantStates(t, p, "a ok 0/0/0/0; b ok 2/2/1/0")
+	var again pool.Tries
+	again.Exclude(0)
+	for range 40 { // until its breaker opens
+		c, err := p.Pick(e, &again)
+		if err != nil {
+			break
+		}
+		c.Report(broke)
+		c.Done()
+	}
+	if _, err := p.Pick(e, &again); err == nil || strings.Contains(err.Error(), "a has") || !errors.Is(err, fault.New(fault.BreakerOpen, "")) {
+		t.Errorf("refused with %v", err)
+	}
+}
+
 // Guarantee: an open breaker is said for one target with its host, and for several with all of them;
 // the caller learns when the first is tried again, and nothing of what else is in their addresses.
 func TestRefusals(t *testing.T) {

@@ -249,7 +249,7 @@ func (a *ask) hold() {
 		if h.err != nil {
 			continue
 		}
-		h.terms.hold(int64(len(h.body.data)), c.g.costs.likely)
+		h.terms.hold(int64(len(h.body.data)), &c.g.costs)
 		c.amount = max(c.amount, h.amount)
 	}
 }

@@ -94,7 +94,6 @@ type try struct {
 	hop     *hop // the deployment that it goes to; nil but for a request for a model
 	c       *call
 	before  *try // the one that was made before it
-	number  uint32
 	choice  *pool.Choice
 	request Attempt
 	body    *replay // its view of a body that is kept; nil if it reads the caller's own
@@ -104,7 +103,6 @@ type try struct {
 	answer   *Answer
 	err      error // why there is no answer
 	bug      any   // what its goroutine failed with, if it has one
-	closed   bool
 	took     time.Duration
 	throttle time.Duration // how long the target does not want to be asked again
 
@@ -116,10 +114,13 @@ type try struct {
 	strip    *inject.UsageOnly // leaves out of the answer what the caller did not ask for; nil for nothing
 	stripped []byte            // the piece at hand without that
 	began    time.Time
-	whole    bool       // the answer came to its end
-	pending  bool       // ticket is to be settled
 	end      settlement // how it would be recorded if the exchange ended now
 	last     spool.Settlement
+
+	number  uint32
+	closed  bool
+	whole   bool // the answer came to its end
+	pending bool // ticket is to be settled
 }
 
 // newTry makes an attempt for a choice. The first one needs no memory of its own.

@@ -28,7 +28,6 @@ type call struct {
 	span  trace.Span // nil if it is not traced
 
 	path, query string
-	bareQuery   bool // the target of the request ended in "?"
 
 	table    *routing.Table
 	endpoint *routing.Endpoint
@@ -46,20 +45,23 @@ type call struct {
 	pool     *routing.Endpoint // whose targets are chosen from, and how that is tried again
 	ask      *ask              // nil but for a request for a model
 
-	tries     pool.Tries
-	first     try
-	newest    *try          // the last attempt that was made
-	now       *try          // the attempt that the answer depends on
-	again     bool          // the target at hand is tried a second time, on a new connection
-	retries   int           // how often the request was sent again
-	interimBy atomic.Uint32 // number of the attempt whose 1xx answers go on
+	tries   pool.Tries
+	first   try
+	newest  *try // the last attempt that was made
+	now     *try // the attempt that the answer depends on
+	retries int  // how often the request was sent again
 
 	upstream time.Duration // spent waiting for targets
-	begun    bool          // status and headers were sent
 	status   int           // sent to the caller
 	code     fault.Code    // of the refusal, if it was one
-	admitted bool          // it holds one of the places for requests
-	own      bool          // answered by the edge for itself: no endpoint, not counted
+
+	// Together they take little room.
+	interimBy atomic.Uint32 // number of the attempt whose 1xx answers go on
+	bareQuery bool          // the target of the request ended in "?"
+	again     bool          // the target at hand is tried a second time, on a new connection
+	begun     bool          // status and headers were sent
+	admitted  bool          // it holds one of the places for requests
+	own       bool          // answered by the edge for itself: no endpoint, not counted
 }
 
 func newCall(g *Gateway, x *Exchange) *call {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"tollgate/edge/adapter"
 	"tollgate/edge/adapter/messages"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -34,14 +36,17 @@ func (a *ask) makeCount(h *hop, call *adapter.Call) error {
 	}
 }
 
-// countHere answers with an estimate where nobody else counts.
+// countHere answers with an estimate where nobody else counts: a vendor's own count is better.
 func (a *ask) countHere() error {
-	for i := range a.hops {
-		switch h := &a.hops[i]; {
-		case h.err != nil:
-		case h.count == nil || !h.count.estimate:
-			return nil // a vendor's own count is better
+	estimates := func(h *hop) bool { return h.err == nil && h.count != nil && h.count.estimate }
+	if slices.ContainsFunc(a.hops, func(h hop) bool { return h.err == nil && !estimates(&h) }) {
+		for i := range a.hops {
+			if h := &a.hops[i]; estimates(h) {
+				h.err = &adapter.Error{Kind: adapter.NotFound, Message: "Another deployment counts what " + h.d.Name + " would estimate."}
+				a.c.tries.Exclude(i)
+			}
 		}
+		return nil
 	}
 	for i := range a.hops {
 		if h := &a.hops[i]; h.err == nil {

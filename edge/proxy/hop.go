@@ -152,7 +152,7 @@ func (a *ask) keep(h *hop, body []byte) error {
 		return noRoom()
 	}
 	from := a.c.kept
-	h.body = &kept{from: from.from, ctx: from.ctx, room: from.room, most: int64(len(body)), data: body, size: int64(len(body)), end: io.EOF}
+	h.body = &kept{from: from.from, ctx: a.ctx, room: from.room, most: int64(len(body)), data: body, size: int64(len(body)), end: io.EOF}
 	return nil
 }
 

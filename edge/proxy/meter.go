@@ -29,13 +29,13 @@ type meter struct {
 
 	mu       sync.Mutex // guards what follows
 	ticket   spool.Ticket
-	over     bool
 	amount   money.Nanos // held
 	safe     money.Nanos // of that, what is on disk
 	recorded money.Nanos // cost that is on disk
 	promised int64       // bytes of the request's body that amount covers
 	fixed    money.Rated // what does not depend on bodies, as far as it is known
 	named    int64       // units that headers name
+	over     bool        // nothing goes on any more
 	unpriced bool        // a header that counts was missing
 	short    bool        // no more could be held for an answer that goes on all the same
 	partial  bool        // what has gone on of a stream ends inside a frame

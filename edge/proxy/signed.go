@@ -58,7 +58,7 @@ func (k *kept) bytes() []byte {
 
 // ready is what comes before a request leaves: its signature, and the record of it.
 func (t *try) ready(ctx context.Context) error {
-	if t.c.signs() {
+	if t.by.Signing != nil {
 		if err := t.sign(ctx); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (t *try) sign(ctx context.Context) error {
 			a.Body, a.EmptyBody, t.body = nil, true, nil
 		}
 	}
-	err := c.g.Sign(ctx, c.endpoint, a, body)
+	err := c.g.Sign(ctx, t.by, a, body)
 	if err != nil && ctx.Err() != nil {
 		return c.ended(ctx)
 	}

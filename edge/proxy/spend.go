@@ -17,15 +17,16 @@ import (
 
 // spend is the money of a request, from what is held for it to what it is charged.
 type spend struct {
-	pot     pot
-	money   admit.Hold
-	settled bool // it has ended
-	draws   []contract.Draw
+	pot   pot
+	money admit.Hold
+	draws []contract.Draw
 
-	attempt uint32      // number of attempts
 	charged money.Nanos // for all attempts that have ended
 	units   int64       // used by them
-	metered bool        // what one of them has used was counted
+
+	attempt uint32 // number of attempts
+	settled bool   // it has ended
+	metered bool   // what one of them has used was counted
 }
 
 // settlement is the end of an attempt.
@@ -92,7 +93,7 @@ func (c *call) hold(ctx context.Context) error {
 	if c.ask != nil {
 		c.ask.hold()
 	} else {
-		c.terms.hold(c.x.Length, c.g.costs.likely)
+		c.terms.hold(c.x.Length, &c.g.costs)
 	}
 	if c.free {
 		return nil

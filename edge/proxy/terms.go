@@ -40,12 +40,12 @@ func (t *terms) find(p *planned) error {
 func (t *terms) metered() bool { return t.plan != nil && t.plan.meter != nil && !t.free }
 
 // hold finds out what is to be held for a request whose body has as many bytes if that is known.
-func (t *terms) hold(length int64, likely func(costKey) (money.Nanos, bool)) {
+func (t *terms) hold(length int64, known *costs) {
 	switch e := t.by; {
 	case t.free:
 		t.amount = 0
 	case t.plan != nil:
-		t.amount = t.planHold(likely)
+		t.amount = t.planHold(known)
 	case e.Usage != nil:
 		t.amount = reserve(e.Usage, length)
 	default:
@@ -54,13 +54,13 @@ func (t *terms) hold(length int64, likely func(costKey) (money.Nanos, bool)) {
 }
 
 // planHold is what is to be held for a request whose price is more than a number.
-func (t *terms) planHold(likely func(costKey) (money.Nanos, bool)) money.Nanos {
+func (t *terms) planHold(known *costs) money.Nanos {
 	p := t.plan
 	if p.meter == nil {
 		return max(p.unread, 1) // a budget with nothing left admits nothing
 	}
 	p.hold = p.meter.Hold(&p.request, func(meter, model string) (money.Nanos, bool) {
-		return likely(costKey{t.by.ID, meter, model})
+		return known.likely(costKey{t.by.ID, meter, model})
 	})
 	return min(max(p.hold.Amount, 0), 100*mostCost)
 }

@@ -94,6 +94,9 @@ func (t *try) relayWhole(ctx context.Context) {
 	}
 }
 
+// littleWhole is how long an answer is at most that needs no room of those that all share.
+const littleWhole = 64 << 10
+
 // readWhole reads an answer that is to be translated as a whole. broken is a fault that says why it is not whole.
 func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error) {
 	c, a := t.c, t.answer
@@ -108,9 +111,15 @@ func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error)
 		silence := time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
 		defer silence.Stop()
 	}
-	body = make([]byte, 0, max(a.Length, 4<<10))
-	taken := int64(0)
+	var taken int64
 	defer func() { c.g.room.used.Add(-taken) }()
+	if a.Length > littleWhole {
+		if !c.g.room.take(a.Length) {
+			return nil, noRoom(), nil
+		}
+		taken = a.Length
+	}
+	body = make([]byte, 0, max(a.Length+1, 4<<10)) // one more, to see its end
 	for {
 		if len(body) == cap(body) {
 			more := int64(cap(body))

@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 
+	"github.com/tidwall/gjson"
+
 	"tollgate/edge/adapter"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
@@ -93,7 +95,13 @@ func (c *call) errorEvent(dst []byte, s adapter.Schema, f *fault.Error) []byte {
 	if s == 0 {
 		return append(append(dst, c.errorText(f)...), "\n\n"...)
 	}
-	_, body := adapter.Write(s, adapter.FromFault(f), c.id.Text(id.Request))
+	e := adapter.FromFault(f)
+	if s == adapter.Responses { // whose events have another form than its errors
+		dst = gjson.AppendJSONString(append(dst, `{"type":"error","code":`...), e.Code)
+		dst = gjson.AppendJSONString(append(dst, `,"message":`...), e.Message)
+		return append(dst, `,"param":null,"sequence_number":0}`+"\n\n"...)
+	}
+	_, body := adapter.Write(s, e, c.id.Text(id.Request))
 	return append(append(dst, body...), "\n\n"...)
 }
 

@@ -87,7 +87,15 @@ curl -N -X POST \
   -H 'Authorization: Bearer %[2]s' \
   -d '{"model": "demo-chat", "stream": true, "messages": [{"role": "user", "content": "Hello there"}]}'
 
-  3. See what was spent:
+  3. Call the same chat as a model, in Anthropic's language:
+
+curl -i -X POST \
+  'http://%[1]s/v1/messages' \
+  -H 'Content-Type: application/json' \
+  -H 'x-api-key: %[2]s' \
+  -d '{"model": "demo-model", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello there"}]}'
+
+  4. See what was spent:
 
 %[3]s usage --group-by key,endpoint
 `, local(s.edges[0].Addr()), demoKey, command())

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter/document"
@@ -81,14 +82,15 @@ func serveChat(w http.ResponseWriter, r *http.Request) {
 	usage := map[string]int{"prompt_tokens": prompt, "completion_tokens": len(said), "total_tokens": prompt + len(said)}
 	if !in.Stream {
 		_ = json.NewEncoder(w).Encode(map[string]any{
-			"object": "chat.completion", "model": in.Model, "usage": usage,
+			"id": "chatcmpl-demo", "object": "chat.completion", "created": time.Now().Unix(), "model": in.Model, "usage": usage,
 			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]string{"role": "assistant", "content": strings.Join(said, " ")}}},
 		})
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	created := time.Now().Unix()
 	send := func(choices []any, more map[string]any) {
-		event := map[string]any{"object": "chat.completion.chunk", "model": in.Model, "choices": choices}
+		event := map[string]any{"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": created, "model": in.Model, "choices": choices}
 		maps.Copy(event, more)
 		text, _ := json.Marshal(event) // of these values it cannot fail
 		_, _ = fmt.Fprintf(w, "data: %s\n\n", text)
@@ -100,6 +102,7 @@ func serveChat(w http.ResponseWriter, r *http.Request) {
 		}
 		send([]any{map[string]any{"index": 0, "delta": map[string]string{"content": word}}}, nil)
 	}
+	send([]any{map[string]any{"index": 0, "delta": map[string]string{}, "finish_reason": "stop"}}, nil)
 	if in.StreamOptions.IncludeUsage {
 		send([]any{}, map[string]any{"usage": usage})
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,13 +24,17 @@ import (
 	"tollgate/internal/plan"
 )
 
-// The demo: an endpoint at the price of the documentation's example, one that is priced by tokens, and a key that is the same
-// on every machine so that its commands can be pasted. The stack listens on loopback only.
+// The demo: an endpoint at the price of the documentation's example, one that is priced by tokens, one that serves a model to
+// clients of any language, and a key that is the same on every machine so that its commands can be pasted. The stack listens on loopback only.
 const (
 	demoKey     = "tgk_demo"
 	demoKeyName = "demo"
 	demoSecret  = "bria-api-token"
 	demoBudget  = "demo-month"
+
+	// As a LiteLLM file's models are served, which a stack can be given as well.
+	demoModels     = "models"
+	demoModelsPath = "/v1"
 )
 
 // setupResult is what the banner tells about what was applied.
@@ -57,6 +62,9 @@ func (s *stack) setUp(ctx context.Context) error {
 	if s.o.Demo {
 		demo, err := s.demoPlan()
 		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if err := leaveTaken(ctx, clients.Endpoints, demo); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
 		if _, err := apply.Apply(ctx, clients, demo); err != nil {
@@ -116,12 +124,38 @@ func (s *stack) demoPlan() (*plan.Plan, error) {
 	}
 	return &plan.Plan{
 		Secrets: []plan.Secret{{Name: demoSecret, Value: mockToken}},
+		Models: []*controlv1.Model{{Name: "demo-model", Deployments: []*controlv1.Deployment{{
+			Name: "mock", Target: &controlv1.Target{Url: s.vendor.URL() + "/v1"}, Schemas: []controlv1.Schema{controlv1.Schema_SCHEMA_OPENAI_CHAT},
+			Model: "demo-chat", ApiKey: "${secret:" + demoSecret + "}", Price: meters,
+		}}}},
 		Endpoints: []*controlv1.Endpoint{
 			endpoint("bria", "api_token", "${secret:"+demoSecret+"}", fixed),
 			endpoint("llm", "Authorization", "Bearer ${secret:"+demoSecret+"}", meters),
+			{Name: demoModels, Path: demoModelsPath, Match: controlv1.MatchKind_MATCH_KIND_PREFIX, Models: &controlv1.Models{}},
 		},
 		Keys: []plan.Key{{Name: demoKeyName, SHA256: hash[:]}},
 	}, nil
+}
+
+// leaveTaken leaves the demo's models to an endpoint of the user's own at the same path: it serves all that there are.
+func leaveTaken(ctx context.Context, endpoints controlv1connect.EndpointServiceClient, demo *plan.Plan) error {
+	taken := false
+	for token := ""; ; {
+		page, err := endpoints.ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: 1000, PageToken: token})
+		if err != nil {
+			return err
+		}
+		taken = taken || slices.ContainsFunc(page.GetEndpoints(), func(e *controlv1.Endpoint) bool {
+			return e.GetName() != demoModels && e.GetPath() == demoModelsPath && e.GetMatch() == controlv1.MatchKind_MATCH_KIND_PREFIX
+		})
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if taken {
+		demo.Endpoints = slices.DeleteFunc(demo.Endpoints, func(e *controlv1.Endpoint) bool { return e.GetName() == demoModels })
+	}
+	return nil
 }
 
 func demoBudgetFor(ctx context.Context, budgets controlv1connect.BudgetServiceClient) error {

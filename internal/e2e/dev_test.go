@@ -118,7 +118,8 @@ func pasted(t *testing.T, printed string, which int) *http.Request {
 }
 
 // Guarantee: a newcomer's first minute works as it is printed: the first curl answers with image data, the second with a
-// stream that costs its tokens, the third command shows both costs, and a second start finds the first one's data.
+// stream that costs its tokens, the third in another vendor's language, the command behind them shows what they cost, and a second
+// start finds the first one's data, also where an endpoint of one's own has taken the path of the demo's models.
 func TestDemoAsPrinted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -167,6 +168,28 @@ func TestDemoAsPrinted(t *testing.T) {
 		t.Errorf("the stream is %v %s", err, stream)
 	}
 
+	resp, err = http.DefaultClient.Do(pasted(t, d.printed(), 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err = io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var message struct {
+		Type, Model string
+		Content     []struct{ Type, Text string }
+		StopReason  string `json:"stop_reason"`
+	}
+	if err := json.Unmarshal(body, &message); err != nil || resp.StatusCode != http.StatusOK || message.Type != "message" || message.Model != "demo-model" ||
+		len(message.Content) != 1 || message.Content[0].Text != "You said: Hello there" || message.StopReason != "end_turn" {
+		t.Errorf("the message is %v %s %s", err, resp.Status, body)
+	}
+	if got := resp.Header; got.Get("X-Tollgate-Model") != "demo-model/mock" || got.Get("X-Tollgate-Cost") != "0.000045" {
+		t.Errorf("the message came with %v", got)
+	}
+
 	usage := func() string {
 		cmd := exec.CommandContext(t.Context(), bin.tollgate, "usage", "--group-by", "key,endpoint")
 		cmd.Dir, cmd.Env = filepath.Dir(dir), []string{"TOLLGATE_SERVER=" + d.control, "TOLLGATE_TOKEN=" + d.line("Admin token")}
@@ -177,11 +200,17 @@ func TestDemoAsPrinted(t *testing.T) {
 		return string(out)
 	}
 	testenv.Eventually(t, eventually, func() error {
-		if got := usage(); !strings.Contains(got, "12.00") || !strings.Contains(got, "bria") || !strings.Contains(got, "$0.000045") {
+		if got := usage(); !strings.Contains(got, "12.00") || !strings.Contains(got, "bria") || strings.Count(got, "$0.000045") != 2 {
 			return fmt.Errorf("usage prints\n%s", got)
 		}
 		return nil
 	})
+	connected := []string{"TOLLGATE_SERVER=" + d.control, "TOLLGATE_TOKEN=" + d.line("Admin token")}
+	for _, args := range [][]string{{"endpoint", "delete", "models"}, {"endpoint", "create", "mine", "--path", "/v1", "--models"}} {
+		if _, stderr, code := runCLI(t, connected, args...); code != 0 {
+			t.Fatalf("%v: exit %d\n%s", args, code, stderr)
+		}
+	}
 	d.stop()
 
 	d = startDev(t, dir, nil, "--demo")

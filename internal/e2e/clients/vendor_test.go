@@ -44,6 +44,7 @@ type expected struct {
 	header, want string
 	calls        []*call
 	problems     []string
+	down         bool // of the dialect "models"
 }
 
 // call is one request that has arrived by way of the gateway.
@@ -170,6 +171,10 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			v.mu.Unlock()
 		}
 		w.WriteHeader(code)
+	}
+	if route.dialect == "models" {
+		v.serveModels(w, status, r, route, path, body)
+		return
 	}
 	v.answer(w, status, r, route.dialect, path, body)
 }
@@ -440,7 +445,8 @@ func ingest(w http.ResponseWriter, status func(int), body []byte) {
 }
 
 // control tells tests in another process what happened: /_control/ended/TAG answers once the request with
-// that tag has ended, /_control/calls/ROUTE with the calls of a route.
+// that tag has ended, /_control/calls/ROUTE with the calls of a route, and /_control/down/ROUTE and /_control/up/ROUTE
+// have a vendor of models refuse everything, or nothing.
 func (v *vendor) control(w http.ResponseWriter, r *http.Request, path []string) {
 	switch path[1] {
 	case "ended":
@@ -452,6 +458,8 @@ func (v *vendor) control(w http.ResponseWriter, r *http.Request, path []string) 
 		}
 	case "calls":
 		_ = json.NewEncoder(w).Encode(v.calls(path[2]))
+	case "down", "up":
+		v.setDown(path[2], path[1] == "down")
 	default:
 		http.NotFound(w, r)
 	}
