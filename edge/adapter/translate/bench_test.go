@@ -2,6 +2,7 @@ package translate_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -72,61 +73,87 @@ func chunkOf(delta string) string {
 		`"system_fingerprint":"fp_1","choices":[{"index":0,"delta":` + delta + `,"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"Hxo8P"}` + "\n\n"
 }
 
-// eachWay runs a benchmark for each way there is.
-func eachWay(b *testing.B, run func(b *testing.B, client, vendor adapter.Schema, call *adapter.Call)) {
-	b.Helper()
-	for _, way := range [][2]adapter.Schema{
-		{adapter.Messages, adapter.Chat}, {adapter.Chat, adapter.Messages}, {adapter.Responses, adapter.Chat}, {adapter.Responses, adapter.Messages},
-	} {
-		b.Run(way[0].String()+"-to-"+way[1].String(), func(b *testing.B) {
-			b.ReportAllocs()
-			run(b, way[0], way[1], &adapter.Call{
-				Asked: "mine", Model: "theirs", Vendor: "mine/theirs", Options: &controlv1.VendorOptions{}, ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Unix: 1_790_000_000,
-			})
-		})
+// waysOfBench are all that there are.
+var waysOfBench = [][2]adapter.Schema{
+	{adapter.Messages, adapter.Chat}, {adapter.Chat, adapter.Messages}, {adapter.Responses, adapter.Chat}, {adapter.Responses, adapter.Messages},
+}
+
+func callOfBench() *adapter.Call {
+	return &adapter.Call{
+		Asked: "mine", Model: "theirs", Vendor: "mine/theirs", Options: &controlv1.VendorOptions{}, ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Unix: 1_790_000_000,
 	}
+}
+
+// asStandard reads documents and writes them again, as the standard library does: what translations are compared with.
+func asStandard(b *testing.B, docs ...string) {
+	b.Helper()
+	b.Run("standard", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, doc := range docs {
+				var v any
+				err := json.Unmarshal([]byte(doc), &v)
+				if err == nil {
+					_, err = json.Marshal(v)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
 }
 
 // BenchmarkPair translates a typical request and its answer.
 func BenchmarkPair(b *testing.B) {
-	eachWay(b, func(b *testing.B, client, vendor adapter.Schema, call *adapter.Call) {
-		request, answer := []byte(typical[client]), []byte(answers[vendor])
-		for b.Loop() {
-			x, err := translate.New(client, vendor, request, call)
-			if err == nil {
-				_, err = x.Answer(b.Context(), answer)
+	asStandard(b, typical[adapter.Chat], answers[adapter.Chat])
+	for _, way := range waysOfBench {
+		client, vendor, call := way[0], way[1], callOfBench()
+		b.Run(client.String()+"-to-"+vendor.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			request, answer := []byte(typical[client]), []byte(answers[vendor])
+			for b.Loop() {
+				x, err := translate.New(client, vendor, request, call)
+				if err == nil {
+					_, err = x.Answer(b.Context(), answer)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
 			}
-			if err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+		})
+	}
 }
 
 // BenchmarkEvent translates an event of a stream of a thousand.
 func BenchmarkEvent(b *testing.B) {
-	eachWay(b, func(b *testing.B, client, vendor adapter.Schema, call *adapter.Call) {
-		x, err := translate.New(client, vendor, []byte(typical[client]), call)
-		if err != nil {
-			b.Fatal(err)
-		}
-		event := []byte(events[vendor])
-		var s adapter.Stream
-		var out []byte
-		n := 0
-		for b.Loop() {
-			if n%1000 == 0 { // what is kept of an answer stays as small as in life
-				s = x.Stream(b.Context())
-				out, err = s.Next(out[:0], []byte(begins[vendor]))
-			} else {
-				out, err = s.Next(out[:0], event)
-			}
-			if n++; err != nil {
+	asStandard(b, strings.TrimSpace(strings.TrimPrefix(events[adapter.Chat], "data: ")))
+	for _, way := range waysOfBench {
+		client, vendor, call := way[0], way[1], callOfBench()
+		b.Run(client.String()+"-to-"+vendor.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			x, err := translate.New(client, vendor, []byte(typical[client]), call)
+			if err != nil {
 				b.Fatal(err)
 			}
-		}
-		if !bytes.Contains(out, []byte("lines of")) && n%1000 > 1 {
-			b.Fatalf("%s", out)
-		}
-	})
+			event := []byte(events[vendor])
+			var s adapter.Stream
+			var out []byte
+			n := 0
+			for b.Loop() {
+				if n%1000 == 0 { // what is kept of an answer stays as small as in life
+					s = x.Stream(b.Context())
+					out, err = s.Next(out[:0], []byte(begins[vendor]))
+				} else {
+					out, err = s.Next(out[:0], event)
+				}
+				if n++; err != nil {
+					b.Fatal(err)
+				}
+			}
+			if !bytes.Contains(out, []byte("lines of")) && n%1000 > 1 {
+				b.Fatalf("%s", out)
+			}
+		})
+	}
 }
