@@ -9,13 +9,11 @@ import (
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/headervalue"
 	"tollgate/internal/plan"
 )
-
-// maxModel is how long names of models may be.
-const maxModel = 255
 
 // azureVersion is the version of Azure's API that LiteLLM asks for where nothing names one.
 const azureVersion = "2025-02-01-preview"
@@ -89,7 +87,7 @@ func (v *conversion) byKey(f field, path string) (map[string]field, error) {
 
 // read makes the deployment of what stands in the file.
 func (d *deployment) read() {
-	if d.group == "" || len(d.group) > maxModel || !modelName.MatchString(d.group) || strings.HasSuffix(d.group, " ") || strings.Count(d.group, "*") > 1 {
+	if !registry.IsModelName(d.group) || strings.Count(d.group, "*") > 1 {
 		d.refuse(d.line, d.path+".model_name", "%s cannot be the name of a model: letters, digits and . _ : / @ + - and one * for any text.", quote(d.group))
 		return
 	}
@@ -130,7 +128,7 @@ func (d *deployment) vendorOf() {
 			return
 		}
 	}
-	if !ok || text == "" || len(text) > maxModel {
+	if !ok || text == "" || len(text) > registry.MaxVendorModel {
 		d.refuse(d.line, d.path, "It does not say which model it is: litellm_params.model.")
 		return
 	}

@@ -4,25 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/plan"
 )
-
-const (
-	maxDeployments = 16
-	maxAliases     = 64
-	maxWeight      = 1000
-	maxPriority    = 15
-)
-
-// modelName is what models may be called.
-var modelName = regexp.MustCompile(`^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$`)
 
 // models reads model_list: items of one model_name are the deployments of one model.
 func (v *conversion) models(f field) error {
@@ -47,8 +37,8 @@ func (v *conversion) models(f field) error {
 		if groups[d.group] == nil {
 			order = append(order, d.group)
 		}
-		if len(groups[d.group]) == maxDeployments {
-			v.note(d.line, plan.Refused, d.path, "The deployment is not imported. A model has at most %d.", maxDeployments)
+		if len(groups[d.group]) == registry.MaxDeployments {
+			v.note(d.line, plan.Refused, d.path, "The deployment is not imported. A model has at most %d.", registry.MaxDeployments)
 			continue
 		}
 		groups[d.group] = append(groups[d.group], d)
@@ -125,7 +115,7 @@ func (v *conversion) share(all []*deployment) {
 	levels = slices.Compact(levels)
 	scale(weights)
 	for i, d := range all {
-		d.out.Target.Priority = uint32(min(slices.Index(levels, places[i]), maxPriority))
+		d.out.Target.Priority = uint32(min(slices.Index(levels, places[i]), registry.MaxPriority))
 		d.out.Target.Weight = uint32(weights[i])
 	}
 }
@@ -161,7 +151,7 @@ func scale(weights []int64) {
 	if common == 0 {
 		return
 	}
-	step := (slices.Max(weights)/common-1)/maxWeight + 1
+	step := (slices.Max(weights)/common-1)/registry.MaxWeight + 1
 	for i, w := range weights {
 		if w > 0 {
 			weights[i] = max((w/common+step/2)/step, 1)

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"tollgate/controlplane/registry"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/plan"
 )
@@ -72,12 +73,12 @@ func (v *conversion) alias(alias field, path string) error {
 		v.note(alias.line, plan.Refused, path, "No imported model is called %s.", quote(of))
 	case v.modelNames[alias.key]:
 		v.note(alias.line, plan.Refused, path, "A model is called so itself.")
-	case !modelName.MatchString(alias.key) || strings.HasSuffix(alias.key, " ") || strings.Contains(alias.key, "*"):
+	case !registry.IsModelName(alias.key) || strings.Contains(alias.key, "*"):
 		v.note(alias.line, plan.Refused, path, "It cannot be the name of a model.")
 	case slices.ContainsFunc(v.plan.Models[i].GetDeployments(), func(d *controlv1.Deployment) bool { return strings.Contains(d.GetModel(), "*") }):
 		v.note(alias.line, plan.Refused, path, "%s has a * in its name, which would stand for nothing in another name.", quote(of))
-	case len(v.plan.Models[i].GetAliases()) == maxAliases:
-		v.note(alias.line, plan.Refused, path, "A model has at most %d other names.", maxAliases)
+	case len(v.plan.Models[i].GetAliases()) == registry.MaxAliases:
+		v.note(alias.line, plan.Refused, path, "A model has at most %d other names.", registry.MaxAliases)
 	default:
 		v.modelNames[alias.key] = true
 		v.plan.Models[i].Aliases = append(v.plan.Models[i].Aliases, alias.key)

@@ -29,10 +29,10 @@ type Credential struct {
 // Bounds of credentials, and of what takes turns.
 const (
 	MaxCredentials = 32
+	MaxWeight      = 1000
+	MaxPriority    = 15
 
 	maxCredentialParts = 16
-	maxWeight          = 1000
-	maxPriority        = 15
 )
 
 func checkBalance(p *Problems, field string, b Balance) {
@@ -44,14 +44,14 @@ func checkBalance(p *Problems, field string, b Balance) {
 // checkShare: with failover the order of the list is all there is.
 func checkShare(p *Problems, at string, b Balance, weight, priority uint32) {
 	switch {
-	case weight > maxWeight:
-		p.Add(at+".weight", Range, "The weight %d is more than %d.", weight, maxWeight)
+	case weight > MaxWeight:
+		p.Add(at+".weight", Range, "The weight %d is more than %d.", weight, MaxWeight)
 	case weight != 0 && b == BalanceFailover:
 		p.Add(at+".weight", Forbidden, "A weight has no meaning for failover, which goes by the order of the list: choose weighted or least in flight.")
 	}
 	switch {
-	case priority > maxPriority:
-		p.Add(at+".priority", Range, "The priority %d is more than %d.", priority, maxPriority)
+	case priority > MaxPriority:
+		p.Add(at+".priority", Range, "The priority %d is more than %d.", priority, MaxPriority)
 	case priority != 0 && b == BalanceFailover:
 		p.Add(at+".priority", Forbidden, "A priority has no meaning for failover, which goes by the order of the list: choose weighted or least in flight.")
 	}

@@ -20,8 +20,7 @@ import (
 const (
 	MaxDeployments = 16
 	MaxAliases     = 64
-
-	maxVendorModel = 255
+	MaxVendorModel = 255 // bytes of a vendor's name of a model
 )
 
 // Model is a name that callers ask for and the deployments that stand behind it.
@@ -226,7 +225,10 @@ func (m *Model) Warnings() (all []Warning) {
 	return all
 }
 
-var modelName = regexp.MustCompile(`^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$`)
+var modelName = regexp.MustCompile(`^[A-Za-z0-9*@]([A-Za-z0-9._:/@*+ -]{0,253}[A-Za-z0-9._:/@*+-])?$`)
+
+// IsModelName says whether a model may be called so, as long as it has no more than one "*".
+func IsModelName(name string) bool { return modelName.MatchString(name) }
 
 // Check adds everything that is wrong with a normalized model to p.
 func (m *Model) Check(p *Problems, facts ModelFacts) {
@@ -274,7 +276,7 @@ func (m *Model) checkNames(p *Problems, facts ModelFacts) {
 		switch {
 		case name == "":
 			p.Add(field, Required, "A name is required, as callers ask for it.")
-		case !modelName.MatchString(name) || strings.HasSuffix(name, " "):
+		case !IsModelName(name):
 			p.Add(field, Malformed, "The name %q is not valid: use 1 to 255 letters, digits, spaces and . _ : / @ + -, and begin with a letter, a digit or @.", clip(name))
 		case id.Is(id.Model, name):
 			p.Add(field, Reserved, "The name %q has the form of an identifier: choose another.", name)
@@ -332,8 +334,8 @@ func (d *Deployment) checkLanguage(p *Problems, facts ModelFacts) {
 // checkModel: what a "*" in the vendor's name stands for has to be in every name that callers may use.
 func (d *Deployment) checkModel(p *Problems, m *Model) {
 	switch stars := strings.Count(d.Model, "*"); {
-	case len(d.Model) > maxVendorModel || strings.ContainsFunc(d.Model, control):
-		p.Add("model", Malformed, "The vendor's name of the model is longer than %d bytes, or has a control character in it.", maxVendorModel)
+	case len(d.Model) > MaxVendorModel || strings.ContainsFunc(d.Model, control):
+		p.Add("model", Malformed, "The vendor's name of the model is longer than %d bytes, or has a control character in it.", MaxVendorModel)
 	case stars > 1:
 		p.Add("model", Malformed, "The vendor's name %q has more than one * in it.", clip(d.Model))
 	case stars == 1 && !strings.Contains(m.Name, "*"):

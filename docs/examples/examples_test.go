@@ -87,7 +87,7 @@ func start(t *testing.T, name string, args ...string) *example {
 	cfg.AllowPrivate = true
 	e.Adapters = remote.New(remote.Config{Connections: nethttp.NewClient(cfg), Metrics: metrics.New()})
 	base := (&url.URL{Scheme: "http", Host: host}).String()
-	e.from = &routing.Adapter{Name: "example", Upstream: &routing.Endpoint{
+	e.from = &routing.Adapter{Name: "example", Timeout: 10 * time.Second, MaxBytes: 16 << 20, Upstream: &routing.Endpoint{
 		Headers: []routing.Header{{Name: "Authorization", Value: "Bearer " + token}},
 		Targets: []*routing.Target{{Scheme: "http", Host: host, Key: base, BreakerKey: base, Breaker: breaker.DefaultSettings()}},
 	}}

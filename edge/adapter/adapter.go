@@ -2,8 +2,8 @@
 // exchange is, and keeps the errors of all schemas in one form. It promises that what cannot be translated is refused
 // by name, and that an answer that broke off is never made to look complete.
 //
-// The translations themselves are in the packages below it, each a pure function of what went by. Nothing here opens a connection,
-// knows of money, or sees a credential.
+// The translations themselves are in the packages below it, each a pure function of what went by, but for remote, which asks servers
+// that users run. Nothing here opens a connection, knows of money, or sees a credential.
 package adapter
 
 import (

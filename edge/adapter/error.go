@@ -35,12 +35,13 @@ type Error struct {
 // Error is the message.
 func (e *Error) Error() string { return e.Message }
 
-// Refuse makes an error about a field that cannot be translated.
+// Refuse makes an error about a field that cannot be translated. Callers may have named that field and chosen words of the message:
+// more than anybody reads is cut off.
 func Refuse(param, format string, args ...any) *Error {
-	return &Error{Kind: Invalid, Param: param, Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: Invalid, Param: shorten(param), Message: shorten(fmt.Sprintf(format, args...))}
 }
 
 // Fail makes an error about what a vendor has answered.
 func Fail(format string, args ...any) *Error {
-	return &Error{Kind: Broken, Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: Broken, Message: shorten(fmt.Sprintf(format, args...))}
 }

@@ -188,8 +188,35 @@ func TestAnyError(t *testing.T) {
 			if (status == 401 || status == 403) && strings.Contains(message, "SECRET") {
 				t.Fatalf("%d %s: %s", status, body, message)
 			}
+			toldInStream(t, s, e, message)
 		}
 	})
+}
+
+// toldInStream checks that an error says the same as an event: one of the schema, and no more than one.
+func toldInStream(tb rapid.TB, s adapter.Schema, e *adapter.Error, message string) {
+	tb.Helper()
+	name, typ := "openai-error", ""
+	switch s {
+	case adapter.Messages:
+		name, typ = "anthropic-error", "error"
+	case adapter.Responses:
+		name, typ = "openai-response-event", "error"
+	}
+	n := 0
+	stream := adapter.AppendEvent(nil, s, e, "req_1", 7)
+	err := schemas.Events(stream, func(event string, data []byte) error {
+		if n++; event != typ || gjson.GetBytes(data, "error.message").Str != message {
+			return fmt.Errorf("event %q: %s", event, data)
+		}
+		if s == adapter.Responses && (gjson.GetBytes(data, "message").Str != message || gjson.GetBytes(data, "sequence_number").Int() != 7) {
+			return fmt.Errorf("it does not say itself what it is: %s", data)
+		}
+		return schemas.Check(name, data)
+	})
+	if err != nil || n != 1 {
+		tb.Fatalf("%d events in %q: %v", n, stream, err)
+	}
 }
 
 // Guarantee: each of the gateway's own errors is told in either schema, with its hint; those that clients try again are those for
@@ -249,6 +276,26 @@ func TestGatewaysErrors(t *testing.T) {
 
 func again(k fault.Kind) bool {
 	return k == fault.Unavailable || k == fault.Timeout || k == fault.Internal || k == fault.Exhausted
+}
+
+// Guarantee: a request for a conversation that the server should keep is refused with the details by which Anthropic's libraries know to
+// send all of it, and other errors have none.
+func TestThreadsAreRefusedWithDetails(t *testing.T) {
+	t.Parallel()
+	e := adapter.Refuse("thread", "thread cannot be sent to a.")
+	e.Code = adapter.ThreadUnsupported
+	_, body := adapter.Write(adapter.Messages, e, "req_1")
+	want := `{"error_code":"thread_unsupported_request","unsupported":["thread"]}`
+	if got := gjson.GetBytes(body, "error.details").Raw; got != want {
+		t.Errorf("%s", body)
+	}
+	if short, _ := told(t, adapter.Messages, e); short != "400 invalid_request_error" {
+		t.Error(short)
+	}
+	_, body = adapter.Write(adapter.Messages, adapter.Refuse("top_k", "no"), "req_1")
+	if gjson.GetBytes(body, "error.details").Exists() {
+		t.Errorf("%s", body)
+	}
 }
 
 // FuzzRead: no answer of a vendor makes an error that its caller's schema does not have.

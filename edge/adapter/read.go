@@ -23,6 +23,10 @@ const refused = "The vendor refused the gateway's credential. This is not about 
 // ContextLength is the code of a request that has more tokens than the model takes.
 const ContextLength = "context_length_exceeded"
 
+// ThreadUnsupported is the code of a request that begins or continues a conversation of which the server should keep the turns.
+// Anthropic's libraries know it by its details, and then send the whole conversation each time.
+const ThreadUnsupported = "thread_unsupported_request"
+
 // Read makes an error of a vendor's: of an answer, or with status 0 of an event in a stream. It knows the shapes of OpenAI,
 // Anthropic, Google, AWS, Azure, Cohere, Mistral, Voyage and Ollama, takes others for plain text, and is never nil. retryAfter is the
 // vendor's header. The status decides; what the body says of the kind of error counts where there is none.

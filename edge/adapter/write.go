@@ -3,6 +3,7 @@ package adapter
 import (
 	"cmp"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -54,31 +55,61 @@ func (e *Error) StatusIn(s Schema) int {
 	return cmp.Or(e.Status, in.overOpenAI, in.status)
 }
 
-// Append appends the body of an error, which is also the data of an event of a stream of Messages or Chat Completions.
+// Append appends the body of an error.
 func Append(dst []byte, s Schema, e *Error, requestID string) []byte {
-	in := e.Kind.said()
-	text := cmp.Or(e.Message, in.withMessage)
 	if s == Messages {
+		text := e.text()
 		if e.Code == ContextLength && !strings.HasPrefix(text, tooLongPrefix) {
 			text = tooLongPrefix + " " + text // by which clients know to make it shorter
 		}
 		dst = append(dst, `{"type":"error","error":{"type":"`...)
-		dst = append(dst, in.anthropic...)
+		dst = append(dst, e.Kind.said().anthropic...)
 		dst = append(dst, `","message":`...)
-		dst = append(gjson.AppendJSONString(dst, text), '}')
+		dst = gjson.AppendJSONString(dst, text)
+		if e.Code == ThreadUnsupported {
+			dst = append(dst, `,"details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}`...)
+		}
+		dst = append(dst, '}')
 		if requestID != "" {
 			dst = gjson.AppendJSONString(append(dst, `,"request_id":`...), requestID)
 		}
 		return append(dst, '}')
 	}
-	dst = append(dst, `{"error":{"message":`...)
-	dst = gjson.AppendJSONString(dst, text)
-	dst = append(dst, `,"type":"`...)
-	dst = append(dst, in.openai...)
-	dst = orNull(append(dst, `","param":`...), e.Param)
-	dst = orNull(append(dst, `,"code":`...), cmp.Or(e.Code, in.code))
-	return append(dst, '}', '}')
+	return append(appendAbout(append(dst, `{"error":`...), e), '}')
 }
+
+// AppendEvent appends an error as an event of a stream in the schema that the caller speaks: the last one. number is its place among
+// the events of Responses, which count them.
+func AppendEvent(dst []byte, s Schema, e *Error, requestID string, number int64) []byte {
+	switch s {
+	case Messages:
+		dst = Append(append(dst, "event: error\ndata: "...), s, e, requestID)
+	case Responses:
+		// OpenAI's reference has the fields of an error in the event itself, while its service and its clients have them in an object
+		// "error": both are there.
+		dst = append(dst, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":"...)
+		dst = strconv.AppendInt(dst, number, 10)
+		dst = orNull(append(dst, `,"code":`...), cmp.Or(e.Code, e.Kind.said().code))
+		dst = gjson.AppendJSONString(append(dst, `,"message":`...), e.text())
+		dst = orNull(append(dst, `,"param":`...), e.Param)
+		dst = append(appendAbout(append(dst, `,"error":`...), e), '}')
+	default:
+		dst = Append(append(dst, "data: "...), s, e, requestID)
+	}
+	return append(dst, "\n\n"...)
+}
+
+// appendAbout appends what OpenAI's schemas say of an error.
+func appendAbout(dst []byte, e *Error) []byte {
+	in := e.Kind.said()
+	dst = gjson.AppendJSONString(append(dst, `{"message":`...), e.text())
+	dst = append(append(dst, `,"type":"`...), in.openai...)
+	dst = orNull(append(dst, `","param":`...), e.Param)
+	return append(orNull(append(dst, `,"code":`...), cmp.Or(e.Code, in.code)), '}')
+}
+
+// text is the message, or what stands for an empty one.
+func (e *Error) text() string { return cmp.Or(e.Message, e.Kind.said().withMessage) }
 
 // tooLongPrefix is what Anthropic's own message begins with.
 const tooLongPrefix = "prompt is too long:"

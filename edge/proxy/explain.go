@@ -21,7 +21,7 @@ import (
 
 // Explain takes a request through the stages up to its first attempt, which it does not make, and tells
 // what each of them said. What a stage takes for the request is given back at once; nothing is recorded.
-func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv1.Explanation {
+func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) (out *controlv1.Explanation) {
 	c := newCall(g, &Exchange{
 		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
 	})
@@ -38,9 +38,17 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) *controlv
 	if upgrade(c.x.Headers) == "websocket" {
 		c.x.Upgrade = "websocket"
 	}
-	defer c.release()
-	defer c.settle()
 	x := &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
+	defer c.release()
+	defer func() {
+		// A bug costs one question, never the process: nobody else's requests are to end by it.
+		if v := recover(); v != nil {
+			c.logPanic(ctx, v)
+			x.out.Admitted, x.out.Refusal = false, x.refusal(fault.New(fault.InternalError, "Something went wrong inside Tollgate."))
+			out = x.out
+		}
+	}()
+	defer c.settle()
 	if table := g.table(); table != nil {
 		x.out.Revision = table.Version().Revision
 	}

@@ -94,7 +94,7 @@ func (h *hop) renamed(vendor string) []byte {
 // make makes what a deployment would be sent.
 func (a *ask) make(ctx context.Context, h *hop, named modelField) error {
 	call := a.call(h.d, h.vendor)
-	if a.op == opCount && !slices.Contains(h.d.Schemas, adapter.Messages) {
+	if a.op == opCount && (h.d.Adapter != nil || !slices.Contains(h.d.Schemas, adapter.Messages)) {
 		return a.makeCount(h, call)
 	}
 	body, err := a.translated(ctx, h, named, call)

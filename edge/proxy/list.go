@@ -9,13 +9,18 @@ import (
 
 // list answers which models there are, as far as the key may ask for them. Nobody else is asked, and it costs nothing.
 func (a *ask) list() error {
-	c := a.c
 	body, err := a.listed()
 	if err != nil {
 		return err
 	}
+	return a.answer(body)
+}
+
+// answer answers a request for which nobody else is asked. It says so as an error that ends the stages.
+func (a *ask) answer(body []byte, more ...Header) error {
+	c := a.c
 	headers := append(c.ownHeaders(), c.requestIDHeader(a.schema), jsonContent)
-	c.begin(http.StatusOK, headers, int64(len(body)))
+	c.begin(http.StatusOK, append(headers, more...), int64(len(body)))
 	if c.x.Method != http.MethodHead {
 		_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer
 	}

@@ -16,6 +16,9 @@ type modelField struct {
 	from, to int // of the value, with its quotes; 0 where the field is missing
 }
 
+// longestModel is how long the name of a model may be. Answers repeat it, in streams with every event.
+const longestModel = 1 << 10
+
 // modelOf finds the model that a JSON body names. A body in which readers might find different ones is refused: a vendor must not
 // see another model than the one that was checked.
 func modelOf(body []byte) (modelField, error) {
@@ -38,6 +41,9 @@ func modelOf(body []byte) (modelField, error) {
 				WithHint(`Name the model in "model" alone.`)
 		case f.to > 0:
 			wrong = fault.New(fault.BodyInvalid, `The field "model" is there twice, and readers do not agree which of them counts.`).WithHint("Send it once.")
+		case len(value.Raw) > longestModel:
+			wrong = fault.New(fault.BodyInvalid, `The field "model" has %s, and a name has at most %s.`, bytesText(int64(len(value.Raw))), bytesText(longestModel)).
+				WithHint("Send the name of a model.")
 		case value.Type != gjson.String:
 			wrong = fault.New(fault.BodyInvalid, `The field "model" is not a text.`).WithHint("Send the name of a model.")
 		default:

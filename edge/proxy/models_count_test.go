@@ -270,3 +270,15 @@ func TestVendorsAdapter(t *testing.T) {
 		t.Errorf("got %d %s", out.status, out.body.String())
 	}
 }
+
+// Guarantee: where one deployment's vendor counts tokens, none is asked that would only estimate.
+func TestCountsGoBeforeEstimates(t *testing.T) {
+	t.Parallel()
+	guess, count := deployment(t, "guess", "m", schemaChat), deployment(t, "count", "m", schemaMessages)
+	guess.Options = &controlv1.VendorOptions{CountTokens: controlv1.CountTokens_COUNT_TOKENS_ESTIMATE}
+	b := newModels(t, vendorsOfTest{"count": says(200, `{"input_tokens":3}`)}, []*eventv1.RouteModel{modelOfTest("claude", guess, count)})
+	out := b.ask(context.Background(), &got{}, "POST", "/messages/count_tokens", hi)
+	if out.status != 200 || out.body.String() != `{"input_tokens":3}` || get(out.headers, HeaderModel) != "claude/count" {
+		t.Errorf("got %d %s", out.status, out.body.String())
+	}
+}

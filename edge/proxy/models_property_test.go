@@ -55,7 +55,7 @@ func (s vendorStep) answer(ctx context.Context, whole string, pieces []string) (
 	if s.breaks {
 		of.breaks = errBroken
 	}
-	of.between = func(int) { time.Sleep(20 * time.Second) }
+	of.between = func(int) { <-time.After(20 * time.Second) }
 	return &Answer{Status: s.status, Headers: headers, Length: length, Body: &scriptBody{s: of}}, nil
 }
 

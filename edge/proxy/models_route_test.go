@@ -347,3 +347,20 @@ func TestEachDeploymentHasItsNameOfTheModel(t *testing.T) {
 		t.Errorf("the requests differ in more than the model: %v", rest)
 	}
 }
+
+// Guarantee: the twins of a deployment are sent what was made for it, and each of those that a price can't read is left out.
+func TestTwinsAndUnpriced(t *testing.T) {
+	t.Parallel()
+	first, second := deployment(t, "a", "m", schemaChat), deployment(t, "b", "m", schemaChat)
+	unpriced := deployment(t, "c", "m", schemaChat)
+	unpriced.Upstream.Metered.Meters = unpriced.Upstream.GetMetered().GetMeters()[1:]
+	b := newModels(t, vendorsOfTest{"a": says(503, "{}"), "b": says(503, "{}"), "c": says(200, chatAnswer)}, []*eventv1.RouteModel{modelOfTest("claude", first, second, unpriced)})
+	out := b.ask(context.Background(), &got{}, "POST", "/messages", hi)
+	if out.status != 529 || len(b.sent) != 2 || b.sent[0].body != b.sent[1].body || b.sent[0].host == b.sent[1].host {
+		t.Errorf("got %d %s, sent %+v", out.status, out.body.String(), b.sent)
+	}
+	b = newModels(t, nil, []*eventv1.RouteModel{modelOfTest("claude", unpriced)})
+	if out = b.ask(context.Background(), &got{}, "POST", "/messages", hi); out.status != 403 || get(out.headers, HeaderError) != "not_priced" {
+		t.Errorf("got %d %s", out.status, out.body.String())
+	}
+}

@@ -211,7 +211,7 @@ func (t *try) wrong(err error) error {
 	if !ok || e.Kind != adapter.Broken {
 		return err
 	}
-	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s", t.hop.d.Name, e.Message)
+	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated: %s.", t.hop.d.Name, strings.TrimSuffix(e.Message, "."))
 }
 
 // translatedHeaders are those of an answer that is not the vendor's own: of the vendor's none go on.
@@ -229,7 +229,7 @@ func (t *try) idle() time.Duration {
 	return t.c.idle()
 }
 
-// streams is what translates a streamed answer, and how that begins.
+// streamOf is what translates a streamed answer, and how that begins.
 func (t *try) streamOf(ctx context.Context) (stream adapter.Stream, head *AdapterAnswer, end func(), err error) {
 	h, of, a := t.hop, t.c.ask, t.answer
 	end = func() {}
@@ -287,6 +287,7 @@ func (t *try) relayStream(ctx context.Context) {
 	}
 	c.begin(head.Status, append(c.ourHeaders(), t.translatedHeaders(head.Headers)...), -1)
 	k := newTalk(c.x.Out, stream)
+	defer k.stop() // also if a translation fails by a bug: the answer is not for pings any more
 	outcome := t.copyStream(ctx, k)
 	k.stop()
 	if t.end.outcome = outcome; outcome == eventv1.SpendOutcome_SPEND_OUTCOME_OK {
@@ -367,14 +368,14 @@ func (t *try) failStream(ctx context.Context, k *talk, why error) eventv1.SpendO
 			return outcome
 		}
 	}
-	_ = k.fail(c.told(why), c.id.Text(id.Request)) // a caller who is gone needs no reason
+	_ = k.fail(t.hop.unechoed(c.told(why)), c.id.Text(id.Request)) // a caller who is gone needs no reason
 	return outcome
 }
 
 // tellError passes on an error: a vendor's own, or one of the gateway about what the vendor has answered.
 func (t *try) tellError(err error) {
 	if e, ok := errors.AsType[*adapter.Error](err); ok {
-		t.c.answerError(e)
+		t.c.answerError(t.hop.unechoed(e))
 		return
 	}
 	t.c.refuse(err)

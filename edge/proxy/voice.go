@@ -3,8 +3,6 @@ package proxy
 import (
 	"errors"
 
-	"github.com/tidwall/gjson"
-
 	"tollgate/edge/adapter"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
@@ -88,21 +86,10 @@ func (c *call) answerError(e *adapter.Error) {
 
 // errorEvent appends an error to a stream of the caller's schema that goes on otherwise as the vendor has written it.
 func (c *call) errorEvent(dst []byte, s adapter.Schema, f *fault.Error) []byte {
-	if s != adapter.Chat {
-		dst = append(dst, "event: error\n"...)
-	}
-	dst = append(dst, "data: "...)
 	if s == 0 {
-		return append(append(dst, c.errorText(f)...), "\n\n"...)
+		return append(append(append(dst, "event: error\ndata: "...), c.errorText(f)...), "\n\n"...)
 	}
-	e := adapter.FromFault(f)
-	if s == adapter.Responses { // whose events have another form than its errors
-		dst = gjson.AppendJSONString(append(dst, `{"type":"error","code":`...), e.Code)
-		dst = gjson.AppendJSONString(append(dst, `,"message":`...), e.Message)
-		return append(dst, `,"param":null,"sequence_number":0}`+"\n\n"...)
-	}
-	_, body := adapter.Write(s, e, c.id.Text(id.Request))
-	return append(append(dst, body...), "\n\n"...)
+	return adapter.AppendEvent(dst, s, adapter.FromFault(f), c.id.Text(id.Request), 0)
 }
 
 // plainly is what describes an answer in the headers that an adapter has made.

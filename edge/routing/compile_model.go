@@ -97,7 +97,7 @@ func (c *compiler) adapter(from *eventv1.RouteAdapter) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{Name: from.GetName(), Upstream: e, Timeout: int64(timeout), MaxBytes: cmp.Or(from.GetMaxBytes(), adapterMaxBytes)}, nil
+	return &Adapter{Name: from.GetName(), Upstream: e, Timeout: timeout, MaxBytes: cmp.Or(from.GetMaxBytes(), adapterMaxBytes)}, nil
 }
 
 // upstream compiles what requests are made of that no endpoint is asked for. Its bounds are those of the endpoint that is.

@@ -3,6 +3,7 @@ package routing
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/edge/adapter"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -52,9 +53,9 @@ type Deployment struct {
 // Adapter is a server that translates.
 type Adapter struct {
 	Name     string
-	Upstream *Endpoint // its one target, and headers of requests to it
-	Timeout  int64     // nanoseconds for one translation or one event
-	MaxBytes int64
+	Upstream *Endpoint     // its one target, and headers of requests to it
+	Timeout  time.Duration // for one translation or one event
+	MaxBytes int64         // of a message to it, and from it
 }
 
 // Model finds the model that a name stands for: the one that has it as its name or alias, or else the one whose pattern it fits

@@ -91,7 +91,7 @@ func TestModelCarriesEverything(t *testing.T) {
 	if one.Name != "claude/one" || !slices.Equal(one.Schemas, []adapter.Schema{adapter.Chat}) || one.Adapter != nil || one.Vendor("sonnet", "") != "sonnet" || one.Upstream.Targets[0].Priority != 2 {
 		t.Errorf("one = %+v", one)
 	}
-	if a := second.Adapter; a == nil || a.Name != "mine" || a.Timeout != int64(10*time.Second) || a.MaxBytes != 16<<20 || a.Upstream.Name != "adapter mine" {
+	if a := second.Adapter; a == nil || a.Name != "mine" || a.Timeout != 10*time.Second || a.MaxBytes != 16<<20 || a.Upstream.Name != "adapter mine" {
 		t.Errorf("adapter = %+v", a)
 	}
 	if second.Vendor("sonnet", "") != "their-claude" || !second.Options.GetTopK() || second.Upstream.Headers[0].Value != "s3cret" || second.Upstream.Price != 5 || second.Upstream.Timeout != 9*time.Millisecond {

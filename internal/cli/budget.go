@@ -59,7 +59,7 @@ func (a *app) budgetList() *cobra.Command {
 
 func (a *app) budgetGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME", Short: "Show a budget and what is left of it", Args: exactly("NAME"),
+		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a budget and what is left of it", Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.budgets.GetBudget(ctx, &controlv1.GetBudgetRequest{Budget: args[0]})

@@ -57,7 +57,7 @@ func endpointResult(e *controlv1.Endpoint) result {
 
 func (a *app) endpointGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME", Short: "Show an endpoint", Args: exactly("NAME"),
+		Use: "get NAME", Aliases: []string{"show"}, Short: "Show an endpoint", Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: args[0]})
@@ -126,6 +126,8 @@ func (a *app) endpointCreate() *cobra.Command {
 			needed := []string{"path", "target"}
 			if f.serving.models {
 				needed = needed[:1]
+			} else if err := f.serving.alone(cmd); err != nil {
+				return err
 			}
 			for _, name := range needed {
 				if !cmd.Flags().Changed(name) {

@@ -33,12 +33,7 @@ func (f *servingFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
 		}
 	}
 	if e.Models == nil {
-		for _, name := range []string{"schemas", "models-adapter", "default-model"} {
-			if given(name) {
-				return usage(cmd, "--%s goes with --models.", name)
-			}
-		}
-		return nil
+		return f.alone(cmd)
 	}
 	if given("schemas") {
 		texts := f.schemas
@@ -56,6 +51,16 @@ func (f *servingFlags) change(cmd *cobra.Command, e *controlv1.Endpoint) error {
 	}
 	if given("default-model") {
 		e.Models.DefaultModel = f.defaultName
+	}
+	return nil
+}
+
+// alone refuses what says how models are served where none are.
+func (f *servingFlags) alone(cmd *cobra.Command) error {
+	for _, name := range []string{"schemas", "models-adapter", "default-model"} {
+		if cmd.Flags().Changed(name) {
+			return usage(cmd, "--%s goes with --models.", name)
+		}
 	}
 	return nil
 }

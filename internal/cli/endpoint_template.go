@@ -23,7 +23,7 @@ type templateFlags struct {
 
 func (f *templateFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.template, "template", "", "ready endpoint of a vendor's API to begin with, as `tollgate template list` shows them")
+	flags.StringVar(&f.template, "template", "", "ready endpoint of a vendor's API to begin with, as tollgate template list shows them")
 	flags.StringVar(&f.name, "name", "", "name of the endpoint, in place of NAME; the template's if neither is given")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "'NAME=env:VARIABLE', 'NAME=file:PATH' or 'NAME=-' for stdin: a secret of the template to store; may be repeated")
 	flags.StringArrayVar(&f.params, "param", nil, "'NAME=VALUE': a parameter of the template; may be repeated")

@@ -77,7 +77,7 @@ Nothing is charged.`,
 	flags.StringVar(&f.edge, "edge", "", "name of the edge to ask; any if not given")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value' of the request; may be repeated")
 	flags.Int64Var(&f.bodyBytes, "body-bytes", 0, "length of the request's body")
-	flags.StringVar(&f.body, "body", "", "file with the request's body, where that says what it costs; - for stdin")
+	flags.StringVar(&f.body, "body", "", "file with the request's body, where that says which model is asked or what it costs; - for stdin")
 	return cmd
 }
 
@@ -87,7 +87,9 @@ func explanation(x *controlv1.Explanation) result {
 	t := &r.table
 	verdict := "✗ refused"
 	if x.GetAdmitted() {
-		verdict = "✓ sent to " + x.GetUrl()
+		if verdict = "✓ sent to " + x.GetUrl(); x.GetUrl() == "" {
+			verdict = "✓ answered by the edge itself"
+		}
 	}
 	t.add("request", verdict)
 	t.add("edge", fmt.Sprintf("%s, revision %d", x.GetEdge(), x.GetRevision()))

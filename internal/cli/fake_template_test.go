@@ -60,6 +60,12 @@ func (templateService) ListTemplates(context.Context, *controlv1.ListTemplatesRe
 }
 
 func (templateService) GetTemplate(_ context.Context, req *controlv1.GetTemplateRequest) (*controlv1.GetTemplateResponse, error) {
+	if req.GetName() == "azure" { // whose key has a header of its own
+		t := theTemplate()
+		t.Name, t.Deployment.ApiKey = "azure", ""
+		t.Deployment.Headers = append(t.Deployment.Headers, &controlv1.Header{Name: "api-key", Value: "${secret:openai}"})
+		return &controlv1.GetTemplateResponse{Template: t}, nil
+	}
 	if req.GetName() != "openai" {
 		return nil, refuse(fault.New(fault.ObjectNotFound, "There is no template %q.", req.GetName()).WithHint("There is: openai."))
 	}

@@ -68,7 +68,7 @@ func (a *app) keyList() *cobra.Command {
 
 func (a *app) keyGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME", Short: "Show a key, without its secret", Args: exactly("NAME"),
+		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a key, without its secret", Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: args[0]})

@@ -107,7 +107,7 @@ func (a *app) limitList() *cobra.Command {
 
 func (a *app) limitGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME", Short: "Show a limit", Args: exactly("NAME"),
+		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a limit", Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.limits.GetLimit(ctx, &controlv1.GetLimitRequest{Limit: args[0]})

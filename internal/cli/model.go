@@ -113,7 +113,7 @@ type modelFlags struct {
 
 func (f *modelFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.file, "file", "f", "", "file with the whole model in YAML or JSON, as `tollgate model show NAME -o yaml` writes it; - for stdin")
+	flags.StringVarP(&f.file, "file", "f", "", "file with the whole model in YAML or JSON, as tollgate model show NAME -o yaml writes it; - for stdin")
 	flags.StringArrayVar(&f.aliases, "alias", nil, "another name of the model; may be repeated")
 	flags.StringVar(&f.balance, "balance", "", "which of several deployments gets the next request: failover (in this order; the default), weighted or least-in-flight")
 	f.resilience.registerModel(cmd)
@@ -195,7 +195,7 @@ func (a *app) storeModel(ctx context.Context, cmd *cobra.Command, c clients, m *
 	}
 	made := res.GetModel()
 	a.sayModelWarnings(made)
-	return a.done(a.modelResult(made), a.Program+" endpoint create llm --path /v1 --models, if no endpoint serves models yet",
+	return a.done(a.modelResult(made), a.Program+" endpoint create llm --path /v1 --models   # if no endpoint serves models yet",
 		"model %s created (rev %d)", made.GetName(), made.GetRevision())
 }
 
@@ -264,8 +264,8 @@ func (a *app) modelAddDeployment() *cobra.Command {
 	d := deploymentFlags{read: a.readPrice}
 	cmd := &cobra.Command{
 		Use: "add-deployment NAME", Short: "Let another vendor's model serve a model, too", Args: exactly("NAME"),
-		Example: `  tollgate model add-deployment gpt-4o --template azure-openai --param resource=eu --vendor-model gpt-4o-eu --priority 1
-  tollgate model add-deployment mine --url http://gpu-2:8000/v1 --schema openai-chat --free --weight 2`,
+		Example: `  tollgate model add-deployment gpt-4o --template azure-openai --param resource=eu --vendor-model gpt-4o-eu
+  tollgate model add-deployment mine --url http://gpu-2:8000/v1 --schema openai-chat --free --deployment-name gpu-2`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := d.complete(cmd); err != nil {
 				return err
@@ -280,6 +280,10 @@ func (a *app) modelAddDeployment() *cobra.Command {
 					return err
 				}
 				err = a.changeModel(ctx, c, args[0], "has one deployment more", func(m *controlv1.Model) error {
+					taken := slices.ContainsFunc(m.GetDeployments(), func(o *controlv1.Deployment) bool { return o.GetName() == one.GetName() })
+					if taken && d.name == "" {
+						one.Name = "" // of two from one template the second has the name of its host
+					}
 					m.Deployments = append(m.Deployments, one)
 					return nil
 				})

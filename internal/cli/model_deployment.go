@@ -59,7 +59,7 @@ type deploymentFlags struct {
 
 func (f *deploymentFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.template, "template", "", "vendor to begin with, as `tollgate template list` shows them: its URL, schemas and prices")
+	flags.StringVar(&f.template, "template", "", "vendor to begin with, as tollgate template list shows them: its URL, schemas and prices")
 	flags.StringArrayVar(&f.params, "param", nil, "'NAME=VALUE': a parameter of the template; may be repeated")
 	flags.StringVar(&f.model, "vendor-model", "", "the vendor's name of the model, such as gpt-4o; the name that is asked for if not given; * stands for what * in the name does")
 	flags.StringVar(&f.url, "url", "", "base URL as the vendor's SDK takes it, such as https://api.openai.com/v1 or https://api.anthropic.com")
@@ -68,9 +68,9 @@ func (f *deploymentFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.secret, "secret", "", "stored secret with the vendor's key; 'NAME=env:VARIABLE', 'NAME=file:PATH' or 'NAME=-' for stdin store it first")
 	flags.StringVar(&f.keyEnv, "api-key-env", "", "environment variable of the edges with the vendor's key, in place of a secret")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value' of requests to the vendor; may be repeated")
-	flags.StringVar(&f.name, "deployment-name", "", "name of the deployment; one of the vendor's host if not given")
+	flags.StringVar(&f.name, "deployment-name", "", "name of the deployment; the template's, or one of the vendor's host, if not given")
 	flags.Uint32Var(&f.weight, "weight", 0, "share of the requests, with --balance weighted or least-in-flight")
-	flags.Uint32Var(&f.priority, "priority", 0, "deployments of the lowest number are used while any of them works")
+	flags.Uint32Var(&f.priority, "priority", 0, "deployments of the lowest number are used while any of them works, with --balance weighted or least-in-flight")
 	flags.StringVar(&f.perRequest, "price-per-request", "", "dollars per request, such as 0.01")
 	flags.StringVar(&f.priceFile, "price-file", "", "file with a price in YAML or JSON, such as one by meters; - for stdin")
 	flags.BoolVar(&f.free, "free", false, "requests cost nothing")
@@ -119,6 +119,7 @@ func (a *app) deployment(ctx context.Context, cmd *cobra.Command, c clients, f *
 		if d.Target == nil {
 			d.Target = &controlv1.Target{}
 		}
+		d.Name = first(d.GetName(), t.GetName())
 	}
 	if err := f.change(cmd, d); err != nil {
 		return nil, err
@@ -151,9 +152,6 @@ func (f *deploymentFlags) change(cmd *cobra.Command, d *controlv1.Deployment) (e
 	}
 	if given("adapter") {
 		d.Adapter, d.Schemas = f.adapter, nil
-	}
-	if given("api-key-env") {
-		d.ApiKey = "${env:" + f.keyEnv + "}"
 	}
 	if given("vendor-timeout") {
 		d.Timeout = durationpb.New(f.wait)
@@ -212,13 +210,14 @@ func (a *app) storeSecrets(ctx context.Context, cmd *cobra.Command, c clients, f
 	own := t != nil && slices.Contains(secretsOf(t), name) // it is the one that the template refers to already
 	switch {
 	case f.keyEnv != "":
+		useKey(d, t, "${env:"+f.keyEnv+"}")
 		return nil
 	case t != nil && (f.secret == "" || own):
 		if err := checkSecrets(ctx, cmd, c, t, f.given); err != nil {
 			return err
 		}
 	case f.secret != "":
-		d.ApiKey = "${secret:" + name + "}"
+		useKey(d, t, "${secret:"+name+"}")
 	}
 	for _, s := range f.given {
 		if _, err := c.Secrets.CreateSecret(ctx, &controlv1.CreateSecretRequest{Name: s.name, Value: s.value.Reveal()}); err != nil {
@@ -227,6 +226,21 @@ func (a *app) storeSecrets(ctx context.Context, cmd *cobra.Command, c clients, f
 		a.say("%s secret %s created", a.mark(true), s.name)
 	}
 	return nil
+}
+
+// useKey has the vendor get another key than that of the template, which may stand in a header of the vendor's own.
+func useKey(d *controlv1.Deployment, t *controlv1.Template, key string) {
+	replaced := false
+	for _, old := range secretsOf(t) {
+		for _, h := range d.GetHeaders() {
+			value := strings.ReplaceAll(h.GetValue(), "${secret:"+old+"}", key)
+			replaced = replaced || value != h.GetValue()
+			h.Value = value
+		}
+	}
+	if !replaced {
+		d.ApiKey = key
+	}
 }
 
 // setOption sets one of a vendor's options by its name. One that is a choice of yes and no may leave =true out.

@@ -166,6 +166,11 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/bria/lookalike":
 		w.WriteHeader(http.StatusPaymentRequired)
 		fmt.Fprint(w, `{"error":{"code":"budget_exhausted","message":"Your plan is used up.","request_id":"req_vendor"}}`)
+	case r.URL.Path == "/bria/messages":
+		w.Header().Set("X-Tollgate-Error", string(fault.ModelNotFound))
+		w.WriteHeader(http.StatusNotFound)
+		_, _, hint, _ := fault.Describe(fault.ModelNotFound)
+		fmt.Fprintf(w, `{"type":"error","error":{"type":"not_found_error","message":"There is no model \"x\". %s"},"request_id":"req_try"}`, hint)
 	case r.URL.Path == "/bria/500":
 		http.Error(w, "oops", http.StatusInternalServerError)
 	case r.URL.Path == "/bria/away":
@@ -176,6 +181,10 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Tollgate-Cost", "12.00")
 		w.Header().Set("X-Tollgate-Budget-Remaining", "38.00")
 		w.Header().Set("X-Tollgate-Endpoint", "bria")
+		if r.URL.Path == "/bria/model" {
+			w.Header().Set("X-Tollgate-Model", "gpt/openai")
+			w.Header().Set("X-Tollgate-Dropped", "seed,top_k")
+		}
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s [%s] %s", r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), body)
 	default:

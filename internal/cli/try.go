@@ -30,6 +30,9 @@ const (
 	headerCost      = "X-Tollgate-Cost"
 	headerRemaining = "X-Tollgate-Budget-Remaining"
 	headerEndpoint  = "X-Tollgate-Endpoint"
+	headerModel     = "X-Tollgate-Model"
+	headerDropped   = "X-Tollgate-Dropped"
+	headerError     = "X-Tollgate-Error"
 )
 
 type tryFlags struct {
@@ -200,6 +203,8 @@ func (a *app) trySummary(res *http.Response, total time.Duration) {
 			{"cost", get(headerCost)},
 			{"budgetRemaining", get(headerRemaining)},
 			{"endpoint", get(headerEndpoint)},
+			{"model", get(headerModel)},
+			{"dropped", get(headerDropped)},
 			{"requestId", get(headerRequestID)},
 		} {
 			if p[1] != "" {
@@ -227,6 +232,13 @@ func (a *app) trySummary(res *http.Response, total time.Duration) {
 	}
 	a.say("cost %s%s", first(cost, "unknown"), left)
 	a.say("endpoint %s   request %s", first(get(headerEndpoint), "-"), first(get(headerRequestID), "-"))
+	if model := get(headerModel); model != "" {
+		dropped := get(headerDropped)
+		if dropped != "" {
+			dropped = "   without " + dropped
+		}
+		a.say("model %s%s", model, dropped)
+	}
 }
 
 func milliseconds(d time.Duration) string {
@@ -264,7 +276,8 @@ func dollarText(s string) string {
 // tryOutcome is nil for an answer that is no error. An error is the gateway's own if its body names a
 // code of the catalogue and the id that the gateway gave to this request: a target is not told that
 // id, and headers of the gateway's names do not pass from it. So a vendor that answers 402 or 429,
-// even in the same form, is not taken for a budget of Tollgate's.
+// even in the same form, is not taken for a budget of Tollgate's. Where models are served an error is in the caller's language,
+// and its code in a header.
 func tryOutcome(res *http.Response, body []byte) error {
 	if res.StatusCode < http.StatusBadRequest {
 		return nil
@@ -279,7 +292,15 @@ func tryOutcome(res *http.Response, body []byte) error {
 			RequestID string     `json:"request_id"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(body, &parsed) == nil && id != "" && parsed.Error.RequestID == id {
+	readable := json.Unmarshal(body, &parsed) == nil
+	if code := fault.Code(res.Header.Get(headerError)); id != "" && code != "" {
+		if kind, _, hint, ok := fault.Describe(code); ok {
+			text, _ := strings.CutSuffix(parsed.Error.Message, " "+hint)
+			f.exit, f.code, f.message, f.hint = exitOf(kind), code, sentence(first(text, string(code))), hint
+			return f
+		}
+	}
+	if readable && id != "" && parsed.Error.RequestID == id {
 		if kind, _, hint, ok := fault.Describe(parsed.Error.Code); ok {
 			f.exit, f.code, f.message = exitOf(kind), parsed.Error.Code, sentence(parsed.Error.Message)
 			f.hint = first(parsed.Error.Hint, hint)

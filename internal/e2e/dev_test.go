@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -84,14 +85,20 @@ func pasted(t *testing.T, printed string, which int) *http.Request {
 	if len(all) <= which {
 		t.Fatalf("%d curls in\n%s", len(all), printed)
 	}
+	return curl(t, all[which][1])
+}
+
+// curl is the request that curl makes of what stands behind its name.
+func curl(t *testing.T, command string) *http.Request {
+	t.Helper()
 	var words []string
-	for _, w := range curlWord.FindAllStringSubmatch(all[which][1], -1) {
+	for _, w := range curlWord.FindAllStringSubmatch(command, -1) {
 		words = append(words, w[1]+w[2])
 	}
-	method, url, body, header := http.MethodGet, "", "", http.Header{}
+	method, url, body, header := "", "", "", http.Header{}
 	for i := 0; i < len(words); i++ {
 		switch word := words[i]; word {
-		case "-i", "-N":
+		case "-i", "-N", "--location":
 		case "-X", "-H", "-d":
 			if i++; i == len(words) {
 				t.Fatalf("%s without a value in %q", word, words)
@@ -103,13 +110,13 @@ func pasted(t *testing.T, printed string, which int) *http.Request {
 				name, value, _ := strings.Cut(words[i], ": ")
 				header.Set(name, value)
 			default:
-				body = words[i]
+				body, method = words[i], cmp.Or(method, http.MethodPost)
 			}
 		default:
 			url = word
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), cmp.Or(method, http.MethodGet), url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

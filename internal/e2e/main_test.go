@@ -14,6 +14,9 @@ import (
 var bin binaries
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(politeAddr); addr != "" {
+		os.Exit(servePolite(addr))
+	}
 	os.Exit(run(m))
 }
 

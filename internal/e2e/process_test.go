@@ -20,15 +20,16 @@ import (
 )
 
 // binaries are built once for all tests.
-type binaries struct{ tollgate, tollgateNoIntents, nats string }
+type binaries struct{ tollgate, tollgateNoIntents, nats, adapter string }
 
 func build(dir string) (binaries, error) {
-	b := binaries{filepath.Join(dir, "tollgate"), filepath.Join(dir, "tollgate-no-intents"), filepath.Join(dir, "nats-server")}
+	b := binaries{filepath.Join(dir, "tollgate"), filepath.Join(dir, "tollgate-no-intents"), filepath.Join(dir, "nats-server"), filepath.Join(dir, "adapter-go")}
 	for _, args := range [][]string{
 		{"-o", b.tollgate, "tollgate/cmd/tollgate"},
 		// The negative control of the crash test: the same edge without its intents.
 		{"-tags", "drop_intents", "-o", b.tollgateNoIntents, "tollgate/cmd/tollgate"},
 		{"-o", b.nats, "github.com/nats-io/nats-server/v2"},
+		{"-o", b.adapter, "tollgate/docs/examples/adapter-go"},
 	} {
 		cmd := exec.Command("go", append([]string{"build"}, args...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -364,11 +364,25 @@ func (b *bound) number(r *Request) (n decimal, there bool, reason string) {
 		}
 		var t tally
 		if taken, _ := t.take(v, b.how, false, s); !taken {
+			if beyond(v) {
+				return mostCount, true, ""
+			}
 			return n, false, s.text + " is no number"
 		}
 		return t.sum, true, ""
 	}
 	return n, false, ""
+}
+
+// beyond says whether a request has a number that is above all counts. It is not taken for none: who asks for more than there can be
+// would have less held than who asks for much.
+func beyond(v value) bool {
+	if !v.doc || v.typed.Type != gjson.Number {
+		return false
+	}
+	raw := v.typed.Raw
+	_, ok := parseDecimal(raw)
+	return !ok && raw[0] != '-' && !strings.Contains(raw, "e-") && !strings.Contains(raw, "E-")
 }
 
 // assumed is the number where the request has none.

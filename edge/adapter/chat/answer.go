@@ -118,7 +118,7 @@ func (t *translation) callOf(dst []byte, block gjson.Result) []byte {
 		dst = append(append(dst, `{"id":`...), jsonText(block.Get("id"))...)
 		dst = append(dst, `,"type":"function","function":`...)
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"name":`...), t.name(block.Get("name").String()))
+	dst = gjson.AppendJSONString(append(dst, `{"name":`...), t.names.Callers(block.Get("name").String()))
 	dst = append(arguments(append(dst, `,"arguments":`...), block.Get("input")), '}')
 	if !t.legacy {
 		dst = append(dst, '}')

@@ -24,7 +24,7 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 	if !doc.IsObject() {
 		return nil, adapter.Refuse("", "The request is not a JSON object.")
 	}
-	r := request{call: call}
+	r := request{call: call, names: adapter.Names{Most: mostName}}
 	if err := r.read(doc); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ type translation struct {
 	call    *adapter.Call
 	body    []byte
 	dropped []string
-	names   map[string]string // of tools as the vendor knows them to what the caller called them; those that differ
+	names   adapter.Names // of tools
 	streams bool
 	usage   bool // the caller wants a stream to end with usage
 	legacy  bool // the caller knows functions, and not tools
@@ -60,12 +60,4 @@ func (t *translation) Stream(context.Context) adapter.Stream {
 	s := &stream{t: t}
 	s.emit = s.event
 	return s
-}
-
-// name is what the caller called a tool.
-func (t *translation) name(vendors string) string {
-	if own, ok := t.names[vendors]; ok {
-		return own
-	}
-	return vendors
 }

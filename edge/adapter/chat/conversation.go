@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"tollgate/edge/adapter"
 	"tollgate/internal/meter/frame"
 )
 
@@ -17,10 +18,11 @@ type conversation struct {
 	system []mark
 	dst    []byte
 
-	role    string // whose turn it is; empty before the first
-	results []byte // of tools, in a user's turn
-	parts   []byte // the rest of a turn
-	calls   []string
+	role    string         // whose turn it is; empty before the first
+	results []byte         // of tools, in a user's turn
+	parts   []byte         // the rest of a turn
+	calls   map[string]int // of tools, and the turn of the assistant that made them
+	asking  int            // the assistant's last turn
 	// functions are the identifiers that calls of the old form got, by the name of what they call.
 	functions map[string]string
 	numbered  int
@@ -37,17 +39,16 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 	if !r.messages.IsArray() {
 		return nil, r.wrong("messages", "must be a list.")
 	}
-	all := r.messages.Array()
 	c := conversation{r: r, dst: append(dst, `,"messages":[`...)}
-	last := len(all) - 1
-	for ; last > 0; last-- {
-		if role := all[last].Get("role").Str; role != "system" && role != "developer" {
-			break
+	last := 0
+	for i, m := range adapter.Elements(r.messages) {
+		if role := m.Get("role").Str; role != "system" && role != "developer" {
+			last = i
 		}
 	}
 	var m spoken
-	for i := range all {
-		m.take(all[i])
+	for i, v := range adapter.Elements(r.messages) {
+		m.take(v)
 		if err := c.message("messages["+strconv.Itoa(i)+"]", &m, i == last); err != nil {
 			return nil, err
 		}
@@ -214,7 +215,7 @@ func (c *conversation) texts(field string, content gjson.Result, add func(mark))
 	case !content.IsArray():
 		return c.r.wrong(field, "must be text, or a list of parts.")
 	}
-	for i, p := range content.Array() {
+	for i, p := range adapter.Elements(content) {
 		at := field + "[" + strconv.Itoa(i) + "]"
 		name := "text"
 		if typ := p.Get("type").Str; typ == "refusal" {
@@ -235,7 +236,7 @@ func (c *conversation) texts(field string, content gjson.Result, add func(mark))
 
 // result adds what a tool has said.
 func (c *conversation) result(field, name, id string, content gjson.Result) error {
-	if !slices.Contains(c.calls, id) {
+	if turn, ok := c.calls[id]; !ok || turn != c.asking {
 		return c.r.wrong(field+name, "names a call that the assistant has not made right before.")
 	}
 	c.turn("user")
@@ -259,13 +260,13 @@ func (c *conversation) result(field, name, id string, content gjson.Result) erro
 }
 
 func (c *conversation) assistant(field string, m *spoken, last bool) error {
-	calls, call := m.calls.Array(), m.call
+	call := m.call
 	if m.audio.IsObject() {
 		return c.r.cannot(field+".audio", "Anthropic Messages neither takes nor makes audio")
 	}
 	if m.thoughts.Exists() {
 		// Thoughts count only with the vendor's signature, which Chat Completions has no place for.
-		c.r.dropped = append(c.r.dropped, "messages[].reasoning_content")
+		c.r.dropped = adapter.Leave(c.r.dropped, "messages[].reasoning_content")
 	}
 	var said []mark
 	if err := c.texts(field+".content", m.content, func(m mark) { said = append(said, m) }); err != nil {
@@ -274,15 +275,15 @@ func (c *conversation) assistant(field string, m *spoken, last bool) error {
 	if t := m.refusal; t.Type == gjson.String && t.Str != "" {
 		said = append(said, mark{text: t.Raw})
 	}
-	asks := len(calls) > 0 || call.IsObject()
+	asks := adapter.Some(m.calls) || call.IsObject()
 	if len(said) == 0 && !asks {
 		return nil
 	}
-	if c.role == "" {
+	if len(c.results)+len(c.parts) == 0 && c.dst[len(c.dst)-1] == '[' {
 		return c.r.cannot(field+".role", "a conversation begins with the user there")
 	}
 	if c.role != "assistant" {
-		c.calls = c.calls[:0]
+		c.asking++
 	}
 	c.turn("assistant")
 	if last && !asks {
@@ -291,7 +292,7 @@ func (c *conversation) assistant(field string, m *spoken, last bool) error {
 	for _, t := range said {
 		c.parts = text(part(c.parts), t)
 	}
-	for i, t := range calls {
+	for i, t := range adapter.Elements(m.calls) {
 		at := field + ".tool_calls[" + strconv.Itoa(i) + "]"
 		if typ := t.Get("type"); typ.Exists() && typ.Str != "function" {
 			return c.r.cannot(at+".type", "calls of the type %q are OpenAI's own", typ.Str)
@@ -349,9 +350,12 @@ func (c *conversation) call(field, id string, f gjson.Result) error {
 	case input[0] != '{' || !frame.Valid([]byte(input)):
 		return c.r.cannot(field+".arguments", "they are not a JSON object, which Anthropic Messages needs them to be")
 	}
-	c.calls = append(c.calls, id)
+	if c.calls == nil {
+		c.calls = map[string]int{}
+	}
+	c.calls[id] = c.asking
 	c.parts = append(append(part(c.parts), `{"type":"tool_use","id":"`...), id...)
-	c.parts = append(append(c.parts, `","name":"`...), c.r.tool(name.Str)...)
+	c.parts = append(append(c.parts, `","name":"`...), c.r.names.Vendors(name.Str)...)
 	c.parts = append(append(append(c.parts, `","input":`...), input...), '}')
 	return nil
 }

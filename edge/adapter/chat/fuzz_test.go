@@ -31,6 +31,7 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 	f.Add([]byte(`{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"a.b","parameters":{ }}}],"tool_choice":"required","stop":["\\n"]}`), uint8(3))
+	f.Add([]byte(`{"messages":[{"role":"user","content":[]},{"role":"assistant","content":"0"}]}`), uint8(30))
 	f.Fuzz(func(t *testing.T, body []byte, bits uint8) {
 		c := call()
 		c.Options = &controlv1.VendorOptions{

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"tollgate/edge/adapter"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
@@ -27,7 +28,7 @@ func (c *conversation) list(dst []byte, field string, content gjson.Result) ([]b
 	if !content.IsArray() {
 		return nil, c.r.wrong(field, "must be text, or a list of parts.")
 	}
-	for i, p := range content.Array() {
+	for i, p := range adapter.Elements(content) {
 		var (
 			at  = field + "[" + strconv.Itoa(i) + "]"
 			err error
@@ -69,7 +70,7 @@ func (c *conversation) cache(p gjson.Result) string {
 	if c.r.call.Options.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS {
 		return own.Raw
 	}
-	c.r.dropped = append(c.r.dropped, "cache_control")
+	c.r.dropped = adapter.Leave(c.r.dropped, "cache_control")
 	return ""
 }
 
@@ -103,6 +104,9 @@ func (c *conversation) image(dst []byte, field string, p gjson.Result) ([]byte, 
 		dst = append(append(append(dst, `","data":"`...), data...), '"')
 	default:
 		return nil, c.r.cannot(field, "images have an address of http:, https: or data: there")
+	}
+	if detail := p.Get("image_url.detail").Str; detail != "" && detail != "auto" {
+		c.r.dropped = append(c.r.dropped, "image_url.detail")
 	}
 	return append(cached(append(dst, '}'), c.cache(p)), '}'), nil
 }

@@ -26,7 +26,7 @@ type request struct {
 	effort, format, tier, search   gjson.Result
 	streams, usage                 bool
 	extras                         []extra
-	names                          map[string]string
+	names                          adapter.Names
 	dropped                        []string
 	offered                        []string // names of tools, as the vendor gets them
 	limit                          int64    // max_tokens
@@ -39,14 +39,14 @@ type extra struct{ name, raw string }
 // cannot refuses what Anthropic Messages has no words for.
 func (r *request) cannot(field, format string, args ...any) error {
 	err := adapter.Refuse(field, format, args...)
-	err.Message = field + " cannot be sent to " + r.vendor() + ": " + err.Message + "."
+	err.Message = err.Param + " cannot be sent to " + r.vendor() + ": " + err.Message + "."
 	return err
 }
 
 // wrong refuses what no vendor would take.
 func (r *request) wrong(field, format string, args ...any) error {
 	err := adapter.Refuse(field, format, args...)
-	err.Message = field + " " + err.Message
+	err.Message = err.Param + " " + err.Message
 	return err
 }
 
@@ -66,7 +66,7 @@ func (r *request) leave(field string) error {
 	if r.strict() {
 		return r.cannot(field, "it has no counterpart there, and this deployment refuses what it would have to leave out")
 	}
-	r.dropped = append(r.dropped, field)
+	r.dropped = adapter.Leave(r.dropped, field)
 	return nil
 }
 
@@ -154,7 +154,7 @@ func (r *request) without(name string, v gjson.Result) error {
 			return r.cannot(name, "Anthropic Messages has no log probabilities")
 		}
 	case "modalities":
-		for i, m := range v.Array() {
+		for i, m := range adapter.Elements(v) {
 			if m.Str != "text" {
 				return r.cannot("modalities["+strconv.Itoa(i)+"]", "Anthropic Messages answers with text alone")
 			}
@@ -251,6 +251,9 @@ func (r *request) sampling(dst []byte) ([]byte, error) {
 		if v.Type != gjson.Number {
 			return nil, r.wrong("top_p", "must be a number.")
 		}
+		if r.thinking.on() && v.Num < 0.95 {
+			return nil, r.cannot("top_p", "a model that thinks has a top_p of at least 0.95 there; leave out top_p or reasoning_effort")
+		}
 		dst = append(append(dst, `,"top_p":`...), v.Raw...)
 	}
 	if v := r.topK; v.Exists() {
@@ -270,18 +273,15 @@ func (r *request) stops(dst []byte) ([]byte, error) {
 	if !r.stop.Exists() {
 		return dst, nil
 	}
-	all := []gjson.Result{r.stop}
-	if r.stop.IsArray() {
-		all = r.stop.Array()
-	}
-	if len(all) == 0 {
+	if !adapter.Some(r.stop) {
 		return dst, nil
 	}
-	if most := int(r.call.Options.GetMaxStopSequences()); most > 0 && len(all) > most {
-		return nil, r.cannot("stop", "it takes at most %d stop sequences, and these are %d", most, len(all))
-	}
+	most := int(r.call.Options.GetMaxStopSequences())
 	dst = append(dst, `,"stop_sequences":[`...)
-	for i, s := range all {
+	for i, s := range adapter.Elements(r.stop) {
+		if most > 0 && i == most {
+			return nil, r.cannot("stop", "it takes at most %d stop sequences, and these are more", most)
+		}
 		field := "stop"
 		if r.stop.IsArray() {
 			field += "[" + strconv.Itoa(i) + "]"
@@ -333,18 +333,17 @@ func (r *request) rest(dst []byte) ([]byte, error) {
 	if len(r.extras) == 0 {
 		return dst, nil
 	}
-	written := gjson.Parse(string(dst) + "}")
+	last := map[string]int{"stream": -1} // of each name, which extra counts
 	for i, x := range r.extras {
-		taken := x.name == "stream"
-		written.ForEach(func(k, _ gjson.Result) bool {
-			taken = taken || k.String() == x.name
-			return !taken
-		})
-		for _, later := range r.extras[i+1:] {
-			taken = taken || later.name == x.name // the last of a name counts
-		}
-		if taken {
-			r.dropped = append(r.dropped, x.name)
+		last[x.name] = i
+	}
+	gjson.Parse(string(dst) + "}").ForEach(func(k, _ gjson.Result) bool {
+		last[k.String()] = -1
+		return true
+	})
+	for i, x := range r.extras {
+		if last[x.name] != i {
+			r.dropped = adapter.Leave(r.dropped, x.name)
 			continue
 		}
 		dst = gjson.AppendJSONString(append(dst, ','), x.name)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -90,11 +91,14 @@ func (s *stream) run(err error) ([]byte, error) {
 }
 
 func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.done {
+		return dst
+	}
 	s.done = true
-	return append(adapter.Append(append(dst, "data: "...), adapter.Chat, err, requestID), "\n\n"...)
+	return adapter.AppendEvent(dst, adapter.Chat, err, requestID, 0)
 }
 
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
 
 // event takes one event of the vendor's.
 func (s *stream) event(e sse.Event) error {
@@ -194,14 +198,14 @@ func (s *stream) open(index int64, content gjson.Result) error {
 			break // the old form has room for one, and no more were allowed
 		}
 		b.kind = ofTool
-		name := string(gjson.AppendJSONString(nil, s.t.name(content.Get("name").String())))
+		name := string(gjson.AppendJSONString(nil, s.t.names.Callers(content.Get("name").String())))
 		if s.t.legacy {
 			s.chunk(`"function_call":{"name":`, name, `,"arguments":""}`)
 		} else {
 			s.chunk(`"tool_calls":[{"index":`+strconv.Itoa(b.tool)+`,"id":`+jsonText(content.Get("id")), `,"type":"function","function":{"name":`, name+`,"arguments":""}}]`)
 		}
 		// A vendor that does not stream arguments has them here.
-		if input := content.Get("input"); input.IsObject() && len(input.Map()) > 0 {
+		if input := content.Get("input"); input.IsObject() && strings.Trim(input.Raw, "{} \t\r\n") != "" {
 			var tight bytes.Buffer
 			if json.Compact(&tight, []byte(input.Raw)) == nil {
 				s.argue(&b, string(gjson.AppendJSONString(nil, tight.String())))

@@ -54,7 +54,7 @@ func TestStreamInFull(t *testing.T) {
 	delta := func(d string) string {
 		return chunk(`[{"index":0,"delta":` + d + `,"logprobs":null,"finish_reason":null}],"usage":null`)
 	}
-	want := delta(`{"role":"assistant","content":"","refusal":null}`) + ": ping\n\n" + delta(`{"content":"Hi"}`) +
+	want := delta(`{"role":"assistant","content":"","refusal":null}`) + ": ping\n" + delta(`{"content":"Hi"}`) +
 		delta(`{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}`) +
 		delta(`{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}`) +
 		chunk(`[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null`) +

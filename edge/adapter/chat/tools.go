@@ -1,51 +1,23 @@
 package chat
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
-// Names of tools and identifiers of their calls are of these characters at Anthropic, and names not longer than this.
+// Anthropic takes names of tools that are not longer than mostName, and is not known to bound identifiers of their calls.
 const (
-	nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-	mostName  = 128
+	mostName   = 128
+	mostCallID = 1 << 10
 )
-
-// plain makes a name of one that the vendor would refuse: as much of it as fits, and a piece of its hash, so that
-// two names stay two.
-func plain(name string, most int) string {
-	if name != "" && len(name) <= most && strings.Trim(name, nameChars) == "" {
-		return name
-	}
-	hash := sha256.Sum256([]byte(name))
-	short := []byte(name[:min(len(name), 55)])
-	for i, c := range short {
-		if strings.IndexByte(nameChars, c) < 0 {
-			short[i] = '_'
-		}
-	}
-	return string(short) + "_" + hex.EncodeToString(hash[:4])
-}
-
-// tool is a tool's name as the vendor gets it.
-func (r *request) tool(name string) string {
-	p := plain(name, mostName)
-	if p != name {
-		if r.names == nil {
-			r.names = map[string]string{}
-		}
-		r.names[p] = name
-	}
-	return p
-}
 
 // callID is the identifier of a tool's call as the vendor gets it.
-func callID(id string) string { return plain(id, 1<<10) }
+func callID(id string) string { return adapter.Identifier(id, mostCallID) }
 
 // toolbox writes the tools.
 func (r *request) toolbox(dst []byte) ([]byte, error) {
@@ -62,10 +34,10 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 		if f.name.Type != gjson.String || f.name.Str == "" {
 			return r.wrong(field+".name", "must be the name of a function.")
 		}
-		if allowed != nil && !slices.Contains(allowed, f.name.Str) {
+		if allowed != nil && !allowed[f.name.Str] {
 			return nil
 		}
-		name := r.tool(f.name.Str)
+		name := r.names.Vendors(f.name.Str)
 		r.offered = append(r.offered, name)
 		dst, err = r.function(comma(dst), field, name, &f)
 		return err
@@ -73,7 +45,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 	if r.tools.Exists() && !r.tools.IsArray() {
 		return nil, r.wrong("tools", "must be a list.")
 	}
-	for i, t := range r.tools.Array() {
+	for i, t := range adapter.Elements(r.tools) {
 		field := "tools[" + strconv.Itoa(i) + "]"
 		if typ := t.Get("type").Str; typ != "function" {
 			return nil, r.cannot(field+".type", "tools of the type %q are OpenAI's own; use functions", typ)
@@ -82,7 +54,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for i, f := range r.functions.Array() {
+	for i, f := range adapter.Elements(r.functions) {
 		if err := add("functions["+strconv.Itoa(i)+"]", f); err != nil {
 			return nil, err
 		}
@@ -172,7 +144,7 @@ func (r *request) webSearch(dst []byte) ([]byte, error) {
 }
 
 // allowed is the names of the tools that tool_choice leaves; nil for all of them.
-func (r *request) allowed() ([]string, error) {
+func (r *request) allowed() (map[string]bool, error) {
 	if r.toolChoice.Get("type").Str != "allowed_tools" {
 		return nil, nil
 	}
@@ -180,13 +152,13 @@ func (r *request) allowed() ([]string, error) {
 	if !list.IsArray() {
 		return nil, r.wrong("tool_choice.allowed_tools.tools", "must be a list.")
 	}
-	names := []string{}
-	for i, t := range list.Array() {
+	names := map[string]bool{}
+	for i, t := range adapter.Elements(list) {
 		name := t.Get("function.name").Str
 		if name == "" {
 			return nil, r.cannot("tool_choice.allowed_tools.tools["+strconv.Itoa(i)+"]", "it is no function")
 		}
-		names = append(names, name)
+		names[name] = true
 	}
 	return names, nil
 }
@@ -212,7 +184,7 @@ func (r *request) wanted() (field, choice, name string, err error) {
 	}
 	switch {
 	case named != "":
-		return field, "tool", r.tool(named), nil
+		return field, "tool", r.names.Vendors(named), nil
 	case !v.Exists():
 		return field, "", "", nil
 	case word == "auto", word == "none":
@@ -238,7 +210,7 @@ func (r *request) choice(dst []byte) ([]byte, error) {
 		return dst, nil
 	}
 	if choice == "tool" && !slices.Contains(r.offered, name) {
-		return nil, r.wrong(field, "names the function %q, which the request does not have.", r.original(name))
+		return nil, r.wrong(field, "names the function %q, which the request does not have.", r.names.Callers(name))
 	}
 	if forced && r.thinking.on() {
 		return nil, r.cannot(field, "a model that thinks cannot be made to use a tool there; leave out reasoning_effort, or use auto")
@@ -259,12 +231,4 @@ func (r *request) choice(dst []byte) ([]byte, error) {
 		dst = append(dst, `,"disable_parallel_tool_use":true`...)
 	}
 	return append(dst, '}'), nil
-}
-
-// original is what the caller calls a tool.
-func (r *request) original(name string) string {
-	if own, ok := r.names[name]; ok {
-		return own
-	}
-	return name
 }

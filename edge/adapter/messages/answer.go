@@ -37,6 +37,12 @@ func answer(body []byte, f *format) ([]byte, error) {
 		}
 		return nil, adapter.Fail("the vendor's answer has no choices")
 	}
+	if err := adapter.Interrupted(choice); err != nil {
+		return nil, err
+	}
+	if !choice.Get("message").IsObject() {
+		return nil, adapter.Fail("the vendor's answer has no message")
+	}
 	out := make([]byte, 0, len(body)+512)
 	out = append(appendID(append(out, `{"id":"`...), id.Str, f), `","type":"message","role":"assistant","model":`...)
 	out = append(append(out, f.asked...), `,"content":[`...)
@@ -79,7 +85,7 @@ func appendID(dst []byte, id string, f *format) []byte {
 // appendIdentifier writes an id with the characters that Anthropic's clients send back without harm.
 func appendIdentifier(dst []byte, id string) []byte {
 	for i := range len(id) {
-		if c := id[i]; identifies(rune(c)) {
+		if c := id[i]; adapter.Identifies(c) {
 			dst = append(dst, c)
 		} else {
 			dst = append(dst, '_')
@@ -99,14 +105,6 @@ func callID(id string, f *format, n int, taken func(id string) bool) string {
 		unique = id + "_" + strconv.Itoa(i)
 	}
 	return unique
-}
-
-// toolName is the tool's name as the caller knows it.
-func (f *format) toolName(name string) string {
-	if original, ok := f.names[name]; ok {
-		return original
-	}
-	return name
 }
 
 // stop says why an answer ended.
@@ -245,7 +243,7 @@ func (c *content) call(id string, function gjson.Result) error {
 	c.ids = append(c.ids, id)
 	c.calls++
 	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)
-	c.out = gjson.AppendJSONString(c.out, c.format.toolName(name.Str))
+	c.out = gjson.AppendJSONString(c.out, c.format.names.Callers(name.Str))
 	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
 	return nil
 }

@@ -184,7 +184,7 @@ func (b *blocks) begin(s *streamed) {
 			return slices.ContainsFunc(b.list, func(o *streamed) bool { return o != s && o.id == id })
 		})
 		out = append(append(append(out, `{"type":"tool_use","id":"`...), s.id...), `","name":`...)
-		out = append(gjson.AppendJSONString(out, b.format.toolName(s.name)), `,"input":{}}`...)
+		out = append(gjson.AppendJSONString(out, b.format.names.Callers(s.name)), `,"input":{}}`...)
 	}
 	b.out = append(out, "}\n\n"...)
 	if len(s.wait) > 0 {

@@ -23,7 +23,7 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 	}
 	t := &translation{
 		call: call, body: out, streams: r.streams, dropped: r.dropped,
-		format: format{asked: quote(call.Asked), id: call.ID, names: r.names.original, thoughts: r.showsThoughts()},
+		format: format{asked: quote(call.Asked), id: call.ID, names: r.names, thoughts: r.showsThoughts()},
 	}
 	slices.Sort(t.dropped)
 	return t, nil
@@ -40,10 +40,10 @@ type translation struct {
 
 // format is what an answer needs of its request, whether it comes whole or as a stream.
 type format struct {
-	asked    []byte            // the model as the caller called it, in quotes
-	id       string            // where the vendor has none
-	names    map[string]string // of tools, by the shorter ones that the vendor knows
-	thoughts bool              // the caller is shown what the model thought
+	asked    []byte        // the model as the caller called it, in quotes
+	id       string        // where the vendor has none
+	names    adapter.Names // of tools
+	thoughts bool          // the caller is shown what the model thought
 }
 
 func (t *translation) Body() []byte      { return t.body }

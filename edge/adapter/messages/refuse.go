@@ -2,7 +2,6 @@ package messages
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"tollgate/edge/adapter"
@@ -45,30 +44,8 @@ func (r *request) cannot(param, why string, args ...any) *adapter.Error {
 	return adapter.Refuse(param, "%s cannot be sent to %s, which speaks OpenAI Chat Completions: %s", param, r.call.Vendor, fmt.Sprintf(why, args...))
 }
 
-// What is said of fields that were left out: callers choose their names, and they go into a header.
-const (
-	mostDropped    = 32
-	longestDropped = 64
-)
-
 // leave leaves something out that changes nothing of what the model is asked.
-func (r *request) leave(name string) {
-	if len(r.dropped) == mostDropped {
-		return
-	}
-	shown := []byte(name[:min(len(name), longestDropped)])
-	for i, c := range shown {
-		if c != '.' && !identifies(rune(c)) {
-			shown[i] = '_'
-		}
-	}
-	if name = string(shown); name == "" {
-		name = "_"
-	}
-	if !slices.Contains(r.dropped, name) {
-		r.dropped = append(r.dropped, name)
-	}
-}
+func (r *request) leave(name string) { r.dropped = adapter.Leave(r.dropped, name) }
 
 // drop leaves a field out that has no counterpart, unless the vendor's options say that this is to be refused.
 func (r *request) drop(name string) error {

@@ -77,6 +77,8 @@ func TestRefusals(t *testing.T) {
 		"a format of no schema":     {request(`"output_config":{"format":{"type":"json_schema"}}`), "output_config.format.schema", false},
 		"a user that is a number":   {request(`"metadata":{"user_id":7}`), "metadata.user_id", false},
 		"edits of the context":      {request(`"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`), "context_management.edits[0]", true},
+		"a thread":                  {request(`"thread":{"type":"create"}`), "thread", true},
+		"a thread's next turn":      {request(`"thread":{"type":"continue","previous_message_id":"msg_1"}`), "thread", true},
 		"MCP servers":               {request(`"mcp_servers":[{"type":"url","url":"https://a","name":"a"}]`), "mcp_servers", true},
 		"a container":               {request(`"container":"c"`), "container", true},
 		"a place":                   {request(`"inference_geo":"eu"`), "inference_geo", true},

@@ -28,7 +28,7 @@ type request struct {
 	limit   int64 // max_tokens
 	streams bool
 	dropped []string
-	names   names
+	names   adapter.Names
 	spare   []*block
 }
 
@@ -110,6 +110,14 @@ func (r *request) field(name string, v gjson.Result) error {
 			return nil
 		}
 		return r.cannot(name, "it has no counterpart; leave it out")
+	case "thread":
+		// A request that continues a thread has its last turn alone: without the others, the model would answer something else.
+		if !present(v) {
+			return nil
+		}
+		e := r.cannot(name, "the vendor keeps no conversations; send all of it with each request")
+		e.Code = adapter.ThreadUnsupported
+		return e
 	default:
 		return r.unknown(name, v)
 	}

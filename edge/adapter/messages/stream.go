@@ -69,7 +69,7 @@ func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
 	if s.failure == nil {
 		s.failure = err
 	}
-	return sse.Append(dst, "error", adapter.Append(nil, adapter.Messages, err, requestID))
+	return adapter.AppendEvent(dst, adapter.Messages, err, requestID, 0)
 }
 
 func (s *stream) Ping(dst []byte) []byte {
@@ -170,6 +170,9 @@ func (s *stream) choice(choice gjson.Result) error {
 		return err
 	}
 	if finish.Type == gjson.String && finish.Str != "" {
+		if err := adapter.Interrupted(choice); err != nil {
+			return err
+		}
 		s.finished, s.reason = true, finish.Str
 		if other.Type == gjson.String {
 			s.other = other.Raw

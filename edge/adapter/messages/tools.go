@@ -1,49 +1,11 @@
 package messages
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
 )
-
-// names keeps the names of tools that the vendor would refuse, by those that it gets instead.
-type names struct {
-	original map[string]string
-}
-
-const (
-	longestName = 64
-	keptOfName  = 55
-)
-
-// vendors is the name that the vendor gets: the tool's own, or its start and a checksum if it is too long or has
-// characters that the vendor does not take. The same name always becomes the same.
-func (n *names) vendors(name string) string {
-	if len(name) <= longestName && strings.IndexFunc(name, func(c rune) bool { return !identifies(c) }) < 0 {
-		return name
-	}
-	sum := sha256.Sum256([]byte(name))
-	start := []byte(name[:min(len(name), keptOfName)])
-	for i, c := range start {
-		if !identifies(rune(c)) {
-			start[i] = '_'
-		}
-	}
-	short := string(start) + "_" + hex.EncodeToString(sum[:4])
-	if n.original == nil {
-		n.original = map[string]string{}
-	}
-	n.original[short] = name
-	return short
-}
-
-// identifies says whether a character may be part of names and identifiers in both schemas.
-func identifies(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-}
 
 // writeTools writes the tools and which of them are to be used.
 func (r *request) writeTools(out []byte) ([]byte, error) {
@@ -128,7 +90,7 @@ func (r *request) writeTool(out []byte, v gjson.Result, at string) ([]byte, erro
 	case present(strict) && !strict.IsBool():
 		return nil, r.invalid(at+".strict", "it must be true or false")
 	}
-	out = gjson.AppendJSONString(append(out, `{"type":"function","function":{"name":`...), r.names.vendors(name.Str))
+	out = gjson.AppendJSONString(append(out, `{"type":"function","function":{"name":`...), r.names.Vendors(name.Str))
 	if present(description) {
 		out = append(append(out, `,"description":`...), description.Raw...)
 	}
@@ -207,7 +169,7 @@ func (r *request) writeChoice(out []byte, tools bool) ([]byte, error) {
 		if name.Type != gjson.String || name.Str == "" {
 			return nil, r.invalid("tool_choice.name", "it is required and must be the name of a tool")
 		}
-		choice = gjson.AppendJSONString(append(choice, `{"type":"function","function":{"name":`...), r.names.vendors(name.Str))
+		choice = gjson.AppendJSONString(append(choice, `{"type":"function","function":{"name":`...), r.names.Vendors(name.Str))
 		choice = append(choice, "}}"...)
 	default:
 		if present(kind) {

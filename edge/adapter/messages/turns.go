@@ -220,7 +220,7 @@ func (r *request) use(t *turns, b *block, p place) error {
 	r.marked(b)
 	t.known[b.id.Str] = true
 	t.calls = append(append(append(t.calls, `,{"id":`...), b.id.Raw...), `,"type":"function","function":{"name":`...)
-	t.calls = gjson.AppendJSONString(t.calls, r.names.vendors(b.name.Str))
+	t.calls = gjson.AppendJSONString(t.calls, r.names.Vendors(b.name.Str))
 	t.calls = append(t.calls, `,"arguments":`...)
 	t.calls = append(appendDocument(t.calls, b.input.Raw), "}}"...)
 	return nil

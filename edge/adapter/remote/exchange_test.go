@@ -3,13 +3,16 @@ package remote
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"tollgate/edge/adapter"
 	"tollgate/edge/breaker"
+	"tollgate/edge/metrics"
 	"tollgate/edge/routing"
 	"tollgate/internal/fault"
 	"tollgate/internal/testenv/pki"
@@ -383,5 +386,26 @@ func BenchmarkExchange(b *testing.B) {
 		if _, err := x.Whole(b.Context(), &Response{Status: 200, Body: []byte(`{"id":"x"}`)}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// resets has every connection reset where it is asked for an answer.
+type resets struct{ err error }
+
+func (resets) Sync([]*routing.Endpoint)                          {}
+func (resets) Close()                                            {}
+func (r resets) Transport(*routing.Target) http.RoundTripper     { return r }
+func (r resets) RoundTrip(*http.Request) (*http.Response, error) { return nil, r.err }
+
+// Guarantee: an adapter that dies with a request on the connection to it is out of reach, however the system puts that, and
+// not at fault for its answer.
+func TestResetConnection(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED, io.ErrUnexpectedEOF} {
+		u := edgeOf(t, sdk.Same{})
+		u.Adapters = New(Config{Connections: resets{err}, Metrics: metrics.New()})
+		u.Sync([]*routing.Adapter{u.from})
+		_, got := u.Translate(t.Context(), u.from, Vendor, chatRequest(), call)
+		wantFault(t, got, fault.AdapterUnavailable, "cannot be reached")
 	}
 }

@@ -72,7 +72,7 @@ func (s *server) explain(ctx, bounded context.Context, err error) error {
 	switch {
 	case bounded.Err() != nil || code == connect.CodeDeadlineExceeded:
 		return s.failed(err, "it did not answer within %s", s.timeout)
-	case code == connect.CodeUnavailable:
+	case code == connect.CodeUnavailable, code == connect.CodeCanceled && !connect.IsWireError(err): // the library's word for a connection that was reset
 		s.log.Warn("an adapter cannot be reached", "err", err)
 		return fault.New(fault.AdapterUnavailable, "Adapter %s cannot be reached.", s.name).WithCause(err)
 	case code == connect.CodeResourceExhausted:

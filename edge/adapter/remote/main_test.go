@@ -57,7 +57,7 @@ func at(tb testing.TB, base string, change ...func(*routing.Adapter)) *under {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	from := &routing.Adapter{Name: "under-test", Upstream: &routing.Endpoint{Targets: []*routing.Target{{
+	from := &routing.Adapter{Name: "under-test", Timeout: 10 * time.Second, MaxBytes: 16 << 20, Upstream: &routing.Endpoint{Targets: []*routing.Target{{
 		Scheme: u.Scheme, Host: u.Host, BasePath: u.Path, Key: base, BreakerKey: base, Breaker: breaker.DefaultSettings(),
 	}}}}
 	for _, f := range change {
@@ -133,5 +133,5 @@ var events = &Response{Status: 200, Headers: []Header{header("content-type", eve
 
 // timeout sets an adapter's. Those that are to be late never answer, so that it says how long a test takes and nothing else.
 func timeout(d time.Duration) func(*routing.Adapter) {
-	return func(a *routing.Adapter) { a.Timeout = int64(d) }
+	return func(a *routing.Adapter) { a.Timeout = d }
 }

@@ -43,12 +43,6 @@ type Adapters struct {
 	servers  atomic.Pointer[map[string]*server] // by name; replaced, never changed
 }
 
-// What holds for an adapter whose configuration does not say.
-const (
-	defaultTimeout  = 10 * time.Second
-	defaultMaxBytes = 16 << 20
-)
-
 // New makes it, without any adapter.
 func New(cfg Config) *Adapters {
 	if cfg.Log == nil {
@@ -112,13 +106,7 @@ func (a *Adapters) server(from *routing.Adapter) *server {
 func (a *Adapters) newServer(from *routing.Adapter) *server {
 	s := &server{
 		from: from, name: from.Name, breaker: a.breakers.Of(breakerKey(from)), metrics: a.cfg.Metrics.Adapter(from.Name),
-		log: a.cfg.Log.With("adapter", from.Name), timeout: time.Duration(from.Timeout), maxBytes: int(from.MaxBytes),
-	}
-	if s.timeout <= 0 {
-		s.timeout = defaultTimeout
-	}
-	if s.maxBytes <= 0 {
-		s.maxBytes = defaultMaxBytes
+		log: a.cfg.Log.With("adapter", from.Name), timeout: from.Timeout, maxBytes: int(from.MaxBytes),
 	}
 	target := targetOf(from)
 	s.client = adapterv1connect.NewAdapterServiceClient(

@@ -324,5 +324,5 @@ func (s *Stream) Ping(dst []byte) []byte {
 	if !s.events {
 		return dst
 	}
-	return append(dst, ": ping\n\n"...)
+	return append(dst, ": ping\n"...)
 }

@@ -115,7 +115,7 @@ func TestEventsStayEvents(t *testing.T) {
 	if want := "event: a\ndata: 1\ndata: event: b\ndata: \ndata: data: 2\ndata: \n\n"; err != nil || string(out) != want {
 		t.Errorf("%q, %v", out, err)
 	}
-	if string(s.Ping(nil)) != ": ping\n\n" {
+	if string(s.Ping(nil)) != ": ping\n" {
 		t.Error("no ping")
 	}
 }

@@ -50,6 +50,9 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)
 	}
+	if err := adapter.Interrupted(choice); err != nil {
+		return nil, err
+	}
 	o := end(finish.String())
 	o.tier = tier(served)
 	if used.IsObject() {
@@ -72,6 +75,9 @@ func (t *translation) items(dst []byte, message gjson.Result, status string) ([]
 		}
 		n++
 		return n - 1
+	}
+	if m.tooLong {
+		return nil, adapter.Fail("The answer of %s is too long.", t.call.Vendor)
 	}
 	if m.thought != "" {
 		dst = appendReasoning(dst, t.itemID("rs_", begin()), m.thought)
@@ -113,6 +119,7 @@ type message struct {
 	text, refusal, thought string
 	calls                  []gjson.Result
 	notes                  gjson.Result
+	tooLong                bool // there are too many calls
 }
 
 func readMessage(v gjson.Result) (m message) {
@@ -147,6 +154,9 @@ func readMessage(v gjson.Result) (m message) {
 		eachText(content, func(s string) { text.WriteString(s) }, func(s string) { thought.WriteString(s) })
 		m.text, m.thought = text.String(), thought.String()
 	}
+	if m.tooLong = calls.Get("#").Int() > mostItems; m.tooLong {
+		return m
+	}
 	if m.calls = calls.Array(); function.IsObject() && len(m.calls) == 0 {
 		m.calls = []gjson.Result{v}
 	}
@@ -167,7 +177,7 @@ func (t *translation) callItem(dst []byte, call gjson.Result, index int, status 
 	if id == "" || !call.Get("function").IsObject() {
 		id = t.itemID("call_", index)
 	}
-	return appendCall(dst, t.itemID("fc_", index), status, id, t.toolName(name.String()), arguments(f.Get("arguments"))), nil
+	return appendCall(dst, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
 }
 
 // arguments are those of a call as JSON without quotes. Nothing at all stands for no arguments, and some vendors send an object
@@ -186,7 +196,7 @@ func arguments(v gjson.Result) string {
 
 func annotations(list gjson.Result) []byte {
 	var out []byte
-	for _, a := range list.Array() {
+	for _, a := range adapter.Elements(list) {
 		next := out
 		if len(next) > 0 {
 			next = append(next, ',')

@@ -28,7 +28,7 @@ func (s *stream) add(prefix string) *item {
 
 // think adds to the thoughts.
 func (s *stream) think(text string) {
-	if text == "" {
+	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
 	if s.block == nil || !s.block.reasoning {
@@ -45,7 +45,7 @@ func (s *stream) think(text string) {
 
 // say adds to the text.
 func (s *stream) say(text string) {
-	if text == "" {
+	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
 	s.openText(textPart)
@@ -55,7 +55,7 @@ func (s *stream) say(text string) {
 
 // refuse adds to the words of a refusal.
 func (s *stream) refuse(text string) {
-	if text == "" {
+	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
 	s.openText(refusalPart)

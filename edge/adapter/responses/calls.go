@@ -85,7 +85,7 @@ func (s *stream) callAt(index int64) *call {
 // openCall begins the item of a call.
 func (s *stream) openCall(c *call, name string) {
 	s.closeBlock("completed")
-	c.name = s.t.toolName(name)
+	c.name = s.t.names.Callers(name)
 	c.item = s.add("fc_")
 	if c.id == "" {
 		c.id = s.t.itemID("call_", c.item.index)

@@ -6,7 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// start begins an event; finish ends it. Everything between them is fields.
+// start begins an event; end ends it. Everything between them is fields.
 func (s *stream) start(name string) {
 	s.dst = append(append(append(s.dst, "event: "...), name...), "\ndata: {\"type\":\""...)
 	s.dst = append(append(s.dst, name...), `","sequence_number":`...)

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // conversation writes the messages: instructions first, then the items of the input.
@@ -232,7 +234,7 @@ func (c *conversation) call(i int, item *entry) error {
 		t.calls = append(t.calls, ',')
 	}
 	t.calls = append(append(t.calls, `{"id":`...), id.Raw...)
-	t.calls = gjson.AppendJSONString(append(t.calls, `,"type":"function","function":{"name":`...), c.q.names.vendors(name.String()))
+	t.calls = gjson.AppendJSONString(append(t.calls, `,"type":"function","function":{"name":`...), c.q.names.Vendors(name.String()))
 	raw := arguments.Raw
 	if arguments.Str == "" {
 		raw = `"{}"`
@@ -245,7 +247,7 @@ func (c *conversation) call(i int, item *entry) error {
 // thought reads what was thought in an earlier turn. Most vendors want nothing of it; what is encrypted only OpenAI can read.
 func (c *conversation) thought(item *entry) {
 	if !c.q.opt.GetReasoningContent() {
-		c.q.dropped = append(c.q.dropped, "input.reasoning")
+		c.q.dropped = adapter.Leave(c.q.dropped, "input.reasoning")
 		return
 	}
 	// Thoughts begin a turn: those that come after a message of the assistant belong to the next one.

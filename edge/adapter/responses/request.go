@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +25,7 @@ type request struct {
 	out     []byte
 	streams bool
 	dropped []string
-	names   names
+	names   adapter.Names
 	tools   bool // the translated request has functions
 
 	echoedTools []byte // as the answer repeats them, with commas between them
@@ -107,7 +109,7 @@ func (q *request) translate(body []byte) error {
 // unkept refuses what cannot be done without a store of answers.
 func (q *request) unkept() error {
 	for _, f := range kept {
-		if v, ok := q.get(f.name); ok && !(v.IsArray() && len(v.Array()) == 0) {
+		if v, ok := q.get(f.name); ok && (!v.IsArray() || adapter.Some(v)) {
 			return q.cannot(f.name, f.reason)
 		}
 	}
@@ -235,6 +237,17 @@ func (q *request) person() error {
 	return nil
 }
 
+const mostIdentifier = 64
+
+// shortened is an identifier of a person as a field takes it: safety_identifier has a most length.
+func shortened(id, field string) string {
+	if field == "safety_identifier" && len(id) > mostIdentifier {
+		sum := sha256.Sum256([]byte(id))
+		return hex.EncodeToString(sum[:])
+	}
+	return id
+}
+
 // caching writes what the vendor is to remember of the prompt.
 func (q *request) caching() error {
 	for _, name := range []string{"prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"} {
@@ -258,7 +271,7 @@ func (q *request) leftovers() error {
 		if !v.IsArray() {
 			return q.wrong("include", "it must be a list")
 		}
-		if len(v.Array()) > 0 {
+		if adapter.Some(v) {
 			if err := q.drop("include"); err != nil {
 				return err
 			}
@@ -280,7 +293,7 @@ func (q *request) leftovers() error {
 	}
 	if store {
 		// Most clients ask for it without meaning to, so that not even a strict deployment refuses.
-		q.dropped = append(q.dropped, "store")
+		q.dropped = adapter.Leave(q.dropped, "store")
 	}
 	if v, ok := q.get("metadata"); ok && !v.IsObject() {
 		return q.wrong("metadata", "it must be an object")
@@ -294,10 +307,13 @@ func (q *request) leftovers() error {
 // unknown goes through the fields that nobody knows.
 func (q *request) unknown() error {
 	pass := q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS
+	last := map[string]int{}
 	for i, f := range q.in {
-		later := slices.ContainsFunc(q.in[i+1:], func(o field) bool { return o.name == f.name })
+		last[f.name] = i
+	}
+	for i, f := range q.in {
 		switch {
-		case later || known[f.name] || f.value.Type == gjson.Null:
+		case last[f.name] != i || known[f.name] || f.value.Type == gjson.Null:
 		case pass && !governed[f.name]:
 			q.out = append(gjson.AppendJSONString(append(q.out, ','), f.name), ':')
 			q.out = append(q.out, f.value.Raw...)
@@ -329,7 +345,7 @@ func (q *request) drop(name string) error {
 	if q.opt.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_REFUSE {
 		return q.cannot(printable(name), "the vendor's schema has no counterpart of it")
 	}
-	q.dropped = append(q.dropped, printable(name))
+	q.dropped = adapter.Leave(q.dropped, name)
 	return nil
 }
 
@@ -340,7 +356,7 @@ func (q *request) droppedFields() []string {
 
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
-	return adapter.Refuse(param, "%s cannot be translated for %s, which understands Chat Completions: %s.", param, q.call.Vendor, reason)
+	return adapter.Refuse(param, "%s cannot be translated for %s: %s.", param, q.call.Vendor, reason)
 }
 
 // wrong refuses what is wrong in any schema.

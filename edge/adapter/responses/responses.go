@@ -18,7 +18,7 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 		return nil, err
 	}
 	return &translation{
-		call: call, body: q.out, streams: q.streams, dropped: q.droppedFields(), names: q.names.callers,
+		call: call, body: q.out, streams: q.streams, dropped: q.droppedFields(), names: q.names,
 		echo: q.echo(),
 	}, nil
 }
@@ -29,7 +29,7 @@ type translation struct {
 	body    []byte
 	streams bool
 	dropped []string
-	names   map[string]string // of tools: the vendor's to the caller's, where they differ
+	names   adapter.Names // of tools
 	echo    echo
 }
 
@@ -44,11 +44,3 @@ func (t *translation) Dropped() []string { return t.dropped }
 
 // Stream translates a stream.
 func (t *translation) Stream(context.Context) adapter.Stream { return newStream(t) }
-
-// toolName is the caller's name of a tool.
-func (t *translation) toolName(vendors string) string {
-	if name, ok := t.names[vendors]; ok {
-		return name
-	}
-	return vendors
-}

@@ -123,6 +123,10 @@ func (s *stream) event(e sse.Event) error {
 			if value.IsObject() {
 				s.usage = readUsage(value)
 			}
+		case "x_groq": // where Groq has it
+			if u := value.Get("usage"); u.IsObject() && !s.usage.known {
+				s.usage = readUsage(u)
+			}
 		case "service_tier":
 			s.tier = tier(value)
 		}
@@ -162,6 +166,9 @@ func (s *stream) choice(choice gjson.Result) error {
 		return err
 	}
 	if finish.Type == gjson.String && finish.Str != "" {
+		if err := adapter.Interrupted(choice); err != nil {
+			return err
+		}
 		s.finish = finish.String()
 	}
 	return nil
@@ -274,4 +281,13 @@ func (s *stream) begin() {
 }
 
 // Ping keeps the connection open.
-func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
+func (s *stream) Ping(dst []byte) []byte { return append(dst, ": ping\n"...) }
+
+// Fail ends the stream with an error.
+func (s *stream) Fail(dst []byte, err *adapter.Error, requestID string) []byte {
+	if s.over {
+		return dst
+	}
+	s.over = true
+	return adapter.AppendEvent(dst, adapter.Responses, err, requestID, s.seq)
+}

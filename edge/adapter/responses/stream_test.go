@@ -151,3 +151,14 @@ func TestFailingStreams(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee: one event cannot become more items than an answer has, whatever a vendor puts into it.
+func TestEventsOfManyItems(t *testing.T) {
+	t.Parallel()
+	in := events(`{"choices":[{"index":0,"delta":{"content":[` + strings.Repeat(`{"text":"a","thinking":"b"},`, 100_000) + `{"text":"c"}]}}]}`)
+	tr := translate(t, plain, nil)
+	out, err := tr.Stream(t.Context()).Next(nil, in)
+	if err == nil || len(out) > 16<<20 {
+		t.Errorf("%d bytes of events, %v", len(out), err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter"
 )
 
 // toolFields writes tools and how they are chosen.
@@ -123,7 +125,7 @@ func (q *request) function(param where, t *tool) error {
 	if present(t.callers) && !strings.Contains(t.callers.Raw, `"direct"`) {
 		return q.cannot(param.String()+".allowed_callers", "programs of the vendor's cannot call functions here")
 	}
-	q.out = gjson.AppendJSONString(append(q.out, `{"type":"function","function":{"name":`...), q.names.vendors(t.name.Str))
+	q.out = gjson.AppendJSONString(append(q.out, `{"type":"function","function":{"name":`...), q.names.Vendors(t.name.Str))
 	if v := t.description; present(v) {
 		if v.Type != gjson.String {
 			return q.wrong(param.String()+".description", "it must be a text")
@@ -243,7 +245,7 @@ func (q *request) chosen(dst []byte, param string, v gjson.Result) ([]byte, erro
 	if name.Type != gjson.String || name.Str == "" {
 		return nil, q.wrong(param+".name", "it must be the name of a function")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.vendors(name.String()))
+	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
 	return append(dst, "}}"...), nil
 }
 
@@ -254,11 +256,11 @@ func (q *request) allowed(v gjson.Result) error {
 		return q.wrong("tool_choice.mode", "it must be auto or required")
 	}
 	list := v.Get("tools")
-	if !list.IsArray() || len(list.Array()) == 0 {
+	if !list.IsArray() || !adapter.Some(list) {
 		return q.wrong("tool_choice.tools", "it must be a list of tools")
 	}
 	out := []byte(`{"type":"allowed_tools","allowed_tools":{"mode":"` + mode + `","tools":[`)
-	for i, tool := range list.Array() {
+	for i, tool := range adapter.Elements(list) {
 		if i > 0 {
 			out = append(out, ',')
 		}

@@ -6,6 +6,8 @@ package translate
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -59,11 +61,47 @@ func New(client, vendor adapter.Schema, body []byte, call *adapter.Call) (adapte
 		}
 		inner, err := way.steps[1](outer.Body(), call)
 		if err != nil {
-			return nil, err
+			return nil, inTheirWords(err)
 		}
 		return Join(outer, inner), nil
 	}
 	return nil, adapter.Refuse("", "%s speaks %s, into which requests of %s are not translated.", call.Vendor, vendor, client)
+}
+
+// fields are those of Chat Completions that a caller of Responses knows by another name. Items and messages are not numbered alike.
+var fields = map[string]string{
+	"messages": "input", "max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens",
+	"reasoning_effort": "reasoning.effort", "response_format": "text.format", "verbosity": "text.verbosity", "image_url": "input_image",
+}
+
+// theirs is a field of the request between two translations as the caller has it.
+func theirs(field string) string {
+	end := strings.IndexAny(field, ".[")
+	if end < 0 {
+		end = len(field)
+	}
+	name, ok := fields[field[:end]]
+	if !ok {
+		return field
+	}
+	if name == "input" {
+		return name
+	}
+	return name + field[end:]
+}
+
+// inTheirWords names the field of a refusal as the caller has it, who never saw the request between two translations.
+func inTheirWords(err error) error {
+	var e *adapter.Error
+	if !errors.As(err, &e) || e.Param == "" {
+		return err
+	}
+	out := *e
+	out.Param = theirs(e.Param)
+	if rest, ok := strings.CutPrefix(e.Message, e.Param); ok {
+		out.Message = out.Param + rest
+	}
+	return &out
 }
 
 // everything are the options of the schema between two translations: it says all that can be said in it, and the second

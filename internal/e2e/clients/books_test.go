@@ -18,10 +18,11 @@ type record struct {
 	Cost      struct {
 		Amount string `json:"amount"`
 	} `json:"cost"`
-	Meter    string            `json:"meter"`
-	Model    string            `json:"model"`
-	Counts   map[string]string `json:"counts"`
-	Unpriced bool              `json:"unpriced"`
+	Deployment string            `json:"deployment"`
+	Meter      string            `json:"meter"`
+	Model      string            `json:"model"`
+	Counts     map[string]string `json:"counts"`
+	Unpriced   bool              `json:"unpriced"`
 }
 
 // checkBooks compares what the vendor has seen of a route with what was booked: each call once, with its

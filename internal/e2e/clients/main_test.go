@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 	}
 	code := m.Run()
 	if err := theGateway.stop(); err != nil {
-		return failed(err)
+		code = failed(err)
 	}
 	if code != 0 {
 		fmt.Fprintf(os.Stderr, "--- the gateway\n%s\n", theGateway.printed())

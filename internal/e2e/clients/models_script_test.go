@@ -20,6 +20,7 @@ type conversation struct {
 	parallel bool     // whether several may be called at once
 	thinks   bool
 	stops    []string
+	shape    string // the schema of an answer that is JSON
 	turns    []turn
 }
 
@@ -55,6 +56,7 @@ func readChat(q gjson.Result) (conversation, error) {
 	for _, t := range q.Get("tools").Array() {
 		c.tools = append(c.tools, t.Get("function.name").Str)
 	}
+	c.shape = q.Get("response_format.json_schema.schema").Raw
 	for _, s := range append(q.Get("stop").Array(), q.Get("stop_sequences").Array()...) {
 		c.stops = append(c.stops, s.Str)
 	}
@@ -98,6 +100,7 @@ func readMessages(q gjson.Result) (conversation, error) {
 	for _, s := range q.Get("stop_sequences").Array() {
 		c.stops = append(c.stops, s.Str)
 	}
+	c.shape = q.Get("output_config.format.schema").Raw
 	for _, m := range q.Get("messages").Array() {
 		t := c.say(m.Get("role").Str)
 		t.text += partsText(m.Get("content"))
@@ -119,6 +122,15 @@ func readMessages(q gjson.Result) (conversation, error) {
 			case "tool_use":
 				t.calls = append(t.calls, toolCall{b.Get("id").Str, b.Get("name").Str, b.Get("input").Raw})
 			case "tool_result":
+				for _, part := range b.Get("content").Array() {
+					if data := part.Get("source.data"); data.Exists() {
+						image, err := imageOf("data:" + part.Get("source.media_type").Str + ";base64," + data.Str)
+						if err != nil {
+							return c, err
+						}
+						t.images = append(t.images, image)
+					}
+				}
 				t.results = append(t.results, toolResult{b.Get("tool_use_id").Str, partsText(b.Get("content")), b.Get("is_error").Bool()})
 			}
 		}
@@ -175,6 +187,9 @@ var (
 	inputConvert = `{"from":{"unit":"C","values":[21,-3]},"to":"F"}`
 )
 
+// plainOslo is the input for the second place in numbers that every library keeps.
+const plainOslo = `{"city":"Oslo 🐦 \"x\"","days":3}`
+
 // answer is what the vendor says next.
 func (c conversation) answer(lang, what string) (said, error) {
 	if n := len(c.turns); n == 0 || c.turns[n-1].role != "user" {
@@ -183,7 +198,14 @@ func (c conversation) answer(lang, what string) (said, error) {
 	last := c.turns[len(c.turns)-1]
 	switch what {
 	case "weather":
-		return c.weather(lang)
+		return c.weather(lang, inputParis, inputOslo)
+	case "forecast":
+		return c.weather(lang, `{"city":"Paris","days":1.5}`, plainOslo)
+	case "json":
+		if !gjson.Valid(c.shape) {
+			return said{}, errors.New("it has no schema of the answer")
+		}
+		return said{text: `{"city":"Oslo 🐦","days":[1,2.5,-3]}`}, nil
 	case "see":
 		if len(last.images) == 0 {
 			return said{}, errors.New("there is no image")
@@ -206,19 +228,28 @@ func (c conversation) answer(lang, what string) (said, error) {
 	}
 }
 
+// idPrefixes are what the ids of a vendor's calls begin with.
+var idPrefixes = map[string]string{"chat": "call_", "messages": "toolu_01"}
+
+// sameID says whether two ids are of the same call. One that another vendor made keeps its name.
+func sameID(a, b string) bool {
+	plain := func(id string) string {
+		for _, prefix := range idPrefixes {
+			id = strings.TrimPrefix(id, prefix)
+		}
+		return id
+	}
+	return plain(a) == plain(b) && a != plain(a)
+}
+
 // weather calls the first tool for two places and then the second, and tells what they said. It holds what it is told of its own
 // calls against those that it made: ids, names and inputs to the last digit.
-func (c conversation) weather(lang string) (said, error) {
+func (c conversation) weather(lang, first, second string) (said, error) {
 	if len(c.tools) < 2 {
 		return said{}, fmt.Errorf("it has the tools %q in place of two", c.tools)
 	}
-	id := func(what string) string {
-		if lang == "messages" {
-			return "toolu_01" + what
-		}
-		return "call_" + what
-	}
-	paris, oslo := toolCall{id("Paris"), c.tools[0], inputParis}, toolCall{id("Oslo"), c.tools[0], inputOslo}
+	id := func(what string) string { return idPrefixes[lang] + what }
+	paris, oslo := toolCall{id("Paris"), c.tools[0], first}, toolCall{id("Oslo"), c.tools[0], second}
 	steps := [][]toolCall{{paris, oslo}, {{id("Convert"), c.tools[1], inputConvert}}}
 	if !c.parallel {
 		steps = [][]toolCall{{paris}, {oslo}, steps[1]}
@@ -255,7 +286,7 @@ func (c conversation) weather(lang string) (said, error) {
 
 func sameCalls(a, b []toolCall) bool {
 	for i := range a {
-		if i >= len(b) || a[i].id != b[i].id || a[i].name != b[i].name || !sameInput(a[i].input, b[i].input) {
+		if i >= len(b) || !sameID(a[i].id, b[i].id) || a[i].name != b[i].name || !sameInput(a[i].input, b[i].input) {
 			return false
 		}
 	}

@@ -20,8 +20,8 @@ import (
 // the model that it is asked for:
 //
 //   - "recorded…" is answered with the same recordings as elsewhere, plain or with the call of a tool.
-//   - "weather…" calls tools in several turns, "see…" says which images it was shown, "think…" thinks before it
-//     answers, "long…" stops at its limit and "stop…" at the first stop sequence of the request (models_script_test.go).
+//   - "weather…" calls tools in several turns, "forecast…" too with numbers that JavaScript can tell, "json…" answers by the schema
+//     that it is given, "see…" says which images it was shown, "think…" thinks before it answers, "long…" stops at its limit and "stop…" at the first stop sequence of the request (models_script_test.go).
 //   - "status-CODE" is an error with that HTTP status; "status-429-quota" and "status-400-context" are two of their own kind.
 //   - "endless-TAG", "silent-TAG", "torn-TAG" and "busy-TAG" are as with every dialect; "failing-TAG" sends an error in mid-stream.
 //

@@ -1,6 +1,7 @@
 // Package adaptertest tries an adapter without a gateway: it serves it in the test's process and asks it as a gateway does,
-// over the same protocol. What it promises is that an answer it gives is one that a gateway would get, and that what a
-// gateway would refuse fails the test. It is not a gateway: it calls no vendor and checks no key.
+// over the same protocol. What it promises is that an answer it gives is one that a gateway would get, and that a request which
+// is none of Chat Completions, or a stream of them without its end, fails the test. It is not a gateway: it calls no vendor, checks
+// no key, and leaves the rest of what a gateway looks at (headers, paths, sizes) alone.
 package adaptertest
 
 import (
@@ -44,7 +45,7 @@ func New(tb testing.TB, a adapter.Adapter) *Gateway {
 	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
 		stop()
-		if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := <-served; err != nil {
 			tb.Error("the adapter's server: ", err)
 		}
 	})
@@ -87,8 +88,8 @@ func (g *Gateway) Request(tb testing.TB, role adapter.Role, model string, reques
 			Model    *string           `json:"model"`
 			Messages []json.RawMessage `json:"messages"`
 		}
-		if err := json.Unmarshal(r.GetBody(), &chat); err != nil || chat.Model == nil {
-			tb.Errorf("a gateway takes a JSON object with a model, and got %q (%v)", r.GetBody(), err)
+		if err := json.Unmarshal(r.GetBody(), &chat); err != nil || chat.Model == nil || chat.Messages == nil {
+			tb.Errorf("a gateway takes a JSON object with a model and messages, and got %q (%v)", r.GetBody(), err)
 		}
 	}
 	return x, nil
