@@ -172,21 +172,3 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 		}
 	})
 }
-
-// BenchmarkModels is a short exchange with a model: in the vendor's own schema, and translated.
-func BenchmarkModels(b *testing.B) {
-	for name, path := range map[string]string{"same": "/chat/completions", "translated": "/messages"} {
-		b.Run(name, func(b *testing.B) {
-			m := newModels(b, vendorsOfTest{}, []*eventv1.RouteModel{modelOfTest("claude", deployment(b, "openai", "gpt-4o", schemaChat))})
-			m.gateway.d.Spool = free{}
-			m.gateway.d.Upstream = says(200, chatAnswer)
-			x := Exchange{Method: "POST", Target: "/x" + path, Length: int64(len(hi)), Headers: []Header{{"Authorization", "Bearer " + testKey}, jsonType}, Out: unread{}}
-			b.ReportAllocs()
-			for b.Loop() {
-				ask := x
-				ask.Body = sentBody{strings.NewReader(hi)}
-				m.gateway.Serve(b.Context(), &ask)
-			}
-		})
-	}
-}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/edge/adapter"
@@ -33,7 +35,7 @@ type hop struct {
 	body   *kept
 }
 
-// prepare makes what each deployment would be sent. Those that understand the same are sent the same.
+// prepare makes what each deployment would be sent. Those that understand the same are sent the same, but for the model's name.
 func (a *ask) prepare(ctx context.Context, named modelField) error {
 	a.hops = make([]hop, len(a.model.Deployments))
 	for i, d := range a.model.Deployments {
@@ -44,9 +46,17 @@ func (a *ask) prepare(ctx context.Context, named modelField) error {
 	}
 	err := a.each(func(h *hop) error {
 		for i := range a.hops {
-			if twin := &a.hops[i]; twin != h && (twin.body != nil || twin.count != nil) && twin.like(h) {
+			twin := &a.hops[i]
+			if twin == h || twin.body == nil && twin.count == nil || !twin.like(h) {
+				continue
+			}
+			if twin.vendor == h.vendor {
 				h.schema, h.out, h.remote, h.count, h.path, h.body = twin.schema, twin.out, twin.remote, twin.count, twin.path, twin.body
 				return nil
+			}
+			if body := twin.renamed(h.vendor); body != nil {
+				h.schema, h.out, h.path = twin.schema, twin.out, twin.path
+				return a.keep(h, body)
 			}
 		}
 		return a.make(ctx, h, named)
@@ -60,10 +70,25 @@ func (a *ask) prepare(ctx context.Context, named modelField) error {
 	return nil
 }
 
-// like says whether two deployments are sent the same.
+// like says whether two deployments are sent the same, but for the model's name.
 func (h *hop) like(o *hop) bool {
-	return h.vendor == o.vendor && h.d.Adapter == o.d.Adapter && slices.Equal(h.d.Schemas, o.d.Schemas) &&
+	return h.d.Adapter == o.d.Adapter && slices.Equal(h.d.Schemas, o.d.Schemas) &&
 		proto.Equal(h.d.Options, o.d.Options) && messagesPath(h.d) == messagesPath(o.d)
+}
+
+// renamed is the translated request with another name of the model, which every translation writes first; nil if that is not all
+// that there is to change.
+func (h *hop) renamed(vendor string) []byte {
+	if h.out == nil || h.remote != nil || h.count != nil {
+		return nil
+	}
+	const first = `{"model":`
+	rest, ok := bytes.CutPrefix(h.body.data, gjson.AppendJSONString([]byte(first), h.vendor))
+	if !ok {
+		return nil
+	}
+	out := make([]byte, 0, len(h.body.data)+len(vendor)+8)
+	return append(gjson.AppendJSONString(append(out, first...), vendor), rest...)
 }
 
 // make makes what a deployment would be sent.

@@ -316,6 +316,38 @@ func TestBodiesOfModels(t *testing.T) {
 	}
 }
 
+// Guarantee: of deployments that understand the same and call the model differently each is asked for its own name of it, and for
+// nothing else than the others.
+func TestEachDeploymentHasItsNameOfTheModel(t *testing.T) {
+	t.Parallel()
+	names := []string{"gpt-4o", `odd "name"`, "gpt-4o-mini"}
+	vendors, deployments := vendorsOfTest{}, []*eventv1.RouteDeployment{}
+	for i, name := range names {
+		key := string(rune('a' + i))
+		vendors[key] = says(429, `{"error":{"message":"slow down"}}`)
+		deployments = append(deployments, deployment(t, key, name, schemaChat))
+	}
+	m := modelOfTest("claude", deployments...)
+	m.Retry.Attempts = uint32(len(names) - 1)
+	b := newModels(t, vendors, []*eventv1.RouteModel{m})
+	b.ask(t.Context(), &got{}, "POST", "/v1/messages", hi)
+	if len(b.sent) != len(names) {
+		t.Fatalf("%d vendors were asked", len(b.sent))
+	}
+	rest := map[string]bool{}
+	for _, s := range b.sent {
+		want := names[s.host[0]-'a']
+		if got := gjson.Get(s.body, "model").String(); got != want || !gjson.Valid(s.body) {
+			t.Errorf("%s was asked for %q and not %q: %s", s.host, got, want, s.body)
+		}
+		_, after, _ := strings.Cut(s.body, `,"messages"`)
+		rest[after] = true
+	}
+	if len(rest) != 1 || rest[""] {
+		t.Errorf("the requests differ in more than the model: %v", rest)
+	}
+}
+
 // Guarantee: the twins of a deployment are sent what was made for it, and each of those that a price can't read is left out.
 func TestTwinsAndUnpriced(t *testing.T) {
 	t.Parallel()

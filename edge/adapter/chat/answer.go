@@ -17,10 +17,25 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 		return nil, adapter.Fail("The vendor's answer is not valid JSON.")
 	}
 	doc := gjson.ParseBytes(body)
-	if doc.Get("type").Str == "error" {
+	var typ, id, content, reason, used gjson.Result
+	doc.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
+		case "type":
+			typ = v
+		case "id":
+			id = v
+		case "content":
+			content = v
+		case "stop_reason":
+			reason = v
+		case "usage":
+			used = v
+		}
+		return true
+	})
+	if typ.Str == "error" {
 		return nil, adapter.Read(0, "", body)
 	}
-	content, reason := doc.Get("content"), doc.Get("stop_reason")
 	if !content.IsArray() {
 		return nil, adapter.Fail("The vendor's answer is no message of Anthropic Messages: it has no content.")
 	}
@@ -48,7 +63,7 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	dst := make([]byte, 0, len(body)+512)
-	dst = t.head(dst, doc.Get("id"), "chat.completion")
+	dst = t.head(dst, id, "chat.completion")
 	dst = append(dst, `,"choices":[{"index":0,"message":{"role":"assistant","content":`...)
 	dst = quoted(dst, said)
 	if len(thought) > 0 {
@@ -65,7 +80,7 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 	dst = append(dst, `},"logprobs":null,"finish_reason":"`...)
 	dst = append(append(dst, t.finish(reason.Str)...), `"}],"usage":`...)
 	var u usage
-	u.read(doc.Get("usage"))
+	u.read(used)
 	return append(u.write(dst), '}'), nil
 }
 

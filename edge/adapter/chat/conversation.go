@@ -46,8 +46,10 @@ func (r *request) conversation(dst []byte) ([]byte, error) {
 			last = i
 		}
 	}
-	for i, m := range adapter.Elements(r.messages) {
-		if err := c.message("messages["+strconv.Itoa(i)+"]", taken(m), i == last); err != nil {
+	var m spoken
+	for i, v := range adapter.Elements(r.messages) {
+		m.take(v)
+		if err := c.message("messages["+strconv.Itoa(i)+"]", &m, i == last); err != nil {
 			return nil, err
 		}
 	}
@@ -132,9 +134,10 @@ type spoken struct {
 	name, content, id, calls, call, refusal, audio, thoughts gjson.Result
 }
 
-func taken(m gjson.Result) (s spoken) {
+func (s *spoken) take(m gjson.Result) {
+	*s = spoken{}
 	if !m.IsObject() {
-		return s
+		return
 	}
 	m.ForEach(func(k, v gjson.Result) bool {
 		if v.Type == gjson.Null {
@@ -162,10 +165,9 @@ func taken(m gjson.Result) (s spoken) {
 		}
 		return true
 	})
-	return s
 }
 
-func (c *conversation) message(field string, m spoken, last bool) error {
+func (c *conversation) message(field string, m *spoken, last bool) error {
 	if m.name.Exists() && m.role != "function" {
 		// Who of several people speaks is not known there; what is said is.
 		if err := c.r.leave("messages[].name"); err != nil {
@@ -257,7 +259,7 @@ func (c *conversation) result(field, name, id string, content gjson.Result) erro
 	return nil
 }
 
-func (c *conversation) assistant(field string, m spoken, last bool) error {
+func (c *conversation) assistant(field string, m *spoken, last bool) error {
 	call := m.call
 	if m.audio.IsObject() {
 		return c.r.cannot(field+".audio", "Anthropic Messages neither takes nor makes audio")

@@ -28,16 +28,18 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, `,"tools":[`...)
 	empty := len(dst)
-	add := func(field string, f gjson.Result) error {
-		name := f.Get("name")
-		if name.Type != gjson.String || name.Str == "" {
+	add := func(field string, v gjson.Result) error {
+		var f function
+		f.read(v)
+		if f.name.Type != gjson.String || f.name.Str == "" {
 			return r.wrong(field+".name", "must be the name of a function.")
 		}
-		if allowed != nil && !allowed[name.Str] {
+		if allowed != nil && !allowed[f.name.Str] {
 			return nil
 		}
-		r.offered = append(r.offered, r.names.Vendors(name.Str))
-		dst, err = r.function(comma(dst), field, r.names.Vendors(name.Str), f)
+		name := r.names.Vendors(f.name.Str)
+		r.offered = append(r.offered, name)
+		dst, err = r.function(comma(dst), field, name, &f)
 		return err
 	}
 	if r.tools.Exists() && !r.tools.IsArray() {
@@ -66,13 +68,36 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 	return append(dst, ']'), nil
 }
 
-func (r *request) function(dst []byte, field, name string, f gjson.Result) ([]byte, error) {
+// function is a function that the caller offers.
+type function struct{ name, description, parameters, strict gjson.Result }
+
+// read takes a function apart in one pass.
+func (f *function) read(v gjson.Result) {
+	if !v.IsObject() {
+		return
+	}
+	v.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
+		case "name":
+			f.name = v
+		case "description":
+			f.description = v
+		case "parameters":
+			f.parameters = v
+		case "strict":
+			f.strict = v
+		}
+		return true
+	})
+}
+
+func (r *request) function(dst []byte, field, name string, f *function) ([]byte, error) {
 	dst = append(append(append(dst, `{"name":"`...), name...), '"')
-	if d := f.Get("description"); d.Type == gjson.String && d.Str != "" {
+	if d := f.description; d.Type == gjson.String && d.Str != "" {
 		dst = append(append(dst, `,"description":`...), d.Raw...)
 	}
 	dst = append(dst, `,"input_schema":`...)
-	switch p := f.Get("parameters"); {
+	switch p := f.parameters; {
 	case p.Type == gjson.Null:
 		dst = append(dst, `{"type":"object","properties":{}}`...)
 	case !p.IsObject():
@@ -86,7 +111,7 @@ func (r *request) function(dst []byte, field, name string, f gjson.Result) ([]by
 	default:
 		dst = append(append(dst, `{"type":"object",`...), p.Raw[1:]...)
 	}
-	if f.Get("strict").Type == gjson.True {
+	if f.strict.Type == gjson.True {
 		dst = append(dst, `,"strict":true`...)
 	}
 	return append(dst, '}'), nil

@@ -14,10 +14,14 @@ type block struct {
 // blocks goes through content: a text is one block of text. A block is good until do returns.
 func (r *request) blocks(content gjson.Result, p place, do func(*block, place) error) error {
 	if content.Type == gjson.String {
-		return do(&block{kind: "text", text: content}, p)
+		b := r.take()
+		defer r.give(b)
+		*b = block{kind: "text", text: content}
+		return do(b, p)
 	}
 	var err error
-	var b block
+	b := r.take()
+	defer r.give(b)
 	i := 0
 	content.ForEach(func(_, v gjson.Result) bool {
 		at := p
@@ -31,13 +35,26 @@ func (r *request) blocks(content gjson.Result, p place, do func(*block, place) e
 			err = r.invalid(at.String(), "it must be an object")
 			return false
 		}
-		b = block{}
+		*b = block{}
 		b.read(v)
-		err = do(&b, at)
+		err = do(b, at)
 		return err == nil
 	})
 	return err
 }
+
+// take is room for a block, which is large, and give takes it back. Blocks lie within blocks, so that one is not enough.
+func (r *request) take() *block {
+	n := len(r.spare)
+	if n == 0 {
+		return new(block)
+	}
+	b := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	return b
+}
+
+func (r *request) give(b *block) { r.spare = append(r.spare, b) }
 
 func (b *block) read(v gjson.Result) {
 	v.ForEach(func(key, f gjson.Result) bool {

@@ -29,6 +29,7 @@ type request struct {
 	streams bool
 	dropped []string
 	names   adapter.Names
+	spare   []*block
 }
 
 const mostExtra = 64 // fields that are passed on
@@ -232,7 +233,7 @@ func (r *request) write() ([]byte, error) {
 	out := make([]byte, 0, len(r.messages.Raw)+len(r.system.Raw)+len(r.tools.Raw)+512)
 	out = gjson.AppendJSONString(append(out, `{"model":`...), r.call.Model)
 	// Tools come first, because what is said of them in messages uses their names.
-	tools, err := r.writeTools(nil)
+	tools, err := r.writeTools(make([]byte, 0, len(r.tools.Raw)+128))
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func each(v gjson.Result, do func(gjson.Result) bool) {
 type parts struct {
 	joiner string // stands between texts where they are sent as one; inner
 	prefix string // stands before the first text; inner
-	list   []byte // the parts, each behind a comma
+	list   []byte // the parts, each behind a comma; empty while there is only one, which is a text
 	joined []byte // the texts alone; inner
 	n      int
 	rich   bool // there is something that cannot be said as one text
@@ -39,11 +39,16 @@ type parts struct {
 // text adds a text. marked says that the prompt is cached up to here, and that the vendor wants to know it.
 func (p *parts) text(text string, marked bool) {
 	if p.n > 0 {
+		p.spell()
 		p.joined = append(p.joined, p.joiner...)
 	}
 	at := len(p.joined)
 	p.joined = append(append(p.joined, p.prefix...), text...)
 	p.prefix = ""
+	p.n++
+	if p.n == 1 && !marked {
+		return
+	}
 	p.list = append(p.list, `,{"type":"text","text":"`...)
 	p.list = append(append(p.list, p.joined[at:]...), '"')
 	if marked {
@@ -51,13 +56,20 @@ func (p *parts) text(text string, marked bool) {
 		p.rich = true
 	}
 	p.list = append(p.list, '}')
-	p.n++
+}
+
+// spell writes the first part, which was not needed until there were more.
+func (p *parts) spell() {
+	if p.n == 1 && len(p.list) == 0 {
+		p.list = append(append(append(p.list, `,{"type":"text","text":"`...), p.joined...), `"}`...)
+	}
 }
 
 const breakpoint = `,"prompt_cache_breakpoint":{"mode":"explicit"}`
 
 // other adds a part that is no text.
 func (p *parts) other(part []byte) {
+	p.spell()
 	p.list = append(append(p.list, ','), part...)
 	p.n++
 	p.rich = true

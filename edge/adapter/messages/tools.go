@@ -15,7 +15,10 @@ func (r *request) writeTools(out []byte) ([]byte, error) {
 	if !r.tools.IsArray() {
 		return nil, r.invalid("tools", "it must be a list of tools")
 	}
-	var list, search []byte
+	start := len(out)
+	out = append(out, `,"tools":`...)
+	list := len(out)
+	var search []byte
 	var err error
 	i := 0
 	r.tools.ForEach(func(_, v gjson.Result) bool {
@@ -28,7 +31,7 @@ func (r *request) writeTools(out []byte) ([]byte, error) {
 		kind := v.Get("type")
 		switch {
 		case !present(kind) || kind.Str == "custom":
-			list, err = r.writeTool(append(list, ','), v, at)
+			out, err = r.writeTool(append(out, ','), v, at)
 		case strings.HasPrefix(kind.Str, "web_search_") && r.opts.GetWebSearch():
 			search, err = r.writeSearch(v, at)
 		default:
@@ -39,10 +42,14 @@ func (r *request) writeTools(out []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(list) > 0 {
-		out = append(append(append(out, `,"tools":[`...), list[1:]...), ']')
+	some := len(out) > list
+	if some {
+		out[list] = '[' // in place of the first comma
+		out = append(out, ']')
+	} else {
+		out = out[:start]
 	}
-	return r.writeChoice(append(out, search...), len(list) > 0)
+	return r.writeChoice(append(out, search...), some)
 }
 
 // writeTool writes a tool that the caller runs.

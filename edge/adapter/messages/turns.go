@@ -9,7 +9,7 @@ import (
 // turns puts the messages of the translated request in their order. Chat Completions wants results of tools right behind the
 // assistant's turn that called them, so that what the user says in the same turn is kept until they have come.
 type turns struct {
-	out     []byte // what is in its place, each message behind a comma
+	out     []byte // the translated request, with what is in its place, each message behind a comma
 	results []byte // results of tools that belong behind it
 	rest    []byte // what belongs behind these
 
@@ -25,7 +25,8 @@ type turns struct {
 
 // writeMessages writes the conversation, the system prompt first.
 func (r *request) writeMessages(out []byte) ([]byte, error) {
-	t := &turns{out: make([]byte, 0, len(r.messages.Raw)+len(r.system.Raw)+256), known: map[string]bool{}}
+	start := len(out)
+	t := &turns{out: out, known: map[string]bool{}}
 	t.parts.joiner, t.tool.joiner = `\n\n`, `\n`
 	if err := r.systemPrompt(t); err != nil {
 		return nil, err
@@ -43,10 +44,11 @@ func (r *request) writeMessages(out []byte) ([]byte, error) {
 	}
 	t.assistantEnds()
 	t.settle()
-	if len(t.out) == 0 {
+	if len(t.out) == start {
 		return nil, r.invalid("messages", "there is nothing in them")
 	}
-	out = append(append(append(out, '['), t.out[1:]...), ']')
+	t.out[start] = '[' // in place of the first comma
+	out = append(t.out, ']')
 	if last != "assistant" || r.counting {
 		return out, nil
 	}

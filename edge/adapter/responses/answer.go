@@ -34,7 +34,16 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 		}
 		return true
 	})
-	message := choice.Get("message")
+	var message, finish gjson.Result
+	choice.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "message":
+			message = value
+		case "finish_reason":
+			finish = value
+		}
+		return true
+	})
 	if present(failure) && !message.IsObject() {
 		return nil, adapter.Read(0, "", body)
 	}
@@ -44,70 +53,118 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	if err := adapter.Interrupted(choice); err != nil {
 		return nil, err
 	}
-	o := end(choice.Get("finish_reason").String())
+	o := end(finish.String())
 	o.tier = tier(served)
 	if used.IsObject() {
 		o.usage = readUsage(used)
 	}
-	items, err := t.items(message, o.status)
+	items, err := t.items(make([]byte, 0, len(body)), message, o.status)
 	if err != nil {
 		return nil, err
 	}
-	return t.echo.response(make([]byte, 0, len(body)+2048), o, bytes.Join(items, []byte{','})), nil
+	return t.echo.response(make([]byte, 0, len(items)+t.echo.size()), o, items), nil
 }
 
-// items makes the output of a message. The last item ends as the answer does.
-func (t *translation) items(message gjson.Result, status string) ([][]byte, error) {
-	var items [][]byte
-	var text, refusal, thought strings.Builder
-	thought.WriteString(thoughts(message.Get("reasoning_content"), message.Get("reasoning")))
-	eachText(message.Get("content"), func(s string) { text.WriteString(s) }, func(s string) { thought.WriteString(s) })
-	if v := message.Get("refusal"); v.Type == gjson.String {
-		refusal.WriteString(inner(v))
+// items appends the output of a message, with commas between its items. The last item ends as the answer does.
+func (t *translation) items(dst []byte, message gjson.Result, status string) ([]byte, error) {
+	m := readMessage(message)
+	n := 0
+	begin := func() int {
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		n++
+		return n - 1
 	}
-	if message.Get("tool_calls.#").Int() > mostItems {
+	if m.tooLong {
 		return nil, adapter.Fail("The answer of %s is too long.", t.call.Vendor)
 	}
-	calls := message.Get("tool_calls").Array()
-	if f := message.Get("function_call"); f.IsObject() && len(calls) == 0 {
-		calls = []gjson.Result{message}
+	if m.thought != "" {
+		dst = appendReasoning(dst, t.itemID("rs_", begin()), m.thought)
 	}
-	if thought.Len() > 0 {
-		items = append(items, appendReasoning(nil, t.itemID("rs_", 0), thought.String()))
-	}
-	if text.Len() > 0 || refusal.Len() > 0 || len(items)+len(calls) == 0 {
+	if m.text != "" || m.refusal != "" || n+len(m.calls) == 0 {
 		ends := status
-		if len(calls) > 0 {
+		if len(m.calls) > 0 {
 			ends = "completed"
 		}
-		var parts []byte
-		if text.Len() > 0 || refusal.Len() == 0 {
-			parts = appendTextPart(parts, text.String(), annotations(message.Get("annotations")))
+		parts := make([]byte, 0, len(m.text)+len(m.refusal)+128)
+		if m.text != "" || m.refusal == "" {
+			parts = appendTextPart(parts, m.text, annotations(m.notes))
 		}
-		if refusal.Len() > 0 {
-			if parts != nil {
+		if m.refusal != "" {
+			if len(parts) > 0 {
 				parts = append(parts, ',')
 			}
-			parts = appendRefusalPart(parts, refusal.String())
+			parts = appendRefusalPart(parts, m.refusal)
 		}
-		items = append(items, appendMessage(nil, t.itemID("msg_", len(items)), ends, parts))
+		id := t.itemID("msg_", begin())
+		dst = appendMessage(dst, id, ends, parts)
 	}
-	for i, call := range calls {
+	var err error
+	for i, call := range m.calls {
 		ends := "completed"
-		if i == len(calls)-1 {
+		if i == len(m.calls)-1 {
 			ends = status
 		}
-		item, err := t.callItem(call, len(items), ends)
-		if err != nil {
+		index := begin()
+		if dst, err = t.callItem(dst, call, index, ends); err != nil {
 			return nil, err
 		}
-		items = append(items, item)
 	}
-	return items, nil
+	return dst, nil
 }
 
-// callItem makes the item of a call.
-func (t *translation) callItem(call gjson.Result, index int, status string) ([]byte, error) {
+// message is what a vendor's message says. Its texts are JSON without quotes.
+type message struct {
+	text, refusal, thought string
+	calls                  []gjson.Result
+	notes                  gjson.Result
+	tooLong                bool // there are too many calls
+}
+
+func readMessage(v gjson.Result) (m message) {
+	var content, reasoning, other, calls, function gjson.Result
+	v.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "content":
+			content = value
+		case "refusal":
+			if value.Type == gjson.String {
+				m.refusal = inner(value)
+			}
+		case "reasoning_content":
+			reasoning = value
+		case "reasoning":
+			other = value
+		case "tool_calls":
+			calls = value
+		case "function_call":
+			function = value
+		case "annotations":
+			m.notes = value
+		}
+		return true
+	})
+	m.thought = thoughts(reasoning, other)
+	if content.Type == gjson.String {
+		m.text = inner(content)
+	} else {
+		var text, thought strings.Builder
+		thought.WriteString(m.thought)
+		eachText(content, func(s string) { text.WriteString(s) }, func(s string) { thought.WriteString(s) })
+		m.text, m.thought = text.String(), thought.String()
+	}
+	if m.tooLong = calls.Get("#").Int() > mostItems; m.tooLong {
+		return m
+	}
+	if m.calls = calls.Array(); function.IsObject() && len(m.calls) == 0 {
+		m.calls = []gjson.Result{v}
+	}
+	return m
+}
+
+// callItem appends the item of a call.
+func (t *translation) callItem(dst []byte, call gjson.Result, index int, status string) ([]byte, error) {
 	f := call.Get("function")
 	if !f.IsObject() {
 		f = call.Get("function_call")
@@ -120,7 +177,7 @@ func (t *translation) callItem(call gjson.Result, index int, status string) ([]b
 	if id == "" || !call.Get("function").IsObject() {
 		id = t.itemID("call_", index)
 	}
-	return appendCall(nil, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
+	return appendCall(dst, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
 }
 
 // arguments are those of a call as JSON without quotes. Nothing at all stands for no arguments, and some vendors send an object

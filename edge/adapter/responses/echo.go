@@ -5,22 +5,21 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"tollgate/edge/adapter"
 )
 
 // echo is what an answer repeats of its request. It is written once: a stream has it three times.
 type echo struct {
-	head   string // up to the status
-	middle string // from the instructions to the model
-	tail   string // behind the output, up to the service tier
-	tier   string // the service tier if the vendor says none
-	end    string // from store up to the usage
-	close  string // behind the usage
+	head   []byte // up to the status
+	middle []byte // from the instructions to the model
+	tail   []byte // behind the output, up to the service tier
+	tier   []byte // the service tier if the vendor says none
+	end    []byte // from store up to the usage
+	close  []byte // behind the usage
 }
 
 func (q *request) echo() echo {
-	b := make([]byte, 0, 1024)
+	instructions, _ := q.get("instructions")
+	b := make([]byte, 0, 1024+len(instructions.Raw)+len(q.echoedTools))
 	var ends [5]int
 	b = append(b, `{"id":"resp_`...)
 	b = append(b, q.call.ID...)
@@ -64,7 +63,7 @@ func (q *request) echo() echo {
 	b = append(b, `,"tool_choice":`...)
 	b = q.echoed(b, "tool_choice", `"auto"`)
 	b = append(b, `,"tools":`...)
-	b = q.echoTools(b)
+	b = append(append(append(b, '['), q.echoedTools...), ']')
 	b = append(b, `,"top_logprobs":0,"top_p":`...)
 	b = q.echoed(b, "top_p", "null")
 	b = append(b, `,"truncation":"disabled","usage":`...)
@@ -75,11 +74,7 @@ func (q *request) echo() echo {
 	b = append(b, `,"metadata":`...)
 	b = q.echoed(b, "metadata", "{}")
 	b = append(b, '}')
-	all := string(b)
-	return echo{
-		head: all[:ends[0]], middle: all[ends[0]:ends[1]], tail: all[ends[1]:ends[2]], tier: all[ends[2]:ends[3]],
-		end: all[ends[3]:ends[4]], close: all[ends[4]:],
-	}
+	return echo{head: b[:ends[0]], middle: b[ends[0]:ends[1]], tail: b[ends[1]:ends[2]], tier: b[ends[2]:ends[3]], end: b[ends[3]:ends[4]], close: b[ends[4]:]}
 }
 
 // echoed appends a field of the request, or what stands for it.
@@ -104,28 +99,25 @@ func (q *request) echoText(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// echoTools appends the tools. Those of an answer have fields that those of a request may leave out.
-func (q *request) echoTools(dst []byte) []byte {
-	tools, _ := q.get("tools")
-	dst = append(dst, '[')
-	for i, tool := range adapter.Elements(tools) {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		raw := oneLine(tool.Raw)
-		if tool.Get("type").String() != "function" {
-			dst = append(dst, raw...)
-			continue
-		}
-		dst = append(dst, strings.TrimRight(raw[:len(raw)-1], " \t")...)
-		for _, f := range [...]struct{ name, otherwise string }{{"parameters", "null"}, {"strict", "false"}} {
-			if !tool.Get(f.name).Exists() {
-				dst = append(append(append(append(dst, `,"`...), f.name...), `":`...), f.otherwise...)
-			}
-		}
-		dst = append(dst, '}')
+// echoTool keeps a tool for the answer. Those of an answer have fields that those of a request may leave out.
+func (q *request) echoTool(raw string, t *tool) {
+	dst := q.echoedTools
+	if len(dst) > 0 {
+		dst = append(dst, ',')
 	}
-	return append(dst, ']')
+	raw = oneLine(raw)
+	if t.kind != "function" {
+		q.echoedTools = append(dst, raw...)
+		return
+	}
+	dst = append(dst, strings.TrimRight(raw[:len(raw)-1], " \t")...)
+	if !t.parameters.Exists() {
+		dst = append(dst, `,"parameters":null`...)
+	}
+	if !t.strict.Exists() {
+		dst = append(dst, `,"strict":false`...)
+	}
+	q.echoedTools = append(dst, '}')
 }
 
 // oneLine takes line ends out of JSON, which an event of a stream cannot have. In a text of JSON they are always escaped.
@@ -147,6 +139,11 @@ type outcome struct {
 	incomplete string // why; empty if it is not
 	tier       string // JSON; empty for what was asked
 	usage      usage
+}
+
+// size is about how long the object is without its output.
+func (e *echo) size() int {
+	return len(e.head) + len(e.middle) + len(e.tail) + len(e.tier) + len(e.end) + len(e.close) + 512
 }
 
 // response appends the whole object. output is its items with commas between them.

@@ -10,9 +10,8 @@ import (
 
 // conversation writes the messages: instructions first, then the items of the input.
 func (q *request) conversation() error {
-	c := conversation{q: q}
+	c := conversation{q: q, out: append(q.out, `,"messages":[`...)}
 	input, _ := q.get("input")
-	c.out = make([]byte, 0, len(input.Raw)+256)
 	if v, ok := q.get("instructions"); ok {
 		if v.Type != gjson.String {
 			return q.wrong("instructions", "it must be a text")
@@ -34,7 +33,7 @@ func (q *request) conversation() error {
 	if c.n == 0 {
 		return q.wrong("input", "there is nothing in it")
 	}
-	q.out = append(append(append(q.out, `,"messages":[`...), c.out...), ']')
+	q.out = append(c.out, ']')
 	return nil
 }
 
@@ -63,10 +62,10 @@ type conversation struct {
 	}
 }
 
-// result is an item function_call_output.
+// result is what an item function_call_output says.
 type result struct {
-	index int // in the input
-	item  gjson.Result
+	index  int // in the input
+	output gjson.Result
 }
 
 // called is a call that waits for its result.
@@ -83,8 +82,10 @@ func (c *conversation) items(input gjson.Result) error {
 	}
 	var err error
 	i := 0
+	var it entry
 	input.ForEach(func(_, item gjson.Result) bool {
-		err = c.item(i, item)
+		it.read(item)
+		err = c.item(i, &it)
 		i++
 		return err == nil
 	})
@@ -123,16 +124,47 @@ func (c *conversation) collect(input gjson.Result) error {
 			err = c.q.wrong(at("input", i)+".call_id", "it must be the id of a call")
 			return false
 		}
-		c.results[id.String()] = append(c.results[id.String()], result{i, item})
+		c.results[id.Str] = append(c.results[id.Str], result{i, item.Get("output")})
 		return true
 	})
 	return err
 }
 
+// entry is an item of the input.
+type entry struct {
+	kind                                   string
+	role, content, callID, name, arguments gjson.Result
+}
+
+// read takes an item apart in one pass.
+func (e *entry) read(item gjson.Result) {
+	*e = entry{}
+	if !item.IsObject() {
+		return
+	}
+	item.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "type":
+			e.kind = value.String()
+		case "role":
+			e.role = value
+		case "content":
+			e.content = value
+		case "call_id":
+			e.callID = value
+		case "name":
+			e.name = value
+		case "arguments":
+			e.arguments = value
+		}
+		return true
+	})
+}
+
 // item reads one item.
-func (c *conversation) item(i int, item gjson.Result) error {
-	kind := item.Get("type").String()
-	if kind == "" && item.Get("role").Exists() {
+func (c *conversation) item(i int, item *entry) error {
+	kind := item.kind
+	if kind == "" && item.role.Exists() {
 		kind = "message"
 	}
 	switch kind {
@@ -155,9 +187,9 @@ func (c *conversation) item(i int, item gjson.Result) error {
 }
 
 // said reads a message.
-func (c *conversation) said(i int, item gjson.Result) error {
-	role := item.Get("role").String()
-	parts, err := c.q.parts(where{"input", i, ".content"}, item.Get("content"), role)
+func (c *conversation) said(i int, item *entry) error {
+	role := item.role.String()
+	parts, err := c.q.parts(where{"input", i, ".content"}, item.content, role)
 	if err != nil {
 		return err
 	}
@@ -186,8 +218,8 @@ func (c *conversation) said(i int, item gjson.Result) error {
 }
 
 // call reads a call of a function.
-func (c *conversation) call(i int, item gjson.Result) error {
-	id, name, arguments := item.Get("call_id"), item.Get("name"), item.Get("arguments")
+func (c *conversation) call(i int, item *entry) error {
+	id, name, arguments := item.callID, item.name, item.arguments
 	switch {
 	case id.Type != gjson.String || id.Str == "":
 		return c.q.wrong(at("input", i)+".call_id", "every call has an id")
@@ -213,7 +245,7 @@ func (c *conversation) call(i int, item gjson.Result) error {
 }
 
 // thought reads what was thought in an earlier turn. Most vendors want nothing of it; what is encrypted only OpenAI can read.
-func (c *conversation) thought(item gjson.Result) {
+func (c *conversation) thought(item *entry) {
 	if !c.q.opt.GetReasoningContent() {
 		c.q.dropped = adapter.Leave(c.q.dropped, "input.reasoning")
 		return
@@ -222,7 +254,7 @@ func (c *conversation) thought(item gjson.Result) {
 	if c.turn.open && len(c.turn.ids) == 0 && c.turn.parts != nil {
 		c.flush()
 	}
-	item.Get("content").ForEach(func(_, p gjson.Result) bool {
+	item.content.ForEach(func(_, p gjson.Result) bool {
 		if text := p.Get("text"); text.Type == gjson.String {
 			c.turn.open = true
 			c.turn.thought = append(c.turn.thought, inner(text)...)
@@ -281,7 +313,7 @@ func (c *conversation) flush() {
 // result writes the result of a call. What is not text is returned: it follows in a message of the user's, and the result
 // says so in its place.
 func (c *conversation) result(id string, r result) (shown []part, err error) {
-	output := r.item.Get("output")
+	output := r.output
 	var parts []part
 	switch {
 	case output.Type == gjson.String:

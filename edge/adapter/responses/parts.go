@@ -46,16 +46,36 @@ func (q *request) parts(w where, v gjson.Result, role string) ([]part, error) {
 	out := make([]part, 0, 2)
 	var err error
 	v.ForEach(func(_, p gjson.Result) bool {
-		var one part
-		if text := p.Get("text"); text.Type == gjson.String && p.Get("type").Str == "input_text" && !p.Get("prompt_cache_breakpoint").Exists() {
-			one = part{kind: textPart, raw: text.Raw} // which nearly all are
-		} else {
+		one, ok := onlyText(p)
+		if !ok {
 			one, err = q.part(at(w.String(), len(out)), p, role)
 		}
 		out = append(out, one)
 		return err == nil
 	})
 	return out, err
+}
+
+// onlyText is a part that is nothing but text, which nearly all are; false if it is not.
+func onlyText(p gjson.Result) (part, bool) {
+	if !p.IsObject() {
+		return part{}, false
+	}
+	out, text, marked := part{kind: textPart}, false, false
+	p.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "type":
+			text = value.Str == "input_text" || value.Str == "output_text" || value.Str == "text"
+		case "text":
+			if out.raw = ""; value.Type == gjson.String {
+				out.raw = value.Raw
+			}
+		case "prompt_cache_breakpoint":
+			marked = true
+		}
+		return true
+	})
+	return out, text && out.raw != "" && !marked
 }
 
 func (q *request) part(param string, p gjson.Result, role string) (part, error) {

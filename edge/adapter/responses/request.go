@@ -27,6 +27,8 @@ type request struct {
 	dropped []string
 	names   adapter.Names
 	tools   bool // the translated request has functions
+
+	echoedTools []byte // as the answer repeats them, with commas between them
 }
 
 // field is a field of the request.

@@ -43,4 +43,4 @@ func (t *translation) Streams() bool { return t.streams }
 func (t *translation) Dropped() []string { return t.dropped }
 
 // Stream translates a stream.
-func (t *translation) Stream(context.Context) adapter.Stream { return &stream{t: t} }
+func (t *translation) Stream(context.Context) adapter.Stream { return newStream(t) }

@@ -24,6 +24,7 @@ const (
 type stream struct {
 	t      *translation
 	reader sse.Reader
+	emit   func(sse.Event) error
 	dst    []byte
 	seq    int64
 
@@ -40,13 +41,19 @@ type stream struct {
 
 var errNoJSON = errors.New("no JSON")
 
+func newStream(t *translation) *stream {
+	s := &stream{t: t}
+	s.emit = s.event
+	return s
+}
+
 // Next translates a piece.
 func (s *stream) Next(dst, piece []byte) ([]byte, error) {
 	if s.over {
 		return dst, nil
 	}
 	s.dst = dst
-	err := s.reader.Next(piece, s.event)
+	err := s.reader.Next(piece, s.emit)
 	return s.dst, s.told(err)
 }
 
@@ -57,7 +64,7 @@ func (s *stream) End(dst []byte, whole bool) ([]byte, error) {
 	}
 	s.dst = dst
 	if whole {
-		if err := s.reader.End(s.event); err != nil {
+		if err := s.reader.End(s.emit); err != nil {
 			return s.dst, s.told(err)
 		}
 		if !s.over && s.finish != "" {

@@ -38,33 +38,44 @@ func (q *request) functions() error {
 	if !v.IsArray() {
 		return q.wrong("tools", "it must be a list")
 	}
-	var list []byte
+	q.echoedTools = make([]byte, 0, len(v.Raw)+128)
+	before := len(q.out)
+	q.out = append(q.out, `,"tools":[`...)
 	var search gjson.Result
-	for i, tool := range adapter.Elements(v) {
-		param := at("tools", i)
-		switch kind := tool.Get("type").String(); {
+	var err error
+	i := 0
+	v.ForEach(func(_, value gjson.Result) bool {
+		param := where{"tools", i, ""}
+		i++
+		var tool tool
+		tool.read(value)
+		q.echoTool(value.Raw, &tool)
+		switch kind := tool.kind; {
 		case kind == "function":
-			if len(list) > 0 {
-				list = append(list, ',')
+			if q.tools {
+				q.out = append(q.out, ',')
 			}
-			var err error
-			if list, err = q.function(list, param, tool); err != nil {
-				return err
-			}
+			q.tools = true
+			err = q.function(param, &tool)
 		case isWebSearch(kind) && q.opt.GetWebSearch():
-			if present(tool.Get("filters.allowed_domains")) {
-				return q.cannot(param+".filters", "a search cannot be kept to certain sites")
+			if present(value.Get("filters.allowed_domains")) {
+				err = q.cannot(param.String()+".filters", "a search cannot be kept to certain sites")
 			}
-			search = tool
+			search = value
 		case kind == "":
-			return q.wrong(param+".type", "every tool has a type")
+			err = q.wrong(param.String()+".type", "every tool has a type")
 		default:
-			return q.cannot(param, "the tool "+kind+" is one of OpenAI's own; only functions can be called")
+			err = q.cannot(param.String(), "the tool "+kind+" is one of OpenAI's own; only functions can be called")
 		}
+		return err == nil
+	})
+	if err != nil {
+		return err
 	}
-	if len(list) > 0 {
-		q.tools = true
-		q.field("tools", "["+string(list)+"]")
+	if q.tools {
+		q.out = append(q.out, ']')
+	} else {
+		q.out = q.out[:before]
 	}
 	if search.Exists() {
 		q.webSearch(search)
@@ -72,44 +83,79 @@ func (q *request) functions() error {
 	return nil
 }
 
-// function appends a function.
-func (q *request) function(dst []byte, param string, tool gjson.Result) ([]byte, error) {
-	name := tool.Get("name")
-	if name.Type != gjson.String || name.Str == "" {
-		return nil, q.wrong(param+".name", "every function has a name")
+// tool is a tool of the request.
+type tool struct {
+	kind                                                                string
+	name, description, parameters, strict, callers, deferred, outSchema gjson.Result
+}
+
+// read takes a tool apart in one pass: many a request is made of little else.
+func (t *tool) read(v gjson.Result) {
+	if !v.IsObject() {
+		return
 	}
-	if callers := tool.Get("allowed_callers"); present(callers) && !strings.Contains(callers.Raw, `"direct"`) {
-		return nil, q.cannot(param+".allowed_callers", "programs of the vendor's cannot call functions here")
+	v.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "type":
+			t.kind = value.String()
+		case "name":
+			t.name = value
+		case "description":
+			t.description = value
+		case "parameters":
+			t.parameters = value
+		case "strict":
+			t.strict = value
+		case "allowed_callers":
+			t.callers = value
+		case "defer_loading":
+			t.deferred = value
+		case "output_schema":
+			t.outSchema = value
+		}
+		return true
+	})
+}
+
+// function writes a function.
+func (q *request) function(param where, t *tool) error {
+	if t.name.Type != gjson.String || t.name.Str == "" {
+		return q.wrong(param.String()+".name", "every function has a name")
 	}
-	dst = gjson.AppendJSONString(append(dst, `{"type":"function","function":{"name":`...), q.names.Vendors(name.String()))
-	if v := tool.Get("description"); present(v) {
+	if present(t.callers) && !strings.Contains(t.callers.Raw, `"direct"`) {
+		return q.cannot(param.String()+".allowed_callers", "programs of the vendor's cannot call functions here")
+	}
+	q.out = gjson.AppendJSONString(append(q.out, `{"type":"function","function":{"name":`...), q.names.Vendors(t.name.Str))
+	if v := t.description; present(v) {
 		if v.Type != gjson.String {
-			return nil, q.wrong(param+".description", "it must be a text")
+			return q.wrong(param.String()+".description", "it must be a text")
 		}
-		dst = append(append(dst, `,"description":`...), v.Raw...)
+		q.out = append(append(q.out, `,"description":`...), v.Raw...)
 	}
-	if v := tool.Get("parameters"); present(v) {
+	if v := t.parameters; present(v) {
 		if !v.IsObject() {
-			return nil, q.wrong(param+".parameters", "it must be a JSON schema")
+			return q.wrong(param.String()+".parameters", "it must be a JSON schema")
 		}
-		dst = append(append(dst, `,"parameters":`...), v.Raw...)
+		q.out = append(append(q.out, `,"parameters":`...), v.Raw...)
 	}
 	// Where the caller does not say, OpenAI's own service rewrites the schema until it is strict. A schema is not rewritten
 	// here, and one that is not strict would be refused if it were called so.
-	if v := tool.Get("strict"); present(v) {
+	if v := t.strict; present(v) {
 		if !v.IsBool() {
-			return nil, q.wrong(param+".strict", "it must be true or false")
+			return q.wrong(param.String()+".strict", "it must be true or false")
 		}
-		dst = append(append(dst, `,"strict":`...), v.Raw...)
+		q.out = append(append(q.out, `,"strict":`...), v.Raw...)
 	}
-	for _, extra := range []string{"defer_loading", "output_schema"} {
-		if v := tool.Get(extra); present(v) && v.Raw != "false" {
-			if err := q.drop("tools." + extra); err != nil {
-				return nil, err
-			}
+	q.out = append(q.out, "}}"...)
+	if present(t.deferred) && t.deferred.Raw != "false" {
+		if err := q.drop("tools.defer_loading"); err != nil {
+			return err
 		}
 	}
-	return append(dst, "}}"...), nil
+	if present(t.outSchema) && t.outSchema.Raw != "false" {
+		return q.drop("tools.output_schema")
+	}
+	return nil
 }
 
 func isWebSearch(kind string) bool {

@@ -14,19 +14,38 @@ type usage struct {
 
 // readUsage reads usage as Chat Completions has it, and as vendors of that schema are known to write it.
 func readUsage(v gjson.Result) usage {
-	u := usage{
-		known:   true,
-		input:   count(v.Get("prompt_tokens")),
-		cached:  count(v.Get("prompt_tokens_details.cached_tokens")),
-		written: count(v.Get("prompt_tokens_details.cache_write_tokens")),
-		output:  count(v.Get("completion_tokens")),
-		thought: count(v.Get("completion_tokens_details.reasoning_tokens")),
-	}
+	u := usage{known: true}
+	var hits, total int64
+	v.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "prompt_tokens":
+			u.input = count(value)
+		case "completion_tokens":
+			u.output = count(value)
+		case "total_tokens":
+			total = count(value)
+		case "prompt_cache_hit_tokens":
+			hits = count(value)
+		case "prompt_tokens_details":
+			value.ForEach(func(key, value gjson.Result) bool {
+				switch key.Str {
+				case "cached_tokens":
+					u.cached = count(value)
+				case "cache_write_tokens":
+					u.written = count(value)
+				}
+				return true
+			})
+		case "completion_tokens_details":
+			u.thought = count(value.Get("reasoning_tokens"))
+		}
+		return true
+	})
 	if u.cached == 0 {
-		u.cached = count(v.Get("prompt_cache_hit_tokens"))
+		u.cached = hits
 	}
 	// Some count thoughts beside the rest of the output. Their total tells.
-	if total := count(v.Get("total_tokens")); u.thought > 0 && total == add(u.input, u.output, u.thought) {
+	if u.thought > 0 && total == add(u.input, u.output, u.thought) {
 		u.output = add(u.output, u.thought)
 	}
 	return u
