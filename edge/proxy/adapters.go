@@ -78,6 +78,9 @@ func (a *ask) understand(ctx context.Context) error {
 		return c.unlessOver(ctx, err)
 	}
 	a.body = a.foreign.Request().Body
+	if !a.lend(int64(len(a.body))) {
+		return noRoom()
+	}
 	return nil
 }
 

@@ -257,7 +257,7 @@ func (a *ask) hold() {
 // counts says whether units are counted that some deployment uses.
 func (a *ask) counts() bool {
 	for i := range a.hops {
-		if h := &a.hops[i]; h.err == nil && (h.by.Usage != nil || h.metered()) {
+		if h := &a.hops[i]; h.err == nil && !h.free && (h.by.Usage != nil || h.metered()) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@ func (t *try) afford(ctx context.Context, p []byte) ([]byte, error) {
 		return p, nil
 	}
 	n, err := t.meter.received(ctx, p)
+	t.dear = t.dear || err != nil && ctx.Err() == nil
 	return p[:n], err
 }
 

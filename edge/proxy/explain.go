@@ -189,7 +189,7 @@ func (x *explainer) hold(ctx context.Context) error {
 	err := x.c.hold(ctx)
 	p := x.c.plan
 	if x.c.ask != nil {
-		p = x.c.ask.usable().plan
+		p = x.c.ask.dearest().plan
 	}
 	if p != nil {
 		x.out.Model, x.out.HoldReason = clip(p.hold.Model, longestName), p.hold.Reason

@@ -68,6 +68,17 @@ func (a *ask) usable() *hop {
 	return &a.hops[0]
 }
 
+// dearest is the deployment for which as much is held.
+func (a *ask) dearest() *hop {
+	h := a.usable()
+	for i := range a.hops {
+		if o := &a.hops[i]; o.err == nil && o.amount > h.amount {
+			h = o
+		}
+	}
+	return h
+}
+
 // pricedBy says what reads the request at the deployment that comes first.
 func (x *explainer) pricedBy(h *hop) string {
 	x.out.Price = priceText(h.by)
@@ -89,6 +100,10 @@ func (x *explainer) deployed(number int) {
 	c := x.c
 	a, h := c.ask, c.ask.hops[number]
 	x.out.Deployment = h.d.Name
+	x.out.Price, x.out.Meter, x.out.Model = priceText(h.by), "", clip(a.known, longestName)
+	if h.metered() {
+		x.out.Meter, x.out.Model = h.plan.meter.Name, clip(cmp.Or(h.plan.hold.Model, a.known), longestName)
+	}
 	if h.out != nil {
 		x.out.Dropped = h.out.Dropped()
 	}

@@ -17,7 +17,7 @@ func (c *call) mayHedge() bool {
 	if h == nil || c.x.Upgrade != "" {
 		return false
 	}
-	switch c.x.Method {
+	switch c.method() {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return true
 	default:

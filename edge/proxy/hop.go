@@ -26,6 +26,7 @@ type hop struct {
 	d      *routing.Deployment
 	vendor string // its vendor's name of the model
 	err    error  // why it is not asked
+	made   string // for which deployment the translation was made: errors about answers name that one
 
 	schema adapter.Schema      // of what it is sent
 	out    adapter.Translation // nil: the request is of its vendor's schema
@@ -51,11 +52,11 @@ func (a *ask) prepare(ctx context.Context, named modelField) error {
 				continue
 			}
 			if twin.vendor == h.vendor {
-				h.schema, h.out, h.remote, h.count, h.path, h.body = twin.schema, twin.out, twin.remote, twin.count, twin.path, twin.body
+				h.schema, h.out, h.made, h.remote, h.count, h.path, h.body = twin.schema, twin.out, twin.made, twin.remote, twin.count, twin.path, twin.body
 				return nil
 			}
 			if body := twin.renamed(h.vendor); body != nil {
-				h.schema, h.out, h.path = twin.schema, twin.out, twin.path
+				h.schema, h.out, h.made, h.path = twin.schema, twin.out, twin.made, twin.path
 				return a.keep(h, body)
 			}
 		}
@@ -94,6 +95,7 @@ func (h *hop) renamed(vendor string) []byte {
 // make makes what a deployment would be sent.
 func (a *ask) make(ctx context.Context, h *hop, named modelField) error {
 	call := a.call(h.d, h.vendor)
+	h.made = h.d.Name
 	if a.op == opCount && (h.d.Adapter != nil || !slices.Contains(h.d.Schemas, adapter.Messages)) {
 		return a.makeCount(h, call)
 	}

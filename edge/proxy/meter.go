@@ -73,7 +73,7 @@ func (m *meter) begin(t *try, ticket spool.Ticket, reading *metering.Reading) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := t.c
-	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(t.by.Abandoned)
+	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
 	m.ticket, m.amount, m.safe = ticket, t.amount, t.amount
 	if m.reading = reading; reading != nil {
 		m.step = t.amount / 2

@@ -69,7 +69,8 @@ func TestModelsSettleOnce(t *testing.T) {
 		n := rapid.IntRange(1, 3).Draw(r, "deployments")
 		speaks := rapid.SliceOfN(rapid.SampledFrom(schemasOf), n, n).Draw(r, "schemas")
 		steps := rapid.SliceOfN(rapid.Custom(drawVendorStep), 1, 5).Draw(r, "steps")
-		asks := rapid.SampledFrom([]string{"/messages", "/chat/completions"}).Draw(r, "client")
+		prices := rapid.SliceOfN(rapid.SampledFrom(pricesOfTest), n, n).Draw(r, "prices")
+		asks := rapid.SampledFrom([]string{"/messages", "/chat/completions", "/messages/count_tokens"}).Draw(r, "client")
 		body := rapid.SampledFrom([]string{hi, hiStream}).Draw(r, "body")
 		left := rapid.SampledFrom([]money.Nanos{money.Dollar, money.Dollar / 200, 1000}).Draw(r, "money")
 		leaves := rapid.SampledFrom([]time.Duration{0, 0, time.Second, 45 * time.Second}).Draw(r, "leaves")
@@ -81,7 +82,7 @@ func TestModelsSettleOnce(t *testing.T) {
 			var next atomic.Int64
 			for i := range n {
 				name := string(rune('a' + i))
-				deployments = append(deployments, deployment(t, name, "m-"+name, speaks[i]))
+				deployments = append(deployments, costing(deployment(t, name, "m-"+name, speaks[i]), prices[i]))
 				whole, pieces := chatAnswer, chatStream()
 				if speaks[i] == schemaMessages {
 					whole, pieces = messagesAnswer, strings.SplitAfter(messagesStream, "\n\n")
@@ -121,6 +122,9 @@ func TestModelsSettleOnce(t *testing.T) {
 			}
 			if b.money.spent > left || b.money.left < 0 {
 				t.Errorf("charged %s of %s", b.money.spent, left)
+			}
+			if b.money.spent > 0 && asks == "/messages/count_tokens" {
+				t.Errorf("counting costs %s", b.money.spent)
 			}
 			if !out.aborted && strings.Contains(out.body.String(), "event: error") {
 				t.Errorf("an error looks like an end: %s", out.body.String())

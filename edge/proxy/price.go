@@ -93,8 +93,8 @@ func (t *try) read(given money.Nanos) {
 		return
 	}
 	cost, unpriced := min(max(b.Cost, 0), mostCost), len(b.Unpriced) > 0 || b.Cost > mostCost
-	if t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
-		cost = min(cost, given) // it was cut because no budget has more
+	if t.dear || t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
+		cost = min(cost, given) // no budget has more; the caller may have gone at that moment
 	}
 	switch j := b.Job; {
 	case j == nil:

@@ -149,13 +149,22 @@ func (c *call) retried(status int) bool {
 // idempotent are the methods of requests that can be sent twice.
 var idempotent = names(http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete)
 
+// method is that of the request as far as it matters whether it may be sent twice: what a model is asked is never only a question, whatever
+// the method is that a user's adapter takes it with.
+func (c *call) method() string {
+	if c.ask != nil {
+		return http.MethodPost
+	}
+	return c.x.Method
+}
+
 // repeatable says whether a target may get the request although one has got it, or a part of it. One
 // that has answered 429 has done nothing.
 func (c *call) repeatable(t *try) bool {
 	switch r := c.pool.Retry; {
 	case r == nil:
 		return false
-	case r.AnyMethod || idempotent[c.x.Method]:
+	case r.AnyMethod || idempotent[c.method()]:
 		return true
 	case t.answer != nil && t.answer.Status == http.StatusTooManyRequests:
 		return true

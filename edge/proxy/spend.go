@@ -141,7 +141,7 @@ func (t *try) intend(ctx context.Context) error {
 	t.intent = spool.Intent{
 		Request: c.id, Attempt: t.number, At: time.Now(),
 		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
-		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: e.Abandoned,
+		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: c.endpoint.Abandoned,
 		Model: t.model(),
 	}
 	if t.hop != nil {
@@ -163,7 +163,7 @@ func (t *try) intend(ctx context.Context) error {
 	switch {
 	case t.metered():
 		t.meter.begin(t, ticket, t.plan.meter.Start(&t.plan.request, t.edits))
-	case e.Usage != nil:
+	case e.Usage != nil && !t.free: // of what is free nothing is to be held, and so nothing is counted
 		t.meter.begin(t, ticket, nil)
 	}
 	return nil
@@ -205,7 +205,7 @@ func (t *try) charge(ctx context.Context, a *Answer) error {
 		return t.meter.answered(ctx, t.request.Method, a)
 	}
 	t.end.cost, t.end.unpriced = t.flat()
-	if t.amount > 0 && keepsCost(t.by.Abandoned) {
+	if t.amount > 0 && keepsCost(t.c.endpoint.Abandoned) {
 		// Without it the request would be free if the edge died now, which is what the policy says then.
 		_ = t.c.g.d.Spool.Partial(t.ticket, t.amount, t.amount)
 	}

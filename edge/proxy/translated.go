@@ -14,6 +14,7 @@ import (
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
 	"tollgate/internal/meter/frame"
+	"tollgate/internal/meter/inject"
 )
 
 // relayTranslated answers the caller of a model with what a deployment has answered, in the caller's schema. It says whether it has
@@ -216,7 +217,18 @@ func (t *try) wrong(err error) error {
 	if !ok || e.Kind != adapter.Broken {
 		return err
 	}
-	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated. %s", t.hop.d.Name, e.Message)
+	return fault.New(fault.UpstreamAnswerWrong, "The answer of %s can't be translated. %s", t.hop.d.Name, t.hop.served(e).Message)
+}
+
+// served is an error of a translation about the deployment that has answered: several may share one translation, which knows but the
+// name of the first.
+func (h *hop) served(e *adapter.Error) *adapter.Error {
+	if e.Kind != adapter.Broken || h.made == h.d.Name {
+		return e
+	}
+	out := *e
+	out.Message = strings.Replace(e.Message, h.made, h.d.Name, 1)
+	return &out
 }
 
 // translatedHeaders are those of an answer that is not the vendor's own: of the vendor's none go on.
@@ -291,6 +303,9 @@ func (t *try) relayStream(ctx context.Context) {
 		return
 	}
 	c.begin(head.Status, append(c.ourHeaders(), t.translatedHeaders(head.Headers)...), -1)
+	if t.hop.out == nil && t.hop.remote == nil && t.strips(a) {
+		t.strip = &inject.UsageOnly{} // the caller's adapter has not asked for it either
+	}
 	k := newTalk(c.x.Out, stream)
 	defer k.stop() // also if a translation fails by a bug: the answer is not for pings any more
 	outcome := t.copyStream(ctx, k)
@@ -324,6 +339,10 @@ func (t *try) copyStream(ctx context.Context, k *talk) eventv1.SpendOutcome {
 				silence.Stop()
 			}
 			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
+			if t.strip != nil {
+				t.stripped = t.strip.Next(t.stripped[:0], piece)
+				piece = t.stripped
+			}
 			if failed := k.next(piece); failed != nil {
 				return t.failStream(ctx, k, failed)
 			}
@@ -344,6 +363,11 @@ func (t *try) copyStream(ctx context.Context, k *talk) eventv1.SpendOutcome {
 		case err == nil:
 			in.after(n)
 		case errors.Is(err, io.EOF):
+			if t.strip != nil {
+				if failed := k.next(t.strip.Rest(t.stripped[:0])); failed != nil {
+					return t.failStream(ctx, k, failed)
+				}
+			}
 			if failed := k.end(true); failed != nil {
 				return t.failStream(ctx, k, failed)
 			}
@@ -372,6 +396,9 @@ func (t *try) failStream(ctx context.Context, k *talk, why error) eventv1.SpendO
 		if why = c.ended(ctx); errors.Is(why, ErrCallerGone) {
 			return outcome
 		}
+	}
+	if e, ok := errors.AsType[*adapter.Error](why); ok {
+		why = t.hop.served(e)
 	}
 	_ = k.fail(t.hop.unechoed(c.told(why)), c.id.Text(id.Request)) // a caller who is gone needs no reason
 	return outcome
