@@ -106,7 +106,7 @@ func (c *conversation) image(dst []byte, field string, p gjson.Result) ([]byte, 
 		return nil, c.r.cannot(field, "images have an address of http:, https: or data: there")
 	}
 	if detail := p.Get("image_url.detail").Str; detail != "" && detail != "auto" {
-		c.r.dropped = append(c.r.dropped, "image_url.detail")
+		c.r.dropped = adapter.Leave(c.r.dropped, "image_url.detail")
 	}
 	return append(cached(append(dst, '}'), c.cache(p)), '}'), nil
 }

@@ -349,11 +349,6 @@ func (q *request) drop(name string) error {
 	return nil
 }
 
-func (q *request) droppedFields() []string {
-	slices.Sort(q.dropped)
-	return slices.Compact(q.dropped)
-}
-
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
 	return q.call.Cannot(param, "%s", reason)
