@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/internal/meter/frame"
 )
 
@@ -77,7 +78,7 @@ func (c *conversation) hoist(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, `\n`...)
 			}
-			dst = append(dst, inner(m.text)...)
+			dst = append(dst, jsontext.Bare(m.text)...)
 		}
 		return append(dst, '"')
 	}
@@ -87,9 +88,6 @@ func (c *conversation) hoist(dst []byte) []byte {
 	}
 	return append(dst, ']')
 }
-
-// inner is what is between the quotes of a JSON text.
-func inner(raw string) string { return raw[1 : len(raw)-1] }
 
 func text(dst []byte, m mark) []byte {
 	dst = append(append(dst, `{"type":"text","text":`...), m.text...)
