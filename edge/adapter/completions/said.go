@@ -86,13 +86,13 @@ type Call struct {
 func (s *Said) Calls(do func(Call) bool) {
 	more := true
 	if s.calls.IsArray() {
-		any := false
+		found := false
 		s.calls.ForEach(func(_, v gjson.Result) bool {
-			any = true
+			found = true
 			more = do(readCall(v))
 			return more
 		})
-		if any {
+		if found {
 			return
 		}
 	}
