@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // said is how a kind of error is told in both vendors' words.
@@ -89,9 +91,9 @@ func AppendEvent(dst []byte, s Schema, e *Error, requestID string, number int64)
 		// "error": both are there.
 		dst = append(dst, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":"...)
 		dst = strconv.AppendInt(dst, number, 10)
-		dst = orNull(append(dst, `,"code":`...), cmp.Or(e.Code, e.Kind.said().code))
+		dst = jsontext.OrNull(append(dst, `,"code":`...), cmp.Or(e.Code, e.Kind.said().code))
 		dst = gjson.AppendJSONString(append(dst, `,"message":`...), e.text())
-		dst = orNull(append(dst, `,"param":`...), e.Param)
+		dst = jsontext.OrNull(append(dst, `,"param":`...), e.Param)
 		dst = append(appendAbout(append(dst, `,"error":`...), e), '}')
 	default:
 		dst = Append(append(dst, "data: "...), s, e, requestID)
@@ -104,8 +106,8 @@ func appendAbout(dst []byte, e *Error) []byte {
 	in := e.Kind.said()
 	dst = gjson.AppendJSONString(append(dst, `{"message":`...), e.text())
 	dst = append(append(dst, `,"type":"`...), in.openai...)
-	dst = orNull(append(dst, `","param":`...), e.Param)
-	return append(orNull(append(dst, `,"code":`...), cmp.Or(e.Code, in.code)), '}')
+	dst = jsontext.OrNull(append(dst, `","param":`...), e.Param)
+	return append(jsontext.OrNull(append(dst, `,"code":`...), cmp.Or(e.Code, in.code)), '}')
 }
 
 // text is the message, or what stands for an empty one.
@@ -113,10 +115,3 @@ func (e *Error) text() string { return cmp.Or(e.Message, e.Kind.said().withMessa
 
 // tooLongPrefix is what Anthropic's own message begins with.
 const tooLongPrefix = "prompt is too long:"
-
-func orNull(dst []byte, text string) []byte {
-	if text == "" {
-		return append(dst, "null"...)
-	}
-	return gjson.AppendJSONString(dst, text)
-}

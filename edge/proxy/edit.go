@@ -142,9 +142,7 @@ func (t *try) accepted() {
 // peek is the beginning of an answer, which can still be passed on after it.
 func (t *try) peek() []byte {
 	a := t.answer
-	if idle := t.idle(); idle > 0 && a.Cancel != nil {
-		defer time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) }).Stop()
-	}
+	defer t.listen().stop()
 	seen, err := io.ReadAll(io.LimitReader(a.Body, mostRefusal))
 	rest := io.Reader(a.Body)
 	if err != nil {

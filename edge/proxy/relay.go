@@ -99,12 +99,8 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		out.flushAfter(firstBytes)
 		defer out.stop()
 	}
-	idle := t.idle()
-	var silence *time.Timer
-	if idle > 0 && a.Cancel != nil {
-		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
-		defer silence.Stop()
-	}
+	silence := t.listen()
+	defer silence.stop()
 
 	in := bufferFor(a.Length)
 	defer func() { in.leave() }()
@@ -113,9 +109,7 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		n, err := a.Body.Read(*in.buf)
 		if n > 0 {
 			sent += int64(n)
-			if silence != nil {
-				silence.Stop() // how slowly money comes and the caller takes it is not the target's silence
-			}
+			silence.stop() // how slowly money comes and the caller takes it is not the target's silence
 			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
 			if t.strip != nil {
 				t.stripped = t.strip.Next(t.stripped[:0], piece)
@@ -131,9 +125,7 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 				t.cut(unpaid)
 				return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 			}
-			if silence != nil {
-				silence.Reset(idle)
-			}
+			silence.again()
 		}
 		switch {
 		case err == nil:

@@ -108,12 +108,8 @@ func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error)
 	if a.Length > most {
 		return nil, t.invalid("it has %s, and the limit is %s", bytesText(a.Length), bytesText(most)), nil
 	}
-	idle := t.idle()
-	var silence *time.Timer
-	if idle > 0 && a.Cancel != nil {
-		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
-		defer silence.Stop()
-	}
+	silence := t.listen()
+	defer silence.stop()
 	var taken int64
 	defer func() { c.g.room.used.Add(-taken) }()
 	if a.Length > littleWhole {
@@ -141,9 +137,7 @@ func (t *try) readWhole(ctx context.Context) (body []byte, broken, unpaid error)
 			if body = body[:len(body)+n]; int64(len(body)) > most {
 				return nil, t.invalid("it has more than %s, the limit", bytesText(most)), nil
 			}
-			if silence != nil {
-				silence.Reset(idle)
-			}
+			silence.again()
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -324,20 +318,14 @@ func (t *try) copyStream(ctx context.Context, k *talk) eventv1.SpendOutcome {
 	if k.flush() != nil {
 		return untaken(ctx)
 	}
-	idle := t.idle()
-	var silence *time.Timer
-	if idle > 0 && a.Cancel != nil {
-		silence = time.AfterFunc(idle, func() { a.Cancel(errStreamIdle) })
-		defer silence.Stop()
-	}
+	silence := t.listen()
+	defer silence.stop()
 	in := bufferFor(-1)
 	defer func() { in.leave() }()
 	for {
 		n, err := a.Body.Read(*in.buf)
 		if n > 0 {
-			if silence != nil {
-				silence.Stop()
-			}
+			silence.stop()
 			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
 			if t.strip != nil {
 				t.stripped = t.strip.Next(t.stripped[:0], piece)
@@ -355,9 +343,7 @@ func (t *try) copyStream(ctx context.Context, k *talk) eventv1.SpendOutcome {
 				_ = k.fail(adapter.FromFault(f), c.id.Text(id.Request)) // a caller who is gone needs no reason
 				return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
 			}
-			if silence != nil {
-				silence.Reset(idle)
-			}
+			silence.again()
 		}
 		switch {
 		case err == nil:

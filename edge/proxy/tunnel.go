@@ -18,8 +18,8 @@ type tunnel struct {
 	t              *try
 	caller, target Conn
 	idle           time.Duration // longest silence of both; 0 for no limit
-	silence        *time.Timer   // nil without a limit
-	answered       atomic.Bool   // the target has said all that it had to say
+	silence        silence
+	answered       atomic.Bool // the target has said all that it had to say
 
 	mu      sync.Mutex // guards what follows
 	failed  bool
@@ -49,9 +49,9 @@ func (t *try) tunnel(ctx context.Context) {
 // carry copies both ways and says how it ended. When it returns, both connections are closed.
 func (n *tunnel) carry(ctx context.Context) eventv1.SpendOutcome {
 	if n.idle > 0 {
-		n.silence = time.AfterFunc(n.idle, func() { n.breakOff(eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED, nil) })
-		defer n.silence.Stop()
+		n.silence = silenceOf(n.idle, func() { n.breakOff(eventv1.SpendOutcome_SPEND_OUTCOME_INTERRUPTED, nil) })
 	}
+	defer n.silence.stop()
 	defer context.AfterFunc(ctx, func() { n.breakOff(untaken(ctx), nil) })()
 	var up sync.WaitGroup
 	// A bug in the way down must not leave the way up behind, which would go on with what is over then.
@@ -122,13 +122,13 @@ func (n *tunnel) pump(ctx context.Context, to, from Conn, pay func(p []byte) ([]
 	for {
 		k, err := from.Read(*in.buf)
 		if k > 0 {
-			n.alive()
+			n.silence.again()
 			piece, unpaid := pay((*in.buf)[:k])
 			if len(piece) > 0 {
 				if _, err := to.Write(piece); err != nil {
 					return errWrite
 				}
-				n.alive()
+				n.silence.again()
 			}
 			if unpaid != nil {
 				outcome := eventv1.SpendOutcome_SPEND_OUTCOME_CUT
@@ -148,13 +148,6 @@ func (n *tunnel) pump(ctx context.Context, to, from Conn, pay func(p []byte) ([]
 		default:
 			return err
 		}
-	}
-}
-
-// alive begins the time of silence anew.
-func (n *tunnel) alive() {
-	if n.silence != nil {
-		n.silence.Reset(n.idle)
 	}
 }
 

@@ -1,13 +1,12 @@
 package chat
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/internal/meter/frame"
 )
 
@@ -86,10 +85,7 @@ func (t *translation) answer(body []byte) ([]byte, error) {
 
 // more adds text to what is between the quotes of a JSON text.
 func more(dst []byte, text gjson.Result) []byte {
-	if text.Type == gjson.String {
-		dst = append(dst, inner(text.Raw)...)
-	}
-	return dst
+	return append(dst, jsontext.Inner(text)...)
 }
 
 func quoted(dst, inner []byte) []byte {
@@ -103,7 +99,7 @@ func quoted(dst, inner []byte) []byte {
 func (t *translation) head(dst []byte, id gjson.Result, object string) []byte {
 	dst = append(dst, `{"id":"chatcmpl-`...)
 	if id.Type == gjson.String && id.Raw != `""` {
-		dst = append(dst, inner(id.Raw)...)
+		dst = append(dst, jsontext.Inner(id)...)
 	} else {
 		dst = append(dst, t.call.ID...)
 	}
@@ -144,11 +140,10 @@ func jsonText(v gjson.Result) string {
 
 // arguments writes what a tool is called with: text that is JSON.
 func arguments(dst []byte, input gjson.Result) []byte {
-	var tight bytes.Buffer
-	if !input.IsObject() || json.Compact(&tight, []byte(input.Raw)) != nil {
+	if !input.IsObject() {
 		return append(dst, `"{}"`...)
 	}
-	return gjson.AppendJSONString(dst, tight.String())
+	return jsontext.AppendDocument(dst, input.Raw)
 }
 
 // finish is why the answer ended, in OpenAI's words.
@@ -190,12 +185,9 @@ func (u *usage) read(v gjson.Result) {
 	})
 }
 
-// mostTokens bounds each number, so that their sum cannot overflow.
-const mostTokens = 1 << 53
-
 func count(to *int64, v gjson.Result) {
-	if n, err := strconv.ParseInt(v.Raw, 10, 64); err == nil && n >= 0 {
-		*to = min(n, mostTokens)
+	if n, ok := jsontext.Count(v); ok {
+		*to = n
 	}
 }
 

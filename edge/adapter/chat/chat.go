@@ -35,7 +35,7 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 	slices.Sort(r.dropped)
 	return &translation{
 		call: call, body: out, streams: r.streams, usage: r.usage, legacy: r.legacy(), names: r.names,
-		dropped: slices.Compact(r.dropped),
+		dropped: r.dropped,
 	}, nil
 }
 

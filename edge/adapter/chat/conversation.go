@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/internal/meter/frame"
 )
 
@@ -37,7 +38,7 @@ type mark struct {
 // conversation writes system and messages.
 func (r *request) conversation(dst []byte) ([]byte, error) {
 	if !r.messages.IsArray() {
-		return nil, r.wrong("messages", "must be a list.")
+		return nil, r.wrong("messages", "it must be a list")
 	}
 	c := conversation{r: r, dst: append(dst, `,"messages":[`...)}
 	last := 0
@@ -77,7 +78,7 @@ func (c *conversation) hoist(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, `\n`...)
 			}
-			dst = append(dst, inner(m.text)...)
+			dst = append(dst, jsontext.Bare(m.text)...)
 		}
 		return append(dst, '"')
 	}
@@ -87,9 +88,6 @@ func (c *conversation) hoist(dst []byte) []byte {
 	}
 	return append(dst, ']')
 }
-
-// inner is what is between the quotes of a JSON text.
-func inner(raw string) string { return raw[1 : len(raw)-1] }
 
 func text(dst []byte, m mark) []byte {
 	dst = append(append(dst, `{"type":"text","text":`...), m.text...)
@@ -180,25 +178,25 @@ func (c *conversation) message(field string, m *spoken, last bool) error {
 		return c.texts(field+".content", content, func(m mark) { c.system = append(c.system, m) })
 	case "user":
 		if !content.Exists() {
-			return c.r.wrong(field+".content", "is missing.")
+			return c.r.wrong(field+".content", "it is missing")
 		}
 		c.turn("user")
 		return c.user(field+".content", content)
 	case "tool":
 		if m.id.Type != gjson.String {
-			return c.r.wrong(field+".tool_call_id", "is missing.")
+			return c.r.wrong(field+".tool_call_id", "it is missing")
 		}
 		return c.result(field, ".tool_call_id", callID(m.id.Str), content)
 	case "function":
 		id, ok := c.functions[m.name.Str]
 		if !ok {
-			return c.r.wrong(field+".name", "names %q, which the assistant has not called before.", m.name.Str)
+			return c.r.wrong(field+".name", "it names %q, which the assistant has not called before", m.name.Str)
 		}
 		return c.result(field, ".name", id, content)
 	case "assistant":
 		return c.assistant(field, m, last)
 	default:
-		return c.r.wrong(field+".role", "must be system, developer, user, assistant or tool.")
+		return c.r.wrong(field+".role", "it must be system, developer, user, assistant or tool")
 	}
 }
 
@@ -213,7 +211,7 @@ func (c *conversation) texts(field string, content gjson.Result, add func(mark))
 		}
 		return nil
 	case !content.IsArray():
-		return c.r.wrong(field, "must be text, or a list of parts.")
+		return c.r.wrong(field, "it must be text, or a list of parts")
 	}
 	for i, p := range adapter.Elements(content) {
 		at := field + "[" + strconv.Itoa(i) + "]"
@@ -225,7 +223,7 @@ func (c *conversation) texts(field string, content gjson.Result, add func(mark))
 		}
 		t := p.Get(name)
 		if t.Type != gjson.String {
-			return c.r.wrong(at+"."+name, "must be text.")
+			return c.r.wrong(at+"."+name, "it must be text")
 		}
 		if t.Raw != `""` {
 			add(mark{t.Raw, c.cache(p)})
@@ -237,7 +235,7 @@ func (c *conversation) texts(field string, content gjson.Result, add func(mark))
 // result adds what a tool has said.
 func (c *conversation) result(field, name, id string, content gjson.Result) error {
 	if turn, ok := c.calls[id]; !ok || turn != c.asking {
-		return c.r.wrong(field+name, "names a call that the assistant has not made right before.")
+		return c.r.wrong(field+name, "it names a call that the assistant has not made right before")
 	}
 	c.turn("user")
 	c.results = append(part(c.results), `{"type":"tool_result","tool_use_id":"`...)
@@ -299,7 +297,7 @@ func (c *conversation) assistant(field string, m *spoken, last bool) error {
 		}
 		id := t.Get("id")
 		if id.Type != gjson.String || id.Str == "" {
-			return c.r.wrong(at+".id", "is missing.")
+			return c.r.wrong(at+".id", "it is missing")
 		}
 		if err := c.call(at+".function", callID(id.Str), t.Get("function")); err != nil {
 			return err
@@ -339,12 +337,12 @@ func trimmed(said []mark) []mark {
 func (c *conversation) call(field, id string, f gjson.Result) error {
 	name, arguments := f.Get("name"), f.Get("arguments")
 	if name.Type != gjson.String || name.Str == "" {
-		return c.r.wrong(field+".name", "is missing.")
+		return c.r.wrong(field+".name", "it is missing")
 	}
 	input := strings.TrimSpace(arguments.String())
 	switch {
 	case arguments.Exists() && arguments.Type != gjson.String && arguments.Type != gjson.Null:
-		return c.r.wrong(field+".arguments", "must be text that is a JSON object.")
+		return c.r.wrong(field+".arguments", "it must be text that is a JSON object")
 	case input == "":
 		input = "{}"
 	case input[0] != '{' || !frame.Valid([]byte(input)):

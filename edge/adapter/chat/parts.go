@@ -26,7 +26,7 @@ func (c *conversation) user(field string, content gjson.Result) (err error) {
 // list appends the parts of a message.
 func (c *conversation) list(dst []byte, field string, content gjson.Result) ([]byte, error) {
 	if !content.IsArray() {
-		return nil, c.r.wrong(field, "must be text, or a list of parts.")
+		return nil, c.r.wrong(field, "it must be text, or a list of parts")
 	}
 	for i, p := range adapter.Elements(content) {
 		var (
@@ -37,7 +37,7 @@ func (c *conversation) list(dst []byte, field string, content gjson.Result) ([]b
 		case "text":
 			t := p.Get("text")
 			if t.Type != gjson.String {
-				return nil, c.r.wrong(at+".text", "must be text.")
+				return nil, c.r.wrong(at+".text", "it must be text")
 			}
 			if t.Raw != `""` {
 				dst = text(part(dst), mark{t.Raw, c.cache(p)})
@@ -86,7 +86,7 @@ func (c *conversation) image(dst []byte, field string, p gjson.Result) ([]byte, 
 	address := u.String()
 	switch {
 	case u.Type != gjson.String || address == "":
-		return nil, c.r.wrong(field, "must be an address.")
+		return nil, c.r.wrong(field, "it must be an address")
 	case hasScheme(address, "http:"), hasScheme(address, "https:"):
 		dst = append(append(dst, `{"type":"image","source":{"type":"url","url":`...), u.Raw...)
 	case hasScheme(address, "data:"):
@@ -95,7 +95,7 @@ func (c *conversation) image(dst []byte, field string, p gjson.Result) ([]byte, 
 			kind = "image/jpeg"
 		}
 		if !ok {
-			return nil, c.r.wrong(field, "is a data: address, which must be data:TYPE;base64,DATA.")
+			return nil, c.r.wrong(field, "it is a data: address, which must be data:TYPE;base64,DATA")
 		}
 		if !slices.Contains(images, kind) {
 			return nil, c.r.cannot(field, "images are image/jpeg, image/png, image/gif or image/webp there, and this is %q", kind)
@@ -106,7 +106,7 @@ func (c *conversation) image(dst []byte, field string, p gjson.Result) ([]byte, 
 		return nil, c.r.cannot(field, "images have an address of http:, https: or data: there")
 	}
 	if detail := p.Get("image_url.detail").Str; detail != "" && detail != "auto" {
-		c.r.dropped = append(c.r.dropped, "image_url.detail")
+		c.r.dropped = adapter.Leave(c.r.dropped, "image_url.detail")
 	}
 	return append(cached(append(dst, '}'), c.cache(p)), '}'), nil
 }
@@ -118,11 +118,11 @@ func (c *conversation) file(dst []byte, field string, p gjson.Result) ([]byte, e
 	}
 	address := f.Get("file_data")
 	if address.Type != gjson.String {
-		return nil, c.r.wrong(field+".file_data", "is missing.")
+		return nil, c.r.wrong(field+".file_data", "it is missing")
 	}
 	kind, data, ok := embedded(address.String())
 	if !ok {
-		return nil, c.r.wrong(field+".file_data", "must be data:TYPE;base64,DATA.")
+		return nil, c.r.wrong(field+".file_data", "it must be data:TYPE;base64,DATA")
 	}
 	if kind != "application/pdf" {
 		return nil, c.r.cannot(field+".file_data", "files are application/pdf there, and this is %q", kind)

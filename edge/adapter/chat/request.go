@@ -43,9 +43,7 @@ func (r *request) cannot(field, format string, args ...any) error {
 
 // wrong refuses what no vendor would take.
 func (r *request) wrong(field, format string, args ...any) error {
-	err := adapter.Refuse(field, format, args...)
-	err.Message = err.Param + " " + err.Message
-	return err
+	return adapter.Wrong(field, format, args...)
 }
 
 func (r *request) strict() bool {
@@ -116,7 +114,7 @@ func (r *request) field(name string, v gjson.Result) error {
 		r.search = v
 	case "stream":
 		if !v.IsBool() {
-			return r.wrong(name, "must be true or false.")
+			return r.wrong(name, "it must be true or false")
 		}
 		r.streams = v.Bool()
 	case "stream_options":
@@ -216,7 +214,7 @@ func (r *request) length() error {
 	}
 	n, err := strconv.ParseInt(v.Raw, 10, 64)
 	if err != nil || n <= 0 {
-		return r.wrong(field, "must be a whole number above 0.")
+		return r.wrong(field, "it must be a whole number above 0")
 	}
 	r.limit = n
 	return nil
@@ -227,7 +225,7 @@ func (r *request) sampling(dst []byte) ([]byte, error) {
 		raw := v.Raw
 		switch {
 		case v.Type != gjson.Number || v.Num < 0:
-			return nil, r.wrong("temperature", "must be a number that is not below 0.")
+			return nil, r.wrong("temperature", "it must be a number that is not below 0")
 		case v.Num > 1 && r.strict():
 			return nil, r.cannot("temperature", "it goes up to 1 there")
 		case v.Num > 1:
@@ -240,7 +238,7 @@ func (r *request) sampling(dst []byte) ([]byte, error) {
 	}
 	if v := r.topP; v.Exists() {
 		if v.Type != gjson.Number {
-			return nil, r.wrong("top_p", "must be a number.")
+			return nil, r.wrong("top_p", "it must be a number")
 		}
 		if r.thinking.on() && v.Num < 0.95 {
 			return nil, r.cannot("top_p", "a model that thinks has a top_p of at least 0.95 there; leave out top_p or reasoning_effort")
@@ -253,7 +251,7 @@ func (r *request) sampling(dst []byte) ([]byte, error) {
 			return dst, r.leave("top_k")
 		}
 		if _, err := strconv.ParseUint(v.Raw, 10, 32); err != nil {
-			return nil, r.wrong("top_k", "must be a whole number.")
+			return nil, r.wrong("top_k", "it must be a whole number")
 		}
 		dst = append(append(dst, `,"top_k":`...), v.Raw...)
 	}
@@ -278,7 +276,7 @@ func (r *request) stops(dst []byte) ([]byte, error) {
 			field += "[" + strconv.Itoa(i) + "]"
 		}
 		if s.Type != gjson.String {
-			return nil, r.wrong(field, "must be text.")
+			return nil, r.wrong(field, "it must be text")
 		}
 		if strings.TrimSpace(s.Str) == "" {
 			return nil, r.cannot(field, "a stop sequence must have something else in it than white space there")
@@ -298,7 +296,7 @@ func (r *request) who(dst []byte) ([]byte, error) {
 		return dst, nil
 	}
 	if v.Type != gjson.String {
-		return nil, r.wrong(field, "must be text.")
+		return nil, r.wrong(field, "it must be text")
 	}
 	if v.Str == "" {
 		return dst, nil

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/edge/adapter/sse"
 	"tollgate/internal/meter/frame"
 )
@@ -208,10 +208,7 @@ func (s *stream) open(index int64, content gjson.Result) error {
 		}
 		// A vendor that does not stream arguments has them here.
 		if input := content.Get("input"); input.IsObject() && strings.Trim(input.Raw, "{} \t\r\n") != "" {
-			var tight bytes.Buffer
-			if json.Compact(&tight, []byte(input.Raw)) == nil {
-				s.argue(&b, string(gjson.AppendJSONString(nil, tight.String())))
-			}
+			s.argue(&b, string(jsontext.AppendDocument(nil, input.Raw)))
 		}
 	}
 	s.blocks = append(s.blocks, b)

@@ -37,7 +37,7 @@ func (r *request) think() error {
 	}
 	budget, known := budgets[v.Str]
 	if !known || v.Type != gjson.String {
-		return r.wrong("reasoning_effort", "must be none, minimal, low, medium, high, xhigh or max.")
+		return r.wrong("reasoning_effort", "it must be none, minimal, low, medium, high, xhigh or max")
 	}
 	switch how {
 	case controlv1.Thinking_THINKING_OFF:
@@ -107,7 +107,7 @@ func (r *request) schema() (string, error) {
 	case "json_schema":
 		schema := v.Get("json_schema.schema")
 		if !schema.IsObject() {
-			return "", r.wrong("response_format.json_schema.schema", "must be a JSON Schema.")
+			return "", r.wrong("response_format.json_schema.schema", "it must be a JSON Schema")
 		}
 		return schema.Raw, nil
 	case "json_object":
@@ -116,6 +116,6 @@ func (r *request) schema() (string, error) {
 		}
 		return "", r.cannot("response_format", "JSON of any form cannot be asked for there; use json_schema")
 	default:
-		return "", r.wrong("response_format.type", "must be text, json_schema or json_object.")
+		return "", r.wrong("response_format.type", "it must be text, json_schema or json_object")
 	}
 }

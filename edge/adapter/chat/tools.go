@@ -32,7 +32,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 		var f function
 		f.read(v)
 		if f.name.Type != gjson.String || f.name.Str == "" {
-			return r.wrong(field+".name", "must be the name of a function.")
+			return r.wrong(field+".name", "it must be the name of a function")
 		}
 		if allowed != nil && !allowed[f.name.Str] {
 			return nil
@@ -43,7 +43,7 @@ func (r *request) toolbox(dst []byte) ([]byte, error) {
 		return err
 	}
 	if r.tools.Exists() && !r.tools.IsArray() {
-		return nil, r.wrong("tools", "must be a list.")
+		return nil, r.wrong("tools", "it must be a list")
 	}
 	for i, t := range adapter.Elements(r.tools) {
 		field := "tools[" + strconv.Itoa(i) + "]"
@@ -101,7 +101,7 @@ func (r *request) function(dst []byte, field, name string, f *function) ([]byte,
 	case p.Type == gjson.Null:
 		dst = append(dst, `{"type":"object","properties":{}}`...)
 	case !p.IsObject():
-		return nil, r.wrong(field+".parameters", "must be a JSON Schema.")
+		return nil, r.wrong(field+".parameters", "it must be a JSON Schema")
 	case p.Get("type").Str == "object":
 		dst = append(dst, p.Raw...)
 	case p.Get("type").Exists():
@@ -150,7 +150,7 @@ func (r *request) allowed() (map[string]bool, error) {
 	}
 	list := r.toolChoice.Get("allowed_tools.tools")
 	if !list.IsArray() {
-		return nil, r.wrong("tool_choice.allowed_tools.tools", "must be a list.")
+		return nil, r.wrong("tool_choice.allowed_tools.tools", "it must be a list")
 	}
 	names := map[string]bool{}
 	for i, t := range adapter.Elements(list) {
@@ -192,7 +192,7 @@ func (r *request) wanted() (field, choice, name string, err error) {
 	case word == "required", word == "any": // as Mistral's clients have it
 		return field, "any", "", nil
 	default:
-		return field, "", "", r.wrong(field, "must be auto, none, required or a function.")
+		return field, "", "", r.wrong(field, "it must be auto, none, required or a function")
 	}
 }
 
@@ -205,12 +205,12 @@ func (r *request) choice(dst []byte) ([]byte, error) {
 	forced := choice == "any" || choice == "tool"
 	if len(r.offered) == 0 && !r.search.Exists() {
 		if forced {
-			return nil, r.wrong(field, "asks for a tool, and the request has none that may be used.")
+			return nil, r.wrong(field, "it asks for a tool, and the request has none that may be used")
 		}
 		return dst, nil
 	}
 	if choice == "tool" && !slices.Contains(r.offered, name) {
-		return nil, r.wrong(field, "names the function %q, which the request does not have.", r.names.Callers(name))
+		return nil, r.wrong(field, "it names the function %q, which the request does not have", r.names.Callers(name))
 	}
 	if forced && r.thinking.on() {
 		return nil, r.cannot(field, "a model that thinks cannot be made to use a tool there; leave out reasoning_effort, or use auto")

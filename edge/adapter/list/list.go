@@ -16,6 +16,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/edge/routing"
 )
 
@@ -70,8 +71,8 @@ func All(s adapter.Schema, entries []Entry, query string) ([]byte, *adapter.Erro
 		first, last = page[0].ID, page[len(page)-1].ID
 	}
 	out = strconv.AppendBool(append(out, `],"has_more":`...), more)
-	out = orNull(append(out, `,"first_id":`...), first)
-	out = orNull(append(out, `,"last_id":`...), last)
+	out = jsontext.OrNull(append(out, `,"first_id":`...), first)
+	out = jsontext.OrNull(append(out, `,"last_id":`...), last)
 	return append(out, '}'), nil
 }
 
@@ -97,13 +98,6 @@ func (e Entry) anthropic(dst []byte) []byte {
 	dst = gjson.AppendJSONString(append(dst, `,"display_name":`...), e.ID)
 	dst = append(dst, `,"created_at":"`...)
 	return append(time.Unix(e.Created, 0).UTC().AppendFormat(dst, time.RFC3339), '"', '}')
-}
-
-func orNull(dst []byte, text string) []byte {
-	if text == "" {
-		return append(dst, "null"...)
-	}
-	return gjson.AppendJSONString(dst, text)
 }
 
 // Entries of a page: as Anthropic has it.

@@ -8,6 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/internal/meter/frame"
 )
 
@@ -16,61 +18,35 @@ func answer(body []byte, f *format) ([]byte, error) {
 	if !frame.Valid(body) {
 		return nil, adapter.Fail("The vendor's answer is no JSON document.")
 	}
-	var id, choices, used, failure gjson.Result
-	gjson.ParseBytes(body).ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
-		case "id":
-			id = v
-		case "choices":
-			choices = v
-		case "usage":
-			used = v
-		case "error":
-			failure = v
-		}
-		return true
-	})
-	choice := first(choices)
-	if !choice.IsObject() {
-		if present(failure) {
+	d := completions.Read(body)
+	if !d.Choice.IsObject() {
+		if d.Failed {
 			return nil, adapter.Read(0, "", body)
 		}
 		return nil, adapter.Fail("The vendor's answer has no choices.")
 	}
-	if err := adapter.Interrupted(choice); err != nil {
+	if err := adapter.Interrupted(d.Choice); err != nil {
 		return nil, err
 	}
-	if !choice.Get("message").IsObject() {
+	choice := completions.ReadChoice(d.Choice)
+	if !choice.Said.IsObject() {
 		return nil, adapter.Fail("The vendor's answer has no message.")
 	}
 	out := make([]byte, 0, len(body)+512)
-	out = append(appendID(append(out, `{"id":"`...), id.Str, f), `","type":"message","role":"assistant","model":`...)
+	out = append(appendID(append(out, `{"id":"`...), d.ID, f), `","type":"message","role":"assistant","model":`...)
 	out = append(append(out, f.asked...), `,"content":[`...)
-	finish := choice.Get("finish_reason").Str
-	c := content{format: f, finish: finish, out: out}
+	c := content{format: f, finish: choice.Finish, out: out}
 	start := len(out)
-	if err := c.message(choice.Get("message")); err != nil {
+	if err := c.message(choice.Said); err != nil {
 		return nil, err
 	}
 	if out = c.out; len(out) > start {
 		out = append(out[:start], out[start+1:]...) // the comma before the first block
 	}
-	stop := stopOf(finish, choice.Get("stop_reason"), c.calls > 0)
+	stop := stopOf(choice.Finish, choice.Stop, c.calls > 0)
 	out = append(stop.append(append(out, ']', ',')), `,"usage":`...)
-	u := readUsage(used)
+	u := usage{completions.ReadUsage(d.Used)}
 	return append(u.append(out), '}'), nil
-}
-
-// first is the choice with the index 0: no more are asked for.
-func first(choices gjson.Result) (choice gjson.Result) {
-	each(choices, func(v gjson.Result) bool {
-		if v.Get("index").Int() == 0 {
-			choice = v
-			return false
-		}
-		return true
-	})
-	return choice
 }
 
 // appendID writes the id of a message between quotes.
@@ -149,58 +125,16 @@ type content struct {
 
 // message makes blocks of what the vendor's message says: thoughts, then text, then calls of tools.
 func (c *content) message(m gjson.Result) error {
-	var text, refusal, reasoning, reasoningContent, calls, call gjson.Result
-	m.ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
-		case "content":
-			text = v
-		case "refusal":
-			refusal = v
-		case "reasoning":
-			reasoning = v
-		case "reasoning_content":
-			reasoningContent = v
-		case "tool_calls":
-			calls = v
-		case "function_call":
-			call = v
-		}
-		return true
-	})
-	if reasoningContent.Type == gjson.String && reasoningContent.Str != "" {
-		reasoning = reasoningContent
-	}
-	c.thought(reasoning)
-	pieces(text, c.thought, c.text)
-	c.text(refusal)
+	said := completions.ReadSaid(m)
+	c.thought(said.Thought)
+	completions.Pieces(said.Content, c.thought, c.text, c.text)
+	c.text(said.Refusal)
 	var err error
-	each(calls, func(v gjson.Result) bool {
-		err = c.call(v.Get("id").Str, v.Get("function"))
+	said.Calls(func(call completions.Call) bool {
+		err = c.call(&call)
 		return err == nil
 	})
-	if err == nil && call.IsObject() {
-		err = c.call("", call)
-	}
 	return err
-}
-
-// pieces goes through content, which is a text, or, as Mistral has it, a list of thoughts and texts.
-func pieces(v gjson.Result, thought, text func(gjson.Result)) {
-	if !v.IsArray() {
-		text(v)
-		return
-	}
-	v.ForEach(func(_, part gjson.Result) bool {
-		switch part.Get("type").Str {
-		case "text":
-			text(part.Get("text"))
-		case "refusal":
-			text(part.Get("refusal"))
-		case "thinking":
-			pieces(part.Get("thinking"), thought, thought)
-		}
-		return true
-	})
 }
 
 func (c *content) thought(v gjson.Result) {
@@ -216,34 +150,31 @@ func (c *content) text(v gjson.Result) {
 }
 
 // call makes a block of a call.
-func (c *content) call(id string, function gjson.Result) error {
-	name, arguments := function.Get("name"), function.Get("arguments")
-	if name.Type != gjson.String || name.Str == "" {
+func (c *content) call(call *completions.Call) error {
+	if call.Name == "" {
 		return adapter.Fail("The vendor's answer calls a tool without a name.")
 	}
 	if c.calls == mostCalls {
 		return tooManyCalls()
 	}
 	input := "{}"
-	switch {
-	case arguments.IsObject():
-		input = arguments.Raw // as some servers have it
+	switch arguments := call.Arguments; {
 	case arguments.Type == gjson.String:
 		switch ok := whole(arguments.Str); {
-		case strings.TrimSpace(arguments.Str) == "":
+		case blank(arguments.Str):
 		case ok:
 			input = arguments.Str
 		case c.finish != "length":
-			return brokenArguments(name.Str)
+			return brokenArguments(call.Name)
 		}
-	case present(arguments):
-		return brokenArguments(name.Str)
+	case jsontext.Present(arguments):
+		return brokenArguments(call.Name)
 	}
-	id = callID(id, c.format, c.calls, func(id string) bool { return slices.Contains(c.ids, id) })
+	id := callID(call.ID, c.format, c.calls, func(id string) bool { return slices.Contains(c.ids, id) })
 	c.ids = append(c.ids, id)
 	c.calls++
 	c.out = append(append(append(c.out, `,{"type":"tool_use","id":"`...), id...), `","name":`...)
-	c.out = gjson.AppendJSONString(c.out, c.format.names.Callers(name.Str))
+	c.out = gjson.AppendJSONString(c.out, c.format.names.Callers(call.Name))
 	c.out = append(append(append(c.out, `,"input":`...), input...), '}')
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
+	"tollgate/edge/adapter/jsontext"
 )
 
 // blocks puts the blocks of a streamed answer one behind another. The first that is not closed goes on as it comes. What belongs
@@ -60,27 +62,19 @@ func (b *blocks) say(kind blockKind, v gjson.Result) error {
 		at++
 		b.list = append(b.list, &streamed{kind: kind})
 	}
-	return b.more(at, inner(v))
+	return b.more(at, jsontext.Inner(v))
 }
 
 // call adds to a call.
-func (b *blocks) call(v, function gjson.Result) error {
-	at, s := b.find(v)
+func (b *blocks) call(c *completions.Call) error {
+	at, s := b.find(c)
 	if s.vendorID == "" {
-		s.vendorID = v.Get("id").Str
+		s.vendorID = c.ID
 	}
-	if name := function.Get("name"); s.name == "" && name.Type == gjson.String {
-		s.name = name.Str
+	if s.name == "" {
+		s.name = c.Name
 	}
-	part := function.Get("arguments")
-	if part.IsObject() {
-		// Some servers give an object in place of its text.
-		part = gjson.ParseBytes(appendDocument(nil, part.Raw))
-	}
-	text := ""
-	if part.Type == gjson.String {
-		text = inner(part)
-	}
+	part := c.Arguments
 	if at < b.head {
 		if !blank(part.Str) {
 			return brokenArguments(s.name)
@@ -90,23 +84,21 @@ func (b *blocks) call(v, function gjson.Result) error {
 	s.arguments = append(s.arguments, part.Str...)
 	s.extent.add(part.Str)
 	b.held += len(part.Str)
-	return b.more(at, text)
+	return b.more(at, jsontext.Inner(part))
 }
 
 // find is the call that a part belongs to: by the vendor's index and by its id, because there are servers that give all calls the
 // index 0, and others that give none.
-func (b *blocks) find(v gjson.Result) (int, *streamed) {
-	id, index := v.Get("id").Str, v.Get("index")
-	place, hasPlace := index.Int(), index.Type == gjson.Number
+func (b *blocks) find(c *completions.Call) (int, *streamed) {
 	for i, s := range slices.Backward(b.list) {
-		if s.kind != callBlock || hasPlace && s.hasPlace && s.place != place {
+		if s.kind != callBlock || c.HasIndex && s.hasPlace && s.place != c.Index {
 			continue
 		}
-		if id == "" || s.vendorID == "" || s.vendorID == id {
+		if c.ID == "" || s.vendorID == "" || s.vendorID == c.ID {
 			return i, s
 		}
 	}
-	s := &streamed{kind: callBlock, place: place, hasPlace: hasPlace}
+	s := &streamed{kind: callBlock, place: c.Index, hasPlace: c.HasIndex}
 	b.list = append(b.list, s)
 	return len(b.list) - 1, s
 }

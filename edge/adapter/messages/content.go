@@ -2,6 +2,8 @@ package messages
 
 import (
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // block is a block of content, with the fields that any type has.
@@ -95,7 +97,7 @@ func (b *block) read(v gjson.Result) {
 // marked says whether a part of this block is to be marked as the end of what is cached. Where the vendor knows no marks,
 // the block goes without.
 func (r *request) marked(b *block) bool {
-	if !present(b.cache) {
+	if !jsontext.Present(b.cache) {
 		return false
 	}
 	if !r.opts.GetCacheBreakpoints() {
@@ -133,14 +135,14 @@ func (r *request) text(to *parts, b *block, p place) error {
 		return r.invalid(p.String()+".text", "it is required and must be a text")
 	}
 	if marked := r.marked(b); b.text.Str != "" {
-		to.text(inner(b.text), marked)
+		to.text(jsontext.Inner(b.text), marked)
 	}
 	return nil
 }
 
 // image makes a part of an image.
 func (r *request) image(b *block, p place) ([]byte, error) {
-	if present(b.cache) {
+	if jsontext.Present(b.cache) {
 		// Images cannot be marked.
 		r.leave("cache_control")
 	}
@@ -157,13 +159,13 @@ func (r *request) image(b *block, p place) ([]byte, error) {
 			return nil, r.invalid(p.String()+".source.data", "it is required and must be a text")
 		}
 		url = append(append(append(url, "data:"...), media.Str...), ";base64,"...)
-		url = append(url, inner(data)...)
+		url = append(url, jsontext.Inner(data)...)
 	case "url":
 		from := b.source.Get("url")
 		if from.Type != gjson.String || from.Str == "" {
 			return nil, r.invalid(p.String()+".source.url", "it is required and must be a text")
 		}
-		url = append(url, inner(from)...)
+		url = append(url, jsontext.Inner(from)...)
 	case "file":
 		return nil, r.cannot(p.String()+".source", "a file is known to the vendor that has it, and this one has not; send the image itself or its URL")
 	default:
@@ -189,7 +191,7 @@ func (r *request) document(to *parts, b *block, p place) error {
 		name string
 		v    gjson.Result
 	}{{".title", b.title}, {".context", b.context}} {
-		if present(f.v) && f.v.Type != gjson.String {
+		if jsontext.Present(f.v) && f.v.Type != gjson.String {
 			return r.invalid(p.String()+f.name, "it must be a text")
 		}
 	}
@@ -199,7 +201,7 @@ func (r *request) document(to *parts, b *block, p place) error {
 		if data.Type != gjson.String {
 			return r.invalid(p.String()+".source.data", "it is required and must be a text")
 		}
-		to.text(b.heading()+inner(data), r.marked(b))
+		to.text(b.heading()+jsontext.Inner(data), r.marked(b))
 		return nil
 	case "content":
 		return r.documentOf(to, b, p)
@@ -217,7 +219,7 @@ func (b *block) heading() string {
 	head := ""
 	for _, v := range []gjson.Result{b.title, b.context} {
 		if v.Type == gjson.String && v.Str != "" {
-			head += inner(v) + `\n`
+			head += jsontext.Inner(v) + `\n`
 		}
 	}
 	return head
@@ -229,7 +231,7 @@ func (r *request) documentOf(to *parts, b *block, p place) error {
 	if content.Type != gjson.String && !content.IsArray() {
 		return r.invalid(p.String()+".source.content", "it is required and must be a text or a list of blocks")
 	}
-	if present(b.cache) {
+	if jsontext.Present(b.cache) {
 		// The mark would have to stand on a part that is not this block's own.
 		r.leave("cache_control")
 	}
@@ -257,13 +259,13 @@ func (r *request) file(to *parts, b *block, p place) error {
 	}
 	name := "document.pdf"
 	if b.title.Type == gjson.String && b.title.Str != "" {
-		name = inner(b.title)
+		name = jsontext.Inner(b.title)
 	}
 	if b.context.Type == gjson.String && b.context.Str != "" {
-		to.text(inner(b.context), false)
+		to.text(jsontext.Inner(b.context), false)
 	}
 	part := append([]byte(`{"type":"file","file":{"filename":"`), name...)
-	part = append(append(part, `","file_data":"data:application/pdf;base64,`...), inner(data)...)
+	part = append(append(part, `","file_data":"data:application/pdf;base64,`...), jsontext.Inner(data)...)
 	part = append(part, `"}`...)
 	if r.marked(b) {
 		part = append(part, breakpoint...)
@@ -280,12 +282,12 @@ func (r *request) searchResult(to *parts, b *block, p place) error {
 	if b.source.Type != gjson.String || b.title.Type != gjson.String {
 		return r.invalid(p.String(), "title and source are required and must be texts")
 	}
-	text := append([]byte(inner(b.title)+`\n`), inner(b.source)...)
+	text := append([]byte(jsontext.Inner(b.title)+`\n`), jsontext.Inner(b.source)...)
 	err := r.blocks(b.content, p, func(b *block, p place) error {
 		if b.kind != "text" || b.text.Type != gjson.String {
 			return r.invalid(p.String(), "what a search has found is text")
 		}
-		text = append(append(text, `\n`...), inner(b.text)...)
+		text = append(append(text, `\n`...), jsontext.Inner(b.text)...)
 		return nil
 	})
 	if err == nil {

@@ -119,6 +119,8 @@ func appendFlatTools(out []byte, tools gjson.Result) []byte {
 	return append(out, ']')
 }
 
+const mostTokens = 1 << 50 // no request has as many
+
 // Counted reads what the vendor has counted, and Answered writes it for the caller.
 func Counted(answer []byte) (int64, error) {
 	if frame.Valid(answer) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 )
 
 // Translate translates a request. The error is an *adapter.Error that names the field.
@@ -23,7 +24,7 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 	}
 	t := &translation{
 		call: call, body: out, streams: r.streams, dropped: r.dropped,
-		format: format{asked: quote(call.Asked), id: call.ID, names: r.names, thoughts: r.showsThoughts()},
+		format: format{asked: jsontext.Quote(call.Asked), id: call.ID, names: r.names, thoughts: r.showsThoughts()},
 	}
 	slices.Sort(t.dropped)
 	return t, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter/frame"
 )
@@ -100,19 +101,19 @@ func (r *request) field(name string, v gjson.Result) error {
 	case "context_management":
 		to = &r.management
 	case "cache_control":
-		if present(v) {
+		if jsontext.Present(v) {
 			r.leave("cache_control")
 		}
 		return nil
 	case "mcp_servers", "container", "inference_geo", "fallbacks":
 		// An empty list asks for nothing.
-		if !present(v) || v.IsArray() && v.Get("#").Int() == 0 {
+		if !jsontext.Present(v) || v.IsArray() && v.Get("#").Int() == 0 {
 			return nil
 		}
 		return r.cannot(name, "it has no counterpart; leave it out")
 	case "thread":
 		// A request that continues a thread has its last turn alone: without the others, the model would answer something else.
-		if !present(v) {
+		if !jsontext.Present(v) {
 			return nil
 		}
 		e := r.cannot(name, "the vendor keeps no conversations; send all of it with each request")
@@ -127,7 +128,7 @@ func (r *request) field(name string, v gjson.Result) error {
 
 // unknown takes a field that nobody knows, as the vendor's options say.
 func (r *request) unknown(name string, v gjson.Result) error {
-	if !present(v) {
+	if !jsontext.Present(v) {
 		return nil
 	}
 	if r.opts.GetExtraFields() == controlv1.ExtraFields_EXTRA_FIELDS_PASS && !reserved(name) && len(r.extra) < mostExtra &&
@@ -173,7 +174,7 @@ func (r *request) check() error {
 		name string
 		v    gjson.Result
 	}{{"temperature", r.temperature}, {"top_p", r.topP}, {"top_k", r.topK}} {
-		if present(f.v) && f.v.Type != gjson.Number {
+		if jsontext.Present(f.v) && f.v.Type != gjson.Number {
 			return r.invalid(f.name, "it must be a number")
 		}
 	}
@@ -181,7 +182,7 @@ func (r *request) check() error {
 }
 
 func (r *request) checkLimit() error {
-	if !present(r.maxTokens) {
+	if !jsontext.Present(r.maxTokens) {
 		if r.counting {
 			return nil
 		}
@@ -200,7 +201,7 @@ func (r *request) checkLimit() error {
 
 // checkManagement refuses management of the context, but for what happens anyway: thoughts of earlier turns are not sent.
 func (r *request) checkManagement() error {
-	if !present(r.management) {
+	if !jsontext.Present(r.management) {
 		return nil
 	}
 	var err error
@@ -267,13 +268,13 @@ func (r *request) write() ([]byte, error) {
 }
 
 func (r *request) writeSampling(out []byte) ([]byte, error) {
-	if present(r.temperature) {
+	if jsontext.Present(r.temperature) {
 		out = append(append(out, `,"temperature":`...), r.temperature.Raw...)
 	}
-	if present(r.topP) {
+	if jsontext.Present(r.topP) {
 		out = append(append(out, `,"top_p":`...), r.topP.Raw...)
 	}
-	if present(r.topK) {
+	if jsontext.Present(r.topK) {
 		if r.opts.GetTopK() {
 			out = append(append(out, `,"top_k":`...), r.topK.Raw...)
 		} else if err := r.drop("top_k"); err != nil {
@@ -286,7 +287,7 @@ func (r *request) writeSampling(out []byte) ([]byte, error) {
 const mostStops = 4 // that OpenAI takes
 
 func (r *request) writeStop(out []byte) ([]byte, error) {
-	if !present(r.stop) {
+	if !jsontext.Present(r.stop) {
 		return out, nil
 	}
 	if !r.stop.IsArray() {
@@ -321,7 +322,7 @@ func (r *request) writeStop(out []byte) ([]byte, error) {
 const longestUser = 64 // characters of a safety identifier
 
 func (r *request) writeUser(out []byte) ([]byte, error) {
-	if !present(r.metadata) {
+	if !jsontext.Present(r.metadata) {
 		return out, nil
 	}
 	if !r.metadata.IsObject() {
@@ -331,7 +332,7 @@ func (r *request) writeUser(out []byte) ([]byte, error) {
 	var err error
 	r.metadata.ForEach(func(key, v gjson.Result) bool {
 		switch {
-		case !present(v):
+		case !jsontext.Present(v):
 		case key.Str == "user_id":
 			user = v
 		default:
@@ -342,7 +343,7 @@ func (r *request) writeUser(out []byte) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !present(user):
+	case !jsontext.Present(user):
 		return out, nil
 	case user.Type != gjson.String:
 		return nil, r.invalid("metadata.user_id", "it must be a text")
@@ -357,7 +358,7 @@ func (r *request) writeUser(out []byte) ([]byte, error) {
 
 func (r *request) writeTier(out []byte) ([]byte, error) {
 	switch {
-	case !present(r.serviceTier):
+	case !jsontext.Present(r.serviceTier):
 		return out, nil
 	case r.serviceTier.Type != gjson.String:
 		return nil, r.invalid("service_tier", "it must be a text")

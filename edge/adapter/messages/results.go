@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // result translates a tool's result. Chat Completions takes nothing but text from tools: images and files go into the user's
@@ -14,9 +16,9 @@ func (r *request) result(t *turns, b *block, p place) error {
 		return r.invalid(p.String()+".tool_use_id", "it is required and must be a text")
 	case !t.known[b.toolUseID.Str]:
 		return r.invalid(p.String()+".tool_use_id", "no message before it has a tool_use block with the id %q", b.toolUseID.Str)
-	case present(b.content) && b.content.Type != gjson.String && !b.content.IsArray():
+	case jsontext.Present(b.content) && b.content.Type != gjson.String && !b.content.IsArray():
 		return r.invalid(p.String()+".content", "it must be a text or a list of blocks")
-	case present(b.isError) && !b.isError.IsBool():
+	case jsontext.Present(b.isError) && !b.isError.IsBool():
 		return r.invalid(p.String()+".is_error", "it must be true or false")
 	}
 	t.tool.reset()
@@ -25,7 +27,7 @@ func (r *request) result(t *turns, b *block, p place) error {
 	}
 	marked := r.marked(b)
 	if b.content.Type == gjson.String {
-		t.tool.text(inner(b.content), marked)
+		t.tool.text(jsontext.Inner(b.content), marked)
 	} else if err := r.resultBlocks(t, b, p); err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (r *request) result(t *turns, b *block, p place) error {
 }
 
 func (r *request) resultBlocks(t *turns, b *block, p place) error {
-	id := inner(b.toolUseID)
+	id := jsontext.Inner(b.toolUseID)
 	images, files := 0, 0
 	// moved says in the result and before what was moved which of the result's parts it is.
 	moved := func(kind string, n *int) {

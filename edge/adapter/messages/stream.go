@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
 	"tollgate/edge/adapter/sse"
 	"tollgate/internal/meter/frame"
 )
@@ -105,40 +106,22 @@ func (s *stream) event(e sse.Event) error {
 	case !frame.Valid(data):
 		return adapter.Fail("The vendor's stream has an event that is no JSON document.")
 	}
-	var id, object, choices, used, groq, failure gjson.Result
-	gjson.ParseBytes(data).ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
-		case "id":
-			id = v
-		case "object":
-			object = v
-		case "choices":
-			choices = v
-		case "usage":
-			used = v
-		case "x_groq":
-			groq = v
-		case "error":
-			failure = v
-		}
-		return true
-	})
-	if present(failure) || e.Type == "error" || object.Str == "error" {
+	d := completions.Read(data)
+	if d.Failed || e.Type == "error" {
 		return adapter.Read(0, "", data)
 	}
-	if used.IsObject() {
-		s.usage, s.hasUsage = readUsage(used), true
-	} else if used = groq.Get("usage"); used.IsObject() && !s.hasUsage {
-		s.usage = readUsage(used)
+	if d.Used.IsObject() {
+		s.usage, s.hasUsage = usage{completions.ReadUsage(d.Used)}, true
+	} else if d.Aside.IsObject() && !s.hasUsage {
+		s.usage = usage{completions.ReadUsage(d.Aside)}
 	}
-	choice := first(choices)
-	if !choice.IsObject() {
+	if !d.Choice.IsObject() {
 		return nil
 	}
 	if !s.started {
-		s.start(id.Str)
+		s.start(d.ID)
 	}
-	return s.choice(choice)
+	return s.choice(d.Choice)
 }
 
 // start writes the first event. What the prompt took is known at the end as a rule.
@@ -147,80 +130,48 @@ func (s *stream) start(id string) {
 	out := append(s.blocks.out, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\""...)
 	out = append(appendID(out, id, s.format), `","type":"message","role":"assistant","model":`...)
 	out = append(append(out, s.format.asked...), `,"content":[],"stop_reason":null,"stop_sequence":null,"usage":`...)
-	u := usage{input: s.usage.input, cacheWrite: s.usage.cacheWrite, cacheRead: s.usage.cacheRead, output: 1}
+	u := usage{completions.Usage{Prompt: s.usage.Prompt, Written: s.usage.Written, Cached: s.usage.Cached, Output: 1}}
 	out = append(u.append(out), "}}\n\n"...)
 	s.blocks.out = append(out, ping...)
 }
 
 // choice translates what an event adds to the answer.
 func (s *stream) choice(choice gjson.Result) error {
-	var delta, finish, other gjson.Result
-	choice.ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
-		case "delta":
-			delta = v
-		case "finish_reason":
-			finish = v
-		case "stop_reason":
-			other = v
-		}
-		return true
-	})
-	if err := s.delta(delta); err != nil {
+	c := completions.ReadChoice(choice)
+	if err := s.delta(c.Said); err != nil {
 		return err
 	}
-	if finish.Type == gjson.String && finish.Str != "" {
+	if c.Finish != "" {
 		if err := adapter.Interrupted(choice); err != nil {
 			return err
 		}
-		s.finished, s.reason = true, finish.Str
-		if other.Type == gjson.String {
-			s.other = other.Raw
+		s.finished, s.reason = true, c.Finish
+		if c.Stop.Type == gjson.String {
+			s.other = c.Stop.Raw
 		}
 	}
 	return nil
 }
 
 func (s *stream) delta(delta gjson.Result) error {
-	var text, refusal, reasoning, reasoningContent, calls, call gjson.Result
-	delta.ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
-		case "content":
-			text = v
-		case "refusal":
-			refusal = v
-		case "reasoning":
-			reasoning = v
-		case "reasoning_content":
-			reasoningContent = v
-		case "tool_calls":
-			calls = v
-		case "function_call":
-			call = v
-		}
-		return true
-	})
-	if reasoningContent.Type == gjson.String && reasoningContent.Str != "" {
-		reasoning = reasoningContent
-	}
+	said := completions.ReadSaid(delta)
 	var err error
 	say := func(kind blockKind, v gjson.Result) {
 		if err == nil && (kind == textBlock || s.format.thoughts) {
 			err = s.blocks.say(kind, v)
 		}
 	}
-	say(thinkingBlock, reasoning)
-	pieces(text, func(v gjson.Result) { say(thinkingBlock, v) }, func(v gjson.Result) { say(textBlock, v) })
-	say(textBlock, refusal)
-	each(calls, func(v gjson.Result) bool {
-		if err == nil {
-			err = s.blocks.call(v, v.Get("function"))
-		}
+	text := func(v gjson.Result) { say(textBlock, v) }
+	say(thinkingBlock, said.Thought)
+	completions.Pieces(said.Content, func(v gjson.Result) { say(thinkingBlock, v) }, text, text)
+	say(textBlock, said.Refusal)
+	if err != nil {
+		return err
+	}
+	said.Calls(func(call completions.Call) bool {
+		err = s.blocks.call(&call)
 		return err == nil
 	})
-	if err == nil && call.IsObject() {
-		err = s.blocks.call(gjson.Result{}, call)
-	}
 	return err
 }
 

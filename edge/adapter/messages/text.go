@@ -1,30 +1,6 @@
 package messages
 
-import "github.com/tidwall/gjson"
-
-// Strings go from one schema to the other as they were written: what is between the quotes is copied, escapes and all, so that
-// no text changes on its way. A text between quotes is called inner here.
-
-// inner is a string without its quotes. v must be a string.
-func inner(v gjson.Result) string {
-	if len(v.Raw) < 2 {
-		return ""
-	}
-	return v.Raw[1 : len(v.Raw)-1]
-}
-
-// quote writes a text as a JSON string.
-func quote(text string) []byte { return gjson.AppendJSONString(nil, text) }
-
-// present says whether a field has a value: null is as good as nothing.
-func present(v gjson.Result) bool { return v.Type != gjson.Null }
-
-// each goes through a list. What is none has nothing in it.
-func each(v gjson.Result, do func(gjson.Result) bool) {
-	if v.IsArray() {
-		v.ForEach(func(_, item gjson.Result) bool { return do(item) })
-	}
-}
+// Strings go from one schema to the other as they were written. A text between quotes, with its escapes, is called inner here.
 
 // parts is content of a message that is being put together.
 type parts struct {

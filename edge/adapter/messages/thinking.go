@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"tollgate/edge/adapter/jsontext"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
@@ -28,7 +29,7 @@ func (r *request) writeThinking(out []byte) ([]byte, error) {
 	if effort != "" {
 		from = "output_config.effort"
 	}
-	if present(r.thinking) {
+	if jsontext.Present(r.thinking) {
 		budget, err := r.budget()
 		if err != nil {
 			return nil, err
@@ -92,14 +93,14 @@ func effortOf(budget int64) string {
 }
 
 func (r *request) effort() (string, error) {
-	if !present(r.outputConfig) {
+	if !jsontext.Present(r.outputConfig) {
 		return "", nil
 	}
 	if !r.outputConfig.IsObject() {
 		return "", r.invalid("output_config", "it must be an object")
 	}
 	v := r.outputConfig.Get("effort")
-	if !present(v) {
+	if !jsontext.Present(v) {
 		return "", nil
 	}
 	switch v.Str {
@@ -112,11 +113,11 @@ func (r *request) effort() (string, error) {
 // writeOutput writes the form that the answer must have.
 func (r *request) writeOutput(out []byte) ([]byte, error) {
 	form, param := r.outputFormat, "output_format"
-	if present(r.outputConfig) {
+	if jsontext.Present(r.outputConfig) {
 		var err error
 		r.outputConfig.ForEach(func(key, v gjson.Result) bool {
 			switch {
-			case key.Str == "effort" || !present(v):
+			case key.Str == "effort" || !jsontext.Present(v):
 			case key.Str == "format":
 				form, param = v, "output_config.format"
 			default:
@@ -128,7 +129,7 @@ func (r *request) writeOutput(out []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if !present(form) {
+	if !jsontext.Present(form) {
 		return out, nil
 	}
 	if !form.IsObject() || form.Get("type").Str != "json_schema" {

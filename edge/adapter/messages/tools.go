@@ -5,11 +5,13 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // writeTools writes the tools and which of them are to be used.
 func (r *request) writeTools(out []byte) ([]byte, error) {
-	if !present(r.tools) {
+	if !jsontext.Present(r.tools) {
 		return r.writeChoice(out, false)
 	}
 	if !r.tools.IsArray() {
@@ -30,7 +32,7 @@ func (r *request) writeTools(out []byte) ([]byte, error) {
 		}
 		kind := v.Get("type")
 		switch {
-		case !present(kind) || kind.Str == "custom":
+		case !jsontext.Present(kind) || kind.Str == "custom":
 			out, err = r.writeTool(append(out, ','), v, at)
 		case strings.HasPrefix(kind.Str, "web_search_") && r.opts.GetWebSearch():
 			search, err = r.writeSearch(v, at)
@@ -68,11 +70,11 @@ func (r *request) writeTool(out []byte, v gjson.Result, at string) ([]byte, erro
 			strict = f
 		case "type":
 		case "allowed_callers":
-			if present(f) && !calledDirectly(f) {
+			if jsontext.Present(f) && !calledDirectly(f) {
 				err = r.cannot(at+".allowed_callers", "its models call every tool directly; add direct, or leave it out")
 			}
 		default:
-			if present(f) {
+			if jsontext.Present(f) {
 				r.leave("tools." + key.Str)
 			}
 		}
@@ -83,19 +85,19 @@ func (r *request) writeTool(out []byte, v gjson.Result, at string) ([]byte, erro
 		return nil, err
 	case name.Type != gjson.String || name.Str == "":
 		return nil, r.invalid(at+".name", "it is required and must be a text")
-	case present(description) && description.Type != gjson.String:
+	case jsontext.Present(description) && description.Type != gjson.String:
 		return nil, r.invalid(at+".description", "it must be a text")
 	case !schema.IsObject():
 		return nil, r.invalid(at+".input_schema", "it is required and must be an object")
-	case present(strict) && !strict.IsBool():
+	case jsontext.Present(strict) && !strict.IsBool():
 		return nil, r.invalid(at+".strict", "it must be true or false")
 	}
 	out = gjson.AppendJSONString(append(out, `{"type":"function","function":{"name":`...), r.names.Vendors(name.Str))
-	if present(description) {
+	if jsontext.Present(description) {
 		out = append(append(out, `,"description":`...), description.Raw...)
 	}
 	out = append(append(out, `,"parameters":`...), schema.Raw...)
-	if present(strict) {
+	if jsontext.Present(strict) {
 		out = append(append(out, `,"strict":`...), strict.Raw...)
 	}
 	return append(out, "}}"...), nil
@@ -115,7 +117,7 @@ func (r *request) writeSearch(v gjson.Result, at string) ([]byte, error) {
 	out := []byte(`,"web_search_options":{`)
 	var err error
 	v.ForEach(func(key, f gjson.Result) bool {
-		if !present(f) {
+		if !jsontext.Present(f) {
 			return true
 		}
 		switch key.Str {
@@ -150,7 +152,7 @@ func (r *request) writeSearch(v gjson.Result, at string) ([]byte, error) {
 
 // writeChoice writes which tools are to be used. It means nothing without tools.
 func (r *request) writeChoice(out []byte, tools bool) ([]byte, error) {
-	if !present(r.toolChoice) {
+	if !jsontext.Present(r.toolChoice) {
 		return out, nil
 	}
 	if !r.toolChoice.IsObject() {
@@ -172,12 +174,12 @@ func (r *request) writeChoice(out []byte, tools bool) ([]byte, error) {
 		choice = gjson.AppendJSONString(append(choice, `{"type":"function","function":{"name":`...), r.names.Vendors(name.Str))
 		choice = append(choice, "}}"...)
 	default:
-		if present(kind) {
+		if jsontext.Present(kind) {
 			return nil, r.invalid("tool_choice.type", "it must be auto, any, tool or none")
 		}
 	}
 	alone := r.toolChoice.Get("disable_parallel_tool_use")
-	if present(alone) && !alone.IsBool() {
+	if jsontext.Present(alone) && !alone.IsBool() {
 		return nil, r.invalid("tool_choice.disable_parallel_tool_use", "it must be true or false")
 	}
 	if !tools {

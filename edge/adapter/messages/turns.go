@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // turns puts the messages of the translated request in their order. Chat Completions wants results of tools right behind the
@@ -130,7 +132,7 @@ func (t *turns) assistantEnds() {
 func (r *request) systemPrompt(t *turns) error {
 	p := place{message: systemPrompt, block: -1, inner: -1}
 	switch {
-	case !present(r.system), r.system.Type == gjson.String && r.system.Str == "":
+	case !jsontext.Present(r.system), r.system.Type == gjson.String && r.system.Str == "":
 		return nil
 	case r.system.Type != gjson.String && !r.system.IsArray():
 		return r.invalid("system", "it must be a text or a list of blocks of text")
@@ -186,15 +188,15 @@ func (r *request) assistant(t *turns, content gjson.Result, p place) error {
 				return r.invalid(p.String()+".text", "it is required and must be a text")
 			}
 			r.marked(b)
-			if present(b.citations) && b.citations.Get("#").Int() > 0 {
+			if jsontext.Present(b.citations) && b.citations.Get("#").Int() > 0 {
 				r.leave("messages.citations")
 			}
-			t.text = append(t.text, inner(b.text)...)
+			t.text = append(t.text, jsontext.Inner(b.text)...)
 		case "tool_use":
 			return r.use(t, b, p)
 		case "thinking":
 			if r.opts.GetReasoningContent() && b.thinking.Type == gjson.String {
-				t.thoughts = append(t.thoughts, inner(b.thinking)...)
+				t.thoughts = append(t.thoughts, jsontext.Inner(b.thinking)...)
 				return nil
 			}
 			r.leave("messages.thinking")
@@ -222,6 +224,6 @@ func (r *request) use(t *turns, b *block, p place) error {
 	t.calls = append(append(append(t.calls, `,{"id":`...), b.id.Raw...), `,"type":"function","function":{"name":`...)
 	t.calls = gjson.AppendJSONString(t.calls, r.names.Vendors(b.name.Str))
 	t.calls = append(t.calls, `,"arguments":`...)
-	t.calls = append(appendDocument(t.calls, b.input.Raw), "}}"...)
+	t.calls = append(jsontext.AppendDocument(t.calls, b.input.Raw), "}}"...)
 	return nil
 }

@@ -2,6 +2,7 @@ package responses
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"strings"
 	"unicode/utf8"
@@ -9,6 +10,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
+	"tollgate/edge/adapter/jsontext"
 	"tollgate/internal/meter/frame"
 )
 
@@ -20,45 +23,23 @@ func (t *translation) Answer(_ context.Context, body []byte) ([]byte, error) {
 	if !frame.Valid(body) {
 		return nil, adapter.Fail("%s answered with something that is no JSON.", t.call.Vendor)
 	}
-	var choice, failure, used, served gjson.Result
-	gjson.ParseBytes(body).ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "choices":
-			choice = value.Get("0")
-		case "error":
-			failure = value
-		case "usage":
-			used = value
-		case "service_tier":
-			served = value
+	d := completions.Read(body)
+	choice := completions.ReadChoice(d.Choice)
+	if !choice.Said.IsObject() {
+		if d.Failed {
+			return nil, adapter.Read(0, "", body)
 		}
-		return true
-	})
-	var message, finish gjson.Result
-	choice.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "message":
-			message = value
-		case "finish_reason":
-			finish = value
-		}
-		return true
-	})
-	if present(failure) && !message.IsObject() {
-		return nil, adapter.Read(0, "", body)
-	}
-	if !message.IsObject() {
 		return nil, adapter.Fail("%s answered without a choice.", t.call.Vendor)
 	}
-	if err := adapter.Interrupted(choice); err != nil {
+	if err := adapter.Interrupted(d.Choice); err != nil {
 		return nil, err
 	}
-	o := end(finish.String())
-	o.tier = tier(served)
-	if used.IsObject() {
-		o.usage = readUsage(used)
+	o := end(choice.Finish)
+	o.tier = tier(d.Tier)
+	if d.Used.IsObject() {
+		o.usage = usage{completions.ReadUsage(d.Used)}
 	}
-	items, err := t.items(make([]byte, 0, len(body)), message, o.status)
+	items, err := t.items(make([]byte, 0, len(body)), choice.Said, o.status)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +82,13 @@ func (t *translation) items(dst []byte, message gjson.Result, status string) ([]
 		dst = appendMessage(dst, id, ends, parts)
 	}
 	var err error
-	for i, call := range m.calls {
+	for i := range m.calls {
 		ends := "completed"
 		if i == len(m.calls)-1 {
 			ends = status
 		}
 		index := begin()
-		if dst, err = t.callItem(dst, call, index, ends); err != nil {
+		if dst, err = t.callItem(dst, &m.calls[i], index, ends); err != nil {
 			return nil, err
 		}
 	}
@@ -117,81 +98,48 @@ func (t *translation) items(dst []byte, message gjson.Result, status string) ([]
 // message is what a vendor's message says. Its texts are JSON without quotes.
 type message struct {
 	text, refusal, thought string
-	calls                  []gjson.Result
+	calls                  []completions.Call
 	notes                  gjson.Result
 	tooLong                bool // there are too many calls
 }
 
-func readMessage(v gjson.Result) (m message) {
-	var content, reasoning, other, calls, function gjson.Result
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "content":
-			content = value
-		case "refusal":
-			if value.Type == gjson.String {
-				m.refusal = inner(value)
-			}
-		case "reasoning_content":
-			reasoning = value
-		case "reasoning":
-			other = value
-		case "tool_calls":
-			calls = value
-		case "function_call":
-			function = value
-		case "annotations":
-			m.notes = value
-		}
-		return true
-	})
-	m.thought = thoughts(reasoning, other)
-	if content.Type == gjson.String {
-		m.text = inner(content)
+func readMessage(v gjson.Result) message {
+	said := completions.ReadSaid(v)
+	m := message{thought: jsontext.Inner(said.Thought), refusal: jsontext.Inner(said.Refusal), notes: said.Notes}
+	if said.Content.Type == gjson.String {
+		m.text = jsontext.Inner(said.Content)
 	} else {
-		var text, thought strings.Builder
+		var text, refusal, thought strings.Builder
 		thought.WriteString(m.thought)
-		eachText(content, func(s string) { text.WriteString(s) }, func(s string) { thought.WriteString(s) })
-		m.text, m.thought = text.String(), thought.String()
+		completions.Pieces(said.Content, inside(thought.WriteString), inside(text.WriteString), inside(refusal.WriteString))
+		refusal.WriteString(m.refusal)
+		m.text, m.refusal, m.thought = text.String(), refusal.String(), thought.String()
 	}
-	if m.tooLong = calls.Get("#").Int() > mostItems; m.tooLong {
-		return m
-	}
-	if m.calls = calls.Array(); function.IsObject() && len(m.calls) == 0 {
-		m.calls = []gjson.Result{v}
-	}
+	said.Calls(func(c completions.Call) bool {
+		m.tooLong = len(m.calls) == mostItems
+		m.calls = append(m.calls, c)
+		return !m.tooLong
+	})
 	return m
 }
 
-// callItem appends the item of a call.
-func (t *translation) callItem(dst []byte, call gjson.Result, index int, status string) ([]byte, error) {
-	f := call.Get("function")
-	if !f.IsObject() {
-		f = call.Get("function_call")
-	}
-	name := f.Get("name")
-	if name.Type != gjson.String || name.Str == "" {
-		return nil, adapter.Fail("%s called a tool that has no name.", t.call.Vendor)
-	}
-	id := call.Get("id").String()
-	if id == "" || !call.Get("function").IsObject() {
-		id = t.itemID("call_", index)
-	}
-	return appendCall(dst, t.itemID("fc_", index), status, id, t.names.Callers(name.String()), arguments(f.Get("arguments"))), nil
+// inside gives what is between the quotes of texts.
+func inside(write func(string) (int, error)) func(gjson.Result) {
+	return func(v gjson.Result) { _, _ = write(jsontext.Inner(v)) }
 }
 
-// arguments are those of a call as JSON without quotes. Nothing at all stands for no arguments, and some vendors send an object
-// where a text with one belongs.
-func arguments(v gjson.Result) string {
-	switch {
-	case v.Type == gjson.String && v.Str != "":
-		return inner(v)
-	case v.IsObject():
-		quoted := gjson.AppendJSONString(nil, oneLine(v.Raw))
-		return string(quoted[1 : len(quoted)-1])
-	default:
-		return "{}"
+// callItem appends the item of a call.
+func (t *translation) callItem(dst []byte, call *completions.Call, index int, status string) ([]byte, error) {
+	if call.Name == "" {
+		return nil, adapter.Fail("%s called a tool that has no name.", t.call.Vendor)
 	}
+	id := call.ID
+	if id == "" {
+		id = t.itemID("call_", index)
+	}
+	// Nothing at all stands for no arguments.
+	arguments := cmp.Or(jsontext.Inner(call.Arguments), "{}")
+	return appendCall(dst, t.itemID("fc_", index), status, id, t.names.Callers(call.Name), arguments), nil
 }
 
 func annotations(list gjson.Result) []byte {

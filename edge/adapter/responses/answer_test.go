@@ -44,7 +44,7 @@ func TestAnswers(t *testing.T) {
 			"output.0", `{"id":"fc_` + id + `0","type":"function_call","status":"completed","call_id":"call_` + id + `0","name":"f","arguments":"{}"}`,
 		},
 		{"arguments that are an object", `{"choices":[{"message":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":
-			1}}}]}}]}`, "output.0.arguments", `"{\"a\":\t\t\t1}"`},
+			1}}}]}}]}`, "output.0.arguments", `"{\"a\":1}"`},
 		{
 			"a citation", `{"choices":[{"message":{"content":"Hi","annotations":[{"type":"url_citation","url_citation":{"url":"u","title":"t","start_index":1,"end_index":2}},{"type":"x"}]}}]}`,
 			"output.0.content.0.annotations", `[{"type":"url_citation","start_index":1,"end_index":2,"url":"u","title":"t"}]`,

@@ -1,6 +1,10 @@
 package responses
 
-import "github.com/tidwall/gjson"
+import (
+	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
+)
 
 // item is an item of the output that was begun.
 type item struct {
@@ -27,7 +31,8 @@ func (s *stream) add(prefix string) *item {
 }
 
 // think adds to the thoughts.
-func (s *stream) think(text string) {
+func (s *stream) think(v gjson.Result) {
+	text := jsontext.Inner(v)
 	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
@@ -44,7 +49,8 @@ func (s *stream) think(text string) {
 }
 
 // say adds to the text.
-func (s *stream) say(text string) {
+func (s *stream) say(v gjson.Result) {
+	text := jsontext.Inner(v)
 	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
@@ -54,7 +60,8 @@ func (s *stream) say(text string) {
 }
 
 // refuse adds to the words of a refusal.
-func (s *stream) refuse(text string) {
+func (s *stream) refuse(v gjson.Result) {
+	text := jsontext.Inner(v)
 	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}

@@ -3,9 +3,9 @@ package responses
 import (
 	"slices"
 
-	"github.com/tidwall/gjson"
-
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
+	"tollgate/edge/adapter/jsontext"
 )
 
 // call is a call of a function whose fragments are coming.
@@ -18,37 +18,15 @@ type call struct {
 }
 
 // fragment reads a piece of a call. position stands for an index that is not there.
-func (s *stream) fragment(position int64, v gjson.Result) error {
+func (s *stream) fragment(position int64, f *completions.Call) error {
 	index := position
-	var id, name string
-	var args gjson.Result
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "index":
-			if value.Type == gjson.Number {
-				index = value.Int()
-			}
-		case "id":
-			if value.Type == gjson.String {
-				id = value.String()
-			}
-		case "function", "function_call":
-			value.ForEach(func(key, value gjson.Result) bool {
-				switch {
-				case key.Str == "name" && value.Type == gjson.String:
-					name = value.String()
-				case key.Str == "arguments":
-					args = value
-				}
-				return true
-			})
-		}
-		return true
-	})
+	if f.HasIndex {
+		index = f.Index
+	}
 	c := s.callAt(index)
 	// Some servers give every call the same index. Another id is another call, unless it comes without a name: there are
 	// servers too that make up an id for every fragment.
-	if c == nil || id != "" && id != c.id && name != "" && c.item != nil {
+	if c == nil || f.ID != "" && f.ID != c.id && f.Name != "" && c.item != nil {
 		c = &call{index: index}
 		s.calls = append(s.calls, c)
 		if len(s.calls) > mostItems {
@@ -56,19 +34,12 @@ func (s *stream) fragment(position int64, v gjson.Result) error {
 		}
 	}
 	if c.id == "" && c.item == nil {
-		c.id = id
+		c.id = f.ID
 	}
-	if name != "" && c.item == nil {
-		s.openCall(c, name)
+	if f.Name != "" && c.item == nil {
+		s.openCall(c, f.Name)
 	}
-	var text string
-	switch {
-	case args.Type == gjson.String:
-		text = inner(args)
-	case args.IsObject():
-		text = arguments(args)
-	}
-	s.argue(c, text)
+	s.argue(c, jsontext.Inner(f.Arguments))
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // echo is what an answer repeats of its request. It is written once: a stream has it three times.
@@ -44,7 +46,7 @@ func (q *request) echo() echo {
 	b = append(b, `,"reasoning":{"effort":`...)
 	reasoning, _ := q.get("reasoning")
 	effort := reasoning.Get("effort")
-	if present(effort) {
+	if jsontext.Present(effort) {
 		b = append(b, effort.Raw...)
 	} else {
 		b = append(b, "null"...)
@@ -93,7 +95,7 @@ func (q *request) echoText(dst []byte) []byte {
 	} else {
 		dst = append(dst, `{"type":"text"}`...)
 	}
-	if v := text.Get("verbosity"); present(v) {
+	if v := text.Get("verbosity"); jsontext.Present(v) {
 		dst = append(append(dst, `,"verbosity":`...), v.Raw...)
 	}
 	return append(dst, '}')

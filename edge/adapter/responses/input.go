@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 )
 
 // conversation writes the messages: instructions first, then the items of the input.
@@ -257,7 +258,7 @@ func (c *conversation) thought(item *entry) {
 	item.content.ForEach(func(_, p gjson.Result) bool {
 		if text := p.Get("text"); text.Type == gjson.String {
 			c.turn.open = true
-			c.turn.thought = append(c.turn.thought, inner(text)...)
+			c.turn.thought = append(c.turn.thought, jsontext.Inner(text)...)
 		}
 		return true
 	})

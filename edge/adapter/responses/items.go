@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
 )
 
 // itemID is the id of the item at an index of the output.
@@ -53,8 +55,10 @@ func appendAnnotation(dst []byte, v gjson.Result) ([]byte, bool) {
 	if v.Get("type").String() != "url_citation" || url.Type != gjson.String {
 		return dst, false
 	}
-	dst = strconv.AppendInt(append(dst, `{"type":"url_citation","start_index":`...), count(c.Get("start_index")), 10)
-	dst = strconv.AppendInt(append(dst, `,"end_index":`...), count(c.Get("end_index")), 10)
+	start, _ := jsontext.Count(c.Get("start_index"))
+	end, _ := jsontext.Count(c.Get("end_index"))
+	dst = strconv.AppendInt(append(dst, `{"type":"url_citation","start_index":`...), start, 10)
+	dst = strconv.AppendInt(append(dst, `,"end_index":`...), end, 10)
 	dst = append(append(dst, `,"url":`...), url.Raw...)
 	if title.Type == gjson.String {
 		dst = append(append(dst, `,"title":`...), title.Raw...)
@@ -62,43 +66,4 @@ func appendAnnotation(dst []byte, v gjson.Result) ([]byte, bool) {
 		dst = append(dst, `,"title":""`...)
 	}
 	return append(dst, '}'), true
-}
-
-// eachText goes through a content: a text, or a list of parts as Mistral has it, where thoughts are parts that have parts.
-// What it gives is JSON without quotes.
-func eachText(v gjson.Result, text, thought func(string)) {
-	if v.Type == gjson.String {
-		text(inner(v))
-		return
-	}
-	if !v.IsArray() {
-		return
-	}
-	v.ForEach(func(_, p gjson.Result) bool {
-		if s := p.Get("text"); s.Type == gjson.String {
-			text(inner(s))
-		}
-		switch thinking := p.Get("thinking"); {
-		case thinking.Type == gjson.String:
-			thought(inner(thinking))
-		case thinking.IsArray():
-			thinking.ForEach(func(_, p gjson.Result) bool {
-				if s := p.Get("text"); s.Type == gjson.String {
-					thought(inner(s))
-				}
-				return true
-			})
-		}
-		return true
-	})
-}
-
-// thoughts are what a message or a delta says of the vendor's thinking: the field has two names, and some send both.
-func thoughts(content, other gjson.Result) string {
-	for _, v := range [...]gjson.Result{content, other} {
-		if v.Type == gjson.String && v.Str != "" {
-			return inner(v)
-		}
-	}
-	return ""
 }

@@ -1,6 +1,10 @@
 package responses
 
-import "github.com/tidwall/gjson"
+import (
+	"github.com/tidwall/gjson"
+
+	"tollgate/edge/adapter/jsontext"
+)
 
 // part is a piece of content.
 type part struct {
@@ -113,7 +117,7 @@ func (q *request) text(param string, p gjson.Result) (part, error) {
 		return part{}, q.wrong(param+".text", "it must be a text")
 	}
 	out := part{kind: textPart, raw: text.Raw}
-	if mark := p.Get("prompt_cache_breakpoint"); present(mark) {
+	if mark := p.Get("prompt_cache_breakpoint"); jsontext.Present(mark) {
 		if !q.opt.GetCacheBreakpoints() {
 			return out, q.drop("prompt_cache_breakpoint")
 		}
@@ -123,7 +127,7 @@ func (q *request) text(param string, p gjson.Result) (part, error) {
 }
 
 func (q *request) image(param string, p gjson.Result) (part, error) {
-	if present(p.Get("file_id")) {
+	if jsontext.Present(p.Get("file_id")) {
 		return part{}, q.cannot(param+".file_id", "files are not kept here; send the image itself as image_url")
 	}
 	url := p.Get("image_url")
@@ -145,9 +149,9 @@ func (q *request) image(param string, p gjson.Result) (part, error) {
 
 func (q *request) file(param string, p gjson.Result) (part, error) {
 	switch {
-	case present(p.Get("file_id")):
+	case jsontext.Present(p.Get("file_id")):
 		return part{}, q.cannot(param+".file_id", "files are not kept here; send the file itself as file_data")
-	case present(p.Get("file_url")):
+	case jsontext.Present(p.Get("file_url")):
 		return part{}, q.cannot(param+".file_url", "files are not fetched; send the file itself as file_data")
 	case !q.opt.GetFiles():
 		return part{}, q.cannot(param, "the deployment is not said to take files")
@@ -204,6 +208,3 @@ func (c *conversation) content(parts []part) {
 		c.out = append(c.out, ']')
 	}
 }
-
-// inner is the JSON of a text without its quotes. Copying it keeps every character as it came, escapes and all.
-func inner(v gjson.Result) string { return v.Raw[1 : len(v.Raw)-1] }

@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/meter/frame"
 )
@@ -172,7 +173,7 @@ func (q *request) thinking() error {
 	if !v.IsObject() {
 		return q.wrong("reasoning", "it must be an object")
 	}
-	if effort := v.Get("effort"); present(effort) {
+	if effort := v.Get("effort"); jsontext.Present(effort) {
 		if effort.Type != gjson.String {
 			return q.wrong("reasoning.effort", "it must be a text")
 		}
@@ -185,7 +186,7 @@ func (q *request) thinking() error {
 		}
 	}
 	for _, name := range []string{"summary", "generate_summary", "context"} {
-		if present(v.Get(name)) {
+		if jsontext.Present(v.Get(name)) {
 			if err := q.drop("reasoning." + name); err != nil {
 				return err
 			}
@@ -349,11 +350,6 @@ func (q *request) drop(name string) error {
 	return nil
 }
 
-func (q *request) droppedFields() []string {
-	slices.Sort(q.dropped)
-	return slices.Compact(q.dropped)
-}
-
 // cannot refuses what is right in itself and has no counterpart.
 func (q *request) cannot(param, reason string) error {
 	return q.call.Cannot(param, "%s", reason)
@@ -363,8 +359,6 @@ func (q *request) cannot(param, reason string) error {
 func (q *request) wrong(param, reason string) error {
 	return adapter.Wrong(param, "%s", reason)
 }
-
-func present(v gjson.Result) bool { return v.Exists() && v.Type != gjson.Null }
 
 const mostName = 64
 

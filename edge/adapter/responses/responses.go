@@ -7,6 +7,7 @@ package responses
 
 import (
 	"context"
+	"slices"
 
 	"tollgate/edge/adapter"
 )
@@ -17,8 +18,9 @@ func Translate(body []byte, call *adapter.Call) (adapter.Translation, error) {
 	if err := q.translate(body); err != nil {
 		return nil, err
 	}
+	slices.Sort(q.dropped)
 	return &translation{
-		call: call, body: q.out, streams: q.streams, dropped: q.droppedFields(), names: q.names,
+		call: call, body: q.out, streams: q.streams, dropped: q.dropped, names: q.names,
 		echo: q.echo(),
 	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/completions"
 	"tollgate/edge/adapter/sse"
 	"tollgate/internal/meter/frame"
 )
@@ -111,114 +112,55 @@ func (s *stream) event(e sse.Event) error {
 	if !frame.Valid(data) {
 		return errNoJSON
 	}
-	var choices gjson.Result
-	failed := e.Type == "error"
-	gjson.ParseBytes(data).ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "choices":
-			choices = value
-		case "error":
-			failed = failed || present(value)
-		case "usage":
-			if value.IsObject() {
-				s.usage = readUsage(value)
-			}
-		case "x_groq": // where Groq has it
-			if u := value.Get("usage"); u.IsObject() && !s.usage.known {
-				s.usage = readUsage(u)
-			}
-		case "service_tier":
-			s.tier = tier(value)
-		}
-		return true
-	})
-	if failed {
+	d := completions.Read(data)
+	if d.Failed || e.Type == "error" {
 		return adapter.Read(0, "", data)
 	}
-	var err error
-	choices.ForEach(func(_, choice gjson.Result) bool {
-		err = s.choice(choice)
-		return err == nil
-	})
-	return err
-}
-
-// choice reads one choice of a chunk. Those beside the first were not asked for.
-func (s *stream) choice(choice gjson.Result) error {
-	var delta, finish gjson.Result
-	first := true
-	choice.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "index":
-			first = value.Int() == 0
-		case "delta":
-			delta = value
-		case "finish_reason":
-			finish = value
-		}
-		return true
-	})
-	if !first {
+	if d.Used.IsObject() {
+		s.usage = usage{completions.ReadUsage(d.Used)}
+	} else if d.Aside.IsObject() && !s.usage.Known {
+		s.usage = usage{completions.ReadUsage(d.Aside)}
+	}
+	if d.Tier.Exists() {
+		s.tier = tier(d.Tier)
+	}
+	if !d.Choice.IsObject() {
 		return nil
 	}
+	return s.choice(d.Choice)
+}
+
+// choice reads what an event adds.
+func (s *stream) choice(choice gjson.Result) error {
+	c := completions.ReadChoice(choice)
 	s.begin()
-	if err := s.delta(delta); err != nil {
+	if err := s.delta(c.Said); err != nil {
 		return err
 	}
-	if finish.Type == gjson.String && finish.Str != "" {
+	if c.Finish != "" {
 		if err := adapter.Interrupted(choice); err != nil {
 			return err
 		}
-		s.finish = finish.String()
+		s.finish = c.Finish
 	}
 	return nil
 }
 
-// delta reads what a chunk adds.
 func (s *stream) delta(delta gjson.Result) error {
-	var content, refusal, reasoning, other, calls, function, notes gjson.Result
-	delta.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "content":
-			content = value
-		case "refusal":
-			refusal = value
-		case "reasoning_content":
-			reasoning = value
-		case "reasoning":
-			other = value
-		case "tool_calls":
-			calls = value
-		case "function_call":
-			function = value
-		case "annotations":
-			notes = value
-		}
-		return true
-	})
-	if text := thoughts(reasoning, other); text != "" {
-		s.think(text)
-	}
-	if present(content) {
-		eachText(content, s.say, s.think)
-	}
-	if refusal.Type == gjson.String {
-		s.refuse(inner(refusal))
-	}
-	if notes.IsArray() {
-		s.annotate(notes)
+	said := completions.ReadSaid(delta)
+	s.think(said.Thought)
+	completions.Pieces(said.Content, s.think, s.say, s.refuse)
+	s.refuse(said.Refusal)
+	if said.Notes.IsArray() {
+		s.annotate(said.Notes)
 	}
 	var err error
-	if calls.IsArray() {
-		position := int64(0)
-		calls.ForEach(func(_, fragment gjson.Result) bool {
-			err = s.fragment(position, fragment)
-			position++
-			return err == nil
-		})
-	} else if function.IsObject() {
-		err = s.fragment(0, delta)
-	}
+	position := int64(0)
+	said.Calls(func(call completions.Call) bool {
+		err = s.fragment(position, &call)
+		position++
+		return err == nil
+	})
 	if err == nil && (s.kept > mostKept || len(s.items) > mostItems) {
 		err = adapter.Fail("The answer of %s is too long.", s.t.call.Vendor)
 	}
@@ -238,8 +180,7 @@ func (s *stream) complete() error {
 		}
 	}
 	if len(s.items) == 0 {
-		s.say("") // an answer of nothing is a message that says nothing
-		s.openText(textPart)
+		s.openText(textPart) // an answer of nothing is a message that says nothing
 	}
 	status := func(index int) string {
 		if index == len(s.items)-1 {

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tollgate/edge/adapter"
+	"tollgate/edge/adapter/jsontext"
 )
 
 // toolFields writes tools and how they are chosen.
@@ -58,7 +59,7 @@ func (q *request) functions() error {
 			q.tools = true
 			err = q.function(param, &tool)
 		case isWebSearch(kind) && q.opt.GetWebSearch():
-			if present(value.Get("filters.allowed_domains")) {
+			if jsontext.Present(value.Get("filters.allowed_domains")) {
 				err = q.cannot(param.String()+".filters", "a search cannot be kept to certain sites")
 			}
 			search = value
@@ -122,17 +123,17 @@ func (q *request) function(param where, t *tool) error {
 	if t.name.Type != gjson.String || t.name.Str == "" {
 		return q.wrong(param.String()+".name", "every function has a name")
 	}
-	if present(t.callers) && !strings.Contains(t.callers.Raw, `"direct"`) {
+	if jsontext.Present(t.callers) && !strings.Contains(t.callers.Raw, `"direct"`) {
 		return q.cannot(param.String()+".allowed_callers", "programs of the vendor's cannot call functions here")
 	}
 	q.out = gjson.AppendJSONString(append(q.out, `{"type":"function","function":{"name":`...), q.names.Vendors(t.name.Str))
-	if v := t.description; present(v) {
+	if v := t.description; jsontext.Present(v) {
 		if v.Type != gjson.String {
 			return q.wrong(param.String()+".description", "it must be a text")
 		}
 		q.out = append(append(q.out, `,"description":`...), v.Raw...)
 	}
-	if v := t.parameters; present(v) {
+	if v := t.parameters; jsontext.Present(v) {
 		if !v.IsObject() {
 			return q.wrong(param.String()+".parameters", "it must be a JSON schema")
 		}
@@ -140,19 +141,19 @@ func (q *request) function(param where, t *tool) error {
 	}
 	// Where the caller does not say, OpenAI's own service rewrites the schema until it is strict. A schema is not rewritten
 	// here, and one that is not strict would be refused if it were called so.
-	if v := t.strict; present(v) {
+	if v := t.strict; jsontext.Present(v) {
 		if !v.IsBool() {
 			return q.wrong(param.String()+".strict", "it must be true or false")
 		}
 		q.out = append(append(q.out, `,"strict":`...), v.Raw...)
 	}
 	q.out = append(q.out, "}}"...)
-	if present(t.deferred) && t.deferred.Raw != "false" {
+	if jsontext.Present(t.deferred) && t.deferred.Raw != "false" {
 		if err := q.drop("tools.defer_loading"); err != nil {
 			return err
 		}
 	}
-	if present(t.outSchema) && t.outSchema.Raw != "false" {
+	if jsontext.Present(t.outSchema) && t.outSchema.Raw != "false" {
 		return q.drop("tools.output_schema")
 	}
 	return nil
@@ -282,14 +283,14 @@ func (q *request) format() error {
 	if !text.IsObject() {
 		return q.wrong("text", "it must be an object")
 	}
-	if v := text.Get("verbosity"); present(v) {
+	if v := text.Get("verbosity"); jsontext.Present(v) {
 		if v.Type != gjson.String {
 			return q.wrong("text.verbosity", "it must be a text")
 		}
 		q.field("verbosity", v.Raw)
 	}
 	f := text.Get("format")
-	if !present(f) {
+	if !jsontext.Present(f) {
 		return nil
 	}
 	switch kind := f.Get("type").String(); kind {

@@ -1,8 +1,8 @@
-package messages
+package jsontext
 
-// appendDocument writes a JSON document as a JSON string: without the space between its tokens, and otherwise as it was written,
+// AppendDocument writes a JSON document as a JSON string: without the space between its tokens, and otherwise as it was written,
 // so that numbers and escapes in it stay what they were.
-func appendDocument(dst []byte, doc string) []byte {
+func AppendDocument(dst []byte, doc string) []byte {
 	dst = append(dst, '"')
 	text := false
 	for i := 0; i < len(doc); i++ {
