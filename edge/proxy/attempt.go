@@ -120,7 +120,7 @@ type try struct {
 	number  uint32
 	closed  bool
 	whole   bool // the answer came to its end
-	dear    bool // the answer came to more than could be held
+	dear    bool // the answer came to more than was held, or could be
 	pending bool // ticket is to be settled
 }
 

@@ -15,7 +15,7 @@ func (t *try) afford(ctx context.Context, p []byte) ([]byte, error) {
 		return p, nil
 	}
 	n, err := t.meter.received(ctx, p)
-	t.dear = t.dear || err != nil && ctx.Err() == nil
+	t.dear = t.dear || err != nil
 	return p[:n], err
 }
 

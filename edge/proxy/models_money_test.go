@@ -85,7 +85,7 @@ func TestPaidBehindFree(t *testing.T) {
 	}
 }
 
-// Guarantee: an answer that came to more than there was costs no more than was held, also if its caller left at that moment.
+// Guarantee: a stream that came to more than there was costs no more than was held, also if its caller left at that moment.
 func TestCutWhileTheCallerLeaves(t *testing.T) {
 	t.Parallel()
 	stream := strings.Replace(messagesStream, `"output_tokens":41`, `"output_tokens":9000`, 1)

@@ -76,6 +76,9 @@ func TestModelsSettleOnce(t *testing.T) {
 		leaves := rapid.SampledFrom([]time.Duration{0, 0, time.Second, 45 * time.Second}).Draw(r, "leaves")
 		hedges := rapid.Bool().Draw(r, "hedges")
 		retries := rapid.Bool().Draw(r, "retries")
+		costly := rapid.Bool().Draw(r, "streams cost more than was to be expected")
+		together := rapid.Bool().Draw(r, "streams come in one piece")
+		deaf := rapid.IntRange(0, 3).Draw(r, "the caller takes nothing") == 0
 		synctest.Test(t, func(t *testing.T) {
 			var deployments []*eventv1.RouteDeployment
 			vendors := vendorsOfTest{}
@@ -86,6 +89,14 @@ func TestModelsSettleOnce(t *testing.T) {
 				whole, pieces := chatAnswer, chatStream()
 				if speaks[i] == schemaMessages {
 					whole, pieces = messagesAnswer, strings.SplitAfter(messagesStream, "\n\n")
+				}
+				if costly {
+					for i := range pieces {
+						pieces[i] = strings.NewReplacer(`"output_tokens":41`, `"output_tokens":9000`, `"completion_tokens":41`, `"completion_tokens":9000`).Replace(pieces[i])
+					}
+				}
+				if together {
+					pieces = []string{strings.Join(pieces, "")}
 				}
 				vendors[name] = func(ctx context.Context, _ *Attempt) (*Answer, error) {
 					s := steps[int(next.Add(1)-1)%len(steps)]
@@ -107,6 +118,9 @@ func TestModelsSettleOnce(t *testing.T) {
 				defer time.AfterFunc(leaves, func() { leave(ErrCallerGone) }).Stop()
 			}
 			out := &answers{}
+			if deaf {
+				out.fails = errBroken
+			}
 			x := &Exchange{
 				Method: "POST", Target: "/x" + asks, Length: int64(len(body)), Out: out, Body: sentBody{strings.NewReader(body)},
 				Headers: []Header{{"Authorization", "Bearer " + testKey}, jsonType},

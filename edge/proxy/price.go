@@ -94,7 +94,7 @@ func (t *try) read(given money.Nanos) {
 	}
 	cost, unpriced := min(max(b.Cost, 0), mostCost), len(b.Unpriced) > 0 || b.Cost > mostCost
 	if t.dear || t.end.outcome == eventv1.SpendOutcome_SPEND_OUTCOME_CUT {
-		cost = min(cost, given) // no budget has more; the caller may have gone at that moment
+		cost = min(cost, given) // no budget has more, or the caller left before it was held: nothing of that went on
 	}
 	switch j := b.Job; {
 	case j == nil:
