@@ -49,25 +49,19 @@ func (s *stream) think(v gjson.Result) {
 }
 
 // say adds to the text.
-func (s *stream) say(v gjson.Result) {
-	text := jsontext.Inner(v)
-	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
-		return
-	}
-	s.openText(textPart)
-	s.keep(s.block, text)
-	s.deltaEvent("response.output_text.delta", s.block, text)
-}
+func (s *stream) say(v gjson.Result) { s.tell(textPart, "response.output_text.delta", v) }
 
 // refuse adds to the words of a refusal.
-func (s *stream) refuse(v gjson.Result) {
+func (s *stream) refuse(v gjson.Result) { s.tell(refusalPart, "response.refusal.delta", v) }
+
+func (s *stream) tell(kind partKind, event string, v gjson.Result) {
 	text := jsontext.Inner(v)
 	if text == "" || len(s.items) > mostItems { // there is an error for it once the event at hand is read
 		return
 	}
-	s.openText(refusalPart)
+	s.openText(kind)
 	s.keep(s.block, text)
-	s.deltaEvent("response.refusal.delta", s.block, text)
+	s.deltaEvent(event, s.block, text)
 }
 
 func (s *stream) keep(it *item, text string) {
