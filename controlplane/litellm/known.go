@@ -139,7 +139,7 @@ var generalSettings = table{
 	"ui_access_mode":                             {plan.Info, "It concerns LiteLLM's UI."},
 	"disable_master_key_return":                  {plan.Info, "It concerns LiteLLM's UI."},
 	"litellm_license":                            {plan.Info, "Tollgate needs no license key."},
-	"default_team_disabled":                      {plan.Warning, "Tollgate has no teams; keys stand alone."},
+	"default_team_disabled":                      {plan.Info, "A Tollgate key belongs to no team unless it is given one."},
 }
 
 var litellmSettings = table{
@@ -153,7 +153,7 @@ var litellmSettings = table{
 	"timezone":                         {plan.Warning, "Not carried over: a Tollgate budget has its own time zone, UTC unless you say otherwise."},
 	"upperbound_key_generate_params":   noLimit,
 	"default_key_generate_params":      {plan.Warning, "Defaults of new keys are not carried over: a Tollgate key is made with what is asked for."},
-	"default_team_params":              {plan.Warning, "Tollgate has no teams; keys stand alone."},
+	"default_team_params":              {plan.Warning, "Defaults of new teams are not carried over: a Tollgate team is made with what is asked for."},
 	"default_internal_user_params":     {plan.Warning, "Tollgate has no users; keys stand alone."},
 	"key_generation_settings":          {plan.Warning, "Only holders of an admin token make keys in Tollgate."},
 	"callbacks":                        {plan.Refused, "Callbacks are not imported: Tollgate runs no Python and sends requests to no third party. Metrics for Prometheus are always on."},
