@@ -375,9 +375,20 @@ func TestOlderNeverReplacesNewer(t *testing.T) {
 	e := newEdge(t, server.URL(), dir, key).run(t)
 	e.await(t, version(2, 9))
 
-	p.publish(version(2, 8), "/old", "s", "alice")
-	p.publish(version(1, 99), "/older", "s", "alice")
-	p.publish(version(2, 9), "/same", "s", "alice")
+	for _, stale := range []struct {
+		v    contract.Version
+		path string
+		sum  uint64
+	}{{version(2, 8), "/old", 3}, {version(1, 99), "/older", 6}, {version(2, 9), "/same", 9}} {
+		p.publish(stale.v, stale.path, "s", "alice")
+		// The stream keeps the last value of a subject, so that the next ones must not come before these were read.
+		testenv.Eventually(t, within, func() error {
+			if got := e.Stats().Stale; got < stale.sum {
+				return fmt.Errorf("%d stale values, of %d", got, stale.sum)
+			}
+			return nil
+		})
+	}
 	p.put(contract.ConfigKeys(shard("bob").GetShard()), version(2, 9), shard("bob")) // sent last, so all before it are there
 	testenv.Eventually(t, within, func() error {
 		if e.keys.Len() != 2 {
