@@ -19,6 +19,16 @@ func (t *try) afford(ctx context.Context, p []byte) ([]byte, error) {
 	return p[:n], err
 }
 
+// passable is what of a piece goes on: as much as is paid for, without what the caller did not ask for.
+func (t *try) passable(ctx context.Context, p []byte) ([]byte, error) {
+	piece, unpaid := t.afford(ctx, p)
+	if t.strip != nil {
+		t.stripped = t.strip.Next(t.stripped[:0], piece)
+		piece = t.stripped
+	}
+	return piece, unpaid
+}
+
 // cut says to a caller who reads events why the answer ends here. Every answer that is cut is then
 // broken off, so that none can be taken for complete.
 func (t *try) cut(why error) {

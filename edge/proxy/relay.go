@@ -110,11 +110,7 @@ func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
 		if n > 0 {
 			sent += int64(n)
 			silence.stop() // how slowly money comes and the caller takes it is not the target's silence
-			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
-			if t.strip != nil {
-				t.stripped = t.strip.Next(t.stripped[:0], piece)
-				piece = t.stripped
-			}
+			piece, unpaid := t.passable(ctx, (*in.buf)[:n])
 			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
 				return untaken(ctx)
 			}

@@ -326,11 +326,7 @@ func (t *try) copyStream(ctx context.Context, k *talk) eventv1.SpendOutcome {
 		n, err := a.Body.Read(*in.buf)
 		if n > 0 {
 			silence.stop()
-			piece, unpaid := t.afford(ctx, (*in.buf)[:n])
-			if t.strip != nil {
-				t.stripped = t.strip.Next(t.stripped[:0], piece)
-				piece = t.stripped
-			}
+			piece, unpaid := t.passable(ctx, (*in.buf)[:n])
 			if failed := k.next(piece); failed != nil {
 				return t.failStream(ctx, k, failed)
 			}
