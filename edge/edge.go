@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +23,9 @@ import (
 	"tollgate/edge/adapter/remote"
 	"tollgate/edge/admit"
 	"tollgate/edge/certs"
+	"tollgate/edge/customers"
 	"tollgate/edge/health"
+	"tollgate/edge/keyuse"
 	"tollgate/edge/ledgerlink"
 	"tollgate/edge/limit"
 	"tollgate/edge/metrics"
@@ -30,8 +33,11 @@ import (
 	"tollgate/edge/proxy"
 	"tollgate/edge/proxy/nethttp"
 	"tollgate/edge/routing"
+	"tollgate/edge/secrets"
+	"tollgate/edge/seen"
 	"tollgate/edge/snapsync"
 	"tollgate/edge/spool"
+	"tollgate/edge/ticket"
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"
 	"tollgate/internal/lifecycle"
@@ -58,21 +64,31 @@ type Node struct {
 
 	routes    *routing.Holder
 	keys      *admit.Keys
+	sealing   *seal.Key
+	tickets   *ticket.Taker
+	keyUse    *keyuse.Counters
 	pools     *pool.Pools
 	metrics   *metrics.Metrics
 	spool     *spool.Spool
 	publisher *spool.Publisher
 	conn      *bus.Conn
 	sync      *snapsync.Sync
+	secrets   *secrets.Resolver
 	link      *ledgerlink.Link
 	book      *admit.Book
 	limits    *limit.Set
-	client    *nethttp.Client
+	client    client
+	prober    *nethttp.Client
 	adapters  *remote.Adapters
 	health    *health.Checker
 	gateway   *proxy.Gateway
-	server    *nethttp.Server
+	customers *customers.Sight
+	server    server
 	certs     *certs.Store // nil without TLS
+	seen      *seen.Log    // nil if nobody is told
+
+	advertised string      // where others reach it
+	hurry      atomic.Bool // a heartbeat is due
 
 	traffic net.Listener
 	admin   net.Listener // nil for none
@@ -110,6 +126,7 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	n.sealing, n.tickets = key, ticket.New(key, cfg.Name, n.started)
 	n.spool, err = openSpool(cfg, n.log)
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
@@ -121,16 +138,27 @@ func New(ctx context.Context, cfg Config, d Deps) (_ *Node, err error) {
 		return nil, err
 	}
 	n.publisher = spool.NewPublisher(n.spool, n.publish, n.log)
+	if cfg.Seen {
+		n.seen = seen.New(cfg.Name, n.spool.Inc(), func(data []byte) error {
+			return n.conn.NATS().Publish(contract.Seen(cfg.Name), data)
+		}, n.log)
+	}
 	if err := n.wireMoney(); err != nil {
 		return nil, err
 	}
+	n.keyUse = keyuse.New(cfg.Name, n.spool.Inc(), n.sendKeyUse, n.countsKey, n.log)
 	n.wireTargets()
-	n.wireConfiguration(key, d.Getenv)
+	if err := n.wireConfiguration(key, d.Getenv); err != nil {
+		return nil, err
+	}
 	if err := n.wireTraffic(d.Tracing); err != nil {
 		return nil, err
 	}
 	if err := n.listen(ctx); err != nil {
 		return nil, err
+	}
+	if n.advertised = n.cfg.Advertise; n.advertised == "" {
+		n.advertised = advertised(n.traffic.Addr(), n.certs != nil)
 	}
 	return n, nil
 }
@@ -161,21 +189,28 @@ func (n *Node) wireMoney() (err error) {
 	return nil
 }
 
-func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, bool)) {
-	n.sync = snapsync.New(snapsync.Config{Dir: n.cfg.DataDir}, n.conn, key, n.routes, n.keys, getenv, n.log)
+func (n *Node) wireConfiguration(key *seal.Key, getenv func(string) (string, bool)) (err error) {
+	n.secrets, err = secrets.New(secrets.Config{
+		Dir: n.cfg.DataDir, Files: n.cfg.SecretFiles, Vault: n.cfg.Vault.From(getenv),
+	}, key, getenv, n.log)
+	if err != nil {
+		return err
+	}
+	n.sync = snapsync.New(snapsync.Config{Dir: n.cfg.DataDir, References: n.secrets}, n.conn, key, n.routes, n.keys, getenv, n.log)
 	// A copy that cannot be read is no reason to stay down: the newest values come with NATS.
 	if err := n.sync.LoadFromDisk(); err != nil {
 		n.log.Warn("last good configuration is not usable", "err", err)
 	}
 	n.applied()
+	return nil
 }
 
 // wireTargets makes what follows the targets of a configuration.
 func (n *Node) wireTargets() {
-	client := nethttp.DefaultClientConfig()
-	client.AllowPrivate = n.cfg.AllowPrivateTargets
-	n.client = nethttp.NewClient(client)
-	n.adapters = remote.New(remote.Config{Connections: nethttp.NewClient(client), Metrics: n.metrics, Log: n.log})
+	cfg := nethttp.DefaultClientConfig()
+	cfg.AllowPrivate = n.cfg.AllowPrivateTargets
+	n.client, n.prober = n.newClient(cfg)
+	n.adapters = remote.New(remote.Config{Connections: nethttp.NewClient(cfg), Metrics: n.metrics, Log: n.log})
 	n.health = health.New(n.client.RoundTrip, n.pools, n.log)
 }
 
@@ -184,13 +219,14 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 	if _, off := tracing.(noop.TracerProvider); tracing != nil && !off {
 		tracer = tracing.Tracer("tollgate/edge")
 	}
+	n.customers = customers.New(customers.DefaultConfig(), n.tellOfCustomer, n.routes, n.log)
 	n.gateway = proxy.New(proxy.Config{
 		MaxBody: n.cfg.MaxBodyBytes, MeterBody: n.cfg.MeterBodyBytes, ModelBody: n.cfg.ModelBodyBytes, HeaderTimeout: n.cfg.HeaderTimeout,
-		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight,
+		StreamIdle: n.cfg.StreamIdle, MaxInFlight: n.cfg.MaxInFlight, TrustedProxies: n.cfg.trustedProxies(),
 	}, proxy.Deps{
-		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys,
+		Routes: n.routes, Whole: func() bool { return n.sync.Applied() != contract.Version{} }, Ended: n.link.Ended, Keys: n.keys, Tickets: n.tickets,
 		Budgets: budgets{n.book}, Limits: limits{n.limits}, Spool: n.spool, Pools: n.pools, Upstream: n.client,
-		Adapters: n.adapters, Metrics: n.metrics, Tracer: tracer, Log: n.log,
+		Adapters: n.adapters, Customers: n.customers, KeyUse: n.keyUse, Metrics: n.metrics, Seen: n.seen, Tracer: tracer, Log: n.log,
 	})
 	n.health.SignWith(n.gateway.Sign)
 	n.metrics.Watch(n.state)
@@ -206,7 +242,7 @@ func (n *Node) wireTraffic(tracing trace.TracerProvider) error {
 		}
 		server.TLS = n.certs.TLS()
 	}
-	n.server = nethttp.NewServer(server, n.gateway, n.log)
+	n.server = n.newServer(server)
 	return nil
 }
 
@@ -241,13 +277,20 @@ func (n *Node) Run(ctx context.Context) error {
 	n.log.Info("edge starting", "listen", n.Addr(), "admin", n.AdminAddr(), "revision", n.sync.Applied().String())
 	parts := []lifecycle.Part{
 		{Name: "configuration", Run: n.sync.Run},
+		{Name: "secrets", Run: func(ctx context.Context) error { return n.secrets.Run(ctx, n.sync.Recompile) }},
 		{Name: "ledger link", Run: func(ctx context.Context) error { return n.link.Run(ctx, n.book, n.limits) }},
 		{Name: "spend publisher", Run: n.publisher.Run, Stop: n.drainSpend},
 		{Name: "leases", Run: n.book.Run, Stop: n.returnLeases},
 		{Name: "limits", Run: n.limits.Run, Stop: n.returnPermits},
+		{Name: "uses of keys", Run: n.keyUse.Run, Stop: n.keyUse.Stop},
 		{Name: "heartbeat", Run: n.beat},
 		{Name: "explain", Run: n.explain},
+		{Name: "customers", Run: n.customers.Run},
+		{Name: "commands", Run: n.obey},
 		{Name: "health checks", Run: n.health.Run},
+	}
+	if n.seen != nil {
+		parts = append(parts, lifecycle.Part{Name: "seen", Run: n.seen.Run})
 	}
 	if n.certs != nil {
 		parts = append(parts, lifecycle.Part{Name: "certificates", Run: n.certs.Run})
@@ -333,6 +376,9 @@ func (n *Node) release() error {
 		n.client.Close()
 		n.adapters.Close()
 	}
+	if n.secrets != nil {
+		n.secrets.Close()
+	}
 	if n.conn != nil {
 		n.conn.Close()
 	}
@@ -346,6 +392,21 @@ func (n *Node) release() error {
 func (n *Node) publish(ctx context.Context, subject, msgID string, data []byte) error {
 	_, err := n.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, jetstream.WithMsgID(msgID))
 	return err
+}
+
+// sendKeyUse brings to the stream how often keys were used.
+func (n *Node) sendKeyUse(ctx context.Context, subject string, data []byte) error {
+	if !n.conn.Connected() {
+		return nats.ErrDisconnected
+	}
+	_, err := n.conn.JetStream().Publish(ctx, subject, data)
+	return err
+}
+
+// countsKey says whether the configuration has a secret counted.
+func (n *Node) countsKey(hash [32]byte) bool {
+	key, ok := n.keys.Lookup(hash)
+	return ok && key.Counted()
 }
 
 // budgets lets the proxy see a book as what it needs of one.

@@ -25,7 +25,16 @@ import (
 	"tollgate/internal/testenv/cloud"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+func TestMain(m *testing.M) {
+	if part := scaleParts[os.Getenv(partEnv)]; part != nil {
+		if err := part(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(testenv.Main(m))
+}
 
 const (
 	key      = "tgk_0123456789abcdefghijklmnopqrstuv"
@@ -127,11 +136,11 @@ func (b *books) heartbeat() (*eventv1.Heartbeat, error) {
 }
 
 // settings of an edge that looks for NATS at url.
-func settings(t *testing.T, url string) edge.Config {
-	t.Helper()
+func settings(tb testing.TB, url string) edge.Config {
+	tb.Helper()
 	cfg := edge.DefaultConfig()
 	cfg.Name, cfg.Listen, cfg.AdminListen = "lon-1", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.DataDir, cfg.NATS.URL = t.TempDir(), url
+	cfg.DataDir, cfg.NATS.URL = tb.TempDir(), url
 	cfg.SealingKey, cfg.AllowPrivateTargets = config.Secret(seal.Generate()), true
 	cfg.Notice, cfg.Drain = 0, 5*time.Second
 	return cfg
@@ -140,30 +149,36 @@ func settings(t *testing.T, url string) edge.Config {
 // running is an edge that runs.
 type running struct {
 	*edge.Node
-	t    *testing.T
+	tb   testing.TB
 	stop func()
 }
 
-func start(t *testing.T, cfg edge.Config) *running {
-	t.Helper()
-	n, err := edge.New(t.Context(), cfg, edge.Deps{
-		Log:    testenv.Logger(t),
+func start(tb testing.TB, cfg edge.Config) *running {
+	tb.Helper()
+	n, err := edge.New(tb.Context(), cfg, edge.Deps{
+		Log:    testenv.Logger(tb),
 		Getenv: func(name string) (string, bool) { return "from-env", name == "TOKEN" },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	return run(tb, n)
+}
+
+// run has an edge serve until the test ends.
+func run(tb testing.TB, n *edge.Node) *running {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
-	r := &running{Node: n, t: t}
+	r := &running{Node: n, tb: tb}
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
+			tb.Errorf("run: %v", err)
 		}
 	})
-	t.Cleanup(r.stop)
+	tb.Cleanup(r.stop)
 	return r
 }
 
@@ -192,8 +207,8 @@ func call(addr, path, secret string, headers ...string) (status int, body string
 // limited calls until the ledger has its say about limits: a request waits for it for 25 ms, in which it need
 // not answer on a busy machine. A request that goes without an answer is refused, and costs nothing.
 func (r *running) limited(path string, headers ...string) (status int, body string, h http.Header) {
-	r.t.Helper()
-	testenv.Eventually(r.t, patience, func() (err error) {
+	r.tb.Helper()
+	testenv.Eventually(r.tb, patience, func() (err error) {
 		status, body, h, err = call(r.Addr(), path, key, headers...)
 		if err == nil && strings.Contains(body, "limit_unavailable") {
 			err = fmt.Errorf("%d %s", status, body)
@@ -205,8 +220,8 @@ func (r *running) limited(path string, headers ...string) (status int, body stri
 
 // ready waits until the edge says that it is.
 func (r *running) ready() {
-	r.t.Helper()
-	testenv.Eventually(r.t, patience, func() error {
+	r.tb.Helper()
+	testenv.Eventually(r.tb, patience, func() error {
 		resp, err := client.Get("http://" + r.AdminAddr() + "/-/readyz")
 		if err != nil {
 			return err

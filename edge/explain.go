@@ -39,15 +39,21 @@ func (n *Node) explain(ctx context.Context) error {
 func (n *Node) answer(ctx context.Context, msg *nats.Msg) {
 	var reply eventv1.ExplainReply
 	var call eventv1.ExplainCall
-	if err := proto.Unmarshal(msg.Data, &call); err != nil {
+	data, err := msg.Data, error(nil)
+	if msg.Header.Get(contract.SealedHeader) != "" { // control planes of before send questions as they are
+		data, err = n.sealing.Open(msg.Data, contract.SealedQuestion)
+	}
+	if err == nil {
+		err = proto.Unmarshal(data, &call)
+	}
+	if err != nil {
 		n.log.Error("question cannot be read", "subject", msg.Subject, "err", err)
 		reply.Error = "it cannot read the question, which is of another version."
 	} else {
 		reply.Explanation = n.gateway.Explain(ctx, &call)
 		reply.Explanation.Edge = n.cfg.Name
 	}
-	data, err := proto.Marshal(&reply)
-	if err == nil {
+	if data, err = proto.Marshal(&reply); err == nil {
 		err = msg.Respond(data)
 	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

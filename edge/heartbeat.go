@@ -23,12 +23,16 @@ const lookEvery = 100 * time.Millisecond
 func (n *Node) beat(ctx context.Context) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	var sent time.Time
+	var sent, turned time.Time
 	var told contract.Version
 	for {
 		n.applied()
 		version, now := n.sync.Applied(), time.Now()
-		if version != told || now.Sub(sent) >= contract.HeartbeatEvery {
+		if now.Sub(turned) >= time.Second {
+			n.metrics.Load.Turn()
+			turned = now
+		}
+		if n.hurry.Swap(false) || version != told || now.Sub(sent) >= contract.HeartbeatEvery {
 			if err := n.heartbeat(version, now); err != nil {
 				n.log.Debug("heartbeat not sent", "err", err)
 			} else {
@@ -44,6 +48,9 @@ func (n *Node) beat(ctx context.Context) error {
 	}
 }
 
+// beatNow has the next heartbeat come soon, because something about the edge has changed.
+func (n *Node) beatNow() { n.hurry.Store(true) }
+
 func (n *Node) heartbeat(version contract.Version, now time.Time) error {
 	if !n.conn.Connected() {
 		return nil
@@ -54,8 +61,10 @@ func (n *Node) heartbeat(version contract.Version, now time.Time) error {
 		Version: telemetry.Version(), StartUnixMs: n.started.UnixMilli(), SentUnixMs: now.UnixMilli(),
 		SpoolEvents: events, SpoolAgeMs: age.Milliseconds(), Address: n.Addr(), InFlight: n.gateway.InFlight(),
 	}
+	n.describe(h)
 	if table := n.routes.Current(); table != nil {
 		h.MissingEnv = table.MissingEnv()
+		h.UnresolvedSecrets = n.sync.Unresolved()
 	}
 	states := n.pools.States()
 	for _, s := range brokenTargets(states) {
@@ -76,6 +85,15 @@ func (n *Node) heartbeat(version contract.Version, now time.Time) error {
 		return err
 	}
 	return n.conn.NATS().Publish(contract.Fleet(n.cfg.Name), data)
+}
+
+// describe fills in how busy the edge is.
+func (n *Node) describe(h *eventv1.Heartbeat) {
+	h.Region, h.Advertised, h.Draining = n.cfg.Region, n.advertised, n.gateway.Draining()
+	h.Requests, h.Errors = n.metrics.Load.Total()
+	recent, p50, p99 := n.metrics.Load.Recent()
+	h.Requests_10S, h.OverheadP50Us, h.OverheadP99Us = recent, p50.Microseconds(), p99.Microseconds()
+	h.SpoolPercent, h.MemoryBytes, h.SeenLost = n.spool.UsedPercent(), residentBytes(), n.seen.Lost()
 }
 
 // brokenTargets are those whose breaker is not closed, by name: endpoints may share a target.
@@ -120,7 +138,15 @@ func (n *Node) applied() {
 	if table == nil || table == n.table {
 		return
 	}
+	before := n.table
 	n.table = table
+	n.pools.Sync(table.Upstreams())
+	n.adapters.Sync(table.Adapters())
+	n.health.Sync(table.Upstreams())
+	n.warnOfUnverified(table.Destinations())
+	if before != nil && table.Like(before) {
+		return // no connection, series or estimate is of something that is gone
+	}
 	names, ids := map[string]bool{}, map[string]bool{}
 	for _, e := range table.Endpoints() {
 		names[e.Name], ids[e.ID] = true, true
@@ -128,11 +154,7 @@ func (n *Node) applied() {
 	for _, e := range table.Destinations() {
 		ids[e.ID] = true
 	}
-	n.pools.Sync(table.Upstreams())
 	n.client.Sync(table.Destinations())
-	n.adapters.Sync(table.Adapters())
-	n.health.Sync(table.Upstreams())
-	n.warnOfUnverified(table.Destinations())
 	n.metrics.Forget(func(name string) bool { return names[name] })
 	if n.gateway != nil { // at the start there is nothing to forget
 		n.gateway.Forget(func(id string) bool { return ids[id] })

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/internal/bus"
@@ -15,17 +16,19 @@ import (
 
 // Config is everything an operator can set on a ledger.
 type Config struct {
-	Listen         string        `yaml:"listen"`           // address for questions and health checks
-	DatabaseURL    config.Secret `yaml:"database_url"`     // direct, not through a pooler of transactions
-	NATS           bus.Config    `yaml:"nats"`             // where edges and the control plane are met
-	Token          config.Secret `yaml:"token"`            // what the control plane shows
-	Partitions     uint32        `yaml:"partitions"`       // the same in the whole deployment, for ever
-	Replicas       int           `yaml:"replicas"`         // copies of each NATS stream
-	StreamMaxBytes int64         `yaml:"stream_max_bytes"` // room for spend that is not booked yet
-	FlushEvery     time.Duration `yaml:"flush_every"`      // how often spend is booked
-	Drain          time.Duration `yaml:"drain"`            // time allowed for what has begun at stop
-	KeepRecords    bool          `yaml:"keep_records"`     // of every request, beside the sums
-	Retention      Retention     `yaml:"retention"`        // for how long books are kept
+	Listen      string        `yaml:"listen"`       // address for questions and health checks
+	DatabaseURL config.Secret `yaml:"database_url"` // PostgreSQL, with the password
+	// DatabaseDirectURL leads past the pooler of transactions that database_url goes through; empty for no pooler.
+	DatabaseDirectURL config.Secret `yaml:"database_direct_url"`
+	NATS              bus.Config    `yaml:"nats"`             // where edges and the control plane are met
+	Token             config.Secret `yaml:"token"`            // what the control plane shows
+	Partitions        uint32        `yaml:"partitions"`       // the same in the whole deployment, for ever
+	Replicas          int           `yaml:"replicas"`         // copies of each NATS stream
+	StreamMaxBytes    int64         `yaml:"stream_max_bytes"` // room for spend that is not booked yet
+	FlushEvery        time.Duration `yaml:"flush_every"`      // how often spend is booked
+	Drain             time.Duration `yaml:"drain"`            // time allowed for what has begun at stop
+	KeepRecords       bool          `yaml:"keep_records"`     // of every request, beside the sums
+	Retention         Retention     `yaml:"retention"`        // for how long books are kept
 }
 
 // Retention says for how long the ledger keeps what. 0 is for ever.
@@ -41,11 +44,12 @@ type Retention struct {
 func (r Retention) keep() store.Retention { return store.Retention(r) }
 
 // store makes the store that the configuration describes.
-func (c *Config) store(pool *pgxpool.Pool) *store.Store {
+func (c *Config) store(pool *pgxpool.Pool, own *pgx.ConnConfig) *store.Store {
+	options := []store.Option{store.WithOwn(own)}
 	if !c.KeepRecords {
-		return store.New(pool, store.WithoutRecords())
+		options = append(options, store.WithoutRecords())
 	}
-	return store.New(pool)
+	return store.New(pool, options...)
 }
 
 // DefaultConfig is the whole story of defaults: nothing else fills in a zero.

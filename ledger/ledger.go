@@ -68,7 +68,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	pool, err := pg.Open(ctx, cfg.DatabaseURL.Reveal(), maxConns)
+	pool, own, err := pg.OpenWith(ctx, cfg.DatabaseURL.Reveal(), cfg.DatabaseDirectURL.Reveal(), maxConns)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		pool.Close()
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s := &Service{cfg: cfg, log: log, pool: pool, db: cfg.store(pool), conn: conn, listener: listener, metrics: metrics.New()}
+	s := &Service{cfg: cfg, log: log, pool: pool, db: cfg.store(pool, own), conn: conn, listener: listener, metrics: metrics.New()}
 	s.server = s.newServer()
 	host, _ := os.Hostname() // only for people who look at the table
 	owner := fmt.Sprintf("%s/%d", host, os.Getpid())

@@ -23,6 +23,7 @@ type load struct {
 	perSecond     float64
 	p50, p95, p99 time.Duration
 	paid, refused int64
+	lost          int64    // requests that an edge took with it when it was killed
 	failed        []string // thresholds that were not kept
 }
 
@@ -38,7 +39,8 @@ func runK6(ctx context.Context, o options, script string, gateways []string, sec
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), "GATEWAYS="+strings.Join(gateways, ","), "KEY="+secret,
-		"RATE="+strconv.Itoa(o.rate), "DURATION="+o.duration.String(), "REQUESTS="+strconv.FormatInt(sc.requests, 10))
+		"RATE="+strconv.Itoa(o.rate), "SHAPE="+sc.shape(),
+		"DURATION="+sc.lasts(o).String(), "SECONDS="+strconv.Itoa(int(sc.lasts(o).Seconds())), "REQUESTS="+strconv.FormatInt(sc.requests, 10))
 	var printed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &printed
 	runErr := cmd.Run()
@@ -87,6 +89,7 @@ func parseSummary(raw []byte) (load, error) {
 		requests: requests.Count, perSecond: requests.Rate,
 		p50: ms(times.P50), p95: ms(times.P95), p99: ms(times.P99),
 		paid: doc.Metrics["paid_requests"].Count, refused: doc.Metrics["refused_requests"].Count,
+		lost: doc.Metrics["lost_requests"].Count,
 	}
 	for name, metric := range doc.Metrics {
 		for threshold, missed := range metric.Thresholds {

@@ -12,9 +12,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"tollgate/loadtest/deployment"
 )
 
 func main() {
@@ -39,6 +42,7 @@ type options struct {
 	duration  time.Duration
 	k6        string // path of k6
 	tollgate  string // path of the binary; empty to build it
+	database  string // URL, where the parts are processes of their own; empty for a PostgreSQL of its own
 }
 
 func parseOptions(args []string, getenv func(string) string, out io.Writer) (options, error) {
@@ -46,10 +50,10 @@ func parseOptions(args []string, getenv func(string) string, out io.Writer) (opt
 	var names string
 	f := flag.NewFlagSet("loadtest", flag.ContinueOnError)
 	f.SetOutput(out)
-	f.StringVar(&names, "scenario", "smoke", "what to run, comma-separated: "+strings.Join(scenarioNames(), ", "))
-	f.IntVar(&o.edges, "edges", 2, "how many edges to run")
+	f.StringVar(&names, "scenario", strings.Join(scenarioNames(), ","), "what to run, comma-separated: "+strings.Join(scenarioNames(), ", "))
+	f.IntVar(&o.edges, "edges", 3, "how many edges to run")
 	f.IntVar(&o.rate, "rate", 100, "requests a second in all, where the scenario has a rate")
-	f.DurationVar(&o.duration, "duration", 15*time.Second, "how long to send, where the scenario has a rate")
+	f.DurationVar(&o.duration, "duration", 0, "how long to send, where the scenario has a rate; each has a short time of its own")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -60,13 +64,16 @@ func parseOptions(args []string, getenv func(string) string, out io.Writer) (opt
 		return o, fmt.Errorf("--edges: %d is not positive", o.edges)
 	case o.rate < 1:
 		return o, fmt.Errorf("--rate: %d is not positive", o.rate)
-	case o.duration < time.Second:
+	case o.duration != 0 && o.duration < time.Second:
 		return o, fmt.Errorf("--duration: %s is less than 1s", o.duration)
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		s, ok := scenarios[name]
 		if !ok {
 			return o, fmt.Errorf("--scenario: there is no %q, only %s", name, strings.Join(scenarioNames(), ", "))
+		}
+		if s.loss && o.edges < 2 {
+			return o, fmt.Errorf("--edges: %d is less than 2, so that nobody serves while one is gone, which %s wants", o.edges, name)
 		}
 		s.name = name
 		o.scenarios = append(o.scenarios, s)
@@ -99,6 +106,36 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.tollgate == "" {
+		o.tollgate = filepath.Join(dir, "tollgate")
+		fmt.Fprintln(out, "building tollgate")
+		if err := deployment.Build(ctx, o.tollgate); err != nil {
+			return err
+		}
+	}
+	var together []scenario
+	for _, one := range o.scenarios {
+		if !one.loss {
+			together = append(together, one)
+		}
+	}
+	if len(together) > 0 {
+		if err := playTogether(ctx, o, together, dir, out); err != nil {
+			return err
+		}
+	}
+	for _, one := range o.scenarios {
+		if one.loss {
+			if err := playLoss(ctx, o, one, dir, out); err != nil {
+				return fmt.Errorf("scenario %s: %w", one.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// playTogether plays scenarios one after the other on one stack.
+func playTogether(ctx context.Context, o options, list []scenario, dir string, out io.Writer) (err error) {
 	vendor, err := startVendor(ctx)
 	if err != nil {
 		return err
@@ -117,7 +154,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err := s.createEndpoint(ctx, vendor.url()); err != nil {
 		return err
 	}
-	for _, one := range o.scenarios {
+	for _, one := range list {
 		if err := s.play(ctx, o, one, vendor, dir, out); err != nil {
 			return fmt.Errorf("scenario %s: %w", one.name, err)
 		}

@@ -122,10 +122,10 @@ func (s *stack) awaitLive(ctx context.Context) error {
 				live++
 			}
 		}
-		return live == len(s.gateways), nil
+		return live == s.edges, nil
 	})
 	if err == nil && !ok {
-		err = fmt.Errorf("%d of %d edges serve the newest revision after %s", live, len(s.gateways), liveTimeout)
+		err = fmt.Errorf("%d of %d edges serve the newest revision after %s", live, s.edges, liveTimeout)
 	}
 	return err
 }
@@ -137,27 +137,31 @@ type booked struct {
 	whole    bool // no edge has events left that the ledger has not confirmed
 }
 
-// awaitBooked waits until the ledger has booked what the vendor counted and the spools are empty, and
+// awaitBooked waits until the ledger has booked what the vendor counted, or up to spare requests more, and the spools are empty, and
 // returns what it has then. It may be less or more than it should: that is for the report to say.
-func (s *stack) awaitBooked(ctx context.Context, keyID string, vendor int64) (booked, error) {
+func (s *stack) awaitBooked(ctx context.Context, keyIDs []string, vendor, spare int64) (booked, error) {
 	var b booked
 	_, err := poll(ctx, bookedTimeout, func(ctx context.Context) (bool, error) {
 		nodes, err := s.system.ListNodes(ctx, &controlv1.ListNodesRequest{})
 		if err != nil {
 			return false, fmt.Errorf("list the edges: %w", err)
 		}
-		usage, err := s.usage.QueryUsage(ctx, &controlv1.QueryUsageRequest{Key: keyID})
-		if err != nil {
-			return false, fmt.Errorf("ask the ledger: %w", err)
-		}
-		b = booked{requests: usage.GetTotal().GetRequests(), whole: true}
-		if b.cost, err = contract.MoneyFromProto(usage.GetTotal().GetCost()); err != nil {
-			return false, fmt.Errorf("the ledger's total: %w", err)
+		b = booked{whole: true}
+		for _, id := range keyIDs {
+			usage, err := s.usage.QueryUsage(ctx, &controlv1.QueryUsageRequest{Key: id})
+			if err != nil {
+				return false, fmt.Errorf("ask the ledger: %w", err)
+			}
+			cost, err := contract.MoneyFromProto(usage.GetTotal().GetCost())
+			if err != nil {
+				return false, fmt.Errorf("the ledger's total: %w", err)
+			}
+			b.requests, b.cost = b.requests+usage.GetTotal().GetRequests(), b.cost+cost
 		}
 		for _, n := range nodes.GetNodes() {
 			b.whole = b.whole && n.GetSpoolEvents() == 0
 		}
-		return b.whole && b.cost == money.Nanos(vendor)*price, nil
+		return b.whole && b.cost >= money.Nanos(vendor)*price && b.cost <= money.Nanos(vendor+spare)*price, nil
 	})
 	return b, err
 }

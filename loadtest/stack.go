@@ -20,6 +20,7 @@ type stack struct {
 	exited chan struct{}
 	err    error // how it ended; valid after exited
 	log    string
+	edges  int
 	banner
 	clients
 }
@@ -29,20 +30,9 @@ const (
 	stopTimeout  = 40 * time.Second // more than the stack takes to drain
 )
 
-// startStack builds tollgate unless it was given one, starts it with data of its own and returns when
-// it serves.
+// startStack starts tollgate with data of its own and returns when it serves.
 func startStack(ctx context.Context, o options, dir string, out io.Writer) (*stack, error) {
-	binary := o.tollgate
-	if binary == "" {
-		binary = filepath.Join(dir, "tollgate")
-		fmt.Fprintln(out, "building tollgate")
-		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "tollgate/cmd/tollgate")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build tollgate: %w\n%s", err, text)
-		}
-	}
-	s := &stack{exited: make(chan struct{}), log: filepath.Join(dir, "tollgate.log")}
+	s := &stack{exited: make(chan struct{}), edges: o.edges, log: filepath.Join(dir, "tollgate.log")}
 	log, err := os.Create(s.log)
 	if err != nil {
 		return nil, err
@@ -50,7 +40,7 @@ func startStack(ctx context.Context, o options, dir string, out io.Writer) (*sta
 	defer log.Close() //nolint:errcheck // the child has its own; nothing was written to this one
 	printed := newBannerWriter()
 	// It outlives the context, so that stop can let it wind up.
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "dev", "--data", filepath.Join(dir, "data"),
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.tollgate, "dev", "--data", filepath.Join(dir, "data"),
 		"--edges", strconv.Itoa(o.edges), "--port", "0", "--control-port", "0")
 	s.cmd.Env = ownEnvironment(os.Environ())
 	s.cmd.Stdout, s.cmd.Stderr = printed, log

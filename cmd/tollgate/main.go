@@ -12,7 +12,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // budgets have time zones, and a minimal image has no zone files
 
-	"tollgate/controlplane/litellm"
+	"tollgate/controlplane/declare"
 	"tollgate/internal/cli"
 )
 
@@ -28,8 +28,16 @@ func main() {
 
 // run is main without the process.
 func run(ctx context.Context, args []string) int {
-	convert := litellm.Converter{Getenv: os.Getenv}.Convert
-	return cli.Main(ctx, args, cli.ImportCommand(convert), func(root *cli.Root) {
-		root.AddServerCommands(devCommand(), controlplaneCommand(), edgeCommand(), ledgerCommand(root), migrateCommand())
+	return cli.Main(ctx, args, cli.ImportCommand(readLiteLLM), cli.ConfigCommands(secretSources), func(root *cli.Root) {
+		root.AddServerCommands(devCommand(), upCommand(), controlplaneCommand(), edgeCommand(), ledgerCommand(root), migrateCommand(), adminCommand())
 	})
+}
+
+// secretSources reads where files of configuration have the values of their secrets.
+func secretSources(texts map[string][]byte) map[string]string {
+	var files []declare.File
+	for name, text := range texts {
+		files = append(files, declare.File{Name: name, Text: text})
+	}
+	return declare.Sources(files)
 }

@@ -12,10 +12,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tollgate/controlplane"
-	"tollgate/edge"
+	"tollgate/edge/preview"
 	"tollgate/internal/cli"
 	"tollgate/internal/config"
 	"tollgate/internal/fault"
+	"tollgate/internal/footprint"
 	"tollgate/internal/telemetry"
 	"tollgate/ledger"
 )
@@ -42,11 +43,11 @@ func (l *logging) logger() (*slog.Logger, error) {
 }
 
 // roleCommand makes the command of one role: settings from its YAML file, then the environment, then
-// flags.
+// flags. before may set others first, which all of these replace; it may be nil.
 func roleCommand[C any, P interface {
 	*C
 	config.Validator
-}](name, short string, defaults func() C, serve func(context.Context, C, *slog.Logger, trace.TracerProvider) error,
+}](name, short string, defaults func() C, before func(ctx context.Context, file string, getenv func(string) (string, bool), cfg P) error, serve func(context.Context, C, *slog.Logger, trace.TracerProvider) error,
 ) *cobra.Command {
 	cfg := defaults()
 	settings, err := config.Settings(envPrefix, P(&cfg))
@@ -74,6 +75,11 @@ func roleCommand[C any, P interface {
 				}
 				return os.LookupEnv(key)
 			}
+			if before != nil {
+				if err := before(cmd.Context(), file, getenv, P(&cfg)); err != nil {
+					return err
+				}
+			}
 			if err := config.Load(file, envPrefix, getenv, P(&cfg)); err != nil {
 				return fault.New(fault.InvalidArgument, "The settings of this %s are not usable:\n%s", name, err).
 					WithHint("Correct what is named; tollgate %s --help lists all settings.", name)
@@ -83,6 +89,7 @@ func roleCommand[C any, P interface {
 				return err
 			}
 			ctx := cmd.Context()
+			footprint.Fit(os.LookupEnv, log)
 			tracer, flush, err := telemetry.Tracing(ctx, "tollgate-"+name, telemetry.Version(), os.Getenv)
 			if err != nil {
 				return err
@@ -134,9 +141,9 @@ func flagOf(settings []config.Setting, env string) string {
 }
 
 func controlplaneCommand() *cobra.Command {
-	return roleCommand("controlplane", "Run a control plane", controlplane.DefaultConfig,
+	return roleCommand("controlplane", "Run a control plane", controlplane.DefaultConfig, nil,
 		func(ctx context.Context, cfg controlplane.Config, log *slog.Logger, tracer trace.TracerProvider) error {
-			s, err := controlplane.New(ctx, cfg, controlplane.Deps{Log: log, Tracer: tracer})
+			s, err := controlplane.New(ctx, cfg, controlplane.Deps{Log: log, Tracer: tracer, Drafts: preview.New(log)})
 			if err != nil {
 				return err
 			}
@@ -144,19 +151,8 @@ func controlplaneCommand() *cobra.Command {
 		})
 }
 
-func edgeCommand() *cobra.Command {
-	return roleCommand("edge", "Run an edge", edge.DefaultConfig,
-		func(ctx context.Context, cfg edge.Config, log *slog.Logger, tracer trace.TracerProvider) error {
-			n, err := edge.New(ctx, cfg, edge.Deps{Log: log, Getenv: os.LookupEnv, Tracing: tracer})
-			if err != nil {
-				return err
-			}
-			return n.Run(ctx)
-		})
-}
-
 func ledgerCommand(root *cli.Root) *cobra.Command {
-	cmd := roleCommand("ledger", "Run a ledger", ledger.DefaultConfig,
+	cmd := roleCommand("ledger", "Run a ledger", ledger.DefaultConfig, nil,
 		func(ctx context.Context, cfg ledger.Config, log *slog.Logger, _ trace.TracerProvider) error {
 			s, err := ledger.New(ctx, cfg, ledger.Deps{Log: log})
 			if err != nil {

@@ -28,9 +28,16 @@ func (f *Fleet) Explain(ctx context.Context, edge string, call *eventv1.ExplainC
 	if err != nil {
 		return nil, fmt.Errorf("ask an edge: %w", err)
 	}
+	ask := nats.NewMsg(contract.Explain(edge))
+	if ask.Data = data; f.sealing != nil {
+		if ask.Data, err = f.sealing.Seal(data, contract.SealedQuestion); err != nil {
+			return nil, fmt.Errorf("ask an edge: %w", err)
+		}
+		ask.Header.Set(contract.SealedHeader, contract.SealedQuestion)
+	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	msg, err := f.bus.NATS().RequestWithContext(ctx, contract.Explain(edge), data)
+	msg, err := f.bus.NATS().RequestMsgWithContext(ctx, ask)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, noEdge(edge)

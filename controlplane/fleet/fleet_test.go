@@ -19,6 +19,8 @@ import (
 	"tollgate/internal/testenv"
 )
 
+var errNotYet = errors.New("not yet")
+
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 func connect(t *testing.T, url string) *bus.Conn {

@@ -211,7 +211,7 @@ func (d *deployment) param(f field, path string) {
 		}
 		if _, known := modelParams[f.key]; known {
 			d.v.remark(f, path, modelParams)
-			if modelParams[f.key].level == plan.Refused {
+			if modelParams[f.key].level == plan.Refused && !off(f) {
 				d.refused = true
 			}
 			return

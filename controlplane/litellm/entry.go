@@ -147,7 +147,11 @@ func (e *entry) read(f field) error {
 		}
 	case "guardrails":
 		if n := resolve(f.value); !null(n) && len(n.Content) > 0 {
-			e.refuse(f.line, path, "Tollgate has no guardrails, and without them content would pass that LiteLLM blocks. Remove them from the entry to import it without.")
+			if e.v.accept {
+				e.v.note(f.line, plan.Warning, path, "It is imported without its guardrails, as was accepted: content passes that LiteLLM blocks.")
+				break
+			}
+			e.refuse(f.line, path, "Tollgate has no guardrails, and without them content would pass that LiteLLM blocks. Import it without by --accept-guardrail-loss.")
 		}
 	default:
 		e.v.remark(f, path, entryKeys)

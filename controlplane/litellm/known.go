@@ -3,6 +3,8 @@ package litellm
 import (
 	"strconv"
 
+	"go.yaml.in/yaml/v3"
+
 	"tollgate/internal/plan"
 )
 
@@ -20,11 +22,29 @@ type table map[string]remark
 func (v *conversion) remark(f field, path string, known table) {
 	r, ok := known[f.key]
 	switch {
+	case ok && r.level != plan.Info && off(f) && !onByDefault[f.key]:
+		v.note(f.line, plan.Info, path, "It is off, so there is nothing to carry over.")
 	case !ok:
 		v.note(f.line, plan.Warning, path, "%s is no setting that this import knows, so nothing was made of it. LiteLLM passes over unknown settings in silence.", quote(f.key))
 	default:
 		v.note(f.line, r.level, path, "%s", r.text)
 	}
+}
+
+// onByDefault are settings that change something where they are false.
+var onByDefault = map[string]bool{"ssl_verify": true}
+
+// off says that a setting is as if it were not there: null, false or empty.
+func off(f field) bool {
+	n := resolve(f.value)
+	if null(n) {
+		return true
+	}
+	if n.Kind == yaml.SequenceNode || n.Kind == yaml.MappingNode {
+		return len(n.Content) == 0
+	}
+	on, ok := truth(n)
+	return ok && !on || scalar(n) == ""
 }
 
 // quote shows text of the file, in bounds.
@@ -41,11 +61,10 @@ var (
 	otherStore = remark{plan.Info, "It concerns LiteLLM's own database, cache or workers; Tollgate has its own."}
 	pythonHook = remark{plan.Refused, "It names Python code, which Tollgate does not run. Requests are no longer seen or refused by it."}
 	ownBudgets = remark{plan.Refused, "No budget is made of it. Make one with `tollgate budget create`; until then nothing limits spend."}
+	ownLimits  = remark{plan.Refused, "No limit is made of it. Make one with `tollgate limit create`; until then more requests may reach the targets than before."}
 	noAlerts   = remark{plan.Warning, "It is not carried over: Tollgate sends no such messages."}
 	noCapture  = remark{plan.Info, "Tollgate keeps no bodies of requests and responses, so there is nothing to set."}
 	noFilter   = remark{plan.Refused, "It is not carried over, so requests that LiteLLM refuses for it are let through. Put the same rule in front of Tollgate."}
-	ownLimits  = remark{plan.Refused, "No limit is made of it. Make one with `tollgate limit create`; until then more requests may reach the targets than before."}
-	noLimit    = remark{plan.Refused, "Tollgate has no such limit, so more requests may reach the targets than before."}
 	otherLogin = remark{plan.Refused, "Tollgate knows callers by their keys only; callers who sign in otherwise are answered 401."}
 )
 
@@ -60,8 +79,8 @@ var topLevel = table{
 	"credential_list":       {plan.Warning, "Named credentials are not imported; a model that names one is refused. Write api_key and api_base at the model."},
 	"mcp_servers":           {plan.Refused, "MCP servers are not imported: their paths find no endpoint."},
 	"mcp_tools":             {plan.Refused, "MCP tools are not imported."},
+	"include":               {plan.Info, "read"},
 	"worker_registry":       otherStore,
-	"include":               {plan.Refused, "Included files are not read. Import each of them, or put their contents here."},
 	"search_tools":          {plan.Refused, "Search tools are not imported: their paths find no endpoint."},
 	"vector_store_registry": modelsOnly,
 	"files_settings":        modelsOnly,
@@ -90,20 +109,13 @@ var generalSettings = table{
 	"maximum_spend_logs_retention_period":        {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
 	"maximum_spend_logs_retention_interval":      {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
 	"maximum_spend_logs_cleanup_cron":            {plan.Warning, "It is not carried over: Tollgate's ledger keeps its books."},
-	"max_parallel_requests":                      ownLimits,
-	"global_max_parallel_requests":               ownLimits,
 	"token_rate_limit_type":                      modelsOnly,
-	"max_request_size_mb":                        {plan.Warning, "It is not carried over: the limit on bodies is the edge's own, or an endpoint's max_body_bytes."},
 	"max_response_size_mb":                       {plan.Warning, "It is not carried over: Tollgate streams responses of any length."},
-	"allowed_ips":                                noFilter,
-	"use_x_forwarded_for":                        noFilter,
+	"use_x_forwarded_for":                        {plan.Warning, "Tell the edges in trusted_proxies from which networks the header is believed; until then the caller's address is the one that connects."},
 	"allowed_routes":                             noFilter,
 	"admin_only_routes":                          noFilter,
 	"public_routes":                              {plan.Warning, "Tollgate requires a key on every endpoint, so callers of these paths without one are answered 401."},
-	"enforce_user_param":                         noFilter,
 	"reject_clientside_metadata_tags":            noFilter,
-	"user_header_name":                           {plan.Warning, "Tollgate books spend by key and endpoint, not by an end user that a header names."},
-	"user_header_mappings":                       {plan.Warning, "Tollgate books spend by key and endpoint, not by an end user that a header names."},
 	"alerting":                                   noAlerts,
 	"alerting_args":                              noAlerts,
 	"alerting_threshold":                         noAlerts,
@@ -122,7 +134,6 @@ var generalSettings = table{
 	"passthrough_capabilities":                   {plan.Warning, "Prices by what a response reports are not imported. Give the endpoint a fixed price, a price by meters, or one that the target reports."},
 	"passthrough_managed_object_ids":             {plan.Warning, "Tollgate changes no ids in bodies."},
 	"fail_closed_budget_enforcement":             {plan.Info, "Tollgate always refuses a request for which no budget can be had."},
-	"skip_user_budget_on_team_key":               ownBudgets,
 	"custom_auth":                                pythonHook,
 	"custom_key_generate":                        pythonHook,
 	"custom_sso":                                 pythonHook,
@@ -143,45 +154,30 @@ var generalSettings = table{
 }
 
 var litellmSettings = table{
-	"max_budget":                       ownBudgets,
-	"budget_duration":                  ownBudgets,
-	"max_end_user_budget":              ownBudgets,
-	"max_end_user_budget_id":           ownBudgets,
-	"max_internal_user_budget":         ownBudgets,
-	"internal_user_budget_duration":    ownBudgets,
-	"tag_budget_config":                ownBudgets,
-	"timezone":                         {plan.Warning, "Not carried over: a Tollgate budget has its own time zone, UTC unless you say otherwise."},
-	"upperbound_key_generate_params":   noLimit,
-	"default_key_generate_params":      {plan.Warning, "Defaults of new keys are not carried over: a Tollgate key is made with what is asked for."},
-	"default_team_params":              {plan.Warning, "Defaults of new teams are not carried over: a Tollgate team is made with what is asked for."},
-	"default_internal_user_params":     {plan.Warning, "Tollgate has no users; keys stand alone."},
-	"key_generation_settings":          {plan.Warning, "Only holders of an admin token make keys in Tollgate."},
-	"callbacks":                        {plan.Refused, "Callbacks are not imported: Tollgate runs no Python and sends requests to no third party. Metrics for Prometheus are always on."},
-	"success_callback":                 {plan.Warning, "Callbacks are not imported: Tollgate sends requests to no third party. Metrics for Prometheus are always on."},
-	"failure_callback":                 {plan.Warning, "Callbacks are not imported: Tollgate sends requests to no third party. Metrics for Prometheus are always on."},
-	"service_callback":                 {plan.Warning, "Callbacks are not imported: Tollgate sends requests to no third party. Metrics for Prometheus are always on."},
-	"post_call_rules":                  pythonHook,
-	"turn_off_message_logging":         noCapture,
-	"redact_user_api_key_info":         {plan.Info, "Tollgate never logs a key."},
-	"json_logs":                        {plan.Info, "The form of logs is a setting of each Tollgate process."},
-	"set_verbose":                      {plan.Info, "The level of logs is a setting of each Tollgate process."},
-	"cost_discount_config":             {plan.Warning, "Discounts are not imported: a request costs what its endpoint says."},
-	"cost_margin_config":               {plan.Warning, "Margins are not imported: a request costs what its endpoint says."},
-	"cache":                            {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
-	"cache_params":                     {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
-	"request_timeout":                  ownTimeout,
-	"drop_params":                      dropsParams,
-	"modify_params":                    modelsOnly,
-	"num_retries":                      ownRetries,
-	"num_retries_per_request":          ownRetries,
-	"allowed_fails":                    ownRetries,
-	"fallbacks":                        noFallbacks,
-	"default_fallbacks":                noFallbacks,
-	"context_window_fallbacks":         noFallbacks,
-	"content_policy_fallbacks":         noFallbacks,
-	"force_ipv4":                       modelsOnly,
-	"ssl_verify":                       {plan.Warning, "Tollgate always verifies the certificates of targets."},
-	"default_max_internal_user_budget": ownBudgets,
+	"default_team_params":          {plan.Warning, "Defaults of new teams are not carried over: a Tollgate team is made with what is asked for."},
+	"default_internal_user_params": {plan.Warning, "Defaults of new users are not carried over: in Tollgate, people sign in, and keys and teams spend."},
+	"key_generation_settings":      {plan.Warning, "Only holders of an admin token make keys in Tollgate."},
+	"post_call_rules":              pythonHook,
+	"turn_off_message_logging":     noCapture,
+	"redact_user_api_key_info":     {plan.Info, "Tollgate never logs a key."},
+	"json_logs":                    {plan.Info, "The form of logs is a setting of each Tollgate process."},
+	"set_verbose":                  {plan.Info, "The level of logs is a setting of each Tollgate process."},
+	"cost_discount_config":         {plan.Warning, "Discounts are not imported: a request costs what its endpoint says."},
+	"cost_margin_config":           {plan.Warning, "Margins are not imported: a request costs what its endpoint says."},
+	"cache":                        {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
+	"cache_params":                 {plan.Info, "Tollgate caches no responses; LiteLLM caches none of pass-through endpoints either."},
+	"request_timeout":              ownTimeout,
+	"drop_params":                  dropsParams,
+	"modify_params":                modelsOnly,
+	"num_retries":                  ownRetries,
+	"num_retries_per_request":      ownRetries,
+	"allowed_fails":                ownRetries,
+	"fallbacks":                    noFallbacks,
+	"default_fallbacks":            noFallbacks,
+	"context_window_fallbacks":     noFallbacks,
+	"content_policy_fallbacks":     noFallbacks,
+	"force_ipv4":                   modelsOnly,
+	"ssl_verify":                   {plan.Warning, "Tollgate always verifies the certificates of targets."},
 }
 
 // entryKeys are keys of an entry that no code here reads.

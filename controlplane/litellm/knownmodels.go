@@ -8,6 +8,7 @@ var (
 	ownTimeout  = remark{plan.Warning, "Not carried over: a vendor may take 10 minutes until it begins to answer. `tollgate endpoint set NAME --timeout` changes that."}
 	dropsParams = remark{plan.Info, "What a vendor's schema has no place for is always left out, and named in the header x-tollgate-dropped."}
 	ownHealth   = remark{plan.Info, "Nothing is made of it: a deployment that fails is left alone by its breaker, which `tollgate model update NAME --breaker` sets."}
+	ownSpend    = remark{plan.Warning, "No budget is made of it: the deployment is used whatever it has cost. `tollgate budget create` limits a key, a team, a tag or everything."}
 	otherCloud  = remark{plan.Refused, "The deployment is not imported. Tollgate signs in to vendors of models with a key only."}
 )
 
@@ -30,8 +31,8 @@ var modelParams = table{
 	"additional_drop_params":             dropsParams,
 	"modify_params":                      dropsParams,
 	"tags":                               {plan.Warning, "Requests are not chosen by tags: every caller of the model reaches this deployment."},
-	"max_budget":                         ownBudgets,
-	"budget_duration":                    ownBudgets,
+	"max_budget":                         ownSpend,
+	"budget_duration":                    ownSpend,
 	"mock_response":                      {plan.Refused, "The deployment is not imported. Tollgate makes up no answers."},
 	"litellm_credential_name":            {plan.Refused, "The deployment is not imported. Named credentials are not read: write api_key and api_base here."},
 	"guardrails":                         {plan.Refused, "The deployment is not imported. Tollgate has no guardrails, and without them content would pass that LiteLLM blocks."},

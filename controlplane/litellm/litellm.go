@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -35,6 +36,14 @@ type Converter struct {
 	// given as os.environ/NAME, and to say which variables are not set. References in headers stay
 	// references whatever it answers: edges resolve them. Nil means that there is none.
 	Getenv func(string) string
+	// ReadFile reads a file that the configuration includes. Nil means that none can be read.
+	ReadFile func(name string) ([]byte, error)
+	// Now is the time at which what is spent in LiteLLM is read; zero for the present.
+	Now time.Time
+	// AcceptGuardrailLoss imports what has guardrails without them.
+	AcceptGuardrailLoss bool
+	// Endpoints are there already, and what keys may call may be among them.
+	Endpoints []*controlv1.Endpoint
 }
 
 // Convert reads a file with nothing but its text. The name is only for messages.
@@ -46,20 +55,58 @@ func Convert(name string, text []byte) (*plan.Plan, error) {
 // model and no pass-through endpoint that Tollgate could serve; what else it cannot carry over is in the notes.
 // With an error there may be a plan all the same, for its notes.
 func (c Converter) Convert(name string, text []byte) (*plan.Plan, error) {
-	root, err := parse(name, text)
-	if err != nil {
+	return c.ConvertWith(name, text, nil)
+}
+
+// ConvertWith reads a file together with what LiteLLM keeps beside it, where each may be missing.
+func (c Converter) ConvertWith(name string, text []byte, records *Records) (*plan.Plan, error) {
+	v := c.conversion(name)
+	if text != nil || records == nil {
+		root, err := parse(name, text)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.include(root); err != nil {
+			return nil, err
+		}
+		if records != nil {
+			v.override(root, records)
+		}
+		if err := v.document(root); err != nil {
+			return nil, err
+		}
+	} else if err := v.stored(records); err != nil {
 		return nil, err
 	}
-	v := &conversion{
+	v.settle()
+	if records != nil {
+		v.records(records)
+	}
+	v.finishSettings()
+	v.totals()
+	v.plan.SortNotes()
+	v.places()
+	if v.guardrails > 0 && !c.AcceptGuardrailLoss {
+		return v.plan, invalid("%s has guardrails that would be lost: nothing inspects or blocks the content of requests any more.", name).
+			WithHint("Import with --accept-guardrail-loss if that is what you want, or keep what needs them on LiteLLM.")
+	}
+	return v.plan, v.worthwhile()
+}
+
+func (c Converter) conversion(name string) *conversion {
+	now := c.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	return &conversion{
+		at: now.UTC(), readFile: c.ReadFile, accept: c.AcceptGuardrailLoss, known: c.Endpoints,
+		teamNames: map[string]bool{}, keyNames: map[string]bool{MasterKeyName: true}, teamName: map[string]string{}, teamOf: map[string]Row{},
+		members: map[string]string{}, orgTag: map[string]string{}, budgets: map[string]Row{},
+
 		file: name, getenv: c.Getenv, plan: &plan.Plan{},
 		names: map[string]bool{}, secrets: map[string]bool{}, taken: map[route][]taken{},
 		shared: map[string]string{}, given: map[string]bool{}, modelNames: map[string]bool{},
 	}
-	if err := v.document(root); err != nil {
-		return nil, err
-	}
-	v.plan.SortNotes()
-	return v.plan, v.worthwhile()
 }
 
 // conversion is the state of reading one file.
@@ -85,6 +132,32 @@ type conversion struct {
 	keyHeader string   // general_settings.litellm_key_header_name
 	timeout   *decimal // general_settings.pass_through_request_timeout
 	entries   int
+
+	at       time.Time
+	readFile func(string) ([]byte, error)
+	files    []string // that are included
+	accept   bool     // whether guardrails may be lost
+	later    deferred
+	zone     string   // of budgets; empty for that of the settings
+	networks []string // from which keys may be used
+	parallel string   // requests at a time of each key
+	// What people may spend who have no budget of their own.
+	userBudget, userEvery string
+	userOnly              bool // keys of teams do not count against the budgets of their users
+	customersNamed        bool
+	proxySpent            spent // of everything
+
+	known     []*controlv1.Endpoint
+	keyNames  map[string]bool
+	teamNames map[string]bool
+	teamName  map[string]string // by id
+	teamOf    map[string]Row    // by id
+	members   map[string]string // tags of members, by team and user
+	orgTag    map[string]string // by id
+	budgets   map[string]Row    // by id
+
+	recorded                                  bool // records were read
+	opened, taggedUsers, nameless, guardrails int
 }
 
 func (v *conversion) note(line int, level plan.Level, path, format string, args ...any) {
@@ -159,8 +232,10 @@ func (v *conversion) document(root *yaml.Node) error {
 	}
 	for _, f := range top {
 		switch f.key {
-		case "environment_variables", "router_settings":
+		case "environment_variables", "router_settings", "include":
 		case "model_list":
+		case "guardrails":
+			v.guardrailList(f)
 		case "general_settings":
 			err = v.general(f)
 		case "litellm_settings":
@@ -210,7 +285,9 @@ func (v *conversion) general(f field) error {
 			}
 			v.timeout = &d
 		default:
-			v.remark(s, path, generalSettings)
+			if !v.setting(s, path) {
+				v.remark(s, path, generalSettings)
+			}
 		}
 	}
 	if entries == nil {
@@ -273,14 +350,16 @@ func (v *conversion) section(f field, known table) error {
 		return err
 	}
 	for _, s := range settings {
-		v.remark(s, f.key+"."+s.key, known)
+		if path := f.key + "." + s.key; !v.setting(s, path) {
+			v.remark(s, path, known)
+		}
 	}
 	return nil
 }
 
 // worthwhile refuses a plan that would create nothing to call.
 func (v *conversion) worthwhile() error {
-	if len(v.plan.Endpoints) > 0 {
+	if len(v.plan.Endpoints) > 0 || v.recorded {
 		return nil
 	}
 	if v.entries+v.listed == 0 {

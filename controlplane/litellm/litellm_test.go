@@ -200,7 +200,7 @@ func sound(t *testing.T, p *plan.Plan) {
 		}
 	}
 	for i, n := range p.Notes {
-		if n.Text == "" || (i > 0 && n.Line < p.Notes[i-1].Line) {
+		if n.Text == "" || (i > 0 && n.File == p.Notes[i-1].File && n.Line < p.Notes[i-1].Line) {
 			t.Errorf("note %d: %+v", i, n)
 		}
 	}

@@ -19,6 +19,7 @@ type mirror struct {
 	last    uint64 // sequence number of the stream's last message, also if that is gone
 	foreign bool   // somebody else has written since
 	sealing []byte // names the key under which the secrets in it are
+	knows   uint32 // how much its publisher knew
 }
 
 type stored struct {
@@ -69,7 +70,7 @@ func readMirror(ctx context.Context, stream jetstream.Stream) (*mirror, error) {
 		if msg.Subject() == contract.ConfigHead {
 			var head eventv1.ConfigHead
 			if _, err := contract.Decode(msg.Data(), &head); err == nil {
-				m.sealing = head.GetSealingKeyId()
+				m.sealing, m.knows = head.GetSealingKeyId(), head.GetKnows()
 			}
 		}
 		m.values[msg.Subject()] = stored{meta.Sequence.Stream, v}

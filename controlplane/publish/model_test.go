@@ -11,6 +11,7 @@ import (
 
 	"tollgate/controlplane/pricebook"
 	"tollgate/controlplane/registry"
+	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -57,7 +58,7 @@ func TestModelsArePublished(t *testing.T) {
 	b.secret()
 	ctx := t.Context()
 	for _, name := range []string{"ours", "unused"} {
-		if _, err := b.store.CreateSecret(ctx, "test", name, func(id string) ([]byte, error) { return b.vault.Encrypt(id, "v") }, nil); err != nil {
+		if _, err := b.store.CreateSecret(ctx, "test", registry.Secret{Name: name}, func(id string) ([]byte, error) { return b.vault.Encrypt(id, "v") }, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +100,7 @@ func TestModelsArePublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := contract.KeyHash([]byte("k"))
-	if _, err := b.store.CreateKey(ctx, "test", registry.Key{Name: "k", Models: []string{"gpt-4*", "a"}}, hash, nil); err != nil {
+	if _, err := b.store.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: registry.Key{Name: "k", Models: []string{"gpt-4*", "a"}}, Hash: hash}, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.current()

@@ -11,6 +11,7 @@
 //	NATS away                   changes stay dirty; on its return the stream is compared
 //	the stream, wiped or old    it is compared and republished
 //	the sealing key, changed    the stream names the old one: everything again, as a new revision
+//	a version before this one   what it did not know is missing: likewise, as soon as this one leads
 //	a second publisher          it has no lock; one that lost it unaware is refused by the sequence
 //	                            numbers that each publish expects
 //
@@ -45,10 +46,15 @@ type Config struct {
 }
 
 const (
-	poll      = time.Second            // between looks at the database and the stream without a notification
-	retry     = 250 * time.Millisecond // after something failed, twice as long each time
-	mostRetry = 4 * time.Second
-	ackWithin = 5 * time.Second // for all acknowledgements of one group
+	sweepEvery = 10 * time.Minute
+	poll       = time.Second            // between looks at the database and the stream without a notification
+	retry      = 250 * time.Millisecond // after something failed, twice as long each time
+	mostRetry  = 4 * time.Second
+	ackWithin  = 5 * time.Second // for all acknowledgements of one group
+
+	// knows is raised by each release that adds something to a value. While two releases run, the one before may
+	// publish what was made through this one, and leave that out.
+	knows = 1
 )
 
 // Publisher publishes. Make it with New and run it with Run.
@@ -95,6 +101,9 @@ func (p *Publisher) lead(ctx context.Context, lead *store.Lead) error {
 		switch {
 		case err == nil:
 			p.failed, wait = "", retry
+			if err := s.sweep(ctx); err != nil {
+				return err
+			}
 			if err := lead.Wait(ctx, poll); err != nil {
 				return err
 			}
@@ -148,6 +157,24 @@ type session struct {
 	checked    time.Time        // when the mirror was last compared with the stream
 	reconnects uint64           // of the connection, when the mirror was read
 	attempted  contract.Version // newest version that this session has sent
+	swept      time.Time        // when old secrets of keys were last looked for
+}
+
+// sweep has secrets forgotten that have stopped working long ago. What is left is done the next time.
+func (s *session) sweep(ctx context.Context) error {
+	if time.Since(s.swept) < sweepEvery {
+		return nil
+	}
+	n, err := s.store.ForgetOldKeySecrets(ctx)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		s.swept = time.Now()
+		return nil
+	}
+	s.log.InfoContext(ctx, "old secrets of keys forgotten", "secrets", n)
+	return nil
 }
 
 func (s *session) ping(ctx context.Context) error {
@@ -245,13 +272,14 @@ func (s *session) compare(ctx context.Context, state store.State) (all bool, err
 			"stream", head.version.String(), "published", state.Published.String())
 		return true, nil
 	}
-	if !bytes.Equal(s.mirror.sealing, s.sealer.SealingKeyID()) {
+	if other := !bytes.Equal(s.mirror.sealing, s.sealer.SealingKeyID()); other || s.mirror.knows < knows {
 		// Edges take nothing that is not newer than what they have.
 		v, err := s.lead.NewRevision(ctx)
 		if err != nil {
 			return false, err
 		}
-		s.log.InfoContext(ctx, "sealing key was changed: publishing everything under the new one", "version", v.String())
+		s.log.InfoContext(ctx, "sealing key was changed, or a version before this one has published: publishing everything again",
+			"version", v.String(), "sealing_key_changed", other)
 		return true, nil
 	}
 	subjects, err := s.lead.Subjects(ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/publish"
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/secrets"
@@ -174,7 +175,7 @@ const vendorSecret = "vendor-credential-77a0"
 
 func (b *bundle) secret() {
 	b.t.Helper()
-	_, err := b.store.CreateSecret(b.t.Context(), "test", "vendor", func(id string) ([]byte, error) { return b.vault.Encrypt(id, vendorSecret) }, nil)
+	_, err := b.store.CreateSecret(b.t.Context(), "test", registry.Secret{Name: "vendor"}, func(id string) ([]byte, error) { return b.vault.Encrypt(id, vendorSecret) }, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func (b *bundle) secret() {
 func (b *bundle) key(name string) (registry.Key, [32]byte) {
 	b.t.Helper()
 	hash := contract.KeyHash([]byte(name))
-	k, err := b.store.CreateKey(b.t.Context(), "test", registry.Key{Name: name}, hash, nil)
+	k, err := b.store.CreateKey(b.t.Context(), "test", store.Anywhere, store.NewKey{Key: registry.Key{Name: name}, Hash: hash}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func (b *bundle) key(name string) (registry.Key, [32]byte) {
 
 func (b *bundle) budget(name string, scope registry.Scope, of string) registry.Budget {
 	b.t.Helper()
-	g, err := b.store.CreateBudget(b.t.Context(), "test", registry.Budget{Name: name, Scoped: registry.Scoped{Scope: scope, ScopeName: of}, Amount: money.Dollar, Period: period.Month}, nil)
+	g, err := b.store.CreateBudget(b.t.Context(), "test", access.Scope{Everywhere: true}, registry.Budget{Name: name, Scoped: registry.Scoped{Scope: scope, ScopeName: of}, Amount: money.Dollar, Period: period.Month}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestPublish(t *testing.T) {
 		}
 	}
 
-	if _, err := b.store.RevokeKey(t.Context(), "test", "ci-bot"); err != nil {
+	if _, err := b.store.RevokeKey(t.Context(), "test", store.Anywhere, "ci-bot", ""); err != nil {
 		t.Fatal(err)
 	}
 	b.published(contract.Version{Epoch: 1, Revision: 7})

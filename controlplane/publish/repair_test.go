@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
 
 	"tollgate/controlplane/publish"
 	"tollgate/controlplane/registry"
@@ -286,4 +287,39 @@ func TestSealingKeyChanged(t *testing.T) {
 	if _, err := key.Open(s.GetSealed(), secrets.Context(s.GetName())); err != nil {
 		t.Error(err)
 	}
+}
+
+// Guarantee: a control plane that follows one of the version before publishes everything again, as something newer, because
+// the other left out what it did not know; once is enough.
+func TestVersionBeforePublished(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.secret()
+	b.endpoint("bria")
+	stop := b.start()
+	b.published(contract.Version{Epoch: 1, Revision: 2})
+	stop()
+	// What the version before would have left: routes without what it does not know, and a head that says nothing of it.
+	v := contract.Version{Epoch: 1, Revision: 2}
+	for subject, m := range map[string]proto.Message{
+		contract.ConfigRoutes: &eventv1.RouteSnapshot{},
+		contract.ConfigHead:   &eventv1.ConfigHead{SealingKeyId: b.vault.SealingKeyID()},
+	} {
+		raw, err := contract.Encode(v, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.conn.JetStream().Publish(t.Context(), subject, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop = b.start()
+	b.published(contract.Version{Epoch: 1, Revision: 3})
+	if routes, v := read(b, "routes", &eventv1.RouteSnapshot{}); v.Revision != 3 || len(routes.GetEndpoints()) != 1 {
+		t.Errorf("at %s: %v", v, routes)
+	}
+	stop()
+	b.start()
+	b.key("a")
+	b.published(contract.Version{Epoch: 1, Revision: 4})
 }

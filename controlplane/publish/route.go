@@ -18,6 +18,7 @@ func route(e *registry.Endpoint) *eventv1.RouteEndpoint {
 		TimeoutMs: e.Timeout.Milliseconds(), ConnectTimeoutMs: e.Timeouts.Connect.Milliseconds(),
 		IdleTimeoutMs: e.Timeouts.Idle.Milliseconds(), TotalTimeoutMs: e.Timeouts.Total.Milliseconds(),
 		MaxBodyBytes: e.MaxBodyBytes, ForwardTraceContext: e.ForwardTraceContext,
+		Disabled: e.Disabled,
 	}
 	switch e.Host.Kind {
 	case registry.HostCaller:

@@ -84,7 +84,7 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	reported, err := b.store.CreateEndpoint(t.Context(), "test", registry.Endpoint{
-		Name: "reported", Path: "/reported", Targets: settings.Targets[1:],
+		Name: "reported", Path: "/reported", Targets: settings.Targets[1:], Disabled: true, Description: "for people",
 		Price: registry.Price{Reported: &registry.Reported{Ceiling: 7, Fallback: 6, Charge: &registry.Charge{Message: &controlv1.Charge{Methods: []string{"PUT"}}}}},
 	}, nil)
 	if err != nil {
@@ -146,6 +146,7 @@ func TestRoutesHaveEverySetting(t *testing.T) {
 	with(&reported, func(m *eventv1.RouteEndpoint) {
 		m.Reported = &eventv1.ReportedPrice{Header: "x-tollgate-cost", CeilingNanos: 7, FallbackNanos: 6}
 		m.Charge = &controlv1.Charge{Methods: []string{"PUT"}}
+		m.Disabled = true
 	})
 	if diff := cmp.Diff(want, routes.GetEndpoints(), protocmp.Transform()); diff != "" {
 		t.Errorf("endpoints (-want +got):\n%s", diff)

@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
+	"tollgate/controlplane/store"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/money"
 	"tollgate/internal/period"
@@ -15,7 +17,7 @@ import (
 
 func (b *bundle) team(name string) registry.Team {
 	b.t.Helper()
-	team, err := b.store.CreateTeam(b.t.Context(), "test", name)
+	team, err := b.store.CreateTeam(b.t.Context(), "test", registry.Team{Name: name}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -24,7 +26,7 @@ func (b *bundle) team(name string) registry.Team {
 
 func (b *bundle) limit(name string, scope registry.Scope, of string, kind registry.LimitKind) registry.Limit {
 	b.t.Helper()
-	l, err := b.store.CreateLimit(b.t.Context(), "test", registry.Limit{
+	l, err := b.store.CreateLimit(b.t.Context(), "test", access.Scope{Everywhere: true}, registry.Limit{
 		Name: name, Scoped: registry.Scoped{Scope: scope, ScopeName: of}, Kind: kind, Amount: 600, Fallback: registry.FallbackClosed,
 	}, nil)
 	if err != nil {
@@ -36,7 +38,7 @@ func (b *bundle) limit(name string, scope registry.Scope, of string, kind regist
 // charge gives a key its team, customer and tags.
 func (b *bundle) charge(key string, who registry.Charged) {
 	b.t.Helper()
-	if _, err := b.store.UpdateKey(b.t.Context(), "test", key, who, nil, nil); err != nil {
+	if _, err := b.store.UpdateKey(b.t.Context(), "test", store.Anywhere, key, "", func(k *registry.Key) { k.Charged = who }, nil); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -129,7 +131,7 @@ func TestScopes(t *testing.T) {
 	}
 
 	teamBudget := "team-searchx"
-	if _, err := b.store.UpdateBudget(t.Context(), "test", teamBudget, registry.BudgetPatch{Amount: new(7 * money.Dollar)}, "", nil); err != nil {
+	if _, err := b.store.UpdateBudget(t.Context(), "test", access.Scope{Everywhere: true}, teamBudget, registry.BudgetPatch{Amount: new(7 * money.Dollar)}, "", nil); err != nil {
 		t.Fatal(err)
 	}
 	b.charge("third", registry.Charged{Team: "search"})
@@ -147,7 +149,7 @@ func TestScopes(t *testing.T) {
 	}
 	expect(second)
 	expect(third, "team search")
-	if err := b.store.DeleteBudget(t.Context(), "test", teamBudget, ""); err != nil {
+	if err := b.store.DeleteBudget(t.Context(), "test", access.Scope{Everywhere: true}, teamBudget, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.current()
@@ -162,17 +164,17 @@ func TestEveryFieldIsPublished(t *testing.T) {
 	b := setup(t)
 	b.start()
 	until := time.Now().Add(time.Hour).Truncate(time.Second)
-	g, err := b.store.CreateBudget(t.Context(), "test", registry.Budget{
+	g, err := b.store.CreateBudget(t.Context(), "test", access.Scope{Everywhere: true}, registry.Budget{
 		Name: "g", Scoped: registry.Scoped{Scope: registry.ScopeCustomer, ScopeName: "acme"}, Amount: 10 * money.Dollar,
 		Period: period.Rolling, Days: 30, Zone: "Europe/Berlin", Soft: true, Overdraft: 3, Warn: []uint32{100, 80},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.store.ResetBudget(t.Context(), "test", "g", ""); err != nil {
+	if _, err := b.store.ResetBudget(t.Context(), "test", access.Scope{Everywhere: true}, "g", ""); err != nil {
 		t.Fatal(err)
 	}
-	g, err = b.store.RaiseBudget(t.Context(), "test", g.ID, 5, registry.End{At: until}, "", nil)
+	g, err = b.store.RaiseBudget(t.Context(), "test", access.Scope{Everywhere: true}, g.ID, 5, registry.End{At: until}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +236,10 @@ func TestEveryFieldIsPublished(t *testing.T) {
 	}
 
 	// What is gone leaves its shard, also one that nothing else is in.
-	if err := b.store.DeleteBudget(t.Context(), "test", "g", ""); err != nil {
+	if err := b.store.DeleteBudget(t.Context(), "test", access.Scope{Everywhere: true}, "g", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.store.DeleteLimit(t.Context(), "test", "l", ""); err != nil {
+	if err := b.store.DeleteLimit(t.Context(), "test", access.Scope{Everywhere: true}, "l", ""); err != nil {
 		t.Fatal(err)
 	}
 	b.current()

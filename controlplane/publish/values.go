@@ -50,7 +50,7 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 	if cfg.Routes {
 		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg)}}
 	}
-	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli(), SealingKeyId: p.sealer.SealingKeyID()}
+	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli(), SealingKeyId: p.sealer.SealingKeyID(), Knows: knows}
 	return [][]value{accounts, keys, routes, {{contract.ConfigHead, head}}}
 }
 
@@ -89,6 +89,9 @@ func (p *Publisher) account(b *registry.Budget) *eventv1.Account {
 	}
 	if b.Raise.By != 0 {
 		a.RaiseUntilUnix = b.Raise.Until.Unix()
+	}
+	if b.Opening.Spent != 0 && b.Gen == 0 { // what began anew was not spent of elsewhere
+		a.OpeningNanos, a.OpeningUnix = int64(b.Opening.Spent), b.Opening.Time.Unix()
 	}
 	a.Scope, a.ScopeName, a.EndpointId = scope(&b.Scoped)
 	return a
@@ -134,7 +137,8 @@ func (p *Publisher) key(k *store.PublishedKey, shared *messages) *eventv1.ShardK
 	out := &eventv1.ShardKey{
 		Sha256: k.SHA256, Id: k.ID, Name: k.Name,
 		ExpireUnixMs: unixMS(k.Expires), RevokeUnixMs: unixMS(k.Revoked),
-		Restricted: k.Restricted, EndpointIds: k.EndpointIDs, Models: k.Models,
+		Restricted: k.Restricted, EndpointIds: k.EndpointIDs, Models: k.Models, TeamModels: k.TeamModels,
+		Blocked: k.Blocked, Methods: k.Methods, Networks: k.Networks, SunsetUnixMs: unixMS(k.Ends), Counted: k.Counted,
 		Team: k.Team, Customer: k.Customer, Tags: k.Tags,
 	}
 	for _, b := range k.Budgets {
@@ -155,10 +159,43 @@ func unixMS(t *time.Time) int64 {
 	return max(t.UnixMilli(), 1)
 }
 
+// Routes is what edges get of endpoints and all that they refer to, but without secrets.
+func Routes(cfg *store.Config) *eventv1.RouteSnapshot {
+	return (&Publisher{cfg: Config{Partitions: 1}}).routesWithoutSecrets(cfg)
+}
+
+// Route is what edges get of an endpoint.
+func Route(e *registry.Endpoint) *eventv1.RouteEndpoint { return route(e) }
+
+// Book is what edges get of lists of prices.
+func Book(lists []store.PublishedList) (out []*eventv1.BookList) {
+	for _, l := range lists {
+		out = append(out, &eventv1.BookList{Name: l.Name, Rows: l.Rows})
+	}
+	return out
+}
+
 // routes leaves out a secret that cannot be opened: its endpoints then fail by name, and everything
 // else still reaches the edges, revoked keys above all.
 func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.RouteSnapshot {
-	out := &eventv1.RouteSnapshot{}
+	out := p.routesWithoutSecrets(cfg)
+	for _, s := range cfg.Secrets {
+		if s.Reference != "" {
+			out.Secrets = append(out.Secrets, &eventv1.SealedSecret{Name: s.Name, Reference: s.Reference})
+			continue
+		}
+		sealed, err := p.sealer.Seal(s.ID, s.Name, s.Envelope)
+		if err != nil {
+			p.log.ErrorContext(ctx, "secret left out of the configuration", "secret", s.Name, "err", err)
+			continue
+		}
+		out.Secrets = append(out.Secrets, &eventv1.SealedSecret{Name: s.Name, Sealed: sealed})
+	}
+	return out
+}
+
+func (p *Publisher) routesWithoutSecrets(cfg *store.Config) *eventv1.RouteSnapshot {
+	out := &eventv1.RouteSnapshot{Book: Book(cfg.Book)}
 	for i := range cfg.Endpoints {
 		out.Endpoints = append(out.Endpoints, route(&cfg.Endpoints[i]))
 	}
@@ -174,16 +211,19 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	for i := range cfg.RouteLimits {
 		out.Limits = append(out.Limits, p.limit(&cfg.RouteLimits[i]))
 	}
-	for _, l := range cfg.Book {
-		out.Book = append(out.Book, &eventv1.BookList{Name: l.Name, Rows: l.Rows})
+	out.Customers = customerRules(cfg)
+	return out
+}
+
+// customerRules are left out where nobody has set any, so that it all looks as it always did.
+func customerRules(cfg *store.Config) *eventv1.CustomerRules {
+	c := &cfg.Settings.Customers
+	out := &eventv1.CustomerRules{
+		Headers: c.Headers, BodyFields: c.Fields, Create: c.Create, WithBudget: c.Create && c.Budget != nil, Required: c.Required,
+		Blocked: cfg.Blocked, Unbounded: cfg.Unbounded,
 	}
-	for _, s := range cfg.Secrets {
-		sealed, err := p.sealer.Seal(s.ID, s.Name, s.Envelope)
-		if err != nil {
-			p.log.ErrorContext(ctx, "secret left out of the configuration", "secret", s.Name, "err", err)
-			continue
-		}
-		out.Secrets = append(out.Secrets, &eventv1.SealedSecret{Name: s.Name, Sealed: sealed})
+	if proto.Size(out) == 0 {
+		return nil
 	}
 	return out
 }

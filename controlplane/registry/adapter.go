@@ -28,6 +28,9 @@ type Adapter struct {
 	Revision int64         `json:"revision"`
 	Created  time.Time     `json:"create_time"`
 	Updated  time.Time     `json:"update_time"`
+
+	// ManagedBy is the owner of the file that manages it. It is found out anew whenever the adapter is read.
+	ManagedBy string `json:"-"`
 }
 
 // ETag changes with every write.

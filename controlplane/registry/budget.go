@@ -32,17 +32,25 @@ type Budget struct {
 	Overdraft money.Nanos   `json:"overdraft_nanos,omitempty"` // of each edge, if soft; 0: without bound
 	Warn      []uint32      `json:"warn_percents,omitempty"`   // sorted
 	Raise     Raise         `json:"raise,omitzero"`
+	Opening   Opening       `json:"opening,omitzero"`
 	AccountID int64         `json:"account_id"`
 	Gen       uint32        `json:"gen"` // generation of its windows
 	Revision  int64         `json:"revision"`
 	Created   time.Time     `json:"create_time"`
 	Updated   time.Time     `json:"update_time"`
+	ManagedBy string        `json:"-"` // owner of the file that manages it; empty for none
 }
 
 // Raise adds to a budget's amount until a time.
 type Raise struct {
 	By    money.Nanos `json:"by_nanos"`
 	Until time.Time   `json:"until"` // in whole seconds
+}
+
+// Opening is what was spent of a budget elsewhere before it was created.
+type Opening struct {
+	Spent money.Nanos `json:"spent_nanos"`
+	Time  time.Time   `json:"time"` // in whole seconds
 }
 
 // ETag changes with every write.
@@ -100,20 +108,28 @@ func (b *Budget) Check(p *Problems, facts BudgetFacts) {
 		p.Add("name", Taken, "A budget with the name %s exists.", b.Name)
 	}
 	b.check(p, "budget", facts.ScopeFound)
-	switch rolling := b.Period == period.Rolling; {
-	case !b.Period.Valid():
-		p.Add("period", Required, "Say how often the budget starts anew: total, hour, day, week, month or rolling.")
-	case rolling && (b.Days < MinDays || b.Days > MaxDays):
-		p.Add("rolling_days", Range, "A rolling budget covers %d to %d days, not %d.", MinDays, MaxDays, b.Days)
-	case !rolling && b.Days != 0:
-		p.Add("rolling_days", Forbidden, "Only rolling budgets cover a number of days: leave it out with the period %s.", b.Period)
-	}
+	checkPeriod(p, b.Period, b.Days)
 	if facts.SamePeriod != "" {
 		p.Add("period", Taken, "Budget %s already limits %s with the period %s: change its amount, or choose another period.",
 			facts.SamePeriod, b.Subject(), b.Lasts())
 	}
-	checkZone(p, b.Zone)
+	CheckZone(p, b.Zone)
+	if b.Opening.Spent < 0 && !p.Has("opening.spent") {
+		p.Add("opening.spent", Range, "What was spent, %s, is negative: use 0 or more.", b.Opening.Spent.Dollars())
+	}
 	b.CheckSettings(p)
+}
+
+// checkPeriod adds what is wrong with how often a budget starts anew.
+func checkPeriod(p *Problems, every period.Period, days uint32) {
+	switch rolling := every == period.Rolling; {
+	case !every.Valid():
+		p.Add("period", Required, "Say how often the budget starts anew: total, hour, day, week, month or rolling.")
+	case rolling && (days < MinDays || days > MaxDays):
+		p.Add("rolling_days", Range, "A rolling budget covers %d to %d days, not %d.", MinDays, MaxDays, days)
+	case !rolling && days != 0:
+		p.Add("rolling_days", Forbidden, "Only rolling budgets cover a number of days: leave it out with the period %s.", every)
+	}
 }
 
 // CheckSettings adds what is wrong with what can be changed later.
@@ -217,8 +233,8 @@ func (b *Budget) SetRaise(by money.Nanos, end End, now time.Time, p *Problems) {
 	b.Raise = Raise{by, end.At.UTC().Truncate(time.Second)}
 }
 
-// checkZone refuses names that load but mean different things on different machines.
-func checkZone(p *Problems, zone string) {
+// CheckZone refuses names that load but mean different things on different machines.
+func CheckZone(p *Problems, zone string) {
 	_, err := time.LoadLocation(zone)
 	local := zone == "" || zone == "Local" || zone == "localtime" || strings.HasPrefix(zone, "right/") || strings.HasPrefix(zone, "posix")
 	if err != nil || local || len(zone) > 64 {

@@ -278,12 +278,12 @@ func TestChargedRules(t *testing.T) {
 		{"too many tags", func(c *registry.Charged) { c.Tags = []string{"a", "b", "c", "d", "e"} }, []string{"tags:out_of_range"}},
 	})
 	p := registry.NewProblems("")
-	registry.CheckTeamName(p, "search", false)
+	(&registry.Team{Name: "search"}).Check(p, registry.TeamFacts{})
 	if got := found(t, p); got != nil {
 		t.Errorf("team: %v", got)
 	}
-	registry.CheckTeamName(p, "search", true)
-	registry.CheckTeamName(p, id.New(id.Team), false)
+	(&registry.Team{Name: "search"}).Check(p, registry.TeamFacts{NameTaken: true})
+	(&registry.Team{Name: id.New(id.Team)}).Check(p, registry.TeamFacts{})
 	if got := found(t, p); !slices.Equal(got, []string{"name:taken", "name:reserved"}) {
 		t.Errorf("teams: %v", got)
 	}

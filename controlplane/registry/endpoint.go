@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tollgate/internal/id"
 )
@@ -56,9 +57,14 @@ type Endpoint struct {
 	MaxBodyBytes        int64         `json:"max_body_bytes"`
 	ForwardTraceContext bool          `json:"forward_trace_context"`
 	Resilience
-	Revision int64     `json:"revision"`
-	Created  time.Time `json:"create_time"`
-	Updated  time.Time `json:"update_time"`
+	Disabled    bool      `json:"disabled,omitempty"` // its requests are refused
+	Description string    `json:"description,omitempty"`
+	Revision    int64     `json:"revision"`
+	Created     time.Time `json:"create_time"`
+	Updated     time.Time `json:"update_time"`
+
+	// ManagedBy is the owner of the file that manages it. It is found out anew whenever the endpoint is read.
+	ManagedBy string `json:"-"`
 }
 
 // ETag changes with every write.
@@ -69,6 +75,7 @@ func (e *Endpoint) ETag() string { return ETag(e.ID, e.Revision, e.Updated) }
 type EndpointFacts struct {
 	NameTaken bool
 	SamePath  []Endpoint // others on the same path
+	Gateway   string     // URL where callers reach the edges; empty if not known
 	Secrets   []string   // those of SecretRefs that exist
 	Adapter   bool       // whether the adapter exists that it names
 	// PublicName says whether the limit of a public endpoint cannot have its name, because another has it.
@@ -135,15 +142,14 @@ func wholeMillis(d time.Duration) time.Duration {
 func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	checkName(p, endpointName, id.Endpoint, e.Name)
 	if facts.NameTaken {
-		p.Add("name", Taken, "An endpoint with the name %s exists.", e.Name)
+		p.Add("name", NameTaken, "An endpoint with the name %s exists.", e.Name)
 	}
 	checkPath(p, e.Path, e.Exact)
 	checkMethods(p, "methods", e.Methods)
 	if !p.Has("path") {
 		for i := range facts.SamePath {
 			if o := &facts.SamePath[i]; Conflict(e, o) {
-				p.Add("path", Taken, "%s already goes to endpoint %s (%s): use another path, or methods that do not overlap.",
-					e.Path, o.Name, methodsText(o.Methods))
+				e.addConflict(p, o)
 			}
 		}
 	}
@@ -153,6 +159,7 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 		e.checkModels(p, facts)
 	} else {
 		e.checkTargets(p, known)
+		e.checkLoop(p, facts.Gateway)
 	}
 	checkHeaders(p, "headers", e.Headers, known)
 	checkQuery(p, "query", e.Query, known)
@@ -176,8 +183,21 @@ func (e *Endpoint) Check(p *Problems, facts EndpointFacts) {
 	if e.Models == nil {
 		e.Resilience.check(p, len(e.Targets), "target", e.Timeout)
 	}
+	checkDescription(p, e.Description)
 	if e.MaxBodyBytes < 0 {
 		p.Add("max_body_bytes", Range, "The largest body is %d bytes: use 0 for the edge's own limit, or more.", e.MaxBodyBytes)
+	}
+}
+
+// maxDescription is how long a description may be, in characters.
+const maxDescription = 1024
+
+func checkDescription(p *Problems, text string) {
+	switch {
+	case utf8.RuneCountInString(text) > maxDescription:
+		p.Add("description", Range, "The description has more than %d characters.", maxDescription)
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		p.Add("description", Malformed, "The description is not text.")
 	}
 }
 
@@ -201,6 +221,19 @@ func checkMethods(p *Problems, field string, methods []string) {
 			p.Add(field, Duplicate, "The method %s is listed twice.", m)
 		}
 	}
+}
+
+// addConflict says that a path is another's, or only some of its methods, where others could be chosen.
+func (e *Endpoint) addConflict(p *Problems, o *Endpoint) {
+	if len(e.Methods) > 0 && len(o.Methods) > 0 && !slices.Equal(e.Methods, o.Methods) {
+		both := slices.DeleteFunc(slices.Clone(e.Methods), func(m string) bool { return !slices.Contains(o.Methods, m) })
+		p.Add("methods", MethodsOverlap, "%s of %s already goes to endpoint %s (%s): use another path, or methods that do not overlap.",
+			strings.Join(both, ", "), e.Path, o.Name, methodsText(o.Methods))
+	} else {
+		p.Add("path", PathTaken, "%s already goes to endpoint %s (%s): use another path, or methods that do not overlap.",
+			e.Path, o.Name, methodsText(o.Methods))
+	}
+	p.about(o.Name)
 }
 
 // Conflict says whether some request would be answered equally well by both: the same path,

@@ -86,13 +86,13 @@ func checkHeaders(p *Problems, field string, headers []Header, known secretsKnow
 		lower := strings.ToLower(h.Name)
 		switch {
 		case len(h.Name) > maxHeaderName || !httpguts.ValidHeaderFieldName(h.Name):
-			p.Add(at+".name", Malformed, "%q is not a header name.", clip(h.Name))
+			p.Add(at+".name", HeaderName, "%q is not a header name.", clip(h.Name))
 		case lower == "host":
-			p.Add(at+".name", Forbidden, "The header %s says where a request goes: set it with host_header.", h.Name)
+			p.Add(at+".name", HeaderHost, "The header %s says where a request goes: set it with host_header.", h.Name)
 		case is(h.Name, connectionHeaders):
-			p.Add(at+".name", Forbidden, "The header %s belongs to the connection and is set by the edge: leave it out.", h.Name)
+			p.Add(at+".name", HeaderHop, "The header %s belongs to the connection and is set by the edge: leave it out.", h.Name)
 		case seen[lower]:
-			p.Add(at+".name", Duplicate, "The header %s is listed twice.", h.Name)
+			p.Add(at+".name", HeaderDup, "The header %s is listed twice.", h.Name)
 		}
 		seen[lower] = true
 		if checkMode(p, at, h.Mode, h.Value) {
@@ -156,7 +156,10 @@ func (known secretsKnown) checkValue(p *Problems, field, what, value string, hea
 	}
 	// With something harmless for every reference, only what is written here is judged.
 	text, err := v.Resolve(func(headervalue.Ref) (string, error) { return "x", nil })
-	if err != nil || header && !httpguts.ValidHeaderFieldValue(text) || strings.ContainsRune(text, 0) {
+	switch {
+	case header && strings.ContainsAny(value, "\r\n"):
+		p.Add(field, HeaderValueNL, "%s has a line end in it: values are one line.", what)
+	case err != nil || header && !httpguts.ValidHeaderFieldValue(text) || strings.ContainsRune(text, 0):
 		p.Add(field, Malformed, "%s has a line end or another control character in it.", what)
 	}
 	known.checkRefs(p, field, what, v)
@@ -179,7 +182,7 @@ func (known secretsKnown) checkReference(p *Problems, field, what, text string) 
 func (known secretsKnown) checkRefs(p *Problems, field, what string, v headervalue.Value) {
 	for _, r := range v.Refs() {
 		if r.Kind == headervalue.Secret && !slices.Contains(known, r.Name) {
-			p.Add(field, Unknown, "%s refers to secret %s, which does not exist: create it first.", what, r.Name)
+			p.Add(field, SecretMissing, "%s refers to secret %s, which does not exist: create it first.", what, r.Name)
 		}
 	}
 }
@@ -187,27 +190,10 @@ func (known secretsKnown) checkRefs(p *Problems, field, what string, v headerval
 // values are all texts of the endpoint that may hold references.
 func (e *Endpoint) values() []string {
 	var all []string
-	add := func(headers []Header, query []Query) {
-		for _, h := range headers {
-			all = append(all, h.Value)
-		}
-		for _, q := range query {
-			all = append(all, q.Value)
-		}
+	for _, p := range e.places() {
+		all = append(all, p.Text)
 	}
-	add(e.Headers, e.Query)
-	for _, c := range e.Credentials {
-		add(c.Headers, c.Query)
-	}
-	for _, t := range e.Targets {
-		if t.TLS != nil {
-			all = append(all, t.TLS.ClientKey)
-			if reference(t.TLS.ClientCertPEM) {
-				all = append(all, t.TLS.ClientCertPEM)
-			}
-		}
-	}
-	return append(all, e.AWS.values()...)
+	return all
 }
 
 // SecretRefs lists the names of the secrets that the endpoint refers to, sorted, each once. Values that

@@ -1,10 +1,10 @@
 package registry
 
 import (
-	"encoding/pem"
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"tollgate/internal/contract"
@@ -13,26 +13,92 @@ import (
 
 // Key is what a caller presents, without its secret.
 type Key struct {
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Prefix     string    `json:"prefix"`
-	Restricted bool      `json:"restricted"` // may call Endpoints only, even if that is none
-	Endpoints  []string  `json:"endpoints"`  // names
-	Expires    time.Time `json:"expire_time,omitzero"`
-	Revoked    time.Time `json:"revoke_time,omitzero"`
-	Created    time.Time `json:"create_time"`
-	Revision   int64     `json:"revision"`
-	Models     []string  `json:"models,omitempty"` // patterns of what it may ask for, sorted; empty: all
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Prefix      string          `json:"prefix"`
+	Suffix      string          `json:"suffix,omitempty"` // last characters of the secret
+	Restricted  bool            `json:"restricted"`       // may call Endpoints only, even if that is none
+	Endpoints   []string        `json:"endpoints"`        // names
+	Methods     []string        `json:"methods,omitempty"`
+	Networks    []string        `json:"networks,omitempty"` // in the form of prefixes, sorted; empty: all
+	Models      []string        `json:"models,omitempty"`   // patterns of what it may ask for, sorted; empty: all
+	Metadata    json.RawMessage `json:"metadata,omitempty"` // an object
+	Blocked     bool            `json:"blocked,omitempty"`
+	Expires     time.Time       `json:"expire_time,omitzero"`
+	Revoked     time.Time       `json:"revoke_time,omitzero"`
+	Rotated     time.Time       `json:"rotate_time,omitzero"`
+	OverlapEnds time.Time       `json:"overlap_end_time,omitzero"` // of an old secret that works
+	Created     time.Time       `json:"create_time"`
+	Revision    int64           `json:"revision"`
 	Charged
+
+	TeamID    string    `json:"-"`
+	Status    KeyStatus `json:"-"`
+	ManagedBy string    `json:"-"` // owner of the file; empty for none
 }
 
-// maxKeyModels is how many patterns a key can have.
-const maxKeyModels = 1000
+// KeyStatus is whether a key may be used.
+type KeyStatus string
+
+// The statuses, by the names that filters have for them.
+const (
+	KeyActive   KeyStatus = "active"
+	KeyRotating KeyStatus = "rotating"
+	KeyExpiring KeyStatus = "expiring" // within a week
+	KeyExpired  KeyStatus = "expired"
+	KeyBlocked  KeyStatus = "blocked" // or its team is
+	KeyRevoked  KeyStatus = "revoked"
+)
+
+// Bounds of keys.
+const (
+	maxKeyModels = 1000
+	maxNetworks  = 64
+
+	// DefaultOverlap is how long an old secret goes on working, and MaxOverlap the longest that it may.
+	DefaultOverlap = 24 * time.Hour
+	MaxOverlap     = 30 * 24 * time.Hour
+)
+
+// ETag changes with every write.
+func (k *Key) ETag() string { return ETag(k.ID, k.Revision, k.Created) }
+
+// Normalize puts lists in order, and networks in one form. What cannot be read stays as it is, for Check to find.
+func (k *Key) Normalize() {
+	k.Charged.Normalize()
+	k.Models = NormalizeModels(k.Models)
+	k.Methods = slices.Sorted(slices.Values(k.Methods))
+	networks := make([]string, len(k.Networks))
+	for i, text := range k.Networks {
+		if networks[i] = text; len(text) <= maxNetworkText {
+			if n, ok := network(text); ok {
+				networks[i] = n.String()
+			}
+		}
+	}
+	k.Networks = slices.Sorted(slices.Values(networks))
+}
+
+const maxNetworkText = 64
+
+// network reads an address or a prefix.
+func network(text string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), a.Zone() == ""
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, false
+	}
+	return p.Masked(), true
+}
 
 // NormalizeModels puts patterns of models in order.
 func NormalizeModels(patterns []string) []string { return slices.Sorted(slices.Values(patterns)) }
 
-// CheckModels adds what is wrong with the patterns of models of a key.
+// CheckModels adds what is wrong with the patterns of models of a key or a team.
 func CheckModels(p *Problems, patterns []string) {
 	if len(patterns) > maxKeyModels {
 		p.Add("models", Range, "There are %d models: a key has at most %d, and a * in one stands for any text.", len(patterns), maxKeyModels)
@@ -77,101 +143,72 @@ func (c *Charged) Check(p *Problems, found bool) {
 	}
 }
 
-// Team is a group of keys.
-type Team struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	Created  time.Time `json:"create_time"`
-	Revision int64     `json:"revision"`
-}
-
-// CheckTeamName adds what is wrong with the name of a new team.
-func CheckTeamName(p *Problems, name string, taken bool) {
-	checkName(p, objectName, id.Team, name)
-	if taken {
-		p.Add("name", Taken, "A team with the name %s exists.", name)
-	}
-}
-
-// KeyFacts is what the rules of new keys need to know of the world.
+// KeyFacts is what the rules of keys need to know of the world.
 type KeyFacts struct {
 	Now        time.Time
 	NameTaken  bool
 	HashHolder string          // name of the key that has the same secret
 	Known      map[string]bool // which of Endpoints exist
 	TeamFound  bool
+	Old        *Key          // as it is so far; nil for a new one
+	MostExpire time.Duration // the longest that it may be valid from now on; 0 for any
 }
 
-// Check adds everything that is wrong with a new key to p. Endpoints are as they were asked for.
+// Check adds everything that is wrong with a normalized key to p. Endpoints are as they were asked for.
 func (k *Key) Check(p *Problems, facts KeyFacts) {
-	checkName(p, objectName, id.Key, k.Name)
+	if facts.Old == nil {
+		checkName(p, objectName, id.Key, k.Name)
+	}
 	if facts.NameTaken {
 		p.Add("name", Taken, "A key with the name %s exists.", k.Name)
 	}
 	if facts.HashHolder != "" {
 		p.Add("secret_sha256", Taken, "Key %s has this secret.", facts.HashHolder)
 	}
-	for i, e := range k.Endpoints {
-		switch field := fmt.Sprintf("endpoints[%d]", i); {
-		case !facts.Known[e]:
-			p.Add(field, Unknown, "There is no endpoint %q.", clip(e))
-		case slices.Contains(k.Endpoints[:i], e):
-			p.Add(field, Duplicate, "The endpoint %s is listed twice.", e)
-		}
-	}
-	if !k.Expires.IsZero() && !k.Expires.After(facts.Now) && !p.Has("expire_time") {
-		p.Add("expire_time", Range, "The key would expire at %s, which is past.", k.Expires.UTC().Format(time.RFC3339))
-	}
+	checkEndpoints(p, k.Endpoints, facts.Known)
+	k.checkExpiry(p, facts)
 	CheckModels(p, k.Models)
+	checkMethods(p, "methods", k.Methods)
+	checkNetworks(p, k.Networks)
+	checkDescription(p, k.Description)
+	CheckMetadata(p, k.Metadata)
 	k.Charged.Check(p, facts.TeamFound)
 }
 
-// Secret is a vendor credential without its value.
-type Secret struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Endpoints []string  `json:"endpoints"` // names of those that refer to it
-	Models    []string  `json:"models,omitempty"`
-	Adapters  []string  `json:"adapters,omitempty"`
-	Created   time.Time `json:"create_time"`
-	Updated   time.Time `json:"update_time"`
-	Revision  int64     `json:"revision"`
-}
-
-// Used says whether anything refers to it.
-func (s *Secret) Used() bool { return len(s.Endpoints)+len(s.Models)+len(s.Adapters) > 0 }
-
-// MaxSecret is the longest credential in bytes.
-const MaxSecret = 64 << 10
-
-// CheckSecretName adds what is wrong with the name of a new secret.
-func CheckSecretName(p *Problems, name string, taken bool) {
-	checkName(p, objectName, id.Secret, name)
-	if taken {
-		p.Add("name", Taken, "A secret with the name %s exists: rotate it to replace its value.", name)
+func checkEndpoints(p *Problems, asked []string, known map[string]bool) {
+	for i, e := range asked {
+		switch field := fmt.Sprintf("endpoints[%d]", i); {
+		case !known[e]:
+			p.Add(field, Unknown, "There is no endpoint %q.", clip(e))
+		case slices.Contains(asked[:i], e):
+			p.Add(field, Duplicate, "The endpoint %s is listed twice.", e)
+		}
 	}
 }
 
-// CheckSecretValue adds what is wrong with a credential, without ever quoting it. A line end is
-// nearly always the one that an editor or `echo` left behind, and would make every request fail. Certificates
-// and their keys consist of lines; they are for TLS, and an edge puts none into a header.
-func CheckSecretValue(p *Problems, value string) {
-	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
-	switch {
-	case value == "":
-		p.Add("value", Required, "Give the secret a value.")
-	case len(value) > MaxSecret:
-		p.Add("value", Range, "The value is longer than %d bytes.", MaxSecret)
-	case inPEM(value):
-	case strings.HasSuffix(value, "\n"):
-		p.Add("value", Malformed, "The value ends with a line end, which cannot be sent in a header: send it without.")
-	case strings.ContainsFunc(value, control):
-		p.Add("value", Malformed, "The value has a line end or another control character in it, which cannot be sent in a header.")
+// checkExpiry leaves an expiry alone that the key has already.
+func (k *Key) checkExpiry(p *Problems, facts KeyFacts) {
+	if p.Has("expire_time") || facts.Old != nil && k.Expires.Equal(facts.Old.Expires) {
+		return
+	}
+	if !k.Expires.IsZero() && !k.Expires.After(facts.Now) {
+		p.Add("expire_time", Range, "The key would expire at %s, which is past.", k.Expires.UTC().Format(time.RFC3339))
+		return
+	}
+	if most := facts.MostExpire; most > 0 && (k.Expires.IsZero() || k.Expires.After(facts.Now.Add(most))) {
+		p.Add("expire_time", Range, "A key may be valid for %d days at most: give it an expiry within that.", int(most.Hours()/24))
 	}
 }
 
-// inPEM says whether a text is lines in which there is something in PEM.
-func inPEM(text string) bool {
-	block, _ := pem.Decode([]byte(text))
-	return block != nil && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f })
+func checkNetworks(p *Problems, networks []string) {
+	if len(networks) > maxNetworks {
+		p.Add("networks", Range, "There are %d networks: a key has at most %d.", len(networks), maxNetworks)
+	}
+	for i, text := range networks {
+		if _, ok := network(text); !ok {
+			p.Add("networks", Malformed, "%q is not a network: use one such as 10.0.0.0/8 or 2001:db8::1.", clip(text))
+		} else if i > 0 && text == networks[i-1] {
+			p.Add("networks", Duplicate, "The network %s is listed twice.", text)
+		}
+	}
 }

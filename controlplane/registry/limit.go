@@ -67,6 +67,8 @@ type Limit struct {
 	Revision int64     `json:"revision"`
 	Created  time.Time `json:"create_time"`
 	Updated  time.Time `json:"update_time"`
+
+	ManagedBy string `json:"-"` // owner of the file that manages it; empty for none
 }
 
 // ETag changes with every write.

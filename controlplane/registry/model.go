@@ -34,6 +34,9 @@ type Model struct {
 	Revision int64     `json:"revision"`
 	Created  time.Time `json:"create_time"`
 	Updated  time.Time `json:"update_time"`
+
+	// ManagedBy is the owner of the file that manages it. It is found out anew whenever the model is read.
+	ManagedBy string `json:"-"`
 }
 
 // Deployment is a model of a vendor, and how to reach it.

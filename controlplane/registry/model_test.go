@@ -78,8 +78,8 @@ func TestModelRules(t *testing.T) {
 		{"16 deployments of one vendor", func(m *registry.Model) { m.Deployments = slices.Repeat(m.Deployments[1:2], 16) }, nil},
 		{"one name twice", func(m *registry.Model) { m.Deployments[1].Name = "one" }, []string{"deployments[1].name:duplicate"}},
 		{"name in capitals", first(func(d *registry.Deployment) { d.Name = "One" }), []string{"deployments[0].name:invalid"}},
-		{"no URL", first(func(d *registry.Deployment) { d.Target.URL = "" }), []string{"deployments[0].target.url:required"}},
-		{"metadata", first(func(d *registry.Deployment) { d.Target.URL = "http://169.254.169.254" }), []string{"deployments[0].target.url:forbidden"}},
+		{"no URL", first(func(d *registry.Deployment) { d.Target.URL = "" }), []string{"deployments[0].target.url:target_required"}},
+		{"metadata", first(func(d *registry.Deployment) { d.Target.URL = "http://169.254.169.254" }), []string{"deployments[0].target.url:target_metadata"}},
 		{"TLS over http", first(func(d *registry.Deployment) {
 			d.Target.URL, d.Target.TLS = "http://x.example.com", &registry.TLS{}
 		}), []string{"deployments[0].target.tls:forbidden"}},
@@ -97,7 +97,7 @@ func TestModelRules(t *testing.T) {
 		{"vendor's name with a line end", first(func(d *registry.Deployment) { d.Model = "a\nb" }), []string{"deployments[0].model:invalid"}},
 		{"key in plain sight", first(func(d *registry.Deployment) { d.APIKey = "sk-123" }), []string{"deployments[0].api_key:forbidden"}},
 		{"key and more", first(func(d *registry.Deployment) { d.APIKey = "Bearer ${secret:bria}" }), []string{"deployments[0].api_key:forbidden"}},
-		{"secret that is not there", first(func(d *registry.Deployment) { d.APIKey = "${secret:gone}" }), []string{"deployments[0].api_key:unknown"}},
+		{"secret that is not there", first(func(d *registry.Deployment) { d.APIKey = "${secret:gone}" }), []string{"deployments[0].api_key:secret_missing"}},
 		{"key beside its header", first(func(d *registry.Deployment) {
 			d.Headers = []registry.Header{{Name: "authorization", Value: "x"}}
 		}), []string{"deployments[0].api_key:duplicate"}},
@@ -107,10 +107,10 @@ func TestModelRules(t *testing.T) {
 		{"another vendor's header", func(m *registry.Model) {
 			m.Deployments[1].Headers = []registry.Header{{Name: "authorization", Value: "x"}}
 		}, nil},
-		{"host header", first(func(d *registry.Deployment) { d.Headers[0].Name = "Host" }), []string{"deployments[0].headers[0].name:forbidden"}},
-		{"secret of a header", first(func(d *registry.Deployment) { d.Headers[0].Value = "${secret:gone}" }), []string{"deployments[0].headers[0].value:unknown"}},
+		{"host header", first(func(d *registry.Deployment) { d.Headers[0].Name = "Host" }), []string{"deployments[0].headers[0].name:header_host"}},
+		{"secret of a header", first(func(d *registry.Deployment) { d.Headers[0].Value = "${secret:gone}" }), []string{"deployments[0].headers[0].value:secret_missing"}},
 		{"parameter without a name", first(func(d *registry.Deployment) { d.Query[0].Name = "" }), []string{"deployments[0].query[0].name:required"}},
-		{"negative price", first(func(d *registry.Deployment) { d.Price.PerRequest = -1 }), []string{"deployments[0].price.fixed.per_request:out_of_range"}},
+		{"negative price", first(func(d *registry.Deployment) { d.Price.PerRequest = -1 }), []string{"deployments[0].price.fixed.per_request:price_negative"}},
 		{"price of other methods", first(func(d *registry.Deployment) {
 			d.Price.Charge = &registry.Charge{Message: &controlv1.Charge{Methods: []string{"GET"}}}
 		}), []string{"deployments[0].price.fixed.charge.methods:forbidden"}},
@@ -220,7 +220,7 @@ func TestUpstreamOfDeployment(t *testing.T) {
 	for _, w := range m.Warnings() {
 		got = append(got, w.Field+":"+w.Code)
 	}
-	if want := []string{"deployments[0].target.url:plain_http", "deployments[1].target.url:private_address", "deployments[2].target.tls.skip_verify:tls_not_verified"}; !slices.Equal(got, want) {
+	if want := []string{"deployments[0].target.url:target_plain", "deployments[1].target.url:target_private", "deployments[2].target.tls.skip_verify:tls_not_verified"}; !slices.Equal(got, want) {
 		t.Errorf("warnings %v, want %v", got, want)
 	}
 }
@@ -285,11 +285,11 @@ func TestAdapterRules(t *testing.T) {
 		{"no name", func(a *registry.Adapter) { a.Name = "" }, []string{"name:required"}},
 		{"name like an id", func(a *registry.Adapter) { a.Name = id.New(id.Adapter) }, []string{"name:invalid"}},
 		{"name of another", func(a *registry.Adapter) { a.Name = "taken" }, []string{"name:taken"}},
-		{"no URL", func(a *registry.Adapter) { a.Target.URL = "" }, []string{"target.url:required"}},
+		{"no URL", func(a *registry.Adapter) { a.Target.URL = "" }, []string{"target.url:target_required"}},
 		{"URL with a query", func(a *registry.Adapter) { a.Target.URL += "?a=1" }, []string{"target.url:invalid"}},
 		{"HTTP/1.1", func(a *registry.Adapter) { a.Target.HTTP = registry.HTTP1 }, []string{"target.http_version:forbidden"}},
 		{"a weight", func(a *registry.Adapter) { a.Target.Weight = 2 }, []string{"target.weight:forbidden"}},
-		{"secret that is not there", func(a *registry.Adapter) { a.Headers[0].Value = "${secret:gone}" }, []string{"headers[0].value:unknown"}},
+		{"secret that is not there", func(a *registry.Adapter) { a.Headers[0].Value = "${secret:gone}" }, []string{"headers[0].value:secret_missing"}},
 		{"six minutes", func(a *registry.Adapter) { a.Timeout = 6 * time.Minute }, []string{"timeout:out_of_range"}},
 		{"a gibibyte", func(a *registry.Adapter) { a.MaxBytes = 1 << 30 }, []string{"max_bytes:out_of_range"}},
 	})

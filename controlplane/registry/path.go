@@ -16,42 +16,42 @@ func checkPath(p *Problems, path string, exact bool) {
 func pathProblem(path string, exact bool) (code, reason string) {
 	switch {
 	case path == "":
-		return Required, "Enter the path callers will use, for example /bria."
+		return PathRequired, "Enter the path callers will use, for example /bria."
 	case len(path) > 1024:
 		return Range, "The path is longer than 1024 bytes."
 	case path[0] != '/':
-		return Malformed, fmt.Sprintf("The path %q does not begin with /.", clip(path))
+		return PathForm, fmt.Sprintf("The path %q does not begin with /.", clip(path))
 	case strings.ContainsAny(path, "?#"):
-		return Malformed, "A path cannot contain ? or #: callers' queries go on to the target as they are."
+		return PathQuery, "A path cannot contain ? or #: callers' queries go on to the target as they are."
 	case strings.Contains(path, "%"):
-		return Malformed, "A path cannot contain %: percent-encoded characters have more than one spelling."
+		return PathChars, "A path cannot contain %: percent-encoded characters have more than one spelling."
 	}
 	for i := range len(path) {
 		if !pathChar(path[i]) {
 			r := []rune(path[i:])[0]
-			return Malformed, fmt.Sprintf("A path cannot contain %q: use letters, digits and -._~!$&'()*+,;=:@/", r)
+			return PathChars, fmt.Sprintf("A path cannot contain %q: use letters, digits and -._~!$&'()*+,;=:@/", r)
 		}
 	}
 	if path == "/" {
 		return "", ""
 	}
 	if strings.Contains(path, "//") {
-		return Malformed, "A path cannot contain //: an empty segment matches nothing."
+		return PathForm, "A path cannot contain //: an empty segment matches nothing."
 	}
 	segments := strings.Split(path[1:], "/")
 	if segments[0] == "-" {
-		return Reserved, "Paths under /-/ are kept for the gateway itself: use another."
+		return PathReserved, "Paths under /-/ are kept for the gateway itself: use another."
 	}
 	for _, s := range segments {
 		if s == "." || s == ".." {
-			return Malformed, fmt.Sprintf("A path cannot contain the segment %q: clients remove it before they send.", s)
+			return PathForm, fmt.Sprintf("A path cannot contain the segment %q: clients remove it before they send.", s)
 		}
 	}
 	if segments[len(segments)-1] == "" {
 		if exact {
-			return Malformed, "An exact path cannot end with /: leave it out, or match the path as a prefix."
+			return PathForm, "An exact path cannot end with /: leave it out, or match the path as a prefix."
 		}
-		return Malformed, "A path cannot end with /: leave it out."
+		return PathForm, "A path cannot end with /: leave it out."
 	}
 	return "", ""
 }

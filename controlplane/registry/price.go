@@ -120,13 +120,23 @@ func (p *Price) Check(problems *Problems) {
 	p.check(problems, nil)
 }
 
+// Fixed is what every request costs, if that is the same for all.
+func (p *Price) Fixed() (cost money.Nanos, ok bool) {
+	return p.PerRequest, !p.Free && p.Usage == nil && p.Metered == nil && p.Reported == nil
+}
+
+// meterCodes are the codes of mistakes in prices by meters.
+var meterCodes = map[meter.Mistake]string{
+	meter.AnyMistake: Malformed, meter.BadPath: MeterPath, meter.Negative: PriceNegative, meter.TooPrecise: PricePrecision,
+}
+
 func (p *Price) check(problems *Problems, methods []string) {
 	switch {
 	case p.Usage != nil:
 		p.Usage.check(problems)
 	case p.Metered != nil:
 		for _, problem := range meter.Check(p.Metered.Message) {
-			problems.Add("price.metered."+problem.Field, Malformed, "%s: %s.", problem.Field, problem.Reason)
+			problems.Add("price.metered."+problem.Field, meterCodes[problem.Mistake], "%s: %s.", problem.Field, problem.Reason)
 		}
 	case p.Reported != nil:
 		p.Reported.check(problems, methods)
@@ -168,7 +178,7 @@ func checkAmount(p *Problems, field, what string, n money.Nanos) {
 
 func checkPrice(p *Problems, field, what string, n money.Nanos) {
 	if n < 0 && !p.Has(field) {
-		p.Add(field, Range, "The %s %s is negative: use 0 or more.", what, n.Dollars())
+		p.Add(field, PriceNegative, "The %s %s is negative: use 0 or more.", what, n.Dollars())
 	}
 }
 

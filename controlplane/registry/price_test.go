@@ -43,7 +43,7 @@ func TestUsagePriceRules(t *testing.T) {
 		}, []string{at + "rates:out_of_range"}},
 		{
 			"negative", func(u *registry.Usage) { u.PerRequest, u.Hold, u.Rates[0].PerMillion = -1, -1, -1 },
-			[]string{at + "per_request:out_of_range", at + "hold:out_of_range", at + "rates[0].per_million:out_of_range"},
+			[]string{at + "per_request:price_negative", at + "hold:price_negative", at + "rates[0].per_million:price_negative"},
 		},
 		{"hold that does not fit", func(u *registry.Usage) { u.Hold = math.MaxInt64 }, []string{at + "hold:out_of_range"}},
 		{"no unit", func(u *registry.Usage) { u.Rates[0].Unit = 0 }, []string{at + "rates[0].unit:required"}},

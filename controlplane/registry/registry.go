@@ -28,6 +28,41 @@ const (
 	Forbidden = "forbidden"
 )
 
+// Codes of what is wrong with endpoints, and with what models and adapters have in common with them. Texts for people are found by
+// them, so that each stands for one thing to be done about it. They are part of the API.
+const (
+	NameTaken      = "name_taken"
+	NameSlug       = "name_slug" // not lower-case letters, digits and hyphens
+	PathRequired   = "path_required"
+	PathChars      = "path_chars" // a character that means something else in a URL
+	PathForm       = "path_form"  // segments that callers never send
+	PathQuery      = "path_query"
+	PathReserved   = "path_reserved"
+	PathTaken      = "path_taken"
+	MethodsOverlap = "methods_overlap" // the path is another's with some of the methods
+	TargetRequired = "target_required"
+	TargetForm     = "target_form" // no URL, or one without a host that can be
+	TargetScheme   = "target_scheme"
+	TargetUserinfo = "target_userinfo"
+	TargetFragment = "target_fragment"
+	TargetLoop     = "target_loop"     // the gateway itself
+	TargetMetadata = "target_metadata" // an address of which nobody may ask
+	HeaderName     = "header_name"
+	HeaderDup      = "header_dup"
+	HeaderHop      = "header_hop"  // belongs to the connection
+	HeaderHost     = "header_host" // set with host_header
+	HeaderValueNL  = "header_value_nl"
+	SecretMissing  = "secret_missing"
+	PriceNegative  = "price_negative"
+	PricePrecision = "price_precision"
+	MeterPath      = "meter_path"
+)
+
+// taken says whether a code means no more than that somebody else came first.
+func taken(code string) bool {
+	return code == Taken || code == NameTaken || code == PathTaken || code == MethodsOverlap
+}
+
 // Problems collects what is wrong with one change. The zero value has none.
 type Problems struct {
 	prefix string
@@ -75,6 +110,12 @@ func (p *Problems) Add(field, code, reason string, args ...any) {
 	whole.list = append(whole.list, fault.Violation{Field: p.field(field), Code: code, Reason: fmt.Sprintf(reason, args...)})
 }
 
+// about names the object that the last problem is about.
+func (p *Problems) about(object string) {
+	whole := p.all()
+	whole.list[len(whole.list)-1].Object = object
+}
+
 // Has says whether a field was found wrong before, so that no second complaint follows from the
 // first.
 func (p *Problems) Has(field string) bool {
@@ -95,7 +136,7 @@ func (p *Problems) Err(what string) error {
 	}
 	code := fault.AlreadyExists
 	for _, v := range p.list {
-		if v.Code != Taken {
+		if !taken(v.Code) {
 			code = fault.InvalidArgument
 		}
 	}
@@ -117,11 +158,15 @@ func checkName(p *Problems, form *regexp.Regexp, prefix id.Prefix, name string) 
 	case name == "":
 		p.Add("name", Required, "A name is required, by which it is shown and referred to.")
 	case !form.MatchString(name):
+		code := Malformed
+		if prefix == id.Endpoint {
+			code = NameSlug
+		}
 		allowed := "lower-case letters, digits, hyphens, underscores and dots"
 		if form == endpointName {
 			allowed = "lower-case letters, digits and hyphens"
 		}
-		p.Add("name", Malformed, "The name %q is not valid: use 1 to 63 %s, with a letter or digit at both ends.", clip(name), allowed)
+		p.Add("name", code, "The name %q is not valid: use 1 to 63 %s, with a letter or digit at both ends.", clip(name), allowed)
 	case id.Is(prefix, name):
 		p.Add("name", Reserved, "The name %q has the form of an identifier: choose another.", name)
 	}

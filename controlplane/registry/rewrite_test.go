@@ -141,22 +141,22 @@ func TestWarnings(t *testing.T) {
 		want string
 	}{
 		{"nothing secret", plain, ""},
-		{"secret", at("http://api.example.com"), "targets[0].url plain_http"},
-		{"secret to an address", at("http://203.0.113.7"), "targets[0].url plain_http"},
-		{"secret in the query", with(func(e *registry.Endpoint) { e.Query = []registry.Query{{Value: "${secret:a}"}} }), "targets[0].url plain_http"},
+		{"secret", at("http://api.example.com"), "targets[0].url target_plain"},
+		{"secret to an address", at("http://203.0.113.7"), "targets[0].url target_plain"},
+		{"secret in the query", with(func(e *registry.Endpoint) { e.Query = []registry.Query{{Value: "${secret:a}"}} }), "targets[0].url target_plain"},
 		{"secret in a credential", with(func(e *registry.Endpoint) {
 			e.Credentials = []registry.Credential{{Query: []registry.Query{{Value: "${secret:a}"}}}}
-		}), "targets[0].url plain_http"},
+		}), "targets[0].url target_plain"},
 		{"secret over https", at("https://api.example.com"), ""},
 		{"secret in a cluster", at("http://vllm.models.svc"), ""},
 		{"secret in a compose file", at("http://vllm:8000"), ""},
-		{"loopback", at("http://127.0.0.1:8000"), "targets[0].url private_address"},
-		{"loopback by name", at("http://LOCALHOST:8000"), "targets[0].url private_address"},
-		{"loopback of IPv6", at("https://[::1]"), "targets[0].url private_address"},
-		{"private", at("https://10.1.2.3"), "targets[0].url private_address"},
-		{"shared", at("https://100.64.0.1"), "targets[0].url private_address"},
-		{"private of IPv6", at("https://[fd12::1]"), "targets[0].url private_address"},
-		{"wrapped", at("https://[::ffff:192.168.0.1]"), "targets[0].url private_address"},
+		{"loopback", at("http://127.0.0.1:8000"), "targets[0].url target_private"},
+		{"loopback by name", at("http://LOCALHOST:8000"), "targets[0].url target_private"},
+		{"loopback of IPv6", at("https://[::1]"), "targets[0].url target_private"},
+		{"private", at("https://10.1.2.3"), "targets[0].url target_private"},
+		{"shared", at("https://100.64.0.1"), "targets[0].url target_private"},
+		{"private of IPv6", at("https://[fd12::1]"), "targets[0].url target_private"},
+		{"wrapped", at("https://[::ffff:192.168.0.1]"), "targets[0].url target_private"},
 		{"not verified", with(func(e *registry.Endpoint) {
 			e.Targets[0] = registry.Target{URL: "https://x.example.com", TLS: &registry.TLS{SkipVerify: true}}
 		}), "targets[0].tls.skip_verify tls_not_verified"},

@@ -20,6 +20,7 @@ type Scoped struct {
 	Scope     Scope  `json:"scope"`
 	ScopeID   string `json:"scope_id,omitempty"`   // id of the key, team or endpoint
 	ScopeName string `json:"scope_name,omitempty"` // its name, or the customer or tag itself
+	TeamID    string `json:"-"`                    // of the team, or of that which the key belongs to; empty for none
 }
 
 // Subject says what it is in refusals: "key ci-bot", "everything".

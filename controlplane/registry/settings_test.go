@@ -72,7 +72,7 @@ func TestSettingsRules(t *testing.T) {
 		{"Langfuse's key of an unknown secret", func(e *registry.Endpoint) {
 			e.Credentials = nil
 			e.Headers = append(e.Headers, registry.Header{Name: "LANGFUSE_PUBLIC_KEY", Value: "a"}, registry.Header{Name: "langfuse_secret_key", Value: "${secret:nope}"})
-		}, "headers[1].value:unknown"},
+		}, "headers[1].value:secret_missing"},
 		{"parameter without a name", func(e *registry.Endpoint) { e.Query[0].Name = "" }, "query[0].name:required"},
 		{"parameter with a line end", func(e *registry.Endpoint) { e.Query[0].Name = "a\nb" }, "query[0].name:invalid"},
 		{"parameter's value with a line end", func(e *registry.Endpoint) { e.Query[0].Value = "a\nb" }, "query[0].value:invalid"},
@@ -113,10 +113,10 @@ func TestSettingsRules(t *testing.T) {
 		{"key beside the certificate", func(e *registry.Endpoint) {
 			e.Targets[0].TLS.ClientCertPEM += string(authority.Issue(t, []string{"x"}).Key)
 		}, "targets[0].tls.client_cert_pem:forbidden"},
-		{"certificate of an unknown secret", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientCertPEM = "${secret:nope}" }, "targets[0].tls.client_cert_pem:unknown"},
+		{"certificate of an unknown secret", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientCertPEM = "${secret:nope}" }, "targets[0].tls.client_cert_pem:secret_missing"},
 		{"key as it is", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientKey = string(authority.Issue(t, []string{"x"}).Key) }, "targets[0].tls.client_key:forbidden"},
 		{"key of two references", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientKey = "${env:A}${env:B}" }, "targets[0].tls.client_key:forbidden"},
-		{"key of an unknown secret", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientKey = "${secret:nope}" }, "targets[0].tls.client_key:unknown"},
+		{"key of an unknown secret", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientKey = "${secret:nope}" }, "targets[0].tls.client_key:secret_missing"},
 		{"certificate without a key", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientKey = "" }, "targets[0].tls.client_key:required"},
 		{"key without a certificate", func(e *registry.Endpoint) { e.Targets[0].TLS.ClientCertPEM = "" }, "targets[0].tls.client_cert_pem:required"},
 
@@ -127,8 +127,8 @@ func TestSettingsRules(t *testing.T) {
 		{"parameter of the endpoint", func(e *registry.Endpoint) { e.Credentials[1].Query[0].Name = "a" }, "credentials[1].query[0].name:duplicate"},
 		{"credential by default", func(e *registry.Endpoint) { e.Credentials[0].Headers[0].Mode = registry.ModeDefault }, "credentials[0].headers[0].mode:forbidden"},
 		{"credential's parameter by default", func(e *registry.Endpoint) { e.Credentials[1].Query[0].Mode = registry.ModeDefault }, "credentials[1].query[0].mode:forbidden"},
-		{"credential of an unknown secret", func(e *registry.Endpoint) { e.Credentials[1].Query[0].Value = "${secret:nope}" }, "credentials[1].query[0].value:unknown"},
-		{"credential in a header of the connection", func(e *registry.Endpoint) { e.Credentials[0].Headers[0].Name = "upgrade" }, "credentials[0].headers[0].name:forbidden"},
+		{"credential of an unknown secret", func(e *registry.Endpoint) { e.Credentials[1].Query[0].Value = "${secret:nope}" }, "credentials[1].query[0].value:secret_missing"},
+		{"credential in a header of the connection", func(e *registry.Endpoint) { e.Credentials[0].Headers[0].Name = "upgrade" }, "credentials[0].headers[0].name:header_hop"},
 		{"weight of a credential of failover", func(e *registry.Endpoint) { e.CredentialBalance, e.Credentials[1].Priority = 0, 0 }, "credentials[0].weight:forbidden"},
 		{"unknown balance of credentials", func(e *registry.Endpoint) { e.CredentialBalance = 4 }, "credential_balance:invalid"},
 

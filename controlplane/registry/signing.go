@@ -27,14 +27,6 @@ var (
 // signatureHeaders are made by whoever signs; others of their names would break the signature or be one.
 var signatureHeaders = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256"}
 
-// values are the texts of the signing that may hold references.
-func (s *AWSSigning) values() []string {
-	if s == nil {
-		return nil
-	}
-	return []string{s.AccessKeyID, s.SecretAccessKey, s.SessionToken, s.ExternalID}
-}
-
 // rewritten is a copy in our form.
 func (s *AWSSigning) rewritten() *AWSSigning {
 	if s == nil {

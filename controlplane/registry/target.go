@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -12,29 +13,29 @@ import (
 // targetProblem never quotes a URL with user info in it, because that is a credential.
 func targetProblem(raw string) (code, reason string) {
 	if raw == "" {
-		return Required, "Enter the target's base URL, for example https://api.example.com."
+		return TargetRequired, "Enter the target's base URL, for example https://api.example.com."
 	}
 	if len(raw) > 2048 {
 		return Range, "The target is longer than 2048 bytes."
 	}
 	for i := range len(raw) {
 		if c := raw[i]; c <= ' ' || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' {
-			return Malformed, fmt.Sprintf("A target cannot contain %q: percent-encode it, and write a host with other letters in its xn-- form.", []rune(raw[i:])[0])
+			return TargetForm, fmt.Sprintf("A target cannot contain %q: percent-encode it, and write a host with other letters in its xn-- form.", []rune(raw[i:])[0])
 		}
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return Malformed, "The target is not a URL: write it like https://api.example.com/v1."
+		return TargetForm, "The target is not a URL: write it like https://api.example.com/v1."
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return Malformed, fmt.Sprintf("The target's scheme is %q: only http and https are forwarded to.", clip(u.Scheme))
+		return TargetScheme, fmt.Sprintf("The target's scheme is %q: only http and https are forwarded to.", clip(u.Scheme))
 	case u.Opaque != "" || u.Host == "" || u.Hostname() == "":
-		return Malformed, "The target has no host: write it like https://api.example.com/v1."
+		return TargetForm, "The target has no host: write it like https://api.example.com/v1."
 	case u.User != nil:
-		return Forbidden, "The target has user info in it: send credentials in a header with ${secret:NAME}."
+		return TargetUserinfo, "The target has user info in it: send credentials in a header with ${secret:NAME}."
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return Malformed, "The target has a fragment (#…), which is never sent: leave it out."
+		return TargetFragment, "The target has a fragment (#…), which is never sent: leave it out."
 	}
 	if code, reason := portProblem(u.Host, u.Port()); code != "" {
 		return code, reason
@@ -44,7 +45,7 @@ func targetProblem(raw string) (code, reason string) {
 	}
 	for s := range strings.SplitSeq(u.Path, "/") {
 		if s == "." || s == ".." {
-			return Malformed, fmt.Sprintf("The target's path contains the segment %q: write the path that is meant.", s)
+			return TargetForm, fmt.Sprintf("The target's path contains the segment %q: write the path that is meant.", s)
 		}
 	}
 	return "", ""
@@ -53,7 +54,7 @@ func targetProblem(raw string) (code, reason string) {
 func portProblem(host, port string) (code, reason string) {
 	if port == "" {
 		if strings.HasSuffix(host, ":") {
-			return Malformed, "The target has a colon without a port: leave it out, or add the port."
+			return TargetForm, "The target has a colon without a port: leave it out, or add the port."
 		}
 		return "", ""
 	}
@@ -84,33 +85,33 @@ var (
 func hostProblem(host string) (code, reason string) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if forbiddenAddr(ip) {
-			return Forbidden, fmt.Sprintf("The target %s is a link-local, metadata or unusable address: requests never go there.", host)
+			return TargetMetadata, fmt.Sprintf("The target %s is a link-local, metadata or unusable address: requests never go there.", host)
 		}
 		if ip.Zone() != "" {
-			return Malformed, "The target's address has a zone: write it without."
+			return TargetForm, "The target's address has a zone: write it without."
 		}
 		return "", ""
 	}
 	if strings.Contains(host, ":") {
-		return Malformed, fmt.Sprintf("The target's host %q is not an IPv6 address.", clip(host))
+		return TargetForm, fmt.Sprintf("The target's host %q is not an IPv6 address.", clip(host))
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if len(name) > 253 || name == "" {
-		return Malformed, "The target's host name is empty or longer than 253 characters."
+		return TargetForm, "The target's host name is empty or longer than 253 characters."
 	}
 	labels := strings.Split(name, ".")
 	for _, l := range labels {
 		if l == "" || len(l) > 63 || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return Malformed, fmt.Sprintf("The target's host %q is not a host name.", clip(host))
+			return TargetForm, fmt.Sprintf("The target's host %q is not a host name.", clip(host))
 		}
 	}
 	// Resolvers read 2852039166, 0xa9fea9fe and 169.254.43518 as addresses, past the check above.
 	last := labels[len(labels)-1]
 	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
-		return Malformed, fmt.Sprintf("The target's host %q ends in a number but is not an address like 192.0.2.1.", clip(host))
+		return TargetForm, fmt.Sprintf("The target's host %q ends in a number but is not an address like 192.0.2.1.", clip(host))
 	}
 	if slices.Contains(metadataNames, name) {
-		return Forbidden, fmt.Sprintf("The target %s is a cloud metadata service: requests never go there.", host)
+		return TargetMetadata, fmt.Sprintf("The target %s is a cloud metadata service: requests never go there.", host)
 	}
 	return "", ""
 }
@@ -134,4 +135,31 @@ func forbiddenAddr(ip netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// checkLoop finds targets that are the gateway itself, whose requests would go round and round.
+func (e *Endpoint) checkLoop(p *Problems, gateway string) {
+	g, err := url.Parse(gateway)
+	if err != nil || g.Host == "" {
+		return
+	}
+	for i := range e.Targets {
+		at := fmt.Sprintf("targets[%d].url", i)
+		if u, err := url.Parse(e.Targets[i].URL); err == nil && !p.Has(at) && strings.EqualFold(hostPort(u), hostPort(g)) {
+			p.Add(at, TargetLoop, "%s is this gateway itself: its requests would go round and round.", u.Host)
+		}
+	}
+}
+
+// hostPort is where a URL connects to.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(strings.TrimSuffix(u.Hostname(), "."), port)
 }

@@ -10,8 +10,8 @@ import (
 // Codes of warnings. They are part of the API.
 const (
 	WarnTLS     = "tls_not_verified"
-	WarnPlain   = "plain_http"
-	WarnPrivate = "private_address"
+	WarnPlain   = "target_plain"
+	WarnPrivate = "target_private"
 	WarnPublic  = "public"
 	WarnMethods = "methods_not_charged"
 	WarnDefault = "default_model_unknown"

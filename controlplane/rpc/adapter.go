@@ -33,7 +33,9 @@ func (s *adapterService) GetAdapter(ctx context.Context, req *controlv1.GetAdapt
 }
 
 func (s *adapterService) ListAdapters(ctx context.Context, req *controlv1.ListAdaptersRequest) (*controlv1.ListAdaptersResponse, error) {
-	all, next, err := s.store.Adapters(ctx, store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()})
+	all, next, err := s.store.Adapters(ctx, store.ListQuery{
+		Page: store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()}, Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -41,9 +43,17 @@ func (s *adapterService) ListAdapters(ctx context.Context, req *controlv1.ListAd
 }
 
 func (s *adapterService) UpdateAdapter(ctx context.Context, req *controlv1.UpdateAdapterRequest) (*controlv1.UpdateAdapterResponse, error) {
-	p := problems("adapter")
-	a := adapterFrom(req.GetAdapter(), p)
-	stored, err := s.store.UpdateAdapter(ctx, actor(ctx), a, req.GetAdapter().GetEtag(), p)
+	var stored registry.Adapter
+	read := func(ctx context.Context) (*controlv1.Adapter, error) {
+		old, err := s.store.Adapter(ctx, ref(req.GetAdapter().GetId(), req.GetAdapter().GetName()))
+		return adapterTo(&old), err
+	}
+	err := update(ctx, s.store, req, setByServer, read, func(ctx context.Context, req *controlv1.UpdateAdapterRequest) (err error) {
+		p := problems("adapter")
+		a := adapterFrom(req.GetAdapter(), p)
+		stored, err = s.store.UpdateAdapter(ctx, actor(ctx), a, req.GetAdapter().GetEtag(), p)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +78,6 @@ func adapterTo(a *registry.Adapter) *controlv1.Adapter {
 	return &controlv1.Adapter{
 		Id: a.ID, Name: a.Name, Target: targetTo(&a.Target), Timeout: durationpb.New(a.Timeout), MaxBytes: a.MaxBytes,
 		Headers: headersTo(a.Headers), Etag: a.ETag(), Revision: a.Revision,
-		CreateTime: timestamppb.New(a.Created), UpdateTime: timestamppb.New(a.Updated),
+		CreateTime: timestamppb.New(a.Created), UpdateTime: timestamppb.New(a.Updated), ManagedBy: a.ManagedBy,
 	}
 }

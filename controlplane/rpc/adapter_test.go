@@ -119,11 +119,11 @@ func TestRefusedAdapters(t *testing.T) {
 		{"name of another", create(func(a *controlv1.Adapter) { a.Name = "mine" }), connect.CodeAlreadyExists, "adapter.name:taken"},
 		{"name in capitals", create(func(a *controlv1.Adapter) { a.Name = "Mine" }), invalid, "adapter.name:invalid"},
 		{"no target", create(func(a *controlv1.Adapter) { a.Target = nil }), invalid, "adapter.target:required"},
-		{"target of another kind", create(func(a *controlv1.Adapter) { a.Target.Url = "ftp://x" }), invalid, "adapter.target.url:invalid"},
+		{"target of another kind", create(func(a *controlv1.Adapter) { a.Target.Url = "ftp://x" }), invalid, "adapter.target.url:target_scheme"},
 		{"no time", create(func(a *controlv1.Adapter) { a.Timeout = seconds(0) }), invalid, "adapter.timeout:invalid"},
 		{"no such secret", create(func(a *controlv1.Adapter) {
 			a.Headers = []*controlv1.Header{{Name: "a", Value: "${secret:gone}"}}
-		}), invalid, "adapter.headers[0].value:unknown"},
+		}), invalid, "adapter.headers[0].value:secret_missing"},
 		{"old etag", update(made, func(a *controlv1.Adapter) { a.Etag = "old" }), stale, ""},
 		{"update of none", update(made, func(a *controlv1.Adapter) { a.Id = "gone" }), missing, ""},
 		{"name of one that is used", update(made, func(a *controlv1.Adapter) { a.Name = "other" }), needed, "model gpt"},

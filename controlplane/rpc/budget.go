@@ -6,11 +6,12 @@ import (
 
 	typemoney "google.golang.org/genproto/googleapis/type/money"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/internal/period"
 )
@@ -19,6 +20,9 @@ type budgetService struct {
 	store  *store.Store
 	ledger *Ledger
 }
+
+// spending is where the caller may set budgets and limits.
+func spending(ctx context.Context) access.Scope { return access.From(ctx).Scope(access.MoneyWrite) }
 
 func (s *budgetService) CreateBudget(ctx context.Context, req *controlv1.CreateBudgetRequest) (*controlv1.CreateBudgetResponse, error) {
 	p := problems("budget")
@@ -36,10 +40,17 @@ func (s *budgetService) CreateBudget(ctx context.Context, req *controlv1.CreateB
 	if m.GetOverdraft() != nil {
 		b.Overdraft = overdraftFrom(m.GetOverdraft(), p)
 	}
+	if o := m.GetOpening(); o != nil {
+		b.Opening.Spent = amountFrom(o.GetSpent(), "opening.spent", p)
+		b.Opening.Time = timeFrom(o.GetTime(), "opening.time", "time of the opening", p).Truncate(time.Second)
+		if b.Opening.Time.After(time.Now().Add(time.Hour)) {
+			p.Add("opening.time", registry.Range, "Nothing was spent in the future: give a time that has come.")
+		}
+	}
 	if m.GetRaise() != nil {
 		p.Add("raise", registry.Forbidden, "A new budget has no raise: leave it out, and raise the budget when it is there.")
 	}
-	stored, err := s.store.CreateBudget(ctx, actor(ctx), b, p)
+	stored, err := s.store.CreateBudget(ctx, actor(ctx), spending(ctx), b, p)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +95,7 @@ func scopeFrom(m scoped) (s registry.Scoped) {
 }
 
 func (s *budgetService) GetBudget(ctx context.Context, req *controlv1.GetBudgetRequest) (*controlv1.GetBudgetResponse, error) {
-	b, err := s.store.Budget(ctx, req.GetBudget())
+	b, err := s.store.Budget(ctx, access.From(ctx).Scope(access.MoneyRead), req.GetBudget())
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +103,19 @@ func (s *budgetService) GetBudget(ctx context.Context, req *controlv1.GetBudgetR
 }
 
 func (s *budgetService) ListBudgets(ctx context.Context, req *controlv1.ListBudgetsRequest) (*controlv1.ListBudgetsResponse, error) {
-	all, next, err := s.store.Budgets(ctx, store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()})
+	all, next, err := s.store.Budgets(ctx, access.From(ctx).Scope(access.MoneyRead), store.ListQuery{
+		Page: store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()}, Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &controlv1.ListBudgetsResponse{Budgets: each(all, budgetTo), NextPageToken: next}, nil
+	out := &controlv1.ListBudgetsResponse{Budgets: each(all, budgetTo), NextPageToken: next}
+	if req.GetWithStates() && len(all) > 0 {
+		if out.States, err = s.states(ctx, all); err != nil {
+			out.StatesMissing = fault.From(err).Message // the list is there without the ledger, too
+		}
+	}
+	return out, nil
 }
 
 func (s *budgetService) UpdateBudget(ctx context.Context, req *controlv1.UpdateBudgetRequest) (*controlv1.UpdateBudgetResponse, error) {
@@ -117,7 +136,7 @@ func (s *budgetService) UpdateBudget(ctx context.Context, req *controlv1.UpdateB
 	if w := req.GetWarnPercents(); w != nil {
 		patch.Warn = new(w.GetPercents())
 	}
-	b, err := s.store.UpdateBudget(ctx, actor(ctx), req.GetBudget(), patch, req.GetEtag(), p)
+	b, err := s.store.UpdateBudget(ctx, actor(ctx), spending(ctx), req.GetBudget(), patch, req.GetEtag(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +147,7 @@ func (s *budgetService) RaiseBudget(ctx context.Context, req *controlv1.RaiseBud
 	p := problems("")
 	by := amountFrom(req.GetBy(), "by", p)
 	end := registry.End{At: timeFrom(req.GetUntil(), "until", "end of the raise", p), Reset: req.GetUntilReset()}
-	b, err := s.store.RaiseBudget(ctx, actor(ctx), req.GetBudget(), by, end, req.GetEtag(), p)
+	b, err := s.store.RaiseBudget(ctx, actor(ctx), spending(ctx), req.GetBudget(), by, end, req.GetEtag(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +155,7 @@ func (s *budgetService) RaiseBudget(ctx context.Context, req *controlv1.RaiseBud
 }
 
 func (s *budgetService) ResetBudget(ctx context.Context, req *controlv1.ResetBudgetRequest) (*controlv1.ResetBudgetResponse, error) {
-	b, err := s.store.ResetBudget(ctx, actor(ctx), req.GetBudget(), req.GetEtag())
+	b, err := s.store.ResetBudget(ctx, actor(ctx), spending(ctx), req.GetBudget(), req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
@@ -144,62 +163,10 @@ func (s *budgetService) ResetBudget(ctx context.Context, req *controlv1.ResetBud
 }
 
 func (s *budgetService) DeleteBudget(ctx context.Context, req *controlv1.DeleteBudgetRequest) (*controlv1.DeleteBudgetResponse, error) {
-	if err := s.store.DeleteBudget(ctx, actor(ctx), req.GetBudget(), req.GetEtag()); err != nil {
+	if err := s.store.DeleteBudget(ctx, actor(ctx), spending(ctx), req.GetBudget(), req.GetEtag()); err != nil {
 		return nil, err
 	}
 	return &controlv1.DeleteBudgetResponse{}, nil
-}
-
-func (s *budgetService) GetBudgetState(ctx context.Context, req *controlv1.GetBudgetStateRequest) (*controlv1.GetBudgetStateResponse, error) {
-	b, err := s.store.Budget(ctx, req.GetBudget())
-	if err != nil {
-		return nil, err
-	}
-	res, err := s.ledger.accountStates(ctx, b.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	asOf := time.UnixMilli(res.GetAsOfUnixMs())
-	state := untouched(&b, asOf)
-	for _, st := range res.GetStates() {
-		// What has ended, or was reset, says nothing about the current period.
-		if st.GetAccount() == b.AccountID && st.GetGen() >= b.Gen && (st.GetEnd() == 0 || st.GetEnd() > asOf.Unix()) {
-			state = st
-		}
-	}
-	limit, spent := money.Nanos(state.GetLimitNanos()), money.Nanos(state.GetSpentNanos())
-	remaining, err := limit.Add(-spent)
-	if err != nil {
-		return nil, err
-	}
-	out := &controlv1.BudgetState{
-		BudgetId:  b.ID,
-		Limit:     contract.MoneyToProto(limit),
-		Spent:     contract.MoneyToProto(spent),
-		Held:      contract.MoneyToProto(money.Nanos(state.GetHeldNanos())),
-		Remaining: contract.MoneyToProto(remaining),
-		Overrun:   contract.MoneyToProto(money.Nanos(state.GetOverrunNanos())),
-		AsOf:      timeTo(asOf),
-	}
-	if state.GetEnd() != 0 {
-		out.PeriodStart, out.PeriodEnd = timeTo(time.Unix(b.Begins(state.GetStart()), 0)), timeTo(time.Unix(state.GetEnd(), 0))
-	}
-	for _, w := range state.GetWarnings() {
-		out.Warnings = append(out.Warnings, &controlv1.BudgetWarning{
-			Percent: w.GetPercent(), Time: timeTo(time.UnixMilli(w.GetUnixMs())), Spent: contract.MoneyToProto(money.Nanos(w.GetSpentNanos())),
-		})
-	}
-	return &controlv1.GetBudgetStateResponse{State: out}, nil
-}
-
-// untouched is the state of a budget of which the ledger has nothing yet: nothing was spent.
-func untouched(b *registry.Budget, at time.Time) *ledgerv1.AccountState {
-	state := &ledgerv1.AccountState{Account: b.AccountID, Gen: b.Gen, LimitNanos: int64(b.LimitAt(at))}
-	if zone, err := time.LoadLocation(b.Zone); err == nil {
-		span := b.Period.At(at, zone)
-		state.Start, state.End = span.Start, span.End
-	}
-	return state
 }
 
 func budgetTo(b *registry.Budget) *controlv1.Budget {
@@ -210,22 +177,23 @@ func budgetTo(b *registry.Budget) *controlv1.Budget {
 		Period:       controlv1.Period(b.Period),
 		RollingDays:  b.Days,
 		TimeZone:     b.Zone,
-		Enforcement:  controlv1.Enforcement_ENFORCEMENT_HARD,
+		Enforcement:  enforcementTo(b.Soft),
 		WarnPercents: b.Warn,
 		AccountId:    b.AccountID,
 		Etag:         b.ETag(),
 		Revision:     b.Revision,
 		CreateTime:   timeTo(b.Created),
 		UpdateTime:   timeTo(b.Updated),
-	}
-	if b.Soft {
-		m.Enforcement = controlv1.Enforcement_ENFORCEMENT_SOFT
+		ManagedBy:    b.ManagedBy,
 	}
 	if b.Overdraft != 0 {
 		m.Overdraft = contract.MoneyToProto(b.Overdraft)
 	}
 	if b.Raised(time.Now()) {
 		m.Raise = &controlv1.BudgetRaise{By: contract.MoneyToProto(b.Raise.By), Until: timeTo(b.Raise.Until)}
+	}
+	if b.Opening.Spent != 0 {
+		m.Opening = &controlv1.BudgetOpening{Spent: contract.MoneyToProto(b.Opening.Spent), Time: timeTo(b.Opening.Time)}
 	}
 	switch b.Scope {
 	case registry.ScopeKey:

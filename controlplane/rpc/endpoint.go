@@ -3,11 +3,18 @@ package rpc
 import (
 	"context"
 
+	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 )
 
-type endpointService struct{ store *store.Store }
+type endpointService struct {
+	controlv1connect.UnimplementedEndpointServiceHandler
+
+	store  *store.Store
+	drafts Drafts
+}
 
 func (s *endpointService) CreateEndpoint(ctx context.Context, req *controlv1.CreateEndpointRequest) (*controlv1.CreateEndpointResponse, error) {
 	p := problems("endpoint")
@@ -29,17 +36,30 @@ func (s *endpointService) GetEndpoint(ctx context.Context, req *controlv1.GetEnd
 }
 
 func (s *endpointService) ListEndpoints(ctx context.Context, req *controlv1.ListEndpointsRequest) (*controlv1.ListEndpointsResponse, error) {
-	all, next, err := s.store.Endpoints(ctx, store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()})
+	all, next, err := s.store.Endpoints(ctx, store.ListQuery{
+		Page: store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()}, Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &controlv1.ListEndpointsResponse{Endpoints: each(all, endpointTo), NextPageToken: next}, nil
 }
 
+// setByServer are fields that no update changes.
+var setByServer = []string{"id", "etag", "revision", "create_time", "update_time", "warnings", "managed_by", "disabled"}
+
 func (s *endpointService) UpdateEndpoint(ctx context.Context, req *controlv1.UpdateEndpointRequest) (*controlv1.UpdateEndpointResponse, error) {
-	p := problems("endpoint")
-	e := endpointFrom(req.GetEndpoint(), p)
-	stored, err := s.store.UpdateEndpoint(ctx, actor(ctx), e, req.GetEndpoint().GetEtag(), p)
+	var stored registry.Endpoint
+	read := func(ctx context.Context) (*controlv1.Endpoint, error) {
+		old, err := s.store.Endpoint(ctx, ref(req.GetEndpoint().GetId(), req.GetEndpoint().GetName()))
+		return endpointTo(&old), err
+	}
+	err := update(ctx, s.store, req, setByServer, read, func(ctx context.Context, req *controlv1.UpdateEndpointRequest) (err error) {
+		p := problems("endpoint")
+		e := endpointFrom(req.GetEndpoint(), p)
+		stored, err = s.store.UpdateEndpoint(ctx, actor(ctx), e, req.GetEndpoint().GetEtag(), p)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +71,14 @@ func (s *endpointService) DeleteEndpoint(ctx context.Context, req *controlv1.Del
 		return nil, err
 	}
 	return &controlv1.DeleteEndpointResponse{}, nil
+}
+
+func (s *endpointService) SetEndpointEnabled(ctx context.Context, req *controlv1.SetEndpointEnabledRequest) (*controlv1.SetEndpointEnabledResponse, error) {
+	e, err := s.store.SetEndpointEnabled(ctx, actor(ctx), req.GetEndpoint(), req.GetEnabled(), req.GetEtag())
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.SetEndpointEnabledResponse{Endpoint: endpointTo(&e)}, nil
 }
 
 // each translates a list.

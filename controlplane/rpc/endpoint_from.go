@@ -28,6 +28,8 @@ func endpointFrom(m *controlv1.Endpoint, p *registry.Problems) registry.Endpoint
 		Abandoned:           registry.Abandoned(m.GetAbandoned()),
 		MaxBodyBytes:        m.GetMaxBodyBytes(),
 		ForwardTraceContext: m.GetForwardTraceContext(),
+		Disabled:            m.GetDisabled(),
+		Description:         m.GetDescription(),
 	}
 	if models := m.GetModels(); models != nil {
 		e.Models = &registry.Models{Schemas: schemasFrom(models.GetSchemas()), Adapter: models.GetAdapter(), Default: models.GetDefaultModel()}

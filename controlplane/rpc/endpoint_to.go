@@ -36,6 +36,9 @@ func endpointTo(e *registry.Endpoint) *controlv1.Endpoint {
 		CreateTime:          timestamppb.New(e.Created),
 		UpdateTime:          timestamppb.New(e.Updated),
 		Abandoned:           controlv1.Abandoned(e.Abandoned),
+		Disabled:            e.Disabled,
+		Description:         e.Description,
+		ManagedBy:           e.ManagedBy,
 	}
 	if e.Exact {
 		m.Match = controlv1.MatchKind_MATCH_KIND_EXACT

@@ -9,11 +9,13 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 	"tollgate/internal/rpccode"
 )
@@ -25,13 +27,24 @@ type boundary struct{ log *slog.Logger }
 // WrapUnary implements connect.Interceptor.
 func (b boundary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
-		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		ctx, cancel := context.WithTimeout(ctx, timeFor(req.Spec().Procedure))
 		defer cancel()
 		err = b.pass(ctx, req.Spec().Procedure, func() (err error) { res, err = next(ctx, req); return err })
 		if err != nil {
 			return nil, err
 		}
 		return res, nil
+	}
+}
+
+// timeFor is how long a call may take. Files may hold ten thousands of objects.
+func timeFor(procedure string) time.Duration {
+	switch procedure {
+	case controlv1connect.ConfigServicePlanProcedure, controlv1connect.ConfigServiceApplyProcedure,
+		controlv1connect.ConfigServiceExportProcedure, controlv1connect.ConfigServiceListDriftProcedure:
+		return applyWithin
+	default:
+		return answerWithin
 	}
 }
 

@@ -28,13 +28,20 @@ const (
 // ExportRequests reads page after page, oldest first, and sends each before it asks for the next: a
 // slow caller holds up nothing but its own call, and none is held in memory whole.
 func (s *usageService) ExportRequests(ctx context.Context, req *controlv1.ExportRequestsRequest, stream *connect.ServerStream[controlv1.ExportRequestsResponse]) error {
-	filter, err := s.filterFrom(ctx, req.GetFilter(), time.Now())
+	filter, err := s.ownFilter(ctx, req.GetFilter(), time.Now())
 	if err != nil {
 		return err
 	}
+	return s.export(ctx, filter, req.GetFormat(), func(data []byte) error {
+		return sendWithin(ctx, func() error { return stream.Send(&controlv1.ExportRequestsResponse{Data: data}) })
+	})
+}
+
+// export hands over a file in pieces of whole lines.
+func (s *usageService) export(ctx context.Context, filter *ledgerv1.RequestFilter, format controlv1.ExportFormat, emit func([]byte) error) error {
 	var piece bytes.Buffer
 	write := writeNDJSON
-	if req.GetFormat() == controlv1.ExportFormat_EXPORT_FORMAT_CSV {
+	if format == controlv1.ExportFormat_EXPORT_FORMAT_CSV {
 		write = writeCSV
 		if err := writeRow(&piece, exportColumns); err != nil {
 			return err
@@ -45,7 +52,7 @@ func (s *usageService) ExportRequests(ctx context.Context, req *controlv1.Export
 			return nil
 		}
 		defer piece.Reset()
-		return sendWithin(ctx, func() error { return stream.Send(&controlv1.ExportRequestsResponse{Data: piece.Bytes()}) })
+		return emit(piece.Bytes())
 	}
 	names := idNames{}
 	ask := &ledgerv1.ListRequestsRequest{Filter: filter, PageSize: exportPage, OldestFirst: true}

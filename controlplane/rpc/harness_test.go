@@ -23,9 +23,11 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	typemoney "google.golang.org/genproto/googleapis/type/money"
 
+	"tollgate/controlplane/changes"
 	"tollgate/controlplane/fleet"
 	"tollgate/controlplane/rpc"
 	"tollgate/controlplane/secrets"
+	"tollgate/controlplane/seen"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/gen/tollgate/control/v1/controlv1connect"
@@ -53,8 +55,11 @@ type bundle struct {
 	url       string
 	http      *http.Client
 	logs      *logs
+	hub       *changes.Hub
 	nodes     []fleet.Node
+	obey      func(edge string, cmd *eventv1.EdgeCommand) (*eventv1.EdgeReply, error) // nil: they do as they are told
 	asked     *eventv1.ExplainCall
+	open      func(ticket string) (*eventv1.Ticket, error)
 	explain   controlv1connect.ExplainServiceClient
 	endpoints controlv1connect.EndpointServiceClient
 	keys      controlv1connect.KeyServiceClient
@@ -69,6 +74,8 @@ type bundle struct {
 	book      controlv1connect.PriceBookServiceClient
 	models    controlv1connect.ModelServiceClient
 	adapters  controlv1connect.AdapterServiceClient
+	audit     controlv1connect.AuditServiceClient
+	search    controlv1connect.SearchServiceClient
 }
 
 func (b *bundle) Nodes(contract.Version, time.Time) []fleet.Node { return b.nodes }
@@ -120,8 +127,18 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, pool: pool, logs: &logs{}}
+	hub, stopping := changes.New(store.New(pool), slog.New(slog.DiscardHandler)), make(chan struct{})
+	b.hub = hub
+	ctx, end := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { _ = hub.Run(ctx) }) // it ends with nothing but its context
+	t.Cleanup(func() {
+		end()
+		following.Wait()
+	})
 	handler, err := rpc.NewHandler(rpc.Deps{
-		Store: store.New(pool), Vault: vault, Fleet: b, Edges: b, Ledger: ledger, AdminToken: token, Version: "v1.2.3",
+		Changes: hub, Stopping: stopping,
+		Store: store.New(pool), Vault: vault, Answers: vault, Fleet: b, Edges: b, Drafts: b, Tickets: b.tickets(t), Seen: justSeen{seen.New(nil, 1, slog.New(slog.DiscardHandler))}, Joining: b, Ledger: ledger, AdminToken: token, Version: "v1.2.3",
 		Tracer: noop.NewTracerProvider(), Log: slog.New(slog.NewTextHandler(b.logs, nil)),
 	})
 	if err != nil {
@@ -134,7 +151,10 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.Protocols = &protocols
 	server.Start()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		close(stopping) // streams end
+		server.Close()
+	})
 	var h2c http.Protocols
 	h2c.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: &h2c}
@@ -154,6 +174,8 @@ func setupWith(t *testing.T, pool *pgxpool.Pool, ledger *rpc.Ledger, options ...
 	b.system = controlv1connect.NewSystemServiceClient(b.http, b.url, options...)
 	b.models = controlv1connect.NewModelServiceClient(b.http, b.url, options...)
 	b.adapters = controlv1connect.NewAdapterServiceClient(b.http, b.url, options...)
+	b.audit = controlv1connect.NewAuditServiceClient(b.http, b.url, options...)
+	b.search = controlv1connect.NewSearchServiceClient(b.http, b.url, options...)
 	b.book = controlv1connect.NewPriceBookServiceClient(b.http, b.url, options...)
 	return b
 }
@@ -210,6 +232,7 @@ func (b *bundle) post(procedure, body string, header ...string) (int, string, ht
 var tables = []string{
 	"revision", "endpoint", "endpoint_secret", "team", "key", "key_endpoint", "budget", "traffic_limit", "secret", "audit", "dirty",
 	"price_row", "price_book_version",
+	"customer", "tag", "settings", "managed",
 	"model", "model_name", "model_secret", "model_adapter", "adapter", "adapter_secret", "endpoint_adapter",
 }
 

@@ -58,6 +58,20 @@ func (l *Ledger) queryUsage(ctx context.Context, req *ledgerv1.QueryUsageRequest
 	return res, ledgerFault(err)
 }
 
+// recentUsage is nil where the ledger is older than the question.
+func (l *Ledger) recentUsage(ctx context.Context, scopes []*ledgerv1.RecentScope) ([]*ledgerv1.RecentUsage, error) {
+	if l.usage == nil {
+		return nil, noLedger()
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
+	defer cancel()
+	res, err := l.usage.ListRecentUsage(ctx, &ledgerv1.ListRecentUsageRequest{Scopes: scopes})
+	if err != nil && connect.CodeOf(err) == connect.CodeUnimplemented {
+		return nil, nil
+	}
+	return res.GetUsage(), ledgerFault(err)
+}
+
 // listRequests tells a page token that the ledger does not know from other failures: it came from our
 // caller.
 func (l *Ledger) listRequests(ctx context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
@@ -69,6 +83,9 @@ func (l *Ledger) listRequests(ctx context.Context, req *ledgerv1.ListRequestsReq
 	res, err := l.usage.ListRequests(ctx, req)
 	if req.GetPageToken() != "" && connect.CodeOf(err) == connect.CodeInvalidArgument {
 		return nil, store.BadToken()
+	}
+	if f := req.GetFilter(); err == nil && !res.GetWholeFilter() && (len(f.GetFilters()) > 0 || f.GetMinCostNanos() != 0 || f.GetMinDurationUs() != 0) {
+		return nil, olderLedger() // it would answer with more than was asked for
 	}
 	return res, ledgerFault(err)
 }

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -39,11 +40,24 @@ type books struct {
 	usage  *ledgerv1.QueryUsageResponse
 	total  *ledgerv1.QueryUsageResponse // what is answered to a question without groups, if set
 	asked  *ledgerv1.QueryUsageRequest
+	recent []*ledgerv1.RecentUsage
+	scopes []*ledgerv1.RecentScope
 	err    error
+
+	latency *ledgerv1.QueryLatencyRequest
+	answer  func(*ledgerv1.QueryUsageRequest) *ledgerv1.QueryUsageResponse // in place of usage and total, if set
 
 	list    func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error)
 	reprice func(*ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error)
 	meters  func(*ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceRequestsResponse, error)
+}
+
+func (b *books) ListRecentUsage(_ context.Context, req *ledgerv1.ListRecentUsageRequest) (*ledgerv1.ListRecentUsageResponse, error) {
+	b.scopes = req.GetScopes()
+	if b.recent == nil {
+		return nil, connect.NewError(connect.CodeUnimplemented, errors.New("older"))
+	}
+	return &ledgerv1.ListRecentUsageResponse{Usage: b.recent}, nil
 }
 
 func (b *books) RepriceByMeters(_ context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceByMetersResponse, error) {
@@ -56,6 +70,9 @@ func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRe
 }
 
 func (b *books) QueryUsage(_ context.Context, req *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
+	if b.answer != nil {
+		return b.answer(req), b.err
+	}
 	if b.total != nil && len(req.GetGroupBy()) == 0 {
 		if b.asked == nil || b.asked.GetTag() != req.GetTag() || b.asked.GetFromDay() != req.GetFromDay() {
 			return nil, connect.NewError(connect.CodeInternal, nil)
@@ -64,6 +81,12 @@ func (b *books) QueryUsage(_ context.Context, req *ledgerv1.QueryUsageRequest) (
 	}
 	b.asked = proto.CloneOf(req)
 	return b.usage, b.err
+}
+
+func (b *books) QueryLatency(_ context.Context, req *ledgerv1.QueryLatencyRequest) (*ledgerv1.QueryLatencyResponse, error) {
+	b.latency = req
+	l := &ledgerv1.Latency{StartUnixMs: req.GetFromUnixMs(), Attempts: 4, P50Us: 1, P95Us: 2, P99Us: 3}
+	return &ledgerv1.QueryLatencyResponse{Buckets: []*ledgerv1.Latency{l}, Total: l, SampledPerMyriad: 4901, AsOfUnixMs: req.GetToUnixMs()}, b.err
 }
 
 func (b *books) ListRequests(ctx context.Context, req *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error) {
@@ -107,7 +130,7 @@ func TestBudgetState(t *testing.T) {
 	}
 	zero := &controlv1.BudgetState{
 		BudgetId: g.GetId(), Limit: usd(100, 0), Spent: usd(0, 0), Held: usd(0, 0), Remaining: usd(100, 0), Overrun: usd(0, 0),
-		PeriodStart: timestamppb.New(start), PeriodEnd: timestamppb.New(end), AsOf: timestamppb.New(at),
+		PeriodStart: timestamppb.New(start), PeriodEnd: timestamppb.New(end), AsOf: timestamppb.New(at), Status: controlv1.BudgetStatus_BUDGET_STATUS_OK,
 	}
 	ledger.states = &ledgerv1.ListAccountStatesResponse{AsOfUnixMs: at.UnixMilli()}
 	if diff := cmp.Diff(zero, get(), protocmp.Transform()); diff != "" {
@@ -123,6 +146,7 @@ func TestBudgetState(t *testing.T) {
 	}}
 	want := proto.CloneOf(zero)
 	want.Limit, want.Spent, want.Held, want.Remaining = usd(10, 0), usd(12, 1), usd(0, 5e8), usd(-2, -1)
+	want.Status = controlv1.BudgetStatus_BUDGET_STATUS_EXHAUSTED
 	if diff := cmp.Diff(want, get(), protocmp.Transform()); diff != "" {
 		t.Errorf("spent (-want +got):\n%s", diff)
 	}
@@ -254,9 +278,11 @@ func TestListNodes(t *testing.T) {
 	b := setup(t)
 	b.seed()
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	b.nodes = []fleet.Node{{Status: fleet.Behind, LastSeen: at, Heartbeat: &eventv1.Heartbeat{
+	b.nodes = []fleet.Node{{Status: fleet.Behind, LastSeen: at, Skew: 18 * time.Millisecond, Heartbeat: &eventv1.Heartbeat{
 		Edge: "lon-1", Inc: 3, Epoch: 1, Revision: 2, Version: "v1", StartUnixMs: at.UnixMilli(), SpoolEvents: 4, SpoolAgeMs: 5,
 		Breakers: []*eventv1.BreakerState{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+		Region: "eu", Advertised: "http://lon-1:4000", Draining: true, Requests: 11, Errors: 12, Requests_10S: 25, OverheadP50Us: 13, OverheadP99Us: 14,
+		UnresolvedSecrets: map[string]string{"bria": "Vault has no such field."}, SpoolPercent: 15, MemoryBytes: 16, SeenLost: 17,
 		InFlight: 6, Targets: []*eventv1.TargetState{
 			{Endpoint: "bria", Target: "https://x", State: "ejected", UntilUnixMs: at.UnixMilli(), Attempts: 7, Failures: 8, Retries: 9, InFlight: 10},
 			{Endpoint: "bria", Target: "https://y", State: "ok"},
@@ -267,6 +293,9 @@ func TestListNodes(t *testing.T) {
 		Id: "lon-1", Incarnation: 3, Status: controlv1.NodeStatus_NODE_STATUS_BEHIND, Revision: 2, Epoch: 1, Version: "v1",
 		StartTime: timestamppb.New(at), LastSeenTime: timestamppb.New(at), SpoolEvents: 4, SpoolAgeMs: 5,
 		Breakers: []*controlv1.NodeBreaker{{Target: "https://x", State: "open"}}, MissingEnv: []string{"X"}, Address: ":4000",
+		Region: "eu", Advertised: "http://lon-1:4000", Draining: true, Requests: 11, Errors: 12, RequestRate: 2.5, OverheadP50Us: 13, OverheadP99Us: 14,
+		UnresolvedSecrets: []*controlv1.UnresolvedSecret{{Secret: "bria", Error: "Vault has no such field."}},
+		SpoolPercent:      15, MemoryBytes: 16, SeenLost: 17, ClockSkewMs: 18,
 		InFlight: 6, Targets: []*controlv1.NodeTarget{
 			{Endpoint: "bria", Target: "https://x", State: "ejected", RetryTime: timestamppb.New(at), Attempts: 7, Failures: 8, Retries: 9, InFlight: 10},
 			{Endpoint: "bria", Target: "https://y", State: "ok"},

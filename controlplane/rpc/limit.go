@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
@@ -12,7 +13,7 @@ type limitService struct{ store *store.Store }
 
 func (s *limitService) CreateLimit(ctx context.Context, req *controlv1.CreateLimitRequest) (*controlv1.CreateLimitResponse, error) {
 	m := req.GetLimit()
-	l, err := s.store.CreateLimit(ctx, actor(ctx), registry.Limit{
+	l, err := s.store.CreateLimit(ctx, actor(ctx), spending(ctx), registry.Limit{
 		Name: m.GetName(), Scoped: scopeFrom(m), Kind: registry.LimitKind(m.GetKind()),
 		Amount: m.GetAmount(), Burst: m.GetBurst(), Fallback: registry.Fallback(m.GetFallback()),
 	}, problems("limit"))
@@ -23,7 +24,7 @@ func (s *limitService) CreateLimit(ctx context.Context, req *controlv1.CreateLim
 }
 
 func (s *limitService) GetLimit(ctx context.Context, req *controlv1.GetLimitRequest) (*controlv1.GetLimitResponse, error) {
-	l, err := s.store.Limit(ctx, req.GetLimit())
+	l, err := s.store.Limit(ctx, access.From(ctx).Scope(access.MoneyRead), req.GetLimit())
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +32,9 @@ func (s *limitService) GetLimit(ctx context.Context, req *controlv1.GetLimitRequ
 }
 
 func (s *limitService) ListLimits(ctx context.Context, req *controlv1.ListLimitsRequest) (*controlv1.ListLimitsResponse, error) {
-	all, next, err := s.store.Limits(ctx, store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()})
+	all, next, err := s.store.Limits(ctx, access.From(ctx).Scope(access.MoneyRead), store.ListQuery{
+		Page: store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()}, Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +43,7 @@ func (s *limitService) ListLimits(ctx context.Context, req *controlv1.ListLimits
 
 func (s *limitService) UpdateLimit(ctx context.Context, req *controlv1.UpdateLimitRequest) (*controlv1.UpdateLimitResponse, error) {
 	patch := registry.LimitPatch{Amount: req.Amount, Burst: req.Burst, Fallback: registry.Fallback(req.GetFallback())}
-	l, err := s.store.UpdateLimit(ctx, actor(ctx), req.GetLimit(), patch, req.GetEtag())
+	l, err := s.store.UpdateLimit(ctx, actor(ctx), spending(ctx), req.GetLimit(), patch, req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +51,7 @@ func (s *limitService) UpdateLimit(ctx context.Context, req *controlv1.UpdateLim
 }
 
 func (s *limitService) DeleteLimit(ctx context.Context, req *controlv1.DeleteLimitRequest) (*controlv1.DeleteLimitResponse, error) {
-	if err := s.store.DeleteLimit(ctx, actor(ctx), req.GetLimit(), req.GetEtag()); err != nil {
+	if err := s.store.DeleteLimit(ctx, actor(ctx), spending(ctx), req.GetLimit(), req.GetEtag()); err != nil {
 		return nil, err
 	}
 	return &controlv1.DeleteLimitResponse{}, nil
@@ -58,7 +61,7 @@ func limitTo(l *registry.Limit) *controlv1.Limit {
 	m := &controlv1.Limit{
 		Id: l.ID, Name: l.Name, Kind: controlv1.LimitKind(l.Kind), Amount: l.Amount, Burst: l.Burst,
 		Fallback: controlv1.LimitFallback(l.Fallback), Etag: l.ETag(), Revision: l.Revision,
-		CreateTime: timeTo(l.Created), UpdateTime: timeTo(l.Updated),
+		CreateTime: timeTo(l.Created), UpdateTime: timeTo(l.Updated), ManagedBy: l.ManagedBy,
 	}
 	switch l.Scope {
 	case registry.ScopeKey:

@@ -33,7 +33,9 @@ func (s *modelService) GetModel(ctx context.Context, req *controlv1.GetModelRequ
 }
 
 func (s *modelService) ListModels(ctx context.Context, req *controlv1.ListModelsRequest) (*controlv1.ListModelsResponse, error) {
-	all, next, err := s.store.Models(ctx, store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()})
+	all, next, err := s.store.Models(ctx, store.ListQuery{
+		Page: store.Page{Size: int(req.GetPageSize()), Token: req.GetPageToken()}, Filter: req.GetFilter(), OrderBy: req.GetOrderBy(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -41,9 +43,17 @@ func (s *modelService) ListModels(ctx context.Context, req *controlv1.ListModels
 }
 
 func (s *modelService) UpdateModel(ctx context.Context, req *controlv1.UpdateModelRequest) (*controlv1.UpdateModelResponse, error) {
-	p := problems("model")
-	m := modelFrom(req.GetModel(), p)
-	stored, err := s.store.UpdateModel(ctx, actor(ctx), m, req.GetModel().GetEtag(), p)
+	var stored registry.Model
+	read := func(ctx context.Context) (*controlv1.Model, error) {
+		old, err := s.store.Model(ctx, ref(req.GetModel().GetId(), req.GetModel().GetName()))
+		return modelTo(&old), err
+	}
+	err := update(ctx, s.store, req, setByServer, read, func(ctx context.Context, req *controlv1.UpdateModelRequest) (err error) {
+		p := problems("model")
+		m := modelFrom(req.GetModel(), p)
+		stored, err = s.store.UpdateModel(ctx, actor(ctx), m, req.GetModel().GetEtag(), p)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +95,7 @@ func modelTo(m *registry.Model) *controlv1.Model {
 		Id: m.ID, Name: m.Name, Aliases: m.Aliases, Balance: controlv1.Balance(m.Balance),
 		Retry: retryTo(m.Retry), Hedge: hedgeTo(m.Hedge), Breaker: breakerTo(m.Breaker), OutlierEjection: outlierTo(m.Outlier),
 		Etag: m.ETag(), Revision: m.Revision, CreateTime: timestamppb.New(m.Created), UpdateTime: timestamppb.New(m.Updated),
-		Warnings: warningsTo(m.Warnings()),
+		Warnings: warningsTo(m.Warnings()), ManagedBy: m.ManagedBy,
 	}
 	for i := range m.Deployments {
 		d := &m.Deployments[i]

@@ -206,7 +206,7 @@ func TestRefusedModels(t *testing.T) {
 		{"no deployment", create(func(m *controlv1.Model) { m.Deployments = nil }), invalid, "model.deployments:required"},
 		{"no price", create(func(m *controlv1.Model) { m.Deployments[0].Price = nil }), invalid, "model.deployments[0].price:required"},
 		{"a price of nothing", create(func(m *controlv1.Model) { m.Deployments[0].Price = &controlv1.Price{} }), invalid, "model.deployments[0].price.kind:required"},
-		{"no such secret", create(func(m *controlv1.Model) { m.Deployments[0].ApiKey = "${secret:gone}" }), invalid, "model.deployments[0].api_key:unknown"},
+		{"no such secret", create(func(m *controlv1.Model) { m.Deployments[0].ApiKey = "${secret:gone}" }), invalid, "model.deployments[0].api_key:secret_missing"},
 		{"no such adapter", create(func(m *controlv1.Model) { m.Deployments[0].Schemas, m.Deployments[0].Adapter = nil, "gone" }), invalid, "model.deployments[0].adapter:unknown"},
 		{"NUL in an adapter", create(func(m *controlv1.Model) { m.Deployments[0].Schemas, m.Deployments[0].Adapter = nil, "a\x00" }), invalid, "model.deployments[0].adapter:unknown"},
 		{"responses alone", update(func(m *controlv1.Model) {

@@ -50,3 +50,5 @@ func TestPanic(t *testing.T) {
 		t.Errorf("after: %d %s", status, body)
 	}
 }
+
+func (brokenVault) Open(string, []byte) ([]byte, error) { panic("the vault is broken") }

@@ -109,14 +109,14 @@ func TestRefusedChangesNothing(t *testing.T) {
 		code  connect.Code
 		field string
 	}{
-		{"path and method of another", create(func(m *controlv1.Endpoint) { m.Path = "/bria" }), exists, "endpoint.path:taken"},
-		{"path and every method", create(func(m *controlv1.Endpoint) { m.Path, m.Methods = "/bria/", nil }), exists, "endpoint.path:taken"},
-		{"name of another", create(func(m *controlv1.Endpoint) { m.Name = "bria" }), exists, "endpoint.name:taken"},
-		{"ftp target", create(target("ftp://x.example.com")), invalid, "endpoint.targets[0].url:invalid"},
-		{"metadata target", create(target("http://169.254.169.254/latest")), invalid, "endpoint.targets[0].url:forbidden"},
-		{"reserved path", create(func(m *controlv1.Endpoint) { m.Path = "/-/health" }), invalid, "endpoint.path:reserved"},
-		{"NUL in the path", create(func(m *controlv1.Endpoint) { m.Path = "/a\x00b" }), invalid, "endpoint.path:invalid"},
-		{"negative price", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(-1, 0)) }), invalid, "endpoint.price.fixed.per_request:out_of_range"},
+		{"path and method of another", create(func(m *controlv1.Endpoint) { m.Path = "/bria" }), exists, "endpoint.path:path_taken"},
+		{"path and every method", create(func(m *controlv1.Endpoint) { m.Path, m.Methods = "/bria/", nil }), exists, "endpoint.path:path_taken"},
+		{"name of another", create(func(m *controlv1.Endpoint) { m.Name = "bria" }), exists, "endpoint.name:name_taken"},
+		{"ftp target", create(target("ftp://x.example.com")), invalid, "endpoint.targets[0].url:target_scheme"},
+		{"metadata target", create(target("http://169.254.169.254/latest")), invalid, "endpoint.targets[0].url:target_metadata"},
+		{"reserved path", create(func(m *controlv1.Endpoint) { m.Path = "/-/health" }), invalid, "endpoint.path:path_reserved"},
+		{"NUL in the path", create(func(m *controlv1.Endpoint) { m.Path = "/a\x00b" }), invalid, "endpoint.path:path_chars"},
+		{"negative price", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(-1, 0)) }), invalid, "endpoint.price.fixed.per_request:price_negative"},
 		{"price beyond a million", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(1_000_001, 0)) }), invalid, "endpoint.price.fixed.per_request:out_of_range"},
 		{"status that is none", create(func(m *controlv1.Endpoint) {
 			m.Price.GetFixed().Charge = &controlv1.Charge{Statuses: []string{"20x"}}
@@ -148,19 +148,19 @@ func TestRefusedChangesNothing(t *testing.T) {
 		{"price too large", create(func(m *controlv1.Endpoint) { m.Price = fixed(usd(1<<62, 0)) }), invalid, "endpoint.price.fixed.per_request:invalid"},
 		{"price in euro", create(func(m *controlv1.Endpoint) { m.Price.GetFixed().PerRequest.CurrencyCode = "EUR" }), invalid, "endpoint.price.fixed.per_request:invalid"},
 		{"no price", create(func(m *controlv1.Endpoint) { m.Price = nil }), invalid, "endpoint.price:required"},
-		{"unknown secret", create(func(m *controlv1.Endpoint) { m.Headers[0].Value = "${secret:nope}" }), invalid, "endpoint.headers[0].value:unknown"},
-		{"header with line end", create(func(m *controlv1.Endpoint) { m.Headers[0].Value = "a\r\nb: c" }), invalid, "endpoint.headers[0].value:invalid"},
+		{"unknown secret", create(func(m *controlv1.Endpoint) { m.Headers[0].Value = "${secret:nope}" }), invalid, "endpoint.headers[0].value:secret_missing"},
+		{"header with line end", create(func(m *controlv1.Endpoint) { m.Headers[0].Value = "a\r\nb: c" }), invalid, "endpoint.headers[0].value:header_value_nl"},
 		{"zero timeout", create(func(m *controlv1.Endpoint) { m.Timeout = durationpb.New(0) }), invalid, "endpoint.timeout:"},
 		{"no targets", create(func(m *controlv1.Endpoint) { m.Targets = nil }), invalid, "endpoint.targets:required"},
 		{"no endpoint", func() error {
 			_, err := b.endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{})
 			return err
 		}, invalid, "endpoint:required"},
-		{"upper-case name", create(func(m *controlv1.Endpoint) { m.Name = "Bria" }), invalid, "endpoint.name:invalid"},
+		{"upper-case name", create(func(m *controlv1.Endpoint) { m.Name = "Bria" }), invalid, "endpoint.name:name_slug"},
 
 		{"stale etag", update(func(m *controlv1.Endpoint) { m.Etag = "old" }), stale, ""},
 		{"update of an unknown endpoint", update(func(m *controlv1.Endpoint) { m.Id = id.New(id.Endpoint) }), missing, ""},
-		{"update with an unknown secret", update(func(m *controlv1.Endpoint) { m.Headers[0].Value = "${secret:nope}" }), invalid, "endpoint.headers[0].value:unknown"},
+		{"update with an unknown secret", update(func(m *controlv1.Endpoint) { m.Headers[0].Value = "${secret:nope}" }), invalid, "endpoint.headers[0].value:secret_missing"},
 		{"delete with a stale etag", func() error {
 			_, err := b.endpoints.DeleteEndpoint(ctx, &controlv1.DeleteEndpointRequest{Endpoint: "bria", Etag: "old"})
 			return err
@@ -240,7 +240,7 @@ func TestRefusedChangesNothing(t *testing.T) {
 		{"ceiling on what the target tells", usage(func(u *controlv1.Price_Usage) { u.Bound = controlv1.Price_BOUND_CEILING }), invalid, "endpoint.price.usage.bound:forbidden"},
 		{"price of nothing that is used", usage(func(u *controlv1.Price_Usage) { u.Rates = nil }), invalid, "endpoint.price.usage.rates:required"},
 		{"header of bytes", usage(func(u *controlv1.Price_Usage) { u.Rates[1].Header = "x" }), invalid, "endpoint.price.usage.rates[1].header:forbidden"},
-		{"negative rate", usage(func(u *controlv1.Price_Usage) { u.Rates[0].PerMillion = usd(0, -1) }), invalid, "endpoint.price.usage.rates[0].per_million:out_of_range"},
+		{"negative rate", usage(func(u *controlv1.Price_Usage) { u.Rates[0].PerMillion = usd(0, -1) }), invalid, "endpoint.price.usage.rates[0].per_million:price_negative"},
 		{"no hold", usage(func(u *controlv1.Price_Usage) { u.Hold = nil }), invalid, "endpoint.price.usage.hold:required"},
 		{"unknown policy", create(func(m *controlv1.Endpoint) { m.Abandoned = 9 }), invalid, "endpoint.abandoned:invalid"},
 

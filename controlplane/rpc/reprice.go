@@ -33,6 +33,10 @@ func (s *usageService) RepriceRequests(ctx context.Context, req *controlv1.Repri
 		p.Add("per_request", registry.Required,
 			"Say what the requests cost: an amount for each, or for a million units, or both; or ask for current, by which each costs what its endpoint's meters say now.")
 	}
+	if f := req.GetFilter(); len(f.GetFilters()) > 0 || f.GetMinCost() != nil || f.GetMinTime() != nil {
+		// A ledger of the version before would price more than that.
+		p.Add("filter", registry.Forbidden, "Requests to price are selected without filters, min_cost and min_time.")
+	}
 	if err := p.Err("the price"); err != nil {
 		return nil, err
 	}
@@ -156,7 +160,7 @@ func (s *usageService) currentPrices(ctx context.Context, rows []*ledgerv1.Usage
 		}
 	}
 	for token := ""; models; {
-		page, next, err := s.store.Models(ctx, store.Page{Size: modelsAtOnce, Token: token})
+		page, next, err := s.store.Models(ctx, store.ListQuery{Page: store.Page{Size: modelsAtOnce, Token: token}})
 		if err != nil {
 			return nil, err
 		}

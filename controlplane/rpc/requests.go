@@ -40,6 +40,7 @@ var outcomes = map[eventv1.SpendOutcome]string{
 	eventv1.SpendOutcome_SPEND_OUTCOME_ABANDONED:    "abandoned",
 	eventv1.SpendOutcome_SPEND_OUTCOME_REFUSED:      "refused",
 	eventv1.SpendOutcome_SPEND_OUTCOME_CUT:          "cut",
+	eventv1.SpendOutcome_SPEND_OUTCOME_OPENING:      "opening",
 }
 
 // jobStates are the words for what a request says of a job. They are part of the API.
@@ -93,10 +94,24 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 			p.Add("outcome", registry.Malformed, "%q is not how a request ends: use %s.", word, strings.Join(outcomeWords(), ", "))
 		}
 	}
+	if m.GetMinCost() != nil {
+		least, err := contract.MoneyFromProto(m.GetMinCost())
+		if err != nil || least < 0 {
+			p.Add("min_cost", registry.Malformed, "It is not an amount of US dollars that something may cost.")
+		}
+		out.MinCostNanos = int64(least)
+	}
+	if out.MinDurationUs = m.GetMinTime().AsDuration().Microseconds(); out.GetMinDurationUs() < 0 {
+		p.Add("min_time", registry.Range, "%s is negative.", m.GetMinTime().AsDuration())
+	}
+	checkFilters(m.GetFilters(), false, p)
 	if err := p.Err("the filter"); err != nil {
 		return nil, err
 	}
 	var err error
+	if out.Filters, err = s.filters(ctx, m.GetFilters()); err != nil {
+		return nil, err
+	}
 	if out.KeyId, err = s.keyID(ctx, m.GetKey()); err != nil {
 		return nil, err
 	}
@@ -104,6 +119,19 @@ func (s *usageService) filterFrom(ctx context.Context, m *controlv1.RequestFilte
 		return nil, err
 	}
 	out.Team, err = s.teamName(ctx, m.GetTeam())
+	return out, err
+}
+
+// ownFilter is a filter that selects nothing that the caller may not see.
+func (s *usageService) ownFilter(ctx context.Context, m *controlv1.RequestFilter, now time.Time) (*ledgerv1.RequestFilter, error) {
+	team, err := s.ownTeams(ctx, m.GetTeam(), "filter.team", m.GetFilters())
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.filterFrom(ctx, m, now)
+	if err == nil {
+		out.Team = team
+	}
 	return out, err
 }
 
@@ -118,7 +146,7 @@ func outcomeWords() []string {
 }
 
 func (s *usageService) ListRequests(ctx context.Context, req *controlv1.ListRequestsRequest) (*controlv1.ListRequestsResponse, error) {
-	filter, err := s.filterFrom(ctx, req.GetFilter(), time.Now())
+	filter, err := s.ownFilter(ctx, req.GetFilter(), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +245,9 @@ func recordTo(r *ledgerv1.RequestRecord, names idNames) *controlv1.RequestRecord
 	}
 	if raw := e.GetRequestId(); len(raw) == len(id.Bytes{}) {
 		m.RequestId = id.Bytes(raw).Text(id.Request)
+	}
+	if e.GetOutcome() == eventv1.SpendOutcome_SPEND_OUTCOME_OPENING {
+		m.KeyName = names[e.GetKeyId()] // it was no request, so nobody came without a key
 	}
 	for _, d := range e.GetDraws() {
 		draw := &controlv1.RequestDraw{

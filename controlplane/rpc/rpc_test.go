@@ -357,6 +357,9 @@ func TestAudit(t *testing.T) {
 		}
 		got = append(got, s)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	want := []string{
 		"1 admin create secret true bria", "2 admin create endpoint true bria", "3 admin create key true ci-bot",
 		"4 admin create budget true ci-month", "5 admin revoke key false ci-bot",
@@ -384,8 +387,11 @@ func TestProtocols(t *testing.T) {
 			if info.GetVersion() != "v1.2.3" || info.GetRevision() != 4 || info.GetEpoch() != 1 {
 				t.Errorf("info %v", info)
 			}
+			if info.GetTime() == nil || info.GetOldestClient() == "" || info.Ledger != nil || info.GetNats() {
+				t.Errorf("info without a ledger and NATS: %v", info)
+			}
 			_, err := b.endpoints.CreateEndpoint(ctx, &controlv1.CreateEndpointRequest{Endpoint: bria()})
-			want := failure{connect.CodeAlreadyExists, "already_exists", []string{"endpoint.name:taken", "endpoint.path:taken"}}
+			want := failure{connect.CodeAlreadyExists, "already_exists", []string{"endpoint.name:name_taken", "endpoint.path:path_taken"}}
 			if diff := cmp.Diff(want, failureOf(err)); diff != "" {
 				t.Errorf("failure (-want +got):\n%s", diff)
 			}

@@ -87,7 +87,7 @@ func TestTeamsAndKeys(t *testing.T) {
 	b.dirty()
 	u := must[*controlv1.UpdateKeyResponse](t)(b.keys.UpdateKey(ctx, &controlv1.UpdateKeyRequest{Key: "web", Team: "ads", Tags: []string{"x"}})).GetKey()
 	want := proto.CloneOf(k)
-	want.Team, want.Customer, want.Tags, want.Revision = "ads", "", []string{"x"}, u.GetRevision()
+	want.Team, want.Customer, want.Tags, want.Revision, want.Etag = "ads", "", []string{"x"}, u.GetRevision(), u.GetEtag()
 	if diff := cmp.Diff(want, u, protocmp.Transform()); diff != "" || u.GetRevision() <= k.GetRevision() {
 		t.Errorf("updated (-want +got):\n%s", diff)
 	}

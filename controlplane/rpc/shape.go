@@ -1,11 +1,13 @@
 package rpc
 
 import (
+	"slices"
 	"strings"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"tollgate/controlplane/registry"
 	"tollgate/internal/fault"
 )
 
@@ -25,7 +27,15 @@ func shape(v *protovalidate.ValidationError) *fault.Error {
 		} else {
 			reason = field + ": " + reason + "."
 		}
-		all = append(all, fault.Violation{Field: field, Code: code, Reason: reason})
+		// Rules that know a field better than its schema say what is wrong with it.
+		if rule, ok := ruled[descriptorName(one)]; ok && one.FieldValue.IsValid() {
+			if c, r := registry.FieldProblem(rule, one.FieldValue.String()); c != "" {
+				code, reason = c, r
+			}
+		}
+		if found := (fault.Violation{Field: field, Code: code, Reason: reason}); !slices.Contains(all, found) {
+			all = append(all, found)
+		}
 	}
 	if len(all) == 1 {
 		return fault.New(fault.InvalidArgument, "%s", all[0].Reason).WithViolations(all...).WithCause(v)
@@ -33,27 +43,47 @@ func shape(v *protovalidate.ValidationError) *fault.Error {
 	return fault.New(fault.InvalidArgument, "%d things are wrong with the request.", len(all)).WithViolations(all...).WithCause(v)
 }
 
+// ruled are the fields whose values the registry judges by themselves.
+var ruled = map[protoreflect.FullName]registry.Field{
+	"tollgate.control.v1.Endpoint.name": registry.FieldName, "tollgate.control.v1.Endpoint.path": registry.FieldPath,
+	"tollgate.control.v1.Target.url": registry.FieldTarget, "tollgate.control.v1.Header.name": registry.FieldHeader,
+}
+
+func descriptorName(v *protovalidate.Violation) protoreflect.FullName {
+	if v.FieldDescriptor == nil {
+		return ""
+	}
+	return v.FieldDescriptor.FullName()
+}
+
 // patterns say in words what the patterns of the schemas ask for.
 var patterns = map[string]string{
-	"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$":     "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
-	"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$":       "must be up to 63 lower-case letters, digits and hyphens, and begin and end with a letter or digit",
-	labelPattern:                                 labelWords,
-	"^(|" + labelInside + ")$":                   labelWords,
-	"^[A-Z][A-Z-]{0,31}$":                        "must be a method in capital letters, such as POST",
-	"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$":              "must be the name of a header, such as x-request-units",
-	"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":        "must be the name of a header, such as x-api-key",
-	"^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$":            "must be a day such as 2026-11-01",
-	"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$":            "must be a day such as 2026-11-01",
-	"^([1-5](xx|[0-9][0-9])|any)$":               "must be a status such as 404, a class of them such as 2xx, or any",
-	"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$":      "must be up to 63 lower-case letters, digits and _ -, and begin and end with a letter or digit",
-	"^([a-z0-9][a-z0-9_-]{0,63})?$":              listWords,
-	"^[a-z0-9][a-z0-9_-]{0,63}$":                 listWords,
-	"^[a-z][a-z0-9_]{0,31}$":                     "must be up to 32 lower-case letters, digits and _, and begin with a letter",
-	"^[a-z][a-z0-9_]{0,47}$":                     "must be up to 48 lower-case letters, digits and _, and begin with a letter",
-	"^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$": "must be up to 255 letters, digits, spaces and . _ : / @ + - *, and begin with a letter, a digit, @ or *",
-	"^[A-Za-z0-9@][A-Za-z0-9._:/@+ -]{0,254}$":   "must be up to 255 letters, digits, spaces and . _ : / @ + -, and begin with a letter, a digit or @",
-	"^(|[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)$":  "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
-	"^[a-z0-9-]{1,64}$":                          "must be up to 64 lower-case letters, digits and hyphens",
+	"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$":             "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
+	"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$":               "must be up to 63 lower-case letters, digits and hyphens, and begin and end with a letter or digit",
+	labelPattern:                                         labelWords,
+	"^(|" + labelInside + ")$":                           labelWords,
+	"^[A-Z][A-Z-]{0,31}$":                                "must be a method in capital letters, such as POST",
+	"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$":                      "must be the name of a header, such as x-request-units",
+	"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":                "must be the name of a header, such as x-api-key",
+	"^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$":                    "must be a day such as 2026-11-01",
+	"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$":                    "must be a day such as 2026-11-01",
+	"^([1-5](xx|[0-9][0-9])|any)$":                       "must be a status such as 404, a class of them such as 2xx, or any",
+	"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$":              "must be up to 63 lower-case letters, digits and _ -, and begin and end with a letter or digit",
+	"^([a-z0-9][a-z0-9_-]{0,63})?$":                      listWords,
+	"^[a-z0-9][a-z0-9_-]{0,63}$":                         listWords,
+	"^[a-z][a-z0-9_]{0,31}$":                             "must be up to 32 lower-case letters, digits and _, and begin with a letter",
+	"^[a-z][a-z0-9_]{0,47}$":                             "must be up to 48 lower-case letters, digits and _, and begin with a letter",
+	"^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$":         "must be up to 255 letters, digits, spaces and . _ : / @ + - *, and begin with a letter, a digit, @ or *",
+	"^[A-Za-z0-9@][A-Za-z0-9._:/@+ -]{0,254}$":           "must be up to 255 letters, digits, spaces and . _ : / @ + -, and begin with a letter, a digit or @",
+	"^(|[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)$":          "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
+	"^[A-Za-z0-9_.-]*$":                                  "must be letters, digits and . _ -",
+	"^[A-Za-z0-9_-]*$":                                   "must be letters, digits and _ -",
+	"^[a-z0-9._/-]*$":                                    "must be lower-case letters, digits and . _ / -",
+	"^[A-Za-z0-9_-]{1,64}([.][A-Za-z0-9_-]{1,64}){0,7}$": "must be a path of names with dots between them, such as metadata.user_id",
+	"^([1-5]xx)?$":                                       "must be a class of statuses such as 4xx",
+	"^[0-9](xx|[0-9][0-9])$":                             "must be a status such as 404, or a class of them such as 4xx",
+	"^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)?$":          "must be up to 63 lower-case letters, digits and . _ -, and begin and end with a letter or digit",
+	"^[a-z0-9-]{1,64}$":                                  "must be up to 64 lower-case letters, digits and hyphens",
 }
 
 const (

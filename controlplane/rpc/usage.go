@@ -8,14 +8,18 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
-	"tollgate/internal/id"
 	"tollgate/internal/money"
 )
+
+// ledgerRows is how many groups the ledger answers with at most.
+const ledgerRows = 100_000
 
 // defaultDays is how far back a query goes that does not say.
 const defaultDays = 30
@@ -23,31 +27,15 @@ const defaultDays = 30
 type usageService struct {
 	store  *store.Store
 	ledger *Ledger
+	fleet  Nodes // nil: it is not known how far edges have told
 }
 
 func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsageRequest) (*controlv1.QueryUsageResponse, error) {
-	p := problems("")
-	from, to := days(req, time.Now().UTC(), p)
-	if err := p.Err("the query"); err != nil {
+	ask, err := s.asked(ctx, req, time.Now())
+	if err != nil {
 		return nil, err
 	}
-	ask := &ledgerv1.QueryUsageRequest{
-		FromDay: from, ToDay: to, Customer: req.GetCustomer(), Tag: req.GetTag(), Model: req.GetModel(),
-	}
-	for _, d := range req.GetGroupBy() {
-		ask.GroupBy = append(ask.GroupBy, ledgerv1.UsageDimension(d)) // the enumerations are the same
-	}
-	var err error
-	if ask.KeyId, err = s.keyID(ctx, req.GetKey()); err != nil {
-		return nil, err
-	}
-	if ask.EndpointId, err = s.endpointID(ctx, req.GetEndpoint()); err != nil {
-		return nil, err
-	}
-	if ask.Team, err = s.teamName(ctx, req.GetTeam()); err != nil {
-		return nil, err
-	}
-	got, err := s.ledger.queryUsage(ctx, ask)
+	got, err := s.queryWhole(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -56,33 +44,73 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 		return nil, err
 	}
 	out := &controlv1.QueryUsageResponse{AsOf: timeTo(time.UnixMilli(got.GetAsOfUnixMs()))}
-	byKey := slices.Contains(ask.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_KEY)
+	by := func(d ledgerv1.UsageDimension) bool { return slices.Contains(ask.GetGroupBy(), d) }
 	for _, r := range got.GetRows() {
-		key := ""
-		if byKey {
-			key = keyName(names, r.GetKeyId())
-		}
-		out.Rows = append(out.Rows, &controlv1.UsageRow{
-			KeyId: r.GetKeyId(), KeyName: key,
-			EndpointId: r.GetEndpointId(), EndpointName: names[r.GetEndpointId()],
+		m := &controlv1.UsageRow{
+			KeyId: r.GetKeyId(), EndpointId: r.GetEndpointId(), EndpointName: names[r.GetEndpointId()],
 			Day: r.GetDay(), Hour: r.GetHour(), Team: r.GetTeam(), Customer: r.GetCustomer(), Tag: r.GetTag(),
-			Model: r.GetModel(), Status: r.GetStatus(),
-			Requests: r.GetRequests(), Failed: r.GetFailed(), Abandoned: r.GetAbandoned(),
+			Model: r.GetModel(), Status: r.GetStatus(), Other: r.GetOther(),
+			Requests: r.GetRequests(), Failed: r.GetFailed(), Abandoned: r.GetAbandoned(), Errors: r.GetErrors(),
 			Units: r.GetUnits(), Unpriced: r.GetUnpriced(),
 			Cost: contract.MoneyToProto(money.Nanos(r.GetCostNanos())),
-		})
+		}
+		if by(ledgerv1.UsageDimension_USAGE_DIMENSION_KEY) && !r.GetOther() {
+			m.KeyName = keyName(names, r.GetKeyId())
+		}
+		if by(ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS) && !r.GetOther() {
+			m.StatusClass = fmt.Sprintf("%dxx", r.GetStatusClass())
+		}
+		out.Rows = append(out.Rows, m)
 	}
-	all := got.GetRows()
-	if slices.Contains(ask.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_TAG) {
-		// A request is in the rows of all its tags or in none, so they do not add up to what was spent.
-		ask.GroupBy = nil
-		if got, err = s.ledger.queryUsage(ctx, ask); err != nil {
+	if out.Total, err = s.total(ctx, ask, got.GetRows()); err != nil {
+		return nil, err
+	}
+	if got.GetFromUnix() == 0 { // of a ledger that answers with all groups
+		if out.Rows, err = topOf(out.GetRows(), int(req.GetTopN())); err != nil {
 			return nil, err
 		}
-		all = got.GetRows()
+	} else {
+		out.FromTime, out.ToTime = timeTo(time.Unix(got.GetFromUnix(), 0)), timeTo(time.Unix(got.GetToUnix(), 0))
 	}
-	out.Total, err = sum(all)
-	return out, err
+	if by(ledgerv1.UsageDimension_USAGE_DIMENSION_DAY) || by(ledgerv1.UsageDimension_USAGE_DIMENSION_HOUR) {
+		if out.Groups, err = timeless(out.GetRows()); err != nil {
+			return nil, err
+		}
+	}
+	if req.GetCompare() {
+		if err := s.compare(ctx, ask, out); err != nil {
+			return nil, err
+		}
+	}
+	s.completeTo(out)
+	return out, nil
+}
+
+// queryWhole asks the ledger, and makes sure that it has understood all of the question.
+func (s *usageService) queryWhole(ctx context.Context, ask *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
+	got, err := s.ledger.queryUsage(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	if got.GetFromUnix() == 0 && (ask.GetFromUnix() != 0 || ask.GetTimeZone() != "" || len(ask.GetFilters()) > 0) {
+		return nil, olderLedger()
+	}
+	return got, nil
+}
+
+// total is all that a question selects. Rows in which every request is once make it; others do not: a request is in the rows of all
+// its tags or in none, and of very many groups the ledger leaves out the cheapest.
+func (s *usageService) total(ctx context.Context, ask *ledgerv1.QueryUsageRequest, rows []*ledgerv1.UsageRow) (*controlv1.UsageRow, error) {
+	if slices.Contains(ask.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_TAG) || len(rows) >= ledgerRows {
+		whole := proto.CloneOf(ask)
+		whole.GroupBy, whole.TopN = nil, 0
+		got, err := s.queryWhole(ctx, whole)
+		if err != nil {
+			return nil, err
+		}
+		rows = got.GetRows()
+	}
+	return sum(rows)
 }
 
 // sum adds up rows in which every request is once.
@@ -93,6 +121,7 @@ func sum(rows []*ledgerv1.UsageRow) (*controlv1.UsageRow, error) {
 		total.Requests += r.GetRequests()
 		total.Failed += r.GetFailed()
 		total.Abandoned += r.GetAbandoned()
+		total.Errors += r.GetErrors()
 		total.Units += r.GetUnits()
 		total.Unpriced += r.GetUnpriced()
 		var err error
@@ -123,33 +152,6 @@ func days(req *controlv1.QueryUsageRequest, now time.Time, p *registry.Problems)
 		p.Add("from_day", registry.Range, "The first day %s is after the last, %s.", from, to)
 	}
 	return from, to
-}
-
-// keyID is the id of a key that is named by id or name.
-func (s *usageService) keyID(ctx context.Context, ref string) (string, error) {
-	if ref == "" || id.Is(id.Key, ref) {
-		return ref, nil
-	}
-	k, err := s.store.Key(ctx, ref)
-	return k.ID, err
-}
-
-// endpointID also takes the id of an endpoint that was deleted since: its usage stays.
-func (s *usageService) endpointID(ctx context.Context, ref string) (string, error) {
-	if ref == "" || id.Is(id.Endpoint, ref) {
-		return ref, nil
-	}
-	e, err := s.store.Endpoint(ctx, ref)
-	return e.ID, err
-}
-
-// teamName is the name by which the books know a team.
-func (s *usageService) teamName(ctx context.Context, ref string) (string, error) {
-	if !id.Is(id.Team, ref) {
-		return ref, nil // also of a team that was deleted since: its usage stays
-	}
-	t, err := s.store.Team(ctx, ref)
-	return t.Name, err
 }
 
 // idNames are the names of keys and endpoints by their ids, empty for those that are not known.

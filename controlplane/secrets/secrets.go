@@ -5,68 +5,115 @@
 package secrets
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"tollgate/internal/seal"
 )
 
 // Vault encrypts and seals. It is safe for concurrent use.
 type Vault struct {
-	envelopes *aead.KMSEnvelopeAEAD
-	edges     *seal.Key
+	current *aead.KMSEnvelopeAEAD
+	old     []*aead.KMSEnvelopeAEAD
+	edges   *seal.Key
+
+	mu     sync.Mutex        // guards sealed
+	sealed map[string][]byte // by name and envelope, so that a KMS is asked once for each value and not at every publication
 }
+
+// mostSealed bounds what is remembered of what was sealed.
+const mostSealed = 10_000
 
 // New makes a vault of the text forms of both keys, 32 bytes in base64 each.
 func New(masterKey, sealingKey string) (*Vault, error) {
-	raw, err := base64.StdEncoding.DecodeString(masterKey)
-	if err != nil || len(raw) != 32 {
-		return nil, errors.New("a master key is 32 bytes in base64: make one with `openssl rand -base64 32`")
-	}
-	master, err := subtle.NewAESGCM(raw)
+	current, err := local(masterKey)
 	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
+		return nil, err
 	}
+	return newVault(current, nil, sealingKey)
+}
+
+func newVault(current tink.AEAD, old []tink.AEAD, sealingKey string) (*Vault, error) {
 	edges, err := seal.Parse(sealingKey)
 	if err != nil {
 		return nil, err
 	}
-	return &Vault{aead.NewKMSEnvelopeAEAD2(aead.AES256GCMKeyTemplate(), master), edges}, nil
+	envelopes := func(key tink.AEAD) *aead.KMSEnvelopeAEAD {
+		return aead.NewKMSEnvelopeAEAD2(aead.AES256GCMKeyTemplate(), key)
+	}
+	v := &Vault{current: envelopes(current), edges: edges, sealed: map[string][]byte{}}
+	for _, key := range old {
+		v.old = append(v.old, envelopes(key))
+	}
+	return v, nil
 }
 
 // Encrypt makes the envelope of the secret with the given id.
 func (v *Vault) Encrypt(id, value string) ([]byte, error) {
-	envelope, err := v.envelopes.Encrypt([]byte(value), []byte(id))
+	envelope, err := v.current.Encrypt([]byte(value), []byte(id))
 	if err != nil {
 		return nil, fmt.Errorf("encrypt %s: %w", id, err)
 	}
 	return envelope, nil
 }
 
-// decrypt opens an envelope. Its only caller seals the value again at once.
+// decrypt opens an envelope, under the master key or one before it.
 func (v *Vault) decrypt(id string, envelope []byte) ([]byte, error) {
-	plain, err := v.envelopes.Decrypt(envelope, []byte(id))
+	plain, err := v.current.Decrypt(envelope, []byte(id))
+	for i := 0; err != nil && i < len(v.old); i++ {
+		plain, err = v.old[i].Decrypt(envelope, []byte(id))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decrypt %s: wrong master key, or the envelope was changed", id)
 	}
 	return plain, nil
 }
 
-// Seal makes of an envelope what edges can open.
-func (v *Vault) Seal(id, name string, envelope []byte) ([]byte, error) {
+// Renew makes an envelope under the master key of one that is under a key before it. It returns nil for one that needs
+// nothing.
+func (v *Vault) Renew(id string, envelope []byte) ([]byte, error) {
+	if plain, err := v.current.Decrypt(envelope, []byte(id)); err == nil {
+		clear(plain)
+		return nil, nil
+	}
 	plain, err := v.decrypt(id, envelope)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plain)
-	sealed, err := v.edges.Seal(plain, Context(name))
+	fresh, err := v.current.Encrypt(plain, []byte(id))
 	if err != nil {
+		return nil, fmt.Errorf("encrypt %s: %w", id, err)
+	}
+	return fresh, nil
+}
+
+// Seal makes of an envelope what edges can open.
+func (v *Vault) Seal(id, name string, envelope []byte) ([]byte, error) {
+	at := id + "\x00" + name + "\x00" + string(envelope)
+	v.mu.Lock()
+	sealed, ok := v.sealed[at]
+	v.mu.Unlock()
+	if ok {
+		return sealed, nil
+	}
+	plain, err := v.decrypt(id, envelope)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	if sealed, err = v.edges.Seal(plain, Context(name)); err != nil {
 		return nil, fmt.Errorf("seal %s: %w", name, err)
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.sealed) >= mostSealed {
+		clear(v.sealed)
+	}
+	v.sealed[at] = sealed
 	return sealed, nil
 }
 

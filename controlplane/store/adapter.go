@@ -16,7 +16,8 @@ import (
 	"tollgate/internal/id"
 )
 
-const adapterColumns = `a.id, a.name, a.settings, a.revision, a.create_time, a.update_time`
+const adapterColumns = `a.id, a.name, a.settings, a.revision, a.create_time, a.update_time,
+	coalesce((SELECT g.owner FROM control.managed g WHERE g.kind = 'adapter' AND g.object_id = a.id), '')`
 
 // usedAdapter says whether anything refers to the adapter a.
 const usedAdapter = `(EXISTS (SELECT FROM control.endpoint_adapter ea WHERE ea.adapter_id = a.id)
@@ -24,7 +25,6 @@ const usedAdapter = `(EXISTS (SELECT FROM control.endpoint_adapter ea WHERE ea.a
 
 const (
 	selectAdapter      = `SELECT ` + adapterColumns + ` FROM control.adapter a WHERE a.id = $1 OR a.name = $1`
-	selectAdapterPage  = `SELECT ` + adapterColumns + ` FROM control.adapter a WHERE a.name > $1 ORDER BY a.name LIMIT $2`
 	selectUsedAdapters = `SELECT ` + adapterColumns + ` FROM control.adapter a WHERE ` + usedAdapter + ` ORDER BY a.name`
 	selectAdapterUsers = `
 		SELECT 'endpoint ' || e.name FROM control.endpoint_adapter ea JOIN control.endpoint e ON e.id = ea.endpoint_id WHERE ea.adapter_id = $1
@@ -52,7 +52,7 @@ type adapterSettings struct {
 func scanAdapter(row pgx.CollectableRow) (registry.Adapter, error) {
 	var a registry.Adapter
 	var raw []byte
-	if err := row.Scan(&a.ID, &a.Name, &raw, &a.Revision, &a.Created, &a.Updated); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &raw, &a.Revision, &a.Created, &a.Updated, &a.ManagedBy); err != nil {
 		return a, err
 	}
 	var s adapterSettings
@@ -73,26 +73,12 @@ func settingsOfAdapter(a *registry.Adapter) ([]byte, error) {
 
 // Adapter finds an adapter by id or name.
 func (s *Store) Adapter(ctx context.Context, ref string) (registry.Adapter, error) {
-	a, err := findAdapter(ctx, s.pool, ref)
+	a, err := findAdapter(ctx, s.db(ctx), ref)
 	return a, translate(err)
 }
 
 func findAdapter(ctx context.Context, db querier, ref string) (registry.Adapter, error) {
 	return findOne(ctx, db, "adapter", ref, selectAdapter, scanAdapter)
-}
-
-// Adapters lists adapters by name.
-func (s *Store) Adapters(ctx context.Context, page Page) ([]registry.Adapter, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := list(ctx, s.pool, "adapters", scanAdapter, selectAdapterPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(a *registry.Adapter) string { return a.Name })
-	return all, next, nil
 }
 
 // CreateAdapter stores a new adapter. What was found wrong with the request before goes into p.
@@ -130,7 +116,7 @@ func (s *Store) UpdateAdapter(ctx context.Context, actor string, a registry.Adap
 		if err := compareETag("adapter", old.Name, etag, old.ETag()); err != nil {
 			return err
 		}
-		a.ID = old.ID
+		a.ID, a.ManagedBy = old.ID, old.ManagedBy
 		secrets, err := c.checkAdapter(ctx, &a, p.Clone())
 		if err != nil {
 			return err

@@ -77,7 +77,7 @@ func (s *Store) UpdateBook(ctx context.Context, actor string, b *pricebook.Book)
 
 // SeedBook stores a book if there has never been one. Of several processes that do so at a time, one does.
 func (s *Store) SeedBook(ctx context.Context, b *pricebook.Book) error {
-	if there, err := hasBook(ctx, s.pool); err != nil || there {
+	if there, err := hasBook(ctx, s.db(ctx)); err != nil || there {
 		return translate(err)
 	}
 	return s.change(ctx, seeder, func(ctx context.Context, c *change) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
@@ -17,19 +18,18 @@ import (
 
 const budgetColumns = `o.id, o.name, ` + scopeColumns + `,
 	o.amount_nanos, o.period, o.days, o.time_zone, o.soft, o.overdraft_nanos, o.warn_percents, o.raise_nanos, o.raise_until,
-	o.account_id, o.gen, o.revision, o.create_time, o.update_time`
+	o.opening_nanos, o.opening_time, o.account_id, o.gen, o.revision, o.create_time, o.update_time, ` + managedBy + `('budget', o.id)` + orNobody
 
 const budgetTables = ` FROM control.budget o ` + scopeTables
 
 const (
 	selectBudget      = `SELECT ` + budgetColumns + budgetTables + `WHERE o.id = $1 OR o.name = $1`
-	selectBudgetPage  = `SELECT ` + budgetColumns + budgetTables + `WHERE o.name > $1 ORDER BY o.name LIMIT $2`
 	sameBudget        = `o.period = $7 AND o.days = $8 AND ` + sameScope
 	selectBudgetsLike = `SELECT o.name, ` + sameBudget + ` FROM control.budget o WHERE o.name = $1 OR ` + sameBudget
 	insertBudget      = `
 		INSERT INTO control.budget (id, name, key_id, team_id, customer, tag, endpoint_id, amount_nanos, period, days, time_zone,
-			soft, overdraft_nanos, warn_percents, gen, revision, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+			soft, overdraft_nanos, warn_percents, gen, revision, create_time, update_time, opening_nanos, opening_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18, $19)
 		RETURNING account_id`
 	updateBudget = `
 		UPDATE control.budget SET amount_nanos = $2, soft = $3, overdraft_nanos = $4, warn_percents = $5,
@@ -40,19 +40,25 @@ const (
 
 func scanBudget(row pgx.CollectableRow) (registry.Budget, error) {
 	var b registry.Budget
-	var until *time.Time
-	err := row.Scan(&b.ID, &b.Name, &b.Scope, &b.ScopeID, &b.ScopeName,
-		&b.Amount, &b.Period, &b.Days, &b.Zone, &b.Soft, &b.Overdraft, &b.Warn, &b.Raise.By, &until,
-		&b.AccountID, &b.Gen, &b.Revision, &b.Created, &b.Updated)
+	var until, opened *time.Time
+	err := row.Scan(&b.ID, &b.Name, &b.Scope, &b.ScopeID, &b.ScopeName, &b.TeamID,
+		&b.Amount, &b.Period, &b.Days, &b.Zone, &b.Soft, &b.Overdraft, &b.Warn, &b.Raise.By, &until, &b.Opening.Spent, &opened,
+		&b.AccountID, &b.Gen, &b.Revision, &b.Created, &b.Updated, &b.ManagedBy)
 	if until != nil {
 		b.Raise.Until = until.UTC()
+	}
+	if opened != nil {
+		b.Opening.Time = opened.UTC()
 	}
 	return b, err
 }
 
-// Budget finds a budget by id or name.
-func (s *Store) Budget(ctx context.Context, ref string) (registry.Budget, error) {
-	b, err := findBudget(ctx, s.pool, ref)
+// Budget finds a budget by id or name. One outside of the scope does not exist.
+func (s *Store) Budget(ctx context.Context, in access.Scope, ref string) (registry.Budget, error) {
+	b, err := findBudget(ctx, s.db(ctx), ref)
+	if err == nil {
+		err = inReach(in, &b.Scoped, "budget", ref)
+	}
 	return b, translate(err)
 }
 
@@ -60,49 +66,67 @@ func findBudget(ctx context.Context, db querier, ref string) (registry.Budget, e
 	return findOne(ctx, db, "budget", ref, selectBudget, scanBudget)
 }
 
-// Budgets lists budgets by name.
-func (s *Store) Budgets(ctx context.Context, page Page) ([]registry.Budget, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := list(ctx, s.pool, "budgets", scanBudget, selectBudgetPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(b *registry.Budget) string { return b.Name })
-	return all, next, nil
-}
-
 // CreateBudget stores a new budget. Its ScopeName is an id or a name, as it was asked for.
-func (s *Store) CreateBudget(ctx context.Context, actor string, b registry.Budget, p *registry.Problems) (registry.Budget, error) {
-	b.Normalize()
-	asked := b.ScopeName
+func (s *Store) CreateBudget(ctx context.Context, actor string, in access.Scope, b registry.Budget, p *registry.Problems) (registry.Budget, error) {
+	asked := b
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		b.ID, b.ScopeName, b.ScopeID, b.Gen, b.Raise = id.New(id.Budget), asked, "", 0, registry.Raise{}
-		if err := c.checkBudget(ctx, &b, p.Clone()); err != nil {
+		b = asked
+		if b.Zone == "" {
+			settings, err := findSettings(ctx, c)
+			if err != nil {
+				return err
+			}
+			b.Zone = settings.TimeZone()
+		}
+		b.Normalize()
+		if err := c.addBudget(ctx, in, &b, p); err != nil {
 			return err
 		}
-		b.Revision, b.Created, b.Updated = c.revision, c.now, c.now
-		args := append([]any{b.ID, b.Name}, scopeArgs(&b.Scoped)...)
-		args = append(args, b.Amount, int16(b.Period), b.Days, b.Zone, b.Soft, b.Overdraft, warnings(&b), b.Gen, b.Revision, b.Created)
-		if err := c.QueryRow(ctx, insertBudget, args...).Scan(&b.AccountID); err != nil {
-			return fmt.Errorf("write budget: %w", err)
+		if b.Scope != registry.ScopeCustomer {
+			return nil
 		}
-		c.record("create", "budget", b.ID, nil, b)
-		return c.touchBudget(ctx, &b)
+		_, _, err := c.meetCustomer(ctx, b.ScopeName, false, false)
+		return err
 	})
 	return b, err
+}
+
+// addBudget writes a new, normalized budget that passes the rules.
+func (c *change) addBudget(ctx context.Context, in access.Scope, b *registry.Budget, p *registry.Problems) error {
+	b.ID, b.ScopeID, b.TeamID, b.Gen, b.Raise = id.New(id.Budget), "", "", 0, registry.Raise{}
+	if err := c.checkBudget(ctx, in, b, p.Clone()); err != nil {
+		return err
+	}
+	b.Revision, b.Created, b.Updated = c.revision, c.now, c.now
+	var opened *time.Time
+	if b.Opening.Spent == 0 {
+		b.Opening.Time = time.Time{}
+	} else {
+		if b.Opening.Time.IsZero() {
+			b.Opening.Time = c.now.Truncate(time.Second)
+		}
+		opened = &b.Opening.Time
+	}
+	args := append([]any{b.ID, b.Name}, scopeArgs(&b.Scoped)...)
+	args = append(args, b.Amount, int16(b.Period), b.Days, b.Zone, b.Soft, b.Overdraft, warnings(b), b.Gen, b.Revision, b.Created, b.Opening.Spent, opened)
+	if err := c.QueryRow(ctx, insertBudget, args...).Scan(&b.AccountID); err != nil {
+		return fmt.Errorf("write budget: %w", err)
+	}
+	c.record("create", "budget", b.ID, nil, *b)
+	return c.touchBudget(ctx, b)
 }
 
 // warnings are never NULL.
 func warnings(b *registry.Budget) []uint32 { return append([]uint32{}, b.Warn...) }
 
-func (c *change) checkBudget(ctx context.Context, b *registry.Budget, p *registry.Problems) error {
+func (c *change) checkBudget(ctx context.Context, in access.Scope, b *registry.Budget, p *registry.Problems) error {
 	var facts registry.BudgetFacts
 	if err := c.findScope(ctx, &b.Scoped); err == nil {
 		facts.ScopeFound = true
 	} else if !errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
+		return err
+	}
+	if err := mayWrite(in, &b.Scoped, "budgets"); err != nil {
 		return err
 	}
 	others, err := c.findLikes(ctx, selectBudgetsLike, b.Name, &b.Scoped, int16(b.Period), b.Days)
@@ -126,8 +150,8 @@ func (c *change) touchBudget(ctx context.Context, b *registry.Budget) error {
 }
 
 // UpdateBudget changes a budget's settings.
-func (s *Store) UpdateBudget(ctx context.Context, actor, ref string, patch registry.BudgetPatch, etag string, p *registry.Problems) (registry.Budget, error) {
-	return s.changeBudget(ctx, actor, "update", ref, etag, func(b *registry.Budget, now time.Time) error {
+func (s *Store) UpdateBudget(ctx context.Context, actor string, in access.Scope, ref string, patch registry.BudgetPatch, etag string, p *registry.Problems) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, in, "update", ref, etag, func(b *registry.Budget, now time.Time) error {
 		problems := p.Clone()
 		if !b.Raised(now) {
 			b.Raise = registry.Raise{} // what is over bounds nothing
@@ -139,8 +163,8 @@ func (s *Store) UpdateBudget(ctx context.Context, actor, ref string, patch regis
 }
 
 // RaiseBudget raises a budget for a while, in place of an earlier raise.
-func (s *Store) RaiseBudget(ctx context.Context, actor, ref string, by money.Nanos, end registry.End, etag string, p *registry.Problems) (registry.Budget, error) {
-	return s.changeBudget(ctx, actor, "raise", ref, etag, func(b *registry.Budget, now time.Time) error {
+func (s *Store) RaiseBudget(ctx context.Context, actor string, in access.Scope, ref string, by money.Nanos, end registry.End, etag string, p *registry.Problems) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, in, "raise", ref, etag, func(b *registry.Budget, now time.Time) error {
 		problems, none := p.Clone(), b.Raise == registry.Raise{}
 		b.SetRaise(by, end, now, problems)
 		if err := problems.Err("the raise"); err != nil {
@@ -155,18 +179,30 @@ func (s *Store) RaiseBudget(ctx context.Context, actor, ref string, by money.Nan
 
 // ResetBudget begins the period of a budget anew: its account has a new generation of windows, in which
 // nothing was spent.
-func (s *Store) ResetBudget(ctx context.Context, actor, ref, etag string) (registry.Budget, error) {
-	return s.changeBudget(ctx, actor, "reset", ref, etag, func(b *registry.Budget, _ time.Time) error {
+func (s *Store) ResetBudget(ctx context.Context, actor string, in access.Scope, ref, etag string) (registry.Budget, error) {
+	return s.changeBudget(ctx, actor, in, "reset", ref, etag, func(b *registry.Budget, _ time.Time) error {
 		b.Gen++
 		return nil
 	})
 }
 
+// writableBudget finds a budget that a caller may change.
+func writableBudget(ctx context.Context, db querier, in access.Scope, ref string) (registry.Budget, error) {
+	b, err := findBudget(ctx, db, ref)
+	if err == nil {
+		err = inReach(in, &b.Scoped, "budget", ref)
+	}
+	if err == nil {
+		err = mayWrite(in, &b.Scoped, "budgets")
+	}
+	return b, err
+}
+
 // changeBudget writes what edit makes of a budget.
-func (s *Store) changeBudget(ctx context.Context, actor, action, ref, etag string, edit func(b *registry.Budget, now time.Time) error) (registry.Budget, error) {
+func (s *Store) changeBudget(ctx context.Context, actor string, in access.Scope, action, ref, etag string, edit func(b *registry.Budget, now time.Time) error) (registry.Budget, error) {
 	var b registry.Budget
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) (err error) {
-		if b, err = findBudget(ctx, c, ref); err != nil {
+		if b, err = writableBudget(ctx, c, in, ref); err != nil {
 			return err
 		}
 		if err := compareETag("budget", b.Name, etag, b.ETag()); err != nil {
@@ -191,19 +227,23 @@ func (s *Store) changeBudget(ctx context.Context, actor, action, ref, etag strin
 }
 
 // DeleteBudget removes a budget; the ledger keeps what was spent.
-func (s *Store) DeleteBudget(ctx context.Context, actor, ref, etag string) error {
+func (s *Store) DeleteBudget(ctx context.Context, actor string, in access.Scope, ref, etag string) error {
 	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		b, err := findBudget(ctx, c, ref)
+		b, err := writableBudget(ctx, c, in, ref)
 		if err != nil {
 			return err
 		}
 		if err := compareETag("budget", b.Name, etag, b.ETag()); err != nil {
 			return err
 		}
-		if _, err := c.Exec(ctx, deleteBudget, b.ID); err != nil {
-			return fmt.Errorf("delete budget: %w", err)
-		}
-		c.record("delete", "budget", b.ID, b, nil)
-		return c.touchBudget(ctx, &b)
+		return c.removeBudget(ctx, &b)
 	})
+}
+
+func (c *change) removeBudget(ctx context.Context, b *registry.Budget) error {
+	if _, err := c.Exec(ctx, deleteBudget, b.ID); err != nil {
+		return fmt.Errorf("delete budget: %w", err)
+	}
+	c.record("delete", "budget", b.ID, *b, nil)
+	return c.touchBudget(ctx, b)
 }

@@ -33,9 +33,12 @@ type Config struct {
 	RouteLimits  []registry.Limit   // the same
 	Secrets      []StoredSecret     // that endpoints, models and these adapters refer to
 	Book         []PublishedList    // the same
+	Settings     registry.Settings
+	Blocked      []string // names of customers that are refused
+	Unbounded    []string // names of customers that are known and have no budget, where new ones get one
 }
 
-// PublishedKey is a key as edges check it.
+// PublishedKey is one secret of a key as edges check it.
 type PublishedKey struct {
 	Shard       uint32
 	SHA256      []byte
@@ -45,6 +48,12 @@ type PublishedKey struct {
 	Restricted  bool
 	EndpointIDs []string
 	Models      []string
+	TeamModels  []string // that the keys of its team may ask for; a model has to be among both
+	Blocked     bool     // or its team is
+	Methods     []string
+	Networks    []string
+	Ends        *time.Time // of an old secret
+	Counted     bool       // how often it is used
 	TeamID      string
 	registry.Charged
 	Budgets []*registry.Budget // of the key, its team, its customer and its tags, by account
@@ -53,25 +62,39 @@ type PublishedKey struct {
 
 // StoredSecret is a secret as the database has it.
 type StoredSecret struct {
-	ID, Name string
-	Envelope []byte
+	ID, Name  string
+	Envelope  []byte
+	Reference string // where edges find the value in place of the envelope; empty for the envelope
 }
 
 const (
 	selectDirty         = `SELECT d.subject FROM control.dirty d ORDER BY d.subject`
-	selectKeyShards     = `SELECT DISTINCT k.shard FROM control.key k ORDER BY k.shard`
+	selectKeyShards     = `SELECT k.shard FROM control.key k UNION SELECT o.shard FROM control.key_old_secret o ORDER BY shard`
 	selectAccountShards = `
 		SELECT (b.account_id % 64)::integer AS shard FROM control.budget b
 		UNION SELECT (l.number % 64)::integer FROM control.traffic_limit l
 		ORDER BY shard`
 
+	// Each secret of a key by itself, the old one too. A key may call what it may and what its team may. A version before this one
+	// knew nothing of old secrets, and could give another key the same.
 	selectPublishedKeys = `
-		SELECT k.shard, k.sha256, k.id, k.name, k.expire_time, k.revoke_time, k.restricted,
-			ARRAY(SELECT ke.endpoint_id FROM control.key_endpoint ke WHERE ke.key_id = k.id ORDER BY ke.endpoint_id),
-			coalesce(k.team_id, ''), ` + keyTeam + `, k.customer, k.tags, k.models
-		FROM control.key k WHERE k.shard = ANY($1) ORDER BY k.sha256`
+		SELECT s.shard, s.sha256, k.id, k.name, k.expire_time, k.revoke_time, k.restricted OR coalesce(t.restricted, false),
+			CASE WHEN NOT coalesce(t.restricted, false) THEN ARRAY(SELECT ke.endpoint_id FROM control.key_endpoint ke WHERE ke.key_id = k.id ORDER BY ke.endpoint_id)
+				ELSE ARRAY(SELECT te.endpoint_id FROM control.team_endpoint te WHERE te.team_id = t.id
+					AND (NOT k.restricted OR EXISTS (SELECT FROM control.key_endpoint ke WHERE ke.key_id = k.id AND ke.endpoint_id = te.endpoint_id))
+					ORDER BY te.endpoint_id) END,
+			coalesce(k.team_id, ''), coalesce(t.name, ''), k.customer, k.tags, k.models, coalesce(t.models, '{}'),
+			k.blocked OR coalesce(t.blocked, false), k.methods, k.networks, s.end_time, s.counted
+		FROM (
+			SELECT c.id, c.shard, c.sha256, NULL::timestamptz AS end_time, EXISTS (SELECT FROM control.key_old_secret o WHERE o.key_id = c.id) AS counted
+			FROM control.key c WHERE c.shard = ANY($1)
+			UNION ALL
+			SELECT o.key_id, o.shard, o.sha256, o.end_time, true FROM control.key_old_secret o
+			WHERE o.shard = ANY($1) AND NOT EXISTS (SELECT FROM control.key c WHERE c.sha256 = o.sha256)
+		) s JOIN control.key k ON k.id = s.id LEFT JOIN control.team t ON t.id = k.team_id ORDER BY s.sha256`
 	// Of the keys of some shards, and of their teams, customers and tags.
-	ofKeys             = `WHERE o.key_id IN (SELECT s.id FROM control.key s WHERE s.shard = ANY($1)) `
+	ofKeys = `WHERE o.key_id IN (SELECT s.id FROM control.key s WHERE s.shard = ANY($1)
+		UNION ALL SELECT s.key_id FROM control.key_old_secret s WHERE s.shard = ANY($1)) `
 	ofLabels           = `WHERE o.team_id = ANY($1) OR o.customer = ANY($2) OR o.tag = ANY($3) `
 	selectKeyBudgets   = `SELECT ` + budgetColumns + budgetTables + ofKeys
 	selectLabelBudgets = `SELECT ` + budgetColumns + budgetTables + ofLabels
@@ -83,7 +106,7 @@ const (
 	selectRouteLimits  = `SELECT ` + limitColumns + limitTables + `WHERE ` + routeScopes + ` ORDER BY o.number`
 	selectAllEndpoints = `SELECT ` + endpointColumns + ` FROM control.endpoint e ORDER BY e.name`
 	selectUsedSecrets  = `
-		SELECT s.id, s.name, s.envelope FROM control.secret s
+		SELECT s.id, s.name, s.envelope, s.reference FROM control.secret s
 		WHERE EXISTS (SELECT FROM control.endpoint_secret es WHERE es.secret_id = s.id)
 			OR EXISTS (SELECT FROM control.model_secret ms WHERE ms.secret_id = s.id)
 			OR EXISTS (SELECT FROM control.adapter_secret r JOIN control.adapter a ON a.id = r.adapter_id WHERE r.secret_id = s.id AND ` + usedAdapter + `)
@@ -131,6 +154,20 @@ func (l *Lead) Read(ctx context.Context, more []string) (*Config, error) {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	return cfg, nil
+}
+
+// Routes reads endpoints and all that edges get with them, as of one revision.
+func (s *Store) Routes(ctx context.Context) (*Config, error) {
+	var cfg *Config
+	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pg.InTxWith(ctx, s.pool, opts, func(tx pgx.Tx) (err error) {
+		cfg = &Config{Routes: true}
+		if cfg.State, err = readState(ctx, tx); err != nil {
+			return err
+		}
+		return cfg.read(ctx, tx)
+	})
+	return cfg, translate(err)
 }
 
 // choose adds subjects to what is to be read. Subjects that are not known are passed over: an older
@@ -194,6 +231,20 @@ func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
 	if c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets); err != nil {
 		return err
 	}
+	if err := c.readCustomers(ctx, tx); err != nil {
+		return err
+	}
 	c.Book, err = readPublishedLists(ctx, tx, c.Endpoints, c.Models)
+	return err
+}
+
+func (c *Config) readCustomers(ctx context.Context, tx pgx.Tx) (err error) {
+	if c.Settings, err = findSettings(ctx, tx); err != nil {
+		return err
+	}
+	if c.Blocked, err = list(ctx, tx, "blocked customers", pgx.RowTo[string], selectBlocked); err != nil || c.Settings.Customers.Budget == nil {
+		return err
+	}
+	c.Unbounded, err = list(ctx, tx, "customers without a budget", pgx.RowTo[string], selectUnbounded)
 	return err
 }

@@ -34,7 +34,7 @@ func TestDirtySubjectsAreLockedInOrder(t *testing.T) {
 	for i := range 24 {
 		k, hash := newKey(fmt.Sprintf("k%d", i))
 		k.Restricted, k.Endpoints = true, []string{e.Name}
-		if _, err := s.CreateKey(ctx, "test", k, hash, nil); err != nil {
+		if _, err := s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: k, Hash: hash}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,9 +16,10 @@ import (
 
 const (
 	selectEndpoint        = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = $1 OR e.name = $1`
-	selectEndpointPage    = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.name > $1 ORDER BY e.name LIMIT $2`
 	selectEndpointsLike   = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE (e.path = $1 OR e.name = $2) AND e.id <> $3 ORDER BY e.name`
+	setEndpointDisabled   = `UPDATE control.endpoint SET disabled = $2, revision = $3, update_time = $4 WHERE id = $1`
 	deleteEndpoint        = `DELETE FROM control.endpoint WHERE id = $1`
+	selectGatewayURL      = `SELECT coalesce((SELECT s.value->>'gateway_url' FROM control.settings s), '')`
 	selectKnownSecrets    = `SELECT s.id, s.name FROM control.secret s WHERE s.name = ANY($1) ORDER BY s.name`
 	deleteEndpointSecrets = `DELETE FROM control.endpoint_secret WHERE endpoint_id = $1`
 	deleteEndpointAdapter = `DELETE FROM control.endpoint_adapter WHERE endpoint_id = $1`
@@ -32,14 +33,14 @@ const (
 		UPDATE control.traffic_limit SET revision = $2, update_time = $3 WHERE endpoint_id = $1
 		RETURNING number`
 	releaseKeys = `
-		WITH gone AS (DELETE FROM control.key_endpoint WHERE endpoint_id = $1 RETURNING key_id)
-		UPDATE control.key SET revision = $2 WHERE id IN (SELECT gone.key_id FROM gone)
-		RETURNING shard`
+		WITH gone AS (DELETE FROM control.key_endpoint WHERE endpoint_id = $1 RETURNING key_id),
+			k AS (UPDATE control.key SET revision = $2 WHERE id IN (SELECT gone.key_id FROM gone) RETURNING id, shard)
+		SELECT DISTINCT s.shard FROM k` + secretShards
 )
 
 // Endpoint finds an endpoint by id or name.
 func (s *Store) Endpoint(ctx context.Context, ref string) (registry.Endpoint, error) {
-	e, err := findEndpoint(ctx, s.pool, ref)
+	e, err := findEndpoint(ctx, s.db(ctx), ref)
 	return e, translate(err)
 }
 
@@ -80,20 +81,6 @@ func list[T any](ctx context.Context, db querier, what string, scan pgx.RowToFun
 	return all, nil
 }
 
-// Endpoints lists endpoints by name.
-func (s *Store) Endpoints(ctx context.Context, page Page) ([]registry.Endpoint, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := list(ctx, s.pool, "endpoints", scanEndpoint, selectEndpointPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(e *registry.Endpoint) string { return e.Name })
-	return all, next, nil
-}
-
 // CreateEndpoint stores a new endpoint. What was found wrong with the request before goes into p.
 func (s *Store) CreateEndpoint(ctx context.Context, actor string, e registry.Endpoint, p *registry.Problems) (registry.Endpoint, error) {
 	e.Normalize()
@@ -132,7 +119,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.End
 		if err := compareETag("endpoint", old.Name, etag, old.ETag()); err != nil {
 			return err
 		}
-		e.ID = old.ID
+		e.ID, e.Disabled, e.ManagedBy = old.ID, old.Disabled, old.ManagedBy
 		secrets, err := c.checkEndpoint(ctx, &e, p.Clone())
 		if err != nil {
 			return err
@@ -147,18 +134,35 @@ func (s *Store) UpdateEndpoint(ctx context.Context, actor string, e registry.End
 		if e.PriceVersion = old.PriceVersion; !e.Price.Equal(&old.Price) {
 			e.PriceVersion = c.revision
 		}
-		if err := c.writeEndpoint(ctx, updateEndpoint, &e, secrets); err != nil {
+		return c.replaceEndpoint(ctx, "update", &old, &e, secrets)
+	})
+	return e, err
+}
+
+// SetEndpointEnabled switches an endpoint off or on again. One that is as it should be makes no revision.
+func (s *Store) SetEndpointEnabled(ctx context.Context, actor, ref string, enabled bool, etag string) (registry.Endpoint, error) {
+	var e registry.Endpoint
+	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
+		old, err := findEndpoint(ctx, c, ref)
+		if err != nil {
 			return err
 		}
-		if e.Name != old.Name {
-			if err := c.renameEndpoint(ctx, e.ID); err != nil {
-				return err
-			}
-		}
-		if err := c.followPublic(ctx, &e); err != nil {
+		if err := compareETag("endpoint", old.Name, etag, old.ETag()); err != nil {
 			return err
 		}
-		c.record("update", "endpoint", e.ID, old, e)
+		if e = old; old.Disabled == !enabled {
+			return errNoChange
+		}
+		e.Disabled, e.Revision, e.Updated = !enabled, c.revision, c.now
+		if _, err := c.Exec(ctx, setEndpointDisabled, e.ID, e.Disabled, e.Revision, e.Updated); err != nil {
+			return fmt.Errorf("switch endpoint: %w", err)
+		}
+		c.touch(contract.ConfigRoutes)
+		action := "enable"
+		if !enabled {
+			action = "disable"
+		}
+		c.record(action, "endpoint", e.ID, old, e)
 		return nil
 	})
 	return e, err
@@ -180,6 +184,9 @@ func (c *change) checkEndpoint(ctx context.Context, e *registry.Endpoint, p *reg
 			}
 			facts.NameTaken = facts.NameTaken || o.Name == e.Name
 		}
+	}
+	if err := c.QueryRow(ctx, selectGatewayURL).Scan(&facts.Gateway); err != nil {
+		return nil, fmt.Errorf("read gateway's URL: %w", err)
 	}
 	if err := c.publicFacts(ctx, e, &facts); err != nil {
 		return nil, err

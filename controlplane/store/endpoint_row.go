@@ -16,7 +16,8 @@ const endpointColumns = `e.id, e.name, e.path, e.exact, e.methods, e.targets, e.
 	e.forward_trace_context, e.revision, e.create_time, e.update_time, e.abandoned, e.usage,
 	e.public, e.target_settings, e.balance, e.query, e.host, e.host_text, e.credentials, e.credential_balance,
 	e.pass_headers, e.connect_timeout_ms, e.idle_timeout_ms, e.total_timeout_ms, e.resilience,
-	e.price, e.aws_signing, e.models,
+	e.price, e.aws_signing, e.models, e.disabled, e.description,
+	coalesce((SELECT g.owner FROM control.managed g WHERE g.kind = 'endpoint' AND g.object_id = e.id), ''),
 	CASE WHEN e.models ? 'default_model' THEN NOT EXISTS (SELECT FROM control.model_name n WHERE ` + fitsName + `) ELSE false END`
 
 // fitsName says whether an endpoint's default model has the name n, in which a "*" stands for any text.
@@ -33,9 +34,9 @@ const (
 			forward_trace_context, revision, create_time, update_time, abandoned, usage,
 			public, target_settings, balance, query, host, host_text, credentials, credential_balance,
 			pass_headers, connect_timeout_ms, idle_timeout_ms, total_timeout_ms, resilience,
-			price, aws_signing, models)
+			price, aws_signing, models, disabled, description)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)`
 	updateEndpoint = `
 		UPDATE control.endpoint SET name = $2, path = $3, exact = $4, methods = $5, targets = $6,
 			headers = $7, forward = $8, key_header = $9, free = $10, price_nanos = $11,
@@ -44,7 +45,7 @@ const (
 			abandoned = $19, usage = $20, public = $21, target_settings = $22, balance = $23, query = $24,
 			host = $25, host_text = $26, credentials = $27, credential_balance = $28, pass_headers = $29,
 			connect_timeout_ms = $30, idle_timeout_ms = $31, total_timeout_ms = $32, resilience = $33,
-			price = $34, aws_signing = $35, models = $36
+			price = $34, aws_signing = $35, models = $36, disabled = $37, description = $38
 		WHERE id = $1`
 )
 
@@ -98,7 +99,8 @@ func scanEndpoint(row pgx.CollectableRow) (registry.Endpoint, error) {
 		&e.KeyHeader, &e.Price.Free, &e.Price.PerRequest, &e.PriceVersion, &timeout, &e.MaxBodyBytes,
 		&e.ForwardTraceContext, &e.Revision, &e.Created, &e.Updated, &e.Abandoned, &s.usage,
 		&s.public, &s.targets, &e.Balance, &s.query, &e.Host.Kind, &e.Host.Text, &s.credentials, &e.CredentialBalance,
-		&e.PassHeaders, &connect, &idle, &total, &s.resilience, &s.price, &s.signing, &s.models, &unknown)
+		&e.PassHeaders, &connect, &idle, &total, &s.resilience, &s.price, &s.signing, &s.models,
+		&e.Disabled, &e.Description, &e.ManagedBy, &unknown)
 	if err != nil {
 		return e, err
 	}
@@ -179,7 +181,7 @@ func endpointArgs(e *registry.Endpoint) ([]any, error) {
 		e.ForwardTraceContext, e.Revision, e.Created, e.Updated, int16(e.Abandoned), s.usage,
 		s.public, s.targets, int16(e.Balance), s.query, int16(e.Host.Kind), e.Host.Text, s.credentials, int16(e.CredentialBalance),
 		e.PassHeaders, e.Timeouts.Connect.Milliseconds(), e.Timeouts.Idle.Milliseconds(), e.Timeouts.Total.Milliseconds(), s.resilience,
-		s.price, s.signing, s.models,
+		s.price, s.signing, s.models, e.Disabled, e.Description,
 	}, nil
 }
 

@@ -17,7 +17,7 @@ func (c *Config) readKeys(ctx context.Context, tx pgx.Tx) (err error) {
 	c.Keys, err = list(ctx, tx, "keys", func(row pgx.CollectableRow) (PublishedKey, error) {
 		var k PublishedKey
 		err := row.Scan(&k.Shard, &k.SHA256, &k.ID, &k.Name, &k.Expires, &k.Revoked, &k.Restricted, &k.EndpointIDs,
-			&k.TeamID, &k.Team, &k.Customer, &k.Tags, &k.Models)
+			&k.TeamID, &k.Team, &k.Customer, &k.Tags, &k.Models, &k.TeamModels, &k.Blocked, &k.Methods, &k.Networks, &k.Ends, &k.Counted)
 		return k, err
 	}, selectPublishedKeys, c.KeyShards)
 	if err != nil {

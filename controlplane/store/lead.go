@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +44,7 @@ type Lead struct{ conn *pgx.Conn }
 
 // Lead takes the right to publish, or fails with ErrNotLeader at once.
 func (s *Store) Lead(ctx context.Context) (*Lead, error) {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, s.locking("publisher"))
 	if err != nil {
 		return nil, fmt.Errorf("connect publisher: %w", err)
 	}
@@ -64,19 +65,36 @@ func (s *Store) Lead(ctx context.Context) (*Lead, error) {
 	return l, nil
 }
 
+// locking is how to connect for holding a lock. The lock of a machine that vanished is freed when the server notices, which
+// it does within seconds, and that of a process that stands still somewhat later: its holder is never silent for so long.
+func (s *Store) locking(who string) *pgx.ConnConfig {
+	cfg := s.own.Copy()
+	maps.Copy(cfg.RuntimeParams, map[string]string{
+		"application_name": "tollgate-" + who, "idle_session_timeout": "30000", "idle_in_transaction_session_timeout": "30000",
+		"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5000",
+	})
+	return cfg
+}
+
 // Close gives the right back.
-func (l *Lead) Close() {
+func (l *Lead) Close() { closeQuickly(l.conn) }
+
+func closeQuickly(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = l.conn.Close(ctx) // the server ends a session whose client is gone
+	_ = conn.Close(ctx) // the server ends a session whose client is gone
 }
 
 // Wait returns when a change was committed or the time has passed.
 func (l *Lead) Wait(ctx context.Context, most time.Duration) error {
+	return waitForChange(ctx, l.conn, most)
+}
+
+func waitForChange(ctx context.Context, conn *pgx.Conn, most time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	_, err := l.conn.WaitForNotification(limited)
-	if err != nil && limited.Err() != nil && !l.conn.IsClosed() {
+	_, err := conn.WaitForNotification(limited)
+	if err != nil && limited.Err() != nil && !conn.IsClosed() {
 		return ctx.Err()
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
@@ -14,13 +15,12 @@ import (
 )
 
 const limitColumns = `o.id, o.name, ` + scopeColumns + `,
-	o.kind, o.amount, o.burst, o.fallback, o.number, o.revision, o.create_time, o.update_time, coalesce(o.owner_id, '')`
+	o.kind, o.amount, o.burst, o.fallback, o.number, o.revision, o.create_time, o.update_time, coalesce(o.owner_id, ''), ` + managedBy + `('limit', o.id)` + orNobody
 
 const limitTables = ` FROM control.traffic_limit o ` + scopeTables
 
 const (
 	selectLimit      = `SELECT ` + limitColumns + limitTables + `WHERE o.id = $1 OR o.name = $1`
-	selectLimitPage  = `SELECT ` + limitColumns + limitTables + `WHERE o.name > $1 ORDER BY o.name LIMIT $2`
 	sameLimit        = `o.kind = $7 AND ` + sameScope
 	selectLimitsLike = `SELECT o.name, ` + sameLimit + ` FROM control.traffic_limit o WHERE o.name = $1 OR ` + sameLimit
 	insertLimit      = `
@@ -36,14 +36,17 @@ const (
 
 func scanLimit(row pgx.CollectableRow) (registry.Limit, error) {
 	var l registry.Limit
-	err := row.Scan(&l.ID, &l.Name, &l.Scope, &l.ScopeID, &l.ScopeName,
-		&l.Kind, &l.Amount, &l.Burst, &l.Fallback, &l.Number, &l.Revision, &l.Created, &l.Updated, &l.Owner)
+	err := row.Scan(&l.ID, &l.Name, &l.Scope, &l.ScopeID, &l.ScopeName, &l.TeamID,
+		&l.Kind, &l.Amount, &l.Burst, &l.Fallback, &l.Number, &l.Revision, &l.Created, &l.Updated, &l.Owner, &l.ManagedBy)
 	return l, err
 }
 
-// Limit finds a limit by id or name.
-func (s *Store) Limit(ctx context.Context, ref string) (registry.Limit, error) {
-	l, err := findLimit(ctx, s.pool, ref)
+// Limit finds a limit by id or name. One outside of the scope does not exist.
+func (s *Store) Limit(ctx context.Context, in access.Scope, ref string) (registry.Limit, error) {
+	l, err := findLimit(ctx, s.db(ctx), ref)
+	if err == nil {
+		err = inReach(in, &l.Scoped, "limit", ref)
+	}
 	return l, translate(err)
 }
 
@@ -51,34 +54,24 @@ func findLimit(ctx context.Context, db querier, ref string) (registry.Limit, err
 	return findOne(ctx, db, "limit", ref, selectLimit, scanLimit)
 }
 
-// Limits lists limits by name.
-func (s *Store) Limits(ctx context.Context, page Page) ([]registry.Limit, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := list(ctx, s.pool, "limits", scanLimit, selectLimitPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(l *registry.Limit) string { return l.Name })
-	return all, next, nil
-}
-
 // CreateLimit stores a new limit. Its ScopeName is an id or a name, as it was asked for.
-func (s *Store) CreateLimit(ctx context.Context, actor string, l registry.Limit, p *registry.Problems) (registry.Limit, error) {
+func (s *Store) CreateLimit(ctx context.Context, actor string, in access.Scope, l registry.Limit, p *registry.Problems) (registry.Limit, error) {
 	l.Normalize()
 	asked := l.ScopeName
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		l.ID, l.ScopeName, l.ScopeID = id.New(id.Limit), asked, ""
-		if err := c.checkLimit(ctx, &l, p.Clone()); err != nil {
+		l.ID, l.ScopeName, l.ScopeID, l.TeamID = id.New(id.Limit), asked, "", ""
+		if err := c.checkLimit(ctx, in, &l, p.Clone()); err != nil {
 			return err
 		}
 		if err := c.addLimit(ctx, &l); err != nil {
 			return err
 		}
 		c.record("create", "limit", l.ID, nil, l)
-		return nil
+		if l.Scope != registry.ScopeCustomer {
+			return nil
+		}
+		_, _, err := c.meetCustomer(ctx, l.ScopeName, true, false)
+		return err
 	})
 	return l, err
 }
@@ -94,11 +87,14 @@ func (c *change) addLimit(ctx context.Context, l *registry.Limit) error {
 	return c.touchLimit(ctx, l)
 }
 
-func (c *change) checkLimit(ctx context.Context, l *registry.Limit, p *registry.Problems) error {
+func (c *change) checkLimit(ctx context.Context, in access.Scope, l *registry.Limit, p *registry.Problems) error {
 	var facts registry.LimitFacts
 	if err := c.findScope(ctx, &l.Scoped); err == nil {
 		facts.ScopeFound = true
 	} else if !errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
+		return err
+	}
+	if err := mayWrite(in, &l.Scoped, "limits"); err != nil {
 		return err
 	}
 	others, err := c.findLikes(ctx, selectLimitsLike, l.Name, &l.Scoped, int16(l.Kind))
@@ -115,6 +111,18 @@ func (c *change) checkLimit(ctx context.Context, l *registry.Limit, p *registry.
 	return p.Err("the limit")
 }
 
+// writableLimit finds a limit that a caller may change.
+func writableLimit(ctx context.Context, db querier, in access.Scope, ref string) (registry.Limit, error) {
+	l, err := findLimit(ctx, db, ref)
+	if err == nil {
+		err = inReach(in, &l.Scoped, "limit", ref)
+	}
+	if err == nil {
+		err = mayWrite(in, &l.Scoped, "limits")
+	}
+	return l, err
+}
+
 // touchLimit marks the ledger's shard and what tells edges of the limit.
 func (c *change) touchLimit(ctx context.Context, l *registry.Limit) error {
 	c.touch(contract.ConfigAccounts(contract.AccountShardOf(l.Number)))
@@ -122,10 +130,10 @@ func (c *change) touchLimit(ctx context.Context, l *registry.Limit) error {
 }
 
 // UpdateLimit changes a limit's settings.
-func (s *Store) UpdateLimit(ctx context.Context, actor, ref string, patch registry.LimitPatch, etag string) (registry.Limit, error) {
+func (s *Store) UpdateLimit(ctx context.Context, actor string, in access.Scope, ref string, patch registry.LimitPatch, etag string) (registry.Limit, error) {
 	var l registry.Limit
 	err := s.change(ctx, actor, func(ctx context.Context, c *change) (err error) {
-		if l, err = findLimit(ctx, c, ref); err != nil {
+		if l, err = writableLimit(ctx, c, in, ref); err != nil {
 			return err
 		}
 		if err := compareETag("limit", l.Name, etag, l.ETag()); err != nil {
@@ -152,9 +160,9 @@ func (s *Store) UpdateLimit(ctx context.Context, actor, ref string, patch regist
 }
 
 // DeleteLimit removes a limit.
-func (s *Store) DeleteLimit(ctx context.Context, actor, ref, etag string) error {
+func (s *Store) DeleteLimit(ctx context.Context, actor string, in access.Scope, ref, etag string) error {
 	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		l, err := findLimit(ctx, c, ref)
+		l, err := writableLimit(ctx, c, in, ref)
 		if err != nil {
 			return err
 		}

@@ -14,14 +14,14 @@ import (
 	"tollgate/internal/id"
 )
 
-const modelColumns = `m.id, m.name, m.settings, m.revision, m.create_time, m.update_time`
+const modelColumns = `m.id, m.name, m.settings, m.revision, m.create_time, m.update_time,
+	coalesce((SELECT g.owner FROM control.managed g WHERE g.kind = 'model' AND g.object_id = m.id), '')`
 
 const (
 	selectModel = `SELECT ` + modelColumns + ` FROM control.model m
 		WHERE m.id = $1 OR m.id = (SELECT n.model_id FROM control.model_name n WHERE n.name = $1)`
 	// An alias does not say which model is changed: it would become its name.
 	selectModelItself = `SELECT ` + modelColumns + ` FROM control.model m WHERE m.id = $1 OR m.name = $1`
-	selectModelPage   = `SELECT ` + modelColumns + ` FROM control.model m WHERE m.name > $1 ORDER BY m.name LIMIT $2`
 	selectAllModels   = `SELECT ` + modelColumns + ` FROM control.model m ORDER BY m.name`
 	selectTakenNames  = `
 		SELECT n.name, m.name FROM control.model_name n JOIN control.model m ON m.id = n.model_id
@@ -55,7 +55,7 @@ type modelSettings struct {
 func scanModel(row pgx.CollectableRow) (registry.Model, error) {
 	var m registry.Model
 	var raw []byte
-	if err := row.Scan(&m.ID, &m.Name, &raw, &m.Revision, &m.Created, &m.Updated); err != nil {
+	if err := row.Scan(&m.ID, &m.Name, &raw, &m.Revision, &m.Created, &m.Updated, &m.ManagedBy); err != nil {
 		return m, err
 	}
 	var s modelSettings
@@ -77,22 +77,8 @@ func settingsOf(m *registry.Model) ([]byte, error) {
 
 // Model finds a model by id, name or alias.
 func (s *Store) Model(ctx context.Context, ref string) (registry.Model, error) {
-	m, err := findOne(ctx, s.pool, "model", ref, selectModel, scanModel)
+	m, err := findOne(ctx, s.db(ctx), "model", ref, selectModel, scanModel)
 	return m, translate(err)
-}
-
-// Models lists models by name.
-func (s *Store) Models(ctx context.Context, page Page) ([]registry.Model, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
-	}
-	all, err := list(ctx, s.pool, "models", scanModel, selectModelPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(m *registry.Model) string { return m.Name })
-	return all, next, nil
 }
 
 // CreateModel stores a new model. What was found wrong with the request before goes into p.
@@ -133,7 +119,7 @@ func (s *Store) UpdateModel(ctx context.Context, actor string, m registry.Model,
 		if err := compareETag("model", old.Name, etag, old.ETag()); err != nil {
 			return err
 		}
-		m.ID = old.ID
+		m.ID, m.ManagedBy = old.ID, old.ManagedBy
 		refs, err := c.checkModel(ctx, &m, p.Clone())
 		if err != nil {
 			return err

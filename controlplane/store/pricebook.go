@@ -97,11 +97,11 @@ func scanBookRow(row pgx.CollectableRow) (BookRow, error) {
 
 // Book says which versions the price book has had, newest first, and which lists it has.
 func (s *Store) Book(ctx context.Context) ([]BookVersion, []PriceList, error) {
-	versions, err := list(ctx, s.pool, "versions of the price book", scanVersion, selectVersions)
+	versions, err := list(ctx, s.db(ctx), "versions of the price book", scanVersion, selectVersions)
 	if err != nil {
 		return nil, nil, translate(err)
 	}
-	lists, err := list(ctx, s.pool, "lists of the price book", pgx.RowToStructByPos[PriceList], selectPriceLists)
+	lists, err := list(ctx, s.db(ctx), "lists of the price book", pgx.RowToStructByPos[PriceList], selectPriceLists)
 	return versions, lists, translate(err)
 }
 
@@ -131,7 +131,7 @@ func (s *Store) BookRows(ctx context.Context, f RowFilter, page Page) ([]BookRow
 	if strings.ContainsRune(f.List+f.Model, 0) {
 		return nil, "", nil // the database has no text with a NUL in it
 	}
-	all, err := list(ctx, s.pool, "model prices", scanBookRow, selectRowPage,
+	all, err := list(ctx, s.db(ctx), "model prices", scanBookRow, selectRowPage,
 		f.List, pricebook.Key(f.Model), f.Overrides, at[0], at[2], at[1] == "0", limit)
 	if err != nil {
 		return nil, "", translate(err)
@@ -146,7 +146,7 @@ func (s *Store) BookList(ctx context.Context, name string) ([]*controlv1.ModelPr
 	if strings.ContainsRune(name, 0) {
 		return nil, nil
 	}
-	lists, err := readLists(ctx, s.pool, []string{name})
+	lists, err := readLists(ctx, s.db(ctx), []string{name})
 	return lists[name], translate(err)
 }
 

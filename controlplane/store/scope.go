@@ -13,12 +13,14 @@ import (
 
 // What a budget or a limit applies to, for statements in which o is its row.
 const (
-	scopeColumns = `
-		CASE WHEN o.key_id IS NOT NULL THEN 'key' WHEN o.team_id IS NOT NULL THEN 'team'
-			WHEN o.customer IS NOT NULL THEN 'customer' WHEN o.tag IS NOT NULL THEN 'tag'
-			WHEN o.endpoint_id IS NOT NULL THEN 'endpoint' ELSE 'everything' END,
+	scopeName = `CASE WHEN o.key_id IS NOT NULL THEN 'key' WHEN o.team_id IS NOT NULL THEN 'team'
+		WHEN o.customer IS NOT NULL THEN 'customer' WHEN o.tag IS NOT NULL THEN 'tag'
+		WHEN o.endpoint_id IS NOT NULL THEN 'endpoint' ELSE 'everything' END`
+	scopeTeam    = `coalesce(o.team_id, k.team_id)`
+	scopeColumns = scopeName + `,
 		coalesce(o.key_id, o.team_id, o.endpoint_id, ''),
-		coalesce(k.name, t.name, o.customer, o.tag, e.name, '')`
+		coalesce(k.name, t.name, o.customer, o.tag, e.name, ''),
+		coalesce(` + scopeTeam + `, '')`
 	scopeTables = `
 		LEFT JOIN control.key k ON k.id = o.key_id
 		LEFT JOIN control.team t ON t.id = o.team_id
@@ -30,9 +32,10 @@ const (
 	// What a request comes to by where it goes, and by what it says of itself.
 	routeScopes = `o.key_id IS NULL AND o.team_id IS NULL`
 
-	selectTeamShards     = `SELECT DISTINCT k.shard FROM control.key k WHERE k.team_id = $1`
-	selectCustomerShards = `SELECT DISTINCT k.shard FROM control.key k WHERE k.customer = $1 AND k.customer <> ''`
-	selectTagShards      = `SELECT DISTINCT k.shard FROM control.key k WHERE k.tags @> ARRAY[$1] AND k.tags <> '{}'`
+	selectTeamOfKey      = `SELECT coalesce(k.team_id, '') FROM control.key k WHERE k.id = $1`
+	selectTeamShards     = `SELECT DISTINCT s.shard FROM control.key k` + secretShards + `WHERE k.team_id = $1`
+	selectCustomerShards = `SELECT DISTINCT s.shard FROM control.key k` + secretShards + `WHERE k.customer = $1 AND k.customer <> ''`
+	selectTagShards      = `SELECT DISTINCT s.shard FROM control.key k` + secretShards + `WHERE k.tags @> ARRAY[$1] AND k.tags <> '{}'`
 )
 
 // scopeArgs are the columns key_id, team_id, customer, tag and endpoint_id, of which at most one is
@@ -64,12 +67,15 @@ func (c *change) findScope(ctx context.Context, s *registry.Scoped) error {
 			return err
 		}
 		s.ScopeID, s.ScopeName = k.ID, k.Name
+		if err := c.QueryRow(ctx, selectTeamOfKey, k.ID).Scan(&s.TeamID); err != nil {
+			return fmt.Errorf("read team of key: %w", err)
+		}
 	case registry.ScopeTeam:
 		t, err := findTeam(ctx, c, s.ScopeName)
 		if err != nil {
 			return err
 		}
-		s.ScopeID, s.ScopeName = t.ID, t.Name
+		s.ScopeID, s.ScopeName, s.TeamID = t.ID, t.Name, t.ID
 	case registry.ScopeEndpoint:
 		e, err := findEndpoint(ctx, c, s.ScopeName)
 		if err != nil {

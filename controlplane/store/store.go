@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/internal/contract"
@@ -44,10 +45,26 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 }
 
 // Store reads and changes the configuration. It is safe for concurrent use.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool *pgxpool.Pool
+	own  *pgx.ConnConfig // how connections are made that hold a lock or listen
+}
+
+// Option changes what a store does.
+type Option func(*Store)
+
+// WithOwn has connections that hold a lock or listen made in another way than the pool's, which may
+// go through a pooler of transactions.
+func WithOwn(cfg *pgx.ConnConfig) Option { return func(s *Store) { s.own = cfg } }
 
 // New makes a store on a pool that stays its caller's.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool} }
+func New(pool *pgxpool.Pool, options ...Option) *Store {
+	s := &Store{pool: pool, own: pool.Config().ConnConfig}
+	for _, o := range options {
+		o(s)
+	}
+	return s
+}
 
 // CheckSchema fails if migrations are pending.
 func (s *Store) CheckSchema(ctx context.Context) error {
@@ -67,9 +84,12 @@ const selectState = `
 	SELECT r.epoch, r.n, p.epoch, p.n
 	FROM control.revision r CROSS JOIN control.published p`
 
-// State reads how far the configuration and the stream are.
+// State reads how far the configuration and the stream are. Within a change that is open it has the revision that this will make.
 func (s *Store) State(ctx context.Context) (State, error) {
-	st, err := readState(ctx, s.pool)
+	st, err := readState(ctx, s.db(ctx))
+	if c := openChange(ctx); c != nil && err == nil && len(c.audit) > 0 {
+		st.Current.Revision = c.revision
+	}
 	return st, translate(err)
 }
 
@@ -86,6 +106,12 @@ func readState(ctx context.Context, db querier) (State, error) {
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// executor also changes.
+type executor interface {
+	querier
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // translate turns the absence of the database into a fault. Other errors keep their form: faults
@@ -165,7 +191,7 @@ func (s *Store) Names(ctx context.Context, ids []string) (map[string]string, err
 	if len(ids) == 0 {
 		return out, nil
 	}
-	all, err := list(ctx, s.pool, "names", pgx.RowToStructByPos[named], selectNames, ids)
+	all, err := list(ctx, s.db(ctx), "names", pgx.RowToStructByPos[named], selectNames, ids)
 	if err != nil {
 		return nil, translate(err)
 	}

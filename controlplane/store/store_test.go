@@ -115,7 +115,7 @@ func TestWait(t *testing.T) {
 		}
 	}
 	k, hash := newKey("a")
-	if _, err := s.CreateKey(ctx, "test", k, hash, nil); err != nil {
+	if _, err := s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: k, Hash: hash}, nil); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -142,7 +142,7 @@ func TestDoneKeepsNewerChanges(t *testing.T) {
 	}
 	defer l.Close()
 	a, hashA := newKey("a")
-	if _, err := s.CreateKey(ctx, "test", a, hashA, nil); err != nil {
+	if _, err := s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: a, Hash: hashA}, nil); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := l.Read(ctx, nil)
@@ -153,7 +153,7 @@ func TestDoneKeepsNewerChanges(t *testing.T) {
 		t.Errorf("read %+v", cfg)
 	}
 	b, hashB := newKey("b")
-	if _, err := s.CreateKey(ctx, "test", b, hashB, nil); err != nil {
+	if _, err := s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: b, Hash: hashB}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Done(ctx, cfg.Current, cfg.Dirty); err != nil {
@@ -185,7 +185,7 @@ func TestReadsAreOfOneRevision(t *testing.T) {
 		for i := range n {
 			name := "k" + string(rune('a'+i%26)) + string(rune('a'+i/26))
 			k, hash := newKey(name)
-			if _, err = s.CreateKey(ctx, "test", k, hash, nil); err != nil {
+			if _, err = s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: k, Hash: hash}, nil); err != nil {
 				break
 			}
 		}
@@ -214,7 +214,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	s, ctx := store.New(testenv.Postgres(t, migrate)), t.Context()
 	k, hash := newKey("a")
-	stored, err := s.CreateKey(ctx, "test", k, hash, nil)
+	stored, err := s.CreateKey(ctx, "test", store.Anywhere, store.NewKey{Key: k, Hash: hash}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestNames(t *testing.T) {
 	if err != nil || len(names) != 1 || names[stored.ID] != "a" {
 		t.Errorf("%v %v", names, err)
 	}
-	if _, err := s.Key(ctx, "nope"); !errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
+	if _, err := s.Key(ctx, store.Anywhere, "nope"); !errors.Is(err, fault.New(fault.ObjectNotFound, "")) {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,35 +4,48 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/controlplane/access"
+	"tollgate/controlplane/filter"
 	"tollgate/controlplane/registry"
-	"tollgate/internal/fault"
-	"tollgate/internal/id"
 )
 
-const teamColumns = `t.id, t.name, t.create_time, t.revision`
-
 const (
-	selectTeam     = `SELECT ` + teamColumns + ` FROM control.team t WHERE t.id = $1 OR t.name = $1`
-	selectTeamPage = `SELECT ` + teamColumns + ` FROM control.team t WHERE t.name > $1 ORDER BY t.name LIMIT $2`
-	teamNameTaken  = `SELECT EXISTS (SELECT FROM control.team t WHERE t.name = $1)`
-	insertTeam     = `INSERT INTO control.team (id, name, revision, create_time) VALUES ($1, $2, $3, $4)`
-	deleteTeam     = `DELETE FROM control.team WHERE id = $1`
-	selectTeamKeys = `SELECT k.name FROM control.key k WHERE k.team_id = $1 AND k.revoke_time IS NULL ORDER BY k.name`
-	leaveTeam      = `UPDATE control.key SET team_id = NULL, revision = $2 WHERE team_id = $1 RETURNING shard`
+	teamColumns = `t.id, t.name, t.description, t.restricted,
+	ARRAY(SELECT e.name FROM control.team_endpoint te JOIN control.endpoint e ON e.id = te.endpoint_id WHERE te.team_id = t.id ORDER BY e.name),
+	t.models, t.metadata, t.blocked, t.create_time, t.revision,
+	(SELECT count(*) FROM control.key k WHERE k.team_id = t.id AND k.team_id IS NOT NULL AND k.revoke_time IS NULL),
+	coalesce((SELECT m.owner FROM control.managed m WHERE m.kind = 'team' AND m.object_id = t.id), ''),
+	ARRAY(SELECT p.id FROM control.team_member tm JOIN control.person p ON p.id = tm.person_id WHERE tm.team_id = t.id ORDER BY p.email),
+	ARRAY(SELECT p.email FROM control.team_member tm JOIN control.person p ON p.id = tm.person_id WHERE tm.team_id = t.id ORDER BY p.email),
+	ARRAY(SELECT tm.role FROM control.team_member tm JOIN control.person p ON p.id = tm.person_id WHERE tm.team_id = t.id ORDER BY p.email)`
+
+	selectTeams   = `SELECT ` + teamColumns + ` FROM control.team t`
+	selectTeam    = selectTeams + ` WHERE t.id = $1 OR t.name = $1`
+	teamNameTaken = `SELECT EXISTS (SELECT FROM control.team t WHERE t.name = $1 AND t.id <> $2)`
 )
 
 func scanTeam(row pgx.CollectableRow) (registry.Team, error) {
 	var t registry.Team
-	err := row.Scan(&t.ID, &t.Name, &t.Created, &t.Revision)
-	return t, err
+	var ids, emails []string
+	var roles []int32
+	err := row.Scan(&t.ID, &t.Name, &t.Description, &t.Restricted, &t.Endpoints, &t.Models, &t.Metadata, &t.Blocked,
+		&t.Created, &t.Revision, &t.Keys, &t.ManagedBy, &ids, &emails, &roles)
+	if err != nil {
+		return t, err
+	}
+	for i := range ids {
+		t.Members = append(t.Members, registry.TeamMember{PersonID: ids[i], Email: emails[i], Role: roles[i]})
+	}
+	return t, nil
 }
 
-// Team finds a team by id or name.
-func (s *Store) Team(ctx context.Context, ref string) (registry.Team, error) {
-	t, err := findTeam(ctx, s.pool, ref)
+// Team finds a team by id or name. One outside of the scope does not exist.
+func (s *Store) Team(ctx context.Context, in access.Scope, ref string) (registry.Team, error) {
+	t, err := findTeamIn(ctx, s.db(ctx), in, ref)
 	return t, translate(err)
 }
 
@@ -40,74 +53,51 @@ func findTeam(ctx context.Context, db querier, ref string) (registry.Team, error
 	return findOne(ctx, db, "team", ref, selectTeam, scanTeam)
 }
 
-// Teams lists teams by name.
-func (s *Store) Teams(ctx context.Context, page Page) ([]registry.Team, string, error) {
-	after, limit, err := page.open()
-	if err != nil {
-		return nil, "", err
+func findTeamIn(ctx context.Context, db querier, in access.Scope, ref string) (registry.Team, error) {
+	t, err := findTeam(ctx, db, ref)
+	if err == nil && !in.Covers(t.ID) {
+		return registry.Team{}, notFound("team", ref)
 	}
-	all, err := list(ctx, s.pool, "teams", scanTeam, selectTeamPage, after, limit)
-	if err != nil {
-		return nil, "", translate(err)
-	}
-	all, next := closePage(all, limit, func(t *registry.Team) string { return t.Name })
-	return all, next, nil
-}
-
-// CreateTeam stores a new team.
-func (s *Store) CreateTeam(ctx context.Context, actor, name string) (registry.Team, error) {
-	var t registry.Team
-	err := s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		var taken bool
-		if !strings.ContainsRune(name, 0) {
-			if err := c.QueryRow(ctx, teamNameTaken, name).Scan(&taken); err != nil {
-				return fmt.Errorf("read team: %w", err)
-			}
-		}
-		var p registry.Problems
-		registry.CheckTeamName(&p, name, taken)
-		if err := p.Err("the team"); err != nil {
-			return err
-		}
-		t = registry.Team{ID: id.New(id.Team), Name: name, Created: c.now, Revision: c.revision}
-		if _, err := c.Exec(ctx, insertTeam, t.ID, t.Name, t.Revision, t.Created); err != nil {
-			return fmt.Errorf("write team: %w", err)
-		}
-		c.record("create", "team", t.ID, nil, t)
-		return nil
-	})
 	return t, err
 }
 
-// DeleteTeam removes a team that nothing refers to but revoked keys, which leave it.
-func (s *Store) DeleteTeam(ctx context.Context, actor, ref string) error {
-	return s.change(ctx, actor, func(ctx context.Context, c *change) error {
-		t, err := findTeam(ctx, c, ref)
-		if err != nil {
-			return err
+// Teams lists teams.
+func (s *Store) Teams(ctx context.Context, in access.Scope, q ListQuery) ([]registry.Team, string, error) {
+	return teams.read(ctx, s.db(ctx), q, within(in, `t.id`)...)
+}
+
+var teams = listing[registry.Team]{
+	list: &filter.Teams, what: "teams", sql: selectTeams, scan: scanTeam, words: []string{`t.name`},
+	unique: `t.name`, ident: func(t *registry.Team) string { return t.Name },
+	fields: map[string]condition{
+		"id": anyOf(`t.id`),
+		"member": func(a *arguments, values []string) string {
+			v := a.add(values)
+			return `EXISTS (SELECT FROM control.team_member x JOIN control.person y ON y.id = x.person_id
+				WHERE x.team_id = t.id AND (y.id = ANY(` + v + `::text[]) OR y.email = ANY(` + v + `::text[])))`
+		},
+		"blocked": yesOrNo(`t.blocked`),
+		"managed": managed("team", `t.id`),
+	},
+	orders: map[string]ordering[registry.Team]{
+		"name":        byText(`t.name`, func(t *registry.Team) string { return t.Name }),
+		"create_time": byTime(`t.create_time`, func(t *registry.Team) time.Time { return t.Created }),
+	},
+}
+
+// checkTeam runs the rules and returns the ids of the endpoints that were asked for.
+func (c *change) checkTeam(ctx context.Context, t *registry.Team, p *registry.Problems) ([]string, error) {
+	var facts registry.TeamFacts
+	var ids []string
+	var err error
+	if !strings.ContainsRune(t.Name, 0) {
+		if err := c.QueryRow(ctx, teamNameTaken, t.Name, t.ID).Scan(&facts.NameTaken); err != nil {
+			return nil, fmt.Errorf("read team: %w", err)
 		}
-		held, err := c.heldBy(ctx, "team_id", t.ID)
-		if err != nil {
-			return err
-		}
-		if held != "" {
-			return fault.New(fault.FailedPrecondition, "Team %s has %s.", t.Name, held).WithHint("Delete them first.")
-		}
-		keys, err := list(ctx, c, "keys of the team", pgx.RowTo[string], selectTeamKeys, t.ID)
-		if err != nil {
-			return err
-		}
-		if len(keys) > 0 {
-			return fault.New(fault.FailedPrecondition, "Team %s has keys: %s.", t.Name, names(keys)).
-				WithHint("Revoke these keys, or give them another team.")
-		}
-		if err := c.touchKeys(ctx, leaveTeam, t.ID, c.revision); err != nil {
-			return err
-		}
-		if _, err := c.Exec(ctx, deleteTeam, t.ID); err != nil {
-			return fmt.Errorf("delete team: %w", err)
-		}
-		c.record("delete", "team", t.ID, t, nil)
-		return nil
-	})
+	}
+	if ids, facts.Known, err = c.endpointsOf(ctx, t.Endpoints); err != nil {
+		return nil, err
+	}
+	t.Check(p, facts)
+	return ids, p.Err("the team")
 }

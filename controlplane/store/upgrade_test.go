@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/controlplane/access"
 	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	"tollgate/internal/money"
@@ -61,11 +62,11 @@ func TestUpgrade(t *testing.T) {
 	if diff := cmp.Diff(same, e); diff != "" || err != nil {
 		t.Errorf("endpoint, %v (-want +got):\n%s", err, diff)
 	}
-	k, err := s.Key(ctx, "ci-bot")
+	k, err := s.Key(ctx, store.Anywhere, "ci-bot")
 	if err != nil || k.Team != "" || k.Customer != "" || len(k.Tags) != 0 || len(k.Models) != 0 {
 		t.Errorf("key %+v, %v", k, err)
 	}
-	b, err := s.Budget(ctx, "ci")
+	b, err := s.Budget(ctx, access.Scope{Everywhere: true}, "ci")
 	want := registry.Budget{
 		ID: "bud_1", Name: "ci", Scoped: registry.Scoped{Scope: registry.ScopeKey, ScopeID: "key_1", ScopeName: "ci-bot"}, Amount: 5,
 		Period: period.Month, Zone: "UTC", Warn: []uint32{}, AccountID: 1, Revision: 3, Created: b.Created, Updated: b.Updated,
@@ -103,10 +104,10 @@ func TestUpgrade(t *testing.T) {
 	if e, err = s.UpdateEndpoint(ctx, "test", e, "", nil); err != nil || e.Headers[0].Value != "${env:A}" {
 		t.Errorf("made public: %+v, %v", e, err)
 	}
-	if l, err := s.Limit(ctx, "public-bria"); err != nil || l.Owner != "ep_1" || l.Amount != 60 {
+	if l, err := s.Limit(ctx, access.Scope{Everywhere: true}, "public-bria"); err != nil || l.Owner != "ep_1" || l.Amount != 60 {
 		t.Errorf("its limit: %+v, %v", l, err)
 	}
-	if _, err := s.CreateBudget(ctx, "test", registry.Budget{
+	if _, err := s.CreateBudget(ctx, "test", access.Scope{Everywhere: true}, registry.Budget{
 		Name: "c", Scoped: registry.Scoped{Scope: registry.ScopeCustomer, ScopeName: "acme"}, Amount: money.Dollar, Period: period.Month,
 	}, nil); err != nil {
 		t.Errorf("a budget of a new kind: %v", err)

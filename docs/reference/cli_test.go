@@ -13,7 +13,7 @@ import (
 // Guarantee: the page on the command line has every command with the help that it prints, flags and
 // their defaults included.
 func TestCommandLine(t *testing.T) {
-	c := &commandLine{t: t, binary: filepath.Join(t.TempDir(), "tollgate"), helps: map[string]string{}}
+	c := &commandLine{t: t, binary: filepath.Join(t.TempDir(), "tollgate"), helps: map[string]string{}, ran: map[string]string{}}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "tollgate/cmd/tollgate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -25,7 +25,7 @@ func TestCommandLine(t *testing.T) {
 What ` + "`tollgate COMMAND --help`" + ` prints, for every command; flags that all commands have stand under the first. What the roles can be told is in [settings](settings.md).
 `)
 	c.write(&b, nil)
-	for _, topic := range []string{"environment", "output", "exit-codes"} {
+	for _, topic := range []string{"environment", "contexts", "formatting", "filters", "exit-codes"} {
 		fmt.Fprintf(&b, "\n## tollgate help %s\n\n```\n%s\n```\n", topic, strings.TrimRight(c.run("help", topic), "\n"))
 	}
 	fresh(t, "cli.md", b.String())
@@ -39,6 +39,7 @@ type commandLine struct {
 	t      *testing.T
 	binary string
 	helps  map[string]string // by command: "key create"
+	ran    map[string]string // what it printed, by its arguments
 }
 
 func (c *commandLine) write(b *strings.Builder, path []string) {
@@ -49,6 +50,9 @@ func (c *commandLine) write(b *strings.Builder, path []string) {
 	// The flags that all commands share stand at the first one.
 	shown, _, _ := strings.Cut(help, "\nGlobal Flags:")
 	fmt.Fprintf(b, "\n## %s\n\n```\n%s\n```\n", name, strings.TrimRight(shown, "\n"))
+	if !strings.Contains(help, " [command]\n") { // it has none below it
+		return
+	}
 	for _, sub := range c.commandsOf(path) {
 		c.write(b, append(path[:len(path):len(path)], sub))
 	}
@@ -75,6 +79,10 @@ func (c *commandLine) commandsOf(path []string) []string {
 // run runs the program where it finds no settings, no server and no stack of a developer.
 func (c *commandLine) run(args ...string) string {
 	c.t.Helper()
+	key := strings.Join(args, "\x00")
+	if out, ok := c.ran[key]; ok {
+		return out
+	}
 	cmd := exec.CommandContext(c.t.Context(), c.binary, args...)
 	cmd.Dir = filepath.Dir(c.binary)
 	cmd.Env = []string{"HOME=" + cmd.Dir, "COLUMNS=100", "NO_COLOR=1"}
@@ -82,7 +90,8 @@ func (c *commandLine) run(args ...string) string {
 	if err != nil {
 		c.t.Fatalf("tollgate %s: %v", strings.Join(args, " "), err)
 	}
-	return string(out)
+	c.ran[key] = string(out)
+	return c.ran[key]
 }
 
 // example is a command in a page: in a block, or between backticks.

@@ -72,16 +72,16 @@ func TestNextWindowIsAskedForWithJitter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(map[int64]int64{1: 1 << 60, 2: 1 << 60, 3: 1 << 60})
+		spent := accountOf(1, func(a *eventv1.Account) { a.Period = eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY })
+		rolls := accountOf(2, func(a *eventv1.Account) { a.Period, a.Days = eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, 7 })
+		total := accountOf(3, func(a *eventv1.Account) { a.Period = eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL })
+		end := spent.calendar.at(time.Now().Unix()).End
+		time.Sleep(time.Until(time.Unix(end, 0)) - time.Minute) // before books run, which have something to do all day
 		at := map[int64]time.Time{}
 		var books []*running
 		for inc := range int64(8) {
 			books = append(books, start(t, l, inc+1, func(c *Config, _ *link) { c.Jitter = rand.NewPCG(uint64(inc), 0) }))
 		}
-		spent := accountOf(1, func(a *eventv1.Account) { a.Period = eventv1.AccountPeriod_ACCOUNT_PERIOD_DAY })
-		rolls := accountOf(2, func(a *eventv1.Account) { a.Period, a.Days = eventv1.AccountPeriod_ACCOUNT_PERIOD_ROLLING, 7 })
-		total := accountOf(3, func(a *eventv1.Account) { a.Period = eventv1.AccountPeriod_ACCOUNT_PERIOD_TOTAL })
-		end := spent.calendar.at(time.Now().Unix()).End
-		time.Sleep(time.Until(time.Unix(end, 0)) - time.Minute)
 		for time.Now().Unix() < end {
 			for i, b := range books {
 				for _, a := range []*Account{spent, rolls, total} {

@@ -2,6 +2,7 @@ package admit
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ type Labels struct {
 	expire int64 // Unix milliseconds; 0 for never
 	revoke int64 // Unix milliseconds; 0 if it was not
 	access access
-	models models
+	*rules // nil for most keys
 }
 
 // access is the endpoints that a key may call: their ids, each after a line end and all followed by
@@ -110,13 +111,16 @@ func fits(pattern, text string) bool {
 	return false
 }
 
-// MayAsk says whether the key may ask for a model, by the name that the caller used.
-func (k *Key) MayAsk(model string) bool { return k.models.allow(model) }
+// MayAsk says whether the key, and its team, may ask for a model, by the name that the caller used.
+func (k *Key) MayAsk(model string) bool {
+	return k.rules == nil || k.models.allow(model) && k.teamModels.allow(model)
+}
 
-// Keys is every key, in shards that are replaced whole. Lookups take no lock. The zero value is
-// empty and ready.
+// Keys is every key, in shards that are replaced whole. A million of them lie packed; those that requests use are made ready
+// when they are first used. Lookups take no lock. The zero value is empty and ready.
 type Keys struct {
 	shards [contract.KeyShards]atomic.Pointer[shard]
+	labels sharing
 }
 
 // Lookup finds a key by the hash of its secret.
@@ -133,34 +137,67 @@ func (k *Keys) Len() int {
 	n := 0
 	for i := range k.shards {
 		if s := k.shards[i].Load(); s != nil {
-			n += len(s.keys)
+			n += len(s.hashes)
 		}
 	}
 	return n
 }
 
-// Authenticate finds the key whose secret was presented and checks that it may call the endpoint
-// now. No text of it says more of the secret than that it is not known.
-func (k *Keys) Authenticate(secret []byte, endpointID, endpointName string, now time.Time) (*Key, error) {
-	return k.AuthenticateHash(contract.KeyHash(secret), endpointID, endpointName, now)
+// Ask is what a request wants to do with a key.
+type Ask struct {
+	EndpointID, EndpointName string
+	Method                   string
+	From                     netip.Addr // where it comes from; the zero Addr if that is not known
+	FromAnywhere             bool       // it is not asked where it comes from, as of a request that nobody has made
+	Now                      time.Time
+}
+
+// Authenticate finds the key whose secret was presented and checks that it may be used so. No text of it says more of the secret
+// than that it is not known.
+func (k *Keys) Authenticate(secret []byte, ask *Ask) (*Key, error) {
+	return k.AuthenticateHash(contract.KeyHash(secret), ask)
 }
 
 // AuthenticateHash does the same for the hash of a secret that was not presented here.
-func (k *Keys) AuthenticateHash(hash [32]byte, endpointID, endpointName string, now time.Time) (*Key, error) {
+func (k *Keys) AuthenticateHash(hash [32]byte, ask *Ask) (*Key, error) {
 	key, ok := k.Lookup(hash)
 	if !ok {
-		return nil, fault.New(fault.KeyUnknown, "This key is not known.")
+		return nil, Unknown()
 	}
-	ms := now.UnixMilli()
-	switch {
-	case key.revoke != 0 && key.revoke <= ms:
-		return nil, fault.New(fault.KeyRevoked, "Key %s was revoked on %s.", key.Name, date(key.revoke))
-	case key.expire != 0 && key.expire <= ms:
-		return nil, fault.New(fault.KeyExpired, "Key %s expired on %s.", key.Name, date(key.expire))
-	case !key.Allows(endpointID):
-		return nil, fault.New(fault.KeyNotAllowed, "Key %s can't call endpoint %s.", key.Name, endpointName)
+	if err := key.Check(ask); err != nil {
+		return nil, err
 	}
 	return key, nil
+}
+
+// Unknown says that a key is not known.
+func Unknown() error { return fault.New(fault.KeyUnknown, "This key is not known.") }
+
+// Picky says whether it matters where requests with the key come from.
+func (k *Key) Picky() bool {
+	return k.Labels != nil && k.rules != nil && (len(k.networks) > 0 || k.counted)
+}
+
+// Check says why the key may not be used so, or nil.
+func (k *Key) Check(ask *Ask) error {
+	ms := ask.Now.UnixMilli()
+	switch {
+	case k.revoke != 0 && k.revoke <= ms:
+		return fault.New(fault.KeyRevoked, "Key %s was revoked on %s.", k.Name, date(k.revoke))
+	case k.rules != nil && k.sunset != 0 && k.sunset <= ms:
+		return fault.New(fault.KeyRevoked, "Key %s was rotated; the old secret stopped on %s.", k.Name, date(k.sunset)).
+			WithHint("Use the key's new secret.")
+	case k.expire != 0 && k.expire <= ms:
+		return fault.New(fault.KeyExpired, "Key %s expired on %s.", k.Name, date(k.expire))
+	case k.rules != nil && k.blocked:
+		return fault.New(fault.KeyBlocked, "Key %s is blocked.", k.Name)
+	case !k.Allows(ask.EndpointID):
+		return fault.New(fault.KeyNotAllowed, "Key %s can't call endpoint %s.", k.Name, ask.EndpointName)
+	}
+	if k.rules != nil {
+		return k.check(k.Name, ask)
+	}
+	return nil
 }
 
 func date(ms int64) string {

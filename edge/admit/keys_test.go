@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"runtime"
 	"slices"
@@ -40,6 +41,11 @@ func shardOf(k *eventv1.ShardKey) *eventv1.KeyShard {
 	return &eventv1.KeyShard{Shard: contract.KeyShardOf([32]byte(k.GetSha256())), Keys: []*eventv1.ShardKey{k}}
 }
 
+// askAt is a POST to endpoint bria.
+func askAt(now time.Time) *Ask {
+	return &Ask{EndpointID: "ep_1", EndpointName: "bria", Method: "POST", From: netip.MustParseAddr("10.1.2.3"), Now: now}
+}
+
 // Guarantee: each refusal says why, in order of what matters, and none says anything of the secret.
 func TestAuthenticate(t *testing.T) {
 	t.Parallel()
@@ -50,20 +56,28 @@ func TestAuthenticate(t *testing.T) {
 		want   fault.Code
 		text   string
 	}{
-		"good":          {func(*eventv1.ShardKey) {}, "", ""},
-		"expires later": {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms + 1 }, "", ""},
-		"expired":       {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms }, fault.KeyExpired, "Key k1 expired on 22 November 2026 12:00 UTC."},
-		"revoked later": {func(k *eventv1.ShardKey) { k.RevokeUnixMs = ms + 1 }, "", ""},
-		"revoked":       {func(k *eventv1.ShardKey) { k.RevokeUnixMs, k.ExpireUnixMs = ms, ms }, fault.KeyRevoked, "Key k1 was revoked on 22 November 2026 12:00 UTC."},
-		"allowed":       {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2", "ep_1"} }, "", ""},
-		"not allowed":   {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2"} }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
-		"none allowed":  {func(k *eventv1.ShardKey) { k.Restricted = true }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
+		"good":                {func(*eventv1.ShardKey) {}, "", ""},
+		"expires later":       {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms + 1 }, "", ""},
+		"expired":             {func(k *eventv1.ShardKey) { k.ExpireUnixMs = ms }, fault.KeyExpired, "Key k1 expired on 22 November 2026 12:00 UTC."},
+		"revoked later":       {func(k *eventv1.ShardKey) { k.RevokeUnixMs = ms + 1 }, "", ""},
+		"revoked":             {func(k *eventv1.ShardKey) { k.RevokeUnixMs, k.ExpireUnixMs = ms, ms }, fault.KeyRevoked, "Key k1 was revoked on 22 November 2026 12:00 UTC."},
+		"allowed":             {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2", "ep_1"} }, "", ""},
+		"not allowed":         {func(k *eventv1.ShardKey) { k.Restricted, k.EndpointIds = true, []string{"ep_2"} }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
+		"rotated":             {func(k *eventv1.ShardKey) { k.SunsetUnixMs, k.ExpireUnixMs, k.Blocked = ms, ms, true }, fault.KeyRevoked, "Key k1 was rotated; the old secret stopped on 22 November 2026 12:00 UTC."},
+		"rotated later":       {func(k *eventv1.ShardKey) { k.SunsetUnixMs = ms + 1 }, "", ""},
+		"blocked":             {func(k *eventv1.ShardKey) { k.Blocked, k.Restricted = true, true }, fault.KeyBlocked, "Key k1 is blocked."},
+		"method":              {func(k *eventv1.ShardKey) { k.Methods, k.Networks = []string{"GET", "PUT"}, []string{"10.2.0.0/16"} }, fault.KeyNotAllowed, "Key k1 can't be used for POST requests."},
+		"method allowed":      {func(k *eventv1.ShardKey) { k.Methods = []string{"GET", "POST"} }, "", ""},
+		"network":             {func(k *eventv1.ShardKey) { k.Networks = []string{"10.2.0.0/16", "2001:db8::/32"} }, fault.KeyNotAllowed, "Key k1 can't be used from 10.1.2.3."},
+		"network allowed":     {func(k *eventv1.ShardKey) { k.Networks = []string{"10.1.0.0/16"} }, "", ""},
+		"revoked and rotated": {func(k *eventv1.ShardKey) { k.RevokeUnixMs, k.SunsetUnixMs = ms, ms }, fault.KeyRevoked, "Key k1 was revoked on 22 November 2026 12:00 UTC."},
+		"none allowed":        {func(k *eventv1.ShardKey) { k.Restricted = true }, fault.KeyNotAllowed, "Key k1 can't call endpoint bria."},
 	} {
 		var keys Keys
 		if err := keys.SetShard(shardOf(keyOf(1, c.change))); err != nil {
 			t.Fatal(err)
 		}
-		k, err := keys.Authenticate(secretOf(1), "ep_1", "bria", now)
+		k, err := keys.Authenticate(secretOf(1), askAt(now))
 		if c.want == "" {
 			if err != nil || k.ID != "key_1" || k.Name != "k1" {
 				t.Errorf("%s: %v, %v", name, k, err)
@@ -73,7 +87,7 @@ func TestAuthenticate(t *testing.T) {
 		if f := fault.From(err); k != nil || f.Code != c.want || f.Message != c.text {
 			t.Errorf("%s: %v, %v", name, k, err)
 		}
-		if _, err := keys.Authenticate(secretOf(2), "ep_1", "bria", now); !errors.Is(err, fault.New(fault.KeyUnknown, "")) || strings.Contains(err.Error(), "sk-test") {
+		if _, err := keys.Authenticate(secretOf(2), askAt(now)); !errors.Is(err, fault.New(fault.KeyUnknown, "")) || strings.Contains(err.Error(), "sk-test") {
 			t.Errorf("unknown: %v", err)
 		}
 	}
@@ -113,7 +127,7 @@ func TestModelsOfAKey(t *testing.T) {
 		if err := keys.SetShard(shardOf(keyOf(1, func(k *eventv1.ShardKey) { k.Models = list }))); err != nil {
 			t.Fatal(err)
 		}
-		key, err := keys.Authenticate(secretOf(1), "ep_1", "bria", time.Unix(0, 0))
+		key, err := keys.Authenticate(secretOf(1), askAt(time.Unix(0, 0)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +303,7 @@ func TestLookupDuringReplacement(t *testing.T) {
 					return
 				default:
 				}
-				if k, err := keys.Authenticate(secretOf(1), "", "", time.Now()); err != nil || k.ID != "key_1" {
+				if k, err := keys.Authenticate(secretOf(1), &Ask{Now: time.Now()}); err != nil || k.ID != "key_1" {
 					t.Errorf("%v, %v", k, err)
 					return
 				}
@@ -297,6 +311,43 @@ func TestLookupDuringReplacement(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Guarantee: however many keys of a shard are used, only so many are kept ready, and each is found all the same.
+func TestFewKeysAreReady(t *testing.T) {
+	t.Parallel()
+	in := &eventv1.KeyShard{Shard: 5}
+	for n := uint64(0); len(in.GetKeys()) < mostReady+200; n++ {
+		hash := sha256.Sum256(binary.LittleEndian.AppendUint64(nil, n))
+		hash[0], hash[1] = 1, 0x40|hash[1]&0x3f // of shard 5
+		in.Keys = append(in.Keys, &eventv1.ShardKey{Sha256: hash[:], Id: fmt.Sprintf("key_%d", n), Name: "k"})
+	}
+	var keys Keys
+	if err := keys.SetShard(in); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 3 {
+				for _, k := range in.GetKeys() {
+					if got, ok := keys.Lookup([32]byte(k.GetSha256())); !ok || got.ID != k.GetId() {
+						t.Errorf("%s: %v", k.GetId(), got)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s, ready := keys.shards[5].Load(), 0
+	for i := range s.ready {
+		if s.ready[i].Load() != nil {
+			ready++
+		}
+	}
+	if used := int(s.used.Load()); ready != used || ready > mostReady+4 || ready < mostReady/2 {
+		t.Errorf("%d keys are ready, %d are counted", ready, used)
+	}
 }
 
 // Guarantee: no shard, however wrong, does more than be refused.
@@ -362,29 +413,38 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// BenchmarkMillionKeys looks up those that are in use, a hundred thousand of them, and then all in turn, of which most have to be made
+// ready.
 func BenchmarkMillionKeys(b *testing.B) {
 	for name, budgets := range map[string]bool{"plain": false, "each with a budget": true} {
-		b.Run(name, func(b *testing.B) {
-			keys, hashes, size := million(b, budgets)
-			perKey := float64(size) / float64(len(hashes))
-			secrets := make([][8]byte, len(hashes))
-			for i := range secrets {
-				binary.LittleEndian.PutUint64(secrets[i][:], uint64(i))
-			}
-			now := time.Now()
-			i := 0
-			b.ReportAllocs()
-			for b.Loop() {
-				i = (i + 7919) % len(hashes)
-				if _, err := keys.Authenticate(secrets[i][:], "ep_01", "bria", now); err != nil {
-					b.Fatal(err)
+		keys, hashes, size := million(b, budgets)
+		perKey := float64(size) / float64(len(hashes))
+		secrets := make([][8]byte, len(hashes))
+		for i := range secrets {
+			binary.LittleEndian.PutUint64(secrets[i][:], uint64(i))
+		}
+		ask := Ask{EndpointID: "ep_01", EndpointName: "bria", Method: "POST", Now: time.Now()}
+		for _, count := range []int{100_000, len(hashes)} {
+			b.Run(fmt.Sprintf("%s, %d in use", name, count), func(b *testing.B) {
+				for i := range count {
+					if _, err := keys.Authenticate(secrets[i][:], &ask); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-			b.ReportMetric(perKey, "B/key")
-			if perKey > 250 {
-				b.Errorf("%.0f bytes a key", perKey)
-			}
-		})
+				i := 0
+				b.ReportAllocs()
+				for b.Loop() {
+					i = (i + 7919) % count
+					if _, err := keys.Authenticate(secrets[i][:], &ask); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(perKey, "B/key")
+				if perKey > 250 {
+					b.Errorf("%.0f bytes a key", perKey)
+				}
+			})
+		}
 	}
 }
 

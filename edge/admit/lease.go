@@ -72,8 +72,7 @@ func (l *line) takeIn(g *eventv1.GrantLine) (news, newest bool) {
 	newest = g.GetGrantedTotal() >= l.granted && g.GetLimitVersion() >= l.version
 	if more := g.GetGrantedTotal() - l.granted; more > 0 {
 		l.count(g.GetGrantedTotal())
-		l.granted = g.GetGrantedTotal()
-		l.avail.Add(more)
+		l.gain(more)
 		l.denied = 0
 		news = true
 	}
@@ -140,7 +139,7 @@ func (l *line) answered(sent *eventv1.LeaseLine, g *eventv1.GrantLine) (news boo
 		// What has gone back to it meanwhile it has on top of that, and so it soon will what is left
 		// here and helps nobody.
 		if !l.helps() {
-			l.returned += l.book.lower(l, 0)
+			l.lose(0)
 		}
 		l.deny(sum(max(1, sent.GetLeast()), l.returned-sent.GetReturned()))
 		news = true

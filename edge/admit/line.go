@@ -36,7 +36,9 @@ type line struct {
 	waiting   atomic.Int32  // requests that wait for money of it
 	short     atomic.Bool   // others want it too: what is refunded is returned at once
 	gone      atomic.Bool   // the book has forgotten it
-	_         [16]byte
+	ours      atomic.Int64  // granted - returned
+	moves     atomic.Uint32 // odd while that and avail move together
+	_         [4]byte
 
 	avail    atomic.Int64
 	consumed atomic.Int64
@@ -185,8 +187,7 @@ func (l *line) refill() {
 // tell is set.
 func (l *line) giveBack(keep int64, tell bool) {
 	l.mu.Lock()
-	n := l.book.lower(l, keep)
-	l.returned += n
+	n := l.lose(keep)
 	l.more = false
 	l.tell = l.tell || tell
 	// The ledger has so much more to give: ours.
@@ -214,8 +215,33 @@ func lower(l *line, keep int64) int64 {
 	}
 }
 
-// used is what requests of this edge have spent or hold.
+// gain takes in what was granted. The caller holds the lock.
+func (l *line) gain(more int64) {
+	l.moves.Add(1)
+	l.granted += more
+	l.ours.Add(more)
+	l.avail.Add(more)
+	l.moves.Add(1)
+}
+
+// lose gives up what is unspent beyond keep. The caller holds the lock.
+func (l *line) lose(keep int64) (n int64) {
+	l.moves.Add(1)
+	n = l.book.lower(l, keep)
+	l.returned += n
+	l.ours.Add(-n)
+	l.moves.Add(1)
+	return n
+}
+
+// used is what requests of this edge have spent or hold. Every request asks, so that it takes the lock only while money comes
+// or goes.
 func (l *line) used() int64 {
+	if moves := l.moves.Load(); moves&1 == 0 {
+		if used := l.ours.Load() - l.avail.Load(); l.moves.Load() == moves {
+			return used
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.granted - l.returned - l.avail.Load()

@@ -1,32 +1,58 @@
 package admit
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
-	"strings"
+	"sync/atomic"
 
-	"tollgate/edge/limit"
+	"google.golang.org/protobuf/proto"
+
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 )
 
-// shard is the keys of one shard, compact: one block of keys, one of accounts, one of text, and an
-// index by hash with open addressing.
+// shard is the keys of one shard, packed: of each its hash and, in one block without a pointer for the garbage collector to
+// follow, what an edge needs of its message. A key in use is ready beside that.
 type shard struct {
-	index []uint32 // 1 + position in keys, or 0; a power of two long, at most half full
-	keys  []Key
+	index  []uint16 // 1 + position, by hash with open addressing, or 0; a power of two long, at most half full
+	hashes [][32]byte
+	ends   []uint32 // where in data what is packed of a key ends
+	data   []byte
+	blocks blocks
+
+	ready  []atomic.Pointer[Key] // nil for a key that no request has used
+	used   atomic.Int32          // how many of them are not
+	hand   atomic.Uint32         // where the last one was that is ready no longer
+	shared *sharing
 }
 
+// mostReady bounds how many keys of a shard are ready at a time, so that an edge with a million keys does not hold them all twice
+// because each was used once. It is the working set of half a million keys.
+const mostReady = 512
+
+// mostKeys is what an index can number.
+const mostKeys = 1<<16 - 2
+
 func (s *shard) lookup(hash *[32]byte) (*Key, bool) {
+	i, ok := s.find(hash)
+	if !ok {
+		return nil, false
+	}
+	if k := s.ready[i].Load(); k != nil {
+		return k, true
+	}
+	return s.prepare(i)
+}
+
+func (s *shard) find(hash *[32]byte) (int, bool) {
 	mask := uint32(len(s.index) - 1)
-	for i := slot(hash) & mask; s.index[i] != 0; i = (i + 1) & mask {
-		if k := &s.keys[s.index[i]-1]; k.hash == *hash {
-			return k, true
+	for at := slot(hash) & mask; s.index[at] != 0; at = (at + 1) & mask {
+		if i := int(s.index[at] - 1); s.hashes[i] == *hash {
+			return i, true
 		}
 	}
-	return nil, false
+	return 0, false
 }
 
 // slot takes bits of the hash that do not name the shard.
@@ -34,14 +60,67 @@ func slot(hash *[32]byte) uint32 {
 	return uint32(hash[2]) | uint32(hash[3])<<8 | uint32(hash[4])<<16 | uint32(hash[5])<<24
 }
 
+// prepare makes a key ready. Requests that do so at the same time get the same one.
+func (s *shard) prepare(i int) (*Key, bool) {
+	k, err := s.unpack(i)
+	if err != nil {
+		return nil, false // it was checked when it was packed
+	}
+	if !s.ready[i].CompareAndSwap(nil, k) {
+		if other := s.ready[i].Load(); other != nil {
+			return other, true
+		}
+		return k, true
+	}
+	if s.used.Add(1) > mostReady {
+		s.retire(i)
+	}
+	return k, true
+}
+
+// retire has another key be ready no longer than for the requests that have it: the next one round that is.
+func (s *shard) retire(but int) {
+	for range s.ready {
+		if j := int(s.hand.Add(1) % uint32(len(s.ready))); j != but && s.ready[j].Swap(nil) != nil {
+			s.used.Add(-1)
+			return
+		}
+	}
+}
+
+func (s *shard) unpack(i int) (*Key, error) {
+	from := 0
+	if i > 0 {
+		from = int(s.ends[i-1])
+	}
+	m := &eventv1.ShardKey{}
+	if err := proto.Unmarshal(s.data[from:s.ends[i]], m); err != nil {
+		return nil, err
+	}
+	m.Sha256 = s.hashes[i][:]
+	restore(m)
+	return newKey(m, s.shared)
+}
+
 // SetShard replaces a shard: keys that are not in it do not exist from now on. A shard in which
 // anything is wrong is refused whole, and the one before it stays.
 func (k *Keys) SetShard(in *eventv1.KeyShard) error {
-	n := in.GetShard()
+	wire, err := proto.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("key shard %d: %w", in.GetShard(), err)
+	}
+	return k.SetEncoded(in.GetShard(), wire)
+}
+
+// SetEncoded is SetShard for a message that was not decoded, which must be that of shard n. It keeps nothing of wire, and takes no
+// lock: several shards may be set at a time.
+func (k *Keys) SetEncoded(n uint32, wire []byte) error {
 	if n >= contract.KeyShards {
 		return fmt.Errorf("key shard %d does not exist", n)
 	}
-	s, err := newShard(in)
+	p, _ := packers.Get().(*packer)
+	defer packers.Put(p)
+	s, err := p.shard(n, wire, k.shards[n].Load(), &k.labels)
 	if err != nil {
 		return fmt.Errorf("key shard %d: %w", n, err)
 	}
@@ -49,141 +128,43 @@ func (k *Keys) SetShard(in *eventv1.KeyShard) error {
 	return nil
 }
 
-func newShard(in *eventv1.KeyShard) (*shard, error) {
-	count, accounts, text := len(in.GetKeys()), 0, 0
-	for _, k := range in.GetKeys() {
-		accounts += len(k.GetAccounts())
-		text += textOf(k)
+// shard packs the message of shard n, which comes after another; nil for none.
+func (p *packer) shard(n uint32, wire []byte, before *shard, shared *sharing) (*shard, error) {
+	if err := p.all(n, wire, before, shared); err != nil {
+		return nil, err
 	}
-	b := builder{accounts: make([]Account, accounts), pointers: make([]*Account, 0, accounts), labels: map[labelsKey]*Labels{}}
-	b.text.Grow(text)
+	count := len(p.hashes)
+	if count > mostKeys {
+		return nil, fmt.Errorf("it has %d keys, and there is room for %d", count, mostKeys)
+	}
 	s := &shard{
-		index: make([]uint32, 1<<bits.Len(uint(count)*2)),
-		keys:  make([]Key, count),
+		index: make([]uint16, 1<<bits.Len(uint(count)*2)), ready: make([]atomic.Pointer[Key], count), shared: shared,
+		hashes: slices.Clip(slices.Clone(p.hashes)), ends: slices.Clip(slices.Clone(p.ends)), data: slices.Clip(slices.Clone(p.data)),
+		blocks: blocks{slices.Clip(slices.Clone(p.blocks.sums)), slices.Clip(slices.Clone(p.blocks.ends))},
 	}
-	for i, from := range in.GetKeys() {
-		k := &s.keys[i]
-		if err := b.key(k, from); err != nil {
-			return nil, fmt.Errorf("key %q: %w", from.GetId(), err)
+	mask := uint32(len(s.index) - 1)
+	for i := range s.hashes {
+		hash := &s.hashes[i]
+		if contract.KeyShardOf(*hash) != n {
+			return nil, fmt.Errorf("key %q belongs to shard %d", s.id(i), contract.KeyShardOf(*hash))
 		}
-		if contract.KeyShardOf(k.hash) != in.GetShard() {
-			return nil, fmt.Errorf("key %q belongs to shard %d", k.ID, contract.KeyShardOf(k.hash))
+		if other, ok := s.find(hash); ok {
+			return nil, fmt.Errorf("keys %q and %q have the same hash", s.id(other), s.id(i))
 		}
-		if other, ok := s.lookup(&k.hash); ok {
-			return nil, fmt.Errorf("keys %q and %q have the same hash", other.ID, k.ID)
-		}
-		mask := uint32(len(s.index) - 1)
-		at := slot(&k.hash) & mask
+		at := slot(hash) & mask
 		for s.index[at] != 0 {
 			at = (at + 1) & mask
 		}
-		s.index[at] = uint32(i + 1)
+		s.index[at] = uint16(i + 1)
 	}
 	return s, nil
 }
 
-// builder fills the blocks of a shard. None of them grows, so that what points into them stays.
-type builder struct {
-	accounts []Account
-	pointers []*Account
-	text     strings.Builder
-	labels   map[labelsKey]*Labels
-}
-
-const subjectOfKey = "key "
-
-// textOf is how much text b.key will write at most.
-func textOf(k *eventv1.ShardKey) int {
-	n := len(k.GetId()) + len(subjectOfKey) + len(k.GetName())
-	for i, a := range k.GetAccounts() {
-		n += len(a.GetBudgetName()) + len(a.GetScopeName())
-		if !describes(k, i) {
-			n += len(a.GetSubject())
-		}
+// id names a key in an error.
+func (s *shard) id(i int) string {
+	k, err := s.unpack(i)
+	if err != nil {
+		return err.Error()
 	}
-	return n
-}
-
-// describes says whether the first account of a key is described by the key's own name, as that of a
-// key's own budget is, so that they can share the text.
-func describes(k *eventv1.ShardKey, account int) bool {
-	name, ok := strings.CutPrefix(k.GetAccounts()[account].GetSubject(), subjectOfKey)
-	return account == 0 && ok && name == k.GetName()
-}
-
-func (b *builder) key(k *Key, from *eventv1.ShardKey) (err error) {
-	if len(from.GetSha256()) != len(k.hash) {
-		return fmt.Errorf("its hash has %d bytes, not %d", len(from.GetSha256()), len(k.hash))
-	}
-	if from.GetId() == "" {
-		return errors.New("it has no id")
-	}
-	k.hash = [32]byte(from.GetSha256())
-	k.ID = b.put(from.GetId())
-	at := b.text.Len()
-	k.Name = b.put(subjectOfKey + from.GetName())[len(subjectOfKey):]
-	if k.Labels, err = b.labelsOf(from); err != nil {
-		return err
-	}
-	first := len(b.pointers)
-	for i, account := range from.GetAccounts() {
-		if i > 0 || !describes(from, i) {
-			at = b.text.Len()
-			b.text.WriteString(account.GetSubject())
-		}
-		b.text.WriteString(account.GetBudgetName())
-		b.text.WriteString(account.GetScopeName())
-		a := &b.accounts[len(b.pointers)]
-		if err := a.read(account, b.text.String()[at:]); err != nil {
-			return err
-		}
-		b.pointers = append(b.pointers, a)
-	}
-	if len(b.pointers) > first {
-		k.Accounts = b.pointers[first:len(b.pointers):len(b.pointers)]
-	}
-	return nil
-}
-
-func (b *builder) put(s string) string {
-	at := b.text.Len()
-	b.text.WriteString(s)
-	return b.text.String()[at:]
-}
-
-// labelsKey is what labels that can be shared differ in.
-type labelsKey struct {
-	team, customer, tags string
-	access               access
-	models               models
-}
-
-func (b *builder) labelsOf(from *eventv1.ShardKey) (*Labels, error) {
-	for _, text := range slices.Concat(from.GetEndpointIds(), from.GetTags(), from.GetModels()) {
-		if strings.Contains(text, "\n") {
-			return nil, fmt.Errorf("endpoint id, tag or model %q has a line end in it", text)
-		}
-	}
-	key := labelsKey{team: from.GetTeam(), customer: from.GetCustomer(), tags: strings.Join(from.GetTags(), "\n"), models: modelsOf(slices.Sorted(slices.Values(from.GetModels())))}
-	if from.GetRestricted() {
-		key.access = accessTo(slices.Sorted(slices.Values(from.GetEndpointIds())))
-	}
-	l, ok := b.labels[key]
-	if !ok {
-		l = &Labels{Team: key.team, Customer: key.customer, Tags: from.GetTags(), access: key.access, models: key.models}
-		b.labels[key] = l
-	}
-	if from.GetExpireUnixMs() == 0 && from.GetRevokeUnixMs() == 0 && len(from.GetLimits()) == 0 {
-		return l, nil
-	}
-	own := *l // it shares the texts all the same
-	own.expire, own.revoke = from.GetExpireUnixMs(), from.GetRevokeUnixMs()
-	for _, f := range from.GetLimits() {
-		m, err := limit.NewLimit(f)
-		if err != nil {
-			return nil, err
-		}
-		own.Limits = append(own.Limits, m)
-	}
-	return &own, nil
+	return k.ID
 }

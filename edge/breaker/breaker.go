@@ -122,64 +122,132 @@ type Breaker struct {
 	target   string
 	settings Settings
 	log      *slog.Logger
-	cb       *gobreaker.TwoStepCircuitBreaker[struct{}]
+	cb       atomic.Pointer[counter]
 
-	// phase is gobreaker's state after its last change, so that the closed one costs no more than
-	// gobreaker's own lock.
-	phase atomic.Int32
+	// phase is gobreaker's state after its last change in its lowest bits, so that the closed one costs no lock, and above them
+	// how often it has changed: what an attempt says that was admitted before the last change counts for nothing.
+	phase atomic.Uint64
 
 	// turn is held while an attempt asks one that is not closed, so that the newest probe is the one
-	// that is remembered. It is taken before gobreaker's lock, and that before mu.
+	// that is remembered. It is taken before gobreaker's locks, and those before mu.
 	turn sync.Mutex
 
-	mu     sync.Mutex // guards all below; gobreaker calls back into changed with its own lock held
+	mu     sync.Mutex // guards all below and changes of cb; gobreaker calls back into changed with its own lock held
 	left   time.Time  // when it left the closed state
 	opened time.Time  // when it opened last
 	probe  *probe     // under way
 }
 
+// counter counts since the breaker was made or reset last. What stands between attempts and the target is the two-step breaker,
+// which has to be asked only once it is not closed: until then attempts are counted when they are over, which costs one visit
+// and no memory, and what counts them opens the other one.
+type counter struct {
+	*gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	ended atomic.Pointer[gobreaker.CircuitBreaker[struct{}]]
+}
+
 func newBreaker(target string, settings Settings, log *slog.Logger) *Breaker {
 	b := &Breaker{target: target, settings: settings, log: log}
-	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: target, MaxRequests: 1, Timeout: settings.OpenFor,
+	b.cb.Store(b.newCounter())
+	return b
+}
+
+func (b *Breaker) newCounter() *counter {
+	c := &counter{}
+	c.TwoStepCircuitBreaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: b.target, MaxRequests: 1, Timeout: b.settings.OpenFor,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.TotalFailures > 0 }, // which open tells it
+		IsExcluded:    func(err error) bool { return errors.Is(err, errAbandoned) },
+		OnStateChange: func(_ string, from, to gobreaker.State) { b.changed(c, from, to) },
+	})
+	c.ended.Store(b.newEnded(c))
+	return c
+}
+
+// newEnded makes what counts the attempts of a closed breaker as they end, until it opens.
+func (b *Breaker) newEnded(c *counter) *gobreaker.CircuitBreaker[struct{}] {
+	settings := b.settings
+	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: b.target, Timeout: settings.OpenFor,
 		Interval: settings.Window, BucketPeriod: max(settings.Window/10, 1),
-		// Counts.Requests has the attempts still in flight as well, so long streams would thin the ratio.
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			ended := uint64(c.TotalSuccesses) + uint64(c.TotalFailures)
 			return ended >= uint64(settings.MinEnded) && uint64(c.TotalFailures)*100 >= uint64(settings.FailPercent)*ended
 		},
-		IsExcluded:    func(err error) bool { return errors.Is(err, errAbandoned) },
-		OnStateChange: b.changed,
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if to == gobreaker.StateOpen {
+				c.open()
+			}
+		},
 	})
-	return b
 }
 
-func (b *Breaker) changed(_ string, from, to gobreaker.State) {
+// open opens the breaker that is asked before attempts.
+func (c *counter) open() {
+	if done, err := c.Allow(); err == nil {
+		done(errFailed)
+	}
+}
+
+// Reset makes it forget all that it counted, and closes it. It says whether it was not closed. Attempts that are under way
+// count for nothing any more.
+func (b *Breaker) Reset() bool {
+	if b == nil {
+		return false
+	}
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := !b.closed()
+	b.cb.Store(b.newCounter())
+	b.probe = nil
+	b.enter(gobreaker.StateClosed)
+	return was
+}
+
+func (b *Breaker) changed(c *counter, from, to gobreaker.State) {
 	now := time.Now()
 	b.mu.Lock()
+	if c != b.cb.Load() {
+		b.mu.Unlock()
+		return // of before it was reset
+	}
 	if from == gobreaker.StateClosed {
 		b.left = now
 	}
 	if to == gobreaker.StateOpen {
 		b.opened = now
+		c.ended.Store(b.newEnded(c)) // it begins to count anew when it closes
 	}
 	if to != gobreaker.StateHalfOpen {
 		b.probe = nil
 	}
+	b.enter(to)
 	b.mu.Unlock()
-	b.phase.Store(int32(to))
 	b.log.Info("circuit breaker changed", "target", b.target, "from", from.String(), "to", to.String())
 }
 
+// phaseBits hold the state in a phase.
+const phaseBits = 2
+
+// enter notes a change of the state. The caller holds mu.
+func (b *Breaker) enter(to gobreaker.State) {
+	b.phase.Store((b.phase.Load()>>phaseBits+1)<<phaseBits | uint64(to))
+}
+
+func closed(phase uint64) bool { return phase&(1<<phaseBits-1) == uint64(gobreaker.StateClosed) }
+
 // closed reads without a lock what nearly every attempt finds.
-func (b *Breaker) closed() bool { return b.phase.Load() == int32(gobreaker.StateClosed) }
+func (b *Breaker) closed() bool { return closed(b.phase.Load()) }
 
 // Look tells where it stands, without counting as an attempt and without taking the place of a probe.
 func (b *Breaker) Look() (s State, closed bool) {
 	if b == nil || b.closed() {
 		return State{}, true
 	}
-	phase := b.cb.State() // which opens it half, once it is time
+	phase := b.cb.Load().State() // which opens it half, once it is time
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s = State{Target: b.target, Since: b.left}
@@ -195,16 +263,23 @@ func (b *Breaker) Look() (s State, closed bool) {
 }
 
 // Permit is the right to one attempt. Its zero value belongs to a target without a breaker.
-type Permit struct{ done func(error) }
+type Permit struct {
+	b     *Breaker // that was closed when it was given; nil for others
+	phase uint64   // of the breaker then
+	done  func(error)
+}
 
 // Report takes the outcome, once the head of the answer is there or the attempt has failed. Only the
 // first call counts, and each permit must get one: Abandoned at the least. Calls must not overlap.
 func (p *Permit) Report(o Outcome) {
-	done := p.done
+	done, b := p.done, p.b
+	p.done, p.b = nil, nil
+	if b != nil {
+		b.count(o, p.phase)
+	}
 	if done == nil {
 		return
 	}
-	p.done = nil
 	switch o {
 	case Success:
 		done(nil)
@@ -215,20 +290,34 @@ func (p *Permit) Report(o Outcome) {
 	}
 }
 
+// What gobreaker is told to run for an attempt that is over.
+var (
+	succeeded = func() (struct{}, error) { return struct{}{}, nil }
+	failed    = func() (struct{}, error) { return struct{}{}, errFailed }
+)
+
+// count takes in the outcome of an attempt that a closed breaker has admitted.
+func (b *Breaker) count(o Outcome, phase uint64) {
+	run := succeeded
+	switch o {
+	case Abandoned:
+		return
+	case Failure:
+		run = failed
+	case Success:
+	}
+	if b.phase.Load() == phase {
+		_, _ = b.cb.Load().ended.Load().Execute(run) // one that has opened meanwhile refuses it, and it counts for nothing
+	}
+}
+
 // Allow asks before an attempt.
 func (b *Breaker) Allow() (Permit, bool) {
 	if b == nil {
 		return Permit{}, true
 	}
-	if b.closed() {
-		done, err := b.cb.Allow()
-		if err == nil && b.closed() {
-			return Permit{done}, true
-		}
-		if err == nil {
-			// It has opened meanwhile. This may be the permit of a probe, which must be remembered.
-			done(errAbandoned)
-		}
+	if phase := b.phase.Load(); closed(phase) {
+		return Permit{b: b, phase: phase}, true
 	}
 	return b.allowProbe()
 }
@@ -236,21 +325,22 @@ func (b *Breaker) Allow() (Permit, bool) {
 func (b *Breaker) allowProbe() (Permit, bool) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	done, err := b.cb.Allow()
+	done, err := b.cb.Load().Allow()
 	if errors.Is(err, gobreaker.ErrTooManyRequests) && b.giveUpProbe() {
-		done, err = b.cb.Allow()
+		done, err = b.cb.Load().Allow()
 	}
 	if err != nil {
 		return Permit{}, false
 	}
-	if b.cb.State() != gobreaker.StateHalfOpen {
-		return Permit{done}, true
+	if b.cb.Load().State() != gobreaker.StateHalfOpen {
+		done(errAbandoned) // a probe has closed it meanwhile
+		return Permit{b: b, phase: b.phase.Load()}, true
 	}
 	p := &probe{b: b, done: done, until: time.Now().Add(b.settings.ProbeFor)}
 	b.mu.Lock()
 	b.probe = p
 	b.mu.Unlock()
-	return Permit{p.end}, true
+	return Permit{done: p.end}, true
 }
 
 // probe is the one attempt that a half-open breaker lets through.

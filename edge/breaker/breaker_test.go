@@ -332,3 +332,40 @@ func BenchmarkAllow(b *testing.B) {
 		permit.Report(breaker.Success)
 	}
 }
+
+// Guarantee: a reset closes a breaker and forgets what it counted, and what attempts from before report changes nothing.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	set := breaker.New(nil)
+	set.Sync(map[string]breaker.Settings{"a": {MinEnded: 2}})
+	b := set.Of("a")
+	if b.Reset() {
+		t.Error("a closed one was not closed")
+	}
+	fail := func() {
+		if p, ok := b.Allow(); ok {
+			p.Report(breaker.Failure)
+		}
+	}
+	late, _ := b.Allow()
+	fail()
+	fail()
+	if _, closed := b.Look(); closed {
+		t.Fatal("it did not open")
+	}
+	if !b.Reset() {
+		t.Error("an open one was closed")
+	}
+	if _, closed := b.Look(); !closed {
+		t.Error("it is not closed")
+	}
+	late.Report(breaker.Failure)
+	fail()
+	if _, closed := b.Look(); !closed {
+		t.Error("what was before counts")
+	}
+	fail()
+	if _, closed := b.Look(); closed {
+		t.Error("it does not count any more")
+	}
+}

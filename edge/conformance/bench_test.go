@@ -37,12 +37,14 @@ import (
 // price is that of every endpoint that names none.
 const price = 2 * money.Dollar
 
-// bench is edges with their books, one for each way of listening. It plays one case at a time.
+// bench is edges with their books, one for each way of listening, with the fast lane and without. It plays one case at a time.
 type bench struct {
 	t        *testing.T
 	books    *books
 	plain    *edge.Node // HTTP/1.1 and h2c
 	secure   *edge.Node // TLS
+	general  *edge.Node // HTTP/1.1 without the fast lane
+	sealed   *edge.Node // the same over TLS
 	trust    *x509.CertPool
 	number   int // of the bench, in its keys
 	revision int64
@@ -61,8 +63,11 @@ func newBench(t *testing.T, number int) *bench {
 		}
 	}
 	b.trust = authority.Pool()
+	overTLS := func(cfg *edge.Config) { cfg.TLS.CertFile, cfg.TLS.KeyFile = certFile, keyFile }
 	b.plain = b.start("plain", func(*edge.Config) {})
-	b.secure = b.start("secure", func(cfg *edge.Config) { cfg.TLS.CertFile, cfg.TLS.KeyFile = certFile, keyFile })
+	b.secure = b.start("secure", overTLS)
+	b.general = b.start("general", func(cfg *edge.Config) { cfg.FastLane = false })
+	b.sealed = b.start("sealed", func(cfg *edge.Config) { overTLS(cfg); cfg.FastLane = false })
 	return b
 }
 
@@ -114,7 +119,7 @@ func (b *bench) Configure(documents []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, n := range []*edge.Node{b.plain, b.secure} {
+	for _, n := range []*edge.Node{b.plain, b.secure, b.general, b.sealed} {
 		if err := b.await(n); err != nil {
 			return "", err
 		}
@@ -175,12 +180,22 @@ var scraper = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 // Dial implements conformance.Gateway.
 func (b *bench) Dial(ctx context.Context, transport string) (net.Conn, error) {
 	var d net.Dialer
-	if transport == conformance.H1 || transport == conformance.H2C {
-		return d.DialContext(ctx, "tcp", b.plain.Addr())
+	node, protocol := b.plain, "http/1.1"
+	switch transport {
+	case conformance.H1General:
+		node = b.general
+	case conformance.TLS:
+		node = b.secure
+	case conformance.TLSGeneral:
+		node = b.sealed
+	case conformance.H2:
+		node, protocol = b.secure, "h2"
 	}
-	protocol := map[string]string{conformance.TLS: "http/1.1", conformance.H2: "h2"}[transport]
+	if node == b.plain || node == b.general {
+		return d.DialContext(ctx, "tcp", node.Addr())
+	}
 	over := tls.Dialer{NetDialer: &d, Config: &tls.Config{RootCAs: b.trust, MinVersion: tls.VersionTLS12, NextProtos: []string{protocol}}}
-	c, err := over.DialContext(ctx, "tcp", b.secure.Addr())
+	c, err := over.DialContext(ctx, "tcp", node.Addr())
 	if err != nil {
 		return nil, err
 	}

@@ -16,10 +16,25 @@ const (
 	TLS = "tls" // HTTP/1.1 over TLS
 	H2  = "h2"  // HTTP/2 over TLS
 	H2C = "h2c" // HTTP/2 by prior knowledge
+
+	// The same as those of HTTP/1.1, to a gateway that has the general lane only.
+	H1General  = "h1-general"
+	TLSGeneral = "tls-general"
 )
 
 // Transports are all of them.
-var Transports = []string{H1, TLS, H2, H2C}
+var Transports = []string{H1, TLS, H2, H2C, H1General, TLSGeneral}
+
+// lanes adds to transports on which the caller comes over the fast lane the same without it.
+func lanes(over []string) []string {
+	for transport, general := range map[string]string{H1: H1General, TLS: TLSGeneral} {
+		if slices.Contains(over, transport) && !slices.Contains(over, general) {
+			over = append(slices.Clip(over), general)
+		}
+	}
+	slices.Sort(over)
+	return over
+}
 
 // Case is one exchange, or a few that belong together, and what both sides must see.
 type Case struct {
@@ -118,10 +133,11 @@ func parseCase(data string) (Case, error) {
 		return c, fmt.Errorf("it has no steps")
 	}
 	if c.Over == nil {
-		if c.Over = Transports; raw {
+		if c.Over = slices.Clone(Transports); raw {
 			c.Over = []string{H1, TLS}
 		}
 	}
+	c.Over = lanes(c.Over)
 	for _, t := range c.Over {
 		if !slices.Contains(Transports, t) {
 			return c, fmt.Errorf("no transport is called %q", t)

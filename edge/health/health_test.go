@@ -314,7 +314,7 @@ func TestOnTheWire(t *testing.T) {
 	answer(http.StatusFound)
 	testenv.Eventually(t, patience, state(pool.Unhealthy, 5))
 	// A target that is the only one is tried all the same.
-	if c, err := pools.Pick(e, &pool.Tries{}); err != nil {
+	if c, err := pools.Pick(e, &pool.Tries{}, nil); err != nil {
 		t.Error(err)
 	} else {
 		c.Report(pool.Result{Outcome: breaker.Success})

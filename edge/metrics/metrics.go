@@ -18,6 +18,8 @@ type Metrics struct {
 	InFlight prometheus.Gauge
 	Panics   prometheus.Counter
 	Nowhere  *Endpoint // requests that matched no endpoint
+	Load     *Load     // what there is to do at present
+	Lanes    Lanes
 
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -40,7 +42,7 @@ var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 
 // New makes the instruments.
 func New() *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), Load: newLoad(),
 		InFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tollgate_edge_in_flight", Help: "Requests being served.",
 		}),
@@ -74,7 +76,7 @@ func New() *Metrics {
 	}
 	m.registry.MustRegister(m.InFlight, m.Panics, m.requests, m.duration, m.spend, m.overrun, m.cut, m.unpriced, m.refused, m.hedges,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.adapters = newAdapters(m.registry)
+	m.adapters, m.Lanes = newAdapters(m.registry), newLanes(m.registry)
 	m.Nowhere = m.Endpoint("")
 	return m
 }

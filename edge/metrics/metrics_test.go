@@ -122,6 +122,7 @@ func TestConventions(t *testing.T) {
 	m.Endpoint("bria").Done(200, time.Second)
 	m.Refused("key_unknown")
 	m.Endpoint("bria").Hedged()
+	m.Lanes.CallerFast.Inc()
 	m.Adapter("cohere").Done(metrics.AdapterFailed, time.Millisecond)
 	text := scrape(t, m)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
@@ -131,7 +132,7 @@ func TestConventions(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true, "state": true, "credential": true, "adapter": true}
+	labels := map[string]bool{"endpoint": true, "class": true, "code": true, "target": true, "result": true, "le": true, "quantile": true, "version": true, "state": true, "credential": true, "adapter": true, "side": true, "lane": true}
 	for _, found := range regexp.MustCompile(`[{,](\w+)="`).FindAllStringSubmatch(text, -1) {
 		if !labels[found[1]] {
 			t.Errorf("label %s", found[1])
@@ -141,6 +142,7 @@ func TestConventions(t *testing.T) {
 		`tollgate_edge_breaker_state{target="https://a.example"} 1`, `tollgate_edge_breaker_state{target="https://b.example"} 2`,
 		`tollgate_edge_config_values_total{result="refused"} 0`, `tollgate_edge_ready 1`,
 		`tollgate_edge_hedges_total{endpoint="bria"} 1`,
+		`tollgate_edge_lane_requests_total{lane="fast",side="caller"} 1`, `tollgate_edge_lane_requests_total{lane="general",side="target"} 0`,
 		`tollgate_adapter_calls_total{adapter="cohere",result="failed"} 1`,
 		`tollgate_adapter_call_duration_seconds_count{adapter="cohere"} 1`,
 		`tollgate_target_attempts_total{endpoint="bria",target="https://a.example"} 9`,

@@ -23,7 +23,7 @@ func told(status int, after time.Duration) pool.Result {
 // use makes one attempt and names the credential it got; empty with the time to wait if there is none.
 func use(t *testing.T, p *pool.Pools, e *routing.Endpoint, r pool.Result) (string, time.Duration) {
 	t.Helper()
-	c, err := p.Pick(e, &pool.Tries{})
+	c, err := p.Pick(e, &pool.Tries{}, nil)
 	if err != nil {
 		if fault.From(err).Code != fault.UpstreamThrottled {
 			t.Fatal(err)
@@ -134,12 +134,13 @@ func TestRefusedCredentials(t *testing.T) {
 		tries.DropCredential(c)
 		c.Done()
 	}
-	if _, err := p.Pick(e, &tries); !errors.Is(err, pool.ErrTried) {
+	if _, err := p.Pick(e, &tries, nil); !errors.Is(err, pool.ErrTried) {
 		t.Errorf("a third credential: %v", err)
 	}
-	e.Credentials = e.Credentials[:1]
-	p.Sync([]*routing.Endpoint{e})
-	if _, err := p.Pick(e, &pool.Tries{}); !errors.Is(err, unresolved) {
+	next := *e
+	next.Credentials = e.Credentials[:1]
+	p.Sync([]*routing.Endpoint{&next})
+	if _, err := p.Pick(&next, &pool.Tries{}, nil); !errors.Is(err, unresolved) {
 		t.Errorf("none that can be used: %v", err)
 	}
 }

@@ -113,7 +113,7 @@ func TestBetterTriedThanRefused(t *testing.T) {
 			tries.Drop(c)
 			c.Done()
 		}
-		if c, err := p.Pick(e, &tries); err == nil {
+		if c, err := p.Pick(e, &tries, nil); err == nil {
 			t.Errorf("got %s", c.Target.Host)
 		}
 		pass(11 * time.Second)

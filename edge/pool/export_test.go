@@ -19,3 +19,12 @@ func EjectedUntil(p *Pools, e *routing.Endpoint, name string) time.Time {
 	}
 	return time.Time{}
 }
+
+// MostEdits is how many changes may go by until all is looked at.
+const MostEdits = mostEdits
+
+// Views is of how many endpoints something is kept.
+func Views(p *Pools) (n int) {
+	p.views.Range(func(_, _ any) bool { n++; return true })
+	return n
+}

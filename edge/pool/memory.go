@@ -94,6 +94,13 @@ func (m *memory) follow(now time.Duration, v *view) {
 	}
 }
 
+// isCurrent says whether the view is that of the configuration in use.
+func (m *memory) isCurrent(v *view) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.current) > 0 && len(v.targets) > 0 && &m.current[0] == &v.targets[0]
+}
+
 // passed says whether a time that is 0 for never has come.
 func passed(at *atomic.Int64, p *Pools) bool {
 	until := at.Load()

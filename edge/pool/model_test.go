@@ -115,7 +115,7 @@ func (m *model) pick() error {
 			}
 		}
 	}
-	c, err := m.pool.Pick(m.e, &m.tries)
+	c, err := m.pool.Pick(m.e, &m.tries, nil)
 	if best == nil {
 		tried := len(m.dropped) == len(m.e.Targets)
 		code := fault.UpstreamUnavailable
@@ -298,7 +298,7 @@ func benchmark(b *testing.B, e *routing.Endpoint) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var tries pool.Tries
-		c, err := p.Pick(e, &tries)
+		c, err := p.Pick(e, &tries, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

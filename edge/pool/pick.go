@@ -12,9 +12,9 @@ import (
 	"tollgate/internal/fault"
 )
 
-// Pick chooses for the next attempt of a request. The error is a fault that tells why none can be made,
-// or ErrTried.
-func (p *Pools) Pick(e *routing.Endpoint, t *Tries) (*Choice, error) {
+// Pick chooses for the next attempt of a request. The choice is kept in into, which nobody else uses as long as it has not ended;
+// nil makes it take memory of its own. The error is a fault that tells why none can be made, or ErrTried.
+func (p *Pools) Pick(e *routing.Endpoint, t *Tries, into *Choice) (*Choice, error) {
 	v := p.view(e)
 	// The credential comes first, because taking it takes nothing: a breaker's only probe must not be
 	// spent on an attempt that then has no credential.
@@ -31,7 +31,11 @@ func (p *Pools) Pick(e *routing.Endpoint, t *Tries) (*Choice, error) {
 		return nil, v.noTarget(t)
 	}
 	s := &v.targets[target]
-	c := &Choice{Target: s.spec, target: target, credential: credential, pools: p, view: v, permit: permit}
+	c := into
+	if c == nil {
+		c = new(Choice)
+	}
+	*c = Choice{Target: s.spec, target: target, credential: credential, pools: p, view: v, permit: permit}
 	s.attempts.Add(1)
 	s.inFlight.Add(1)
 	if credential >= 0 {

@@ -8,6 +8,7 @@ package pool
 import (
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,8 @@ type Pools struct {
 	views   sync.Map
 	current atomic.Pointer[[]*view] // of the configuration, in its order
 
-	mu    sync.Mutex         // guards known and the maps in it
+	mu    sync.Mutex         // guards what follows, and the maps in known
+	edits int                // since all was looked at
 	known map[string]*memory // by id of the endpoint
 }
 
@@ -59,6 +61,10 @@ func NewWith(cfg Config, log *slog.Logger) *Pools {
 func (p *Pools) Sync(endpoints []*routing.Endpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.edited(endpoints) {
+		return
+	}
+	p.edits = 0
 	targets := map[string]breaker.Settings{}
 	for _, e := range endpoints {
 		for _, t := range e.Targets {
@@ -68,10 +74,16 @@ func (p *Pools) Sync(endpoints []*routing.Endpoint) {
 	p.breakers.Sync(targets)
 
 	current, wanted, ids := make([]*view, 0, len(endpoints)), make(map[*routing.Endpoint]bool, len(endpoints)), make(map[string]bool, len(endpoints))
-	for _, e := range endpoints {
-		v := p.newView(e)
-		v.memory.follow(p.now(), v)
-		p.views.Store(e, v)
+	for i, e := range endpoints {
+		if i%breathe == 0 {
+			runtime.Gosched()
+		}
+		v := p.unchanged(e)
+		if v == nil {
+			v = p.newView(e)
+			v.memory.follow(p.now(), v)
+			p.views.Store(e, v)
+		}
 		current, wanted[e], ids[e.ID] = append(current, v), true, true
 	}
 	p.current.Store(&current)
@@ -86,6 +98,28 @@ func (p *Pools) Sync(endpoints []*routing.Endpoint) {
 			delete(p.known, id)
 		}
 	}
+}
+
+// breathe is after how many endpoints others are let on the core: requests wait for it meanwhile.
+const breathe = 16
+
+// unchanged is the view of an endpoint that was in the configuration before, if nothing of it is to be made anew; nil otherwise. It
+// needs mu.
+func (p *Pools) unchanged(e *routing.Endpoint) *view {
+	was, ok := p.views.Load(e)
+	if !ok {
+		return nil
+	}
+	v := was.(*view) //nolint:forcetypeassert // nothing else is stored
+	if p.known[e.ID] != v.memory || len(v.targets) > 0 && !v.memory.isCurrent(v) {
+		return nil
+	}
+	for _, s := range v.targets {
+		if s.breaker != p.breakers.Of(breakerKey(s.spec)) {
+			return nil
+		}
+	}
+	return v
 }
 
 // SetHealth says what checks have found out about a target, by its number in the endpoint.

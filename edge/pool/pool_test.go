@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func credentials(e *routing.Endpoint, balance eventv1.BalancePolicy, names ...st
 
 func pick(t *testing.T, p *pool.Pools, e *routing.Endpoint, tries *pool.Tries) *pool.Choice {
 	t.Helper()
-	c, err := p.Pick(e, tries)
+	c, err := p.Pick(e, tries, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestTries(t *testing.T) {
 		c.Done()
 		c.Done() // does not count either
 	}
-	if _, err := p.Pick(e, &tries); !errors.Is(err, pool.ErrTried) {
+	if _, err := p.Pick(e, &tries, nil); !errors.Is(err, pool.ErrTried) {
 		t.Errorf("a third target: %v", err)
 	}
 	tries.Retry()
@@ -148,7 +149,7 @@ func TestExclude(t *testing.T) {
 		tries.Drop(c)
 		c.Report(answered)
 		c.Done()
-		if _, err := p.Pick(e, &tries); !errors.Is(err, pool.ErrTried) {
+		if _, err := p.Pick(e, &tries, nil); !errors.Is(err, pool.ErrTried) {
 			t.Errorf("a second target: %v", err)
 		}
 		tries.Retry()
@@ -157,14 +158,14 @@ func TestExclude(t *testing.T) {
 	var again pool.Tries
 	again.Exclude(0)
 	for range 40 { // until its breaker opens
-		c, err := p.Pick(e, &again)
+		c, err := p.Pick(e, &again, nil)
 		if err != nil {
 			break
 		}
 		c.Report(broke)
 		c.Done()
 	}
-	if _, err := p.Pick(e, &again); err == nil || strings.Contains(err.Error(), "a has") || !errors.Is(err, fault.New(fault.BreakerOpen, "")) {
+	if _, err := p.Pick(e, &again, nil); err == nil || strings.Contains(err.Error(), "a has") || !errors.Is(err, fault.New(fault.BreakerOpen, "")) {
 		t.Errorf("refused with %v", err)
 	}
 }
@@ -182,7 +183,7 @@ func TestRefusals(t *testing.T) {
 		pass(1500 * time.Millisecond)
 		refused := func(e *routing.Endpoint, tries *pool.Tries, code fault.Code, after time.Duration, parts ...string) {
 			t.Helper()
-			_, err := p.Pick(e, tries)
+			_, err := p.Pick(e, tries, nil)
 			f := fault.From(err)
 			if f.Code != code || f.RetryAfter != after || strings.Contains(f.Message, "hidden") || strings.Contains(f.Message, "/v1") {
 				t.Errorf("%v, retry after %s", err, f.RetryAfter)
@@ -231,7 +232,7 @@ func TestProbesAreNotWasted(t *testing.T) {
 		c.Report(pool.Result{Outcome: breaker.Success, Status: 429, RetryAfter: time.Minute})
 		c.Done()
 		for range 3 {
-			if _, err := p.Pick(e, &pool.Tries{}); fault.From(err).Code != fault.UpstreamThrottled {
+			if _, err := p.Pick(e, &pool.Tries{}, nil); fault.From(err).Code != fault.UpstreamThrottled {
 				t.Fatal(err)
 			}
 			p.Look(e)
@@ -288,6 +289,48 @@ func TestSync(t *testing.T) {
 	})
 }
 
+// Guarantee: where one endpoint of several changes, the others keep everything, it keeps what is known of its targets, and what was
+// chosen before reports to the same target; however often that happens.
+func TestSyncOfOneChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		named := func(id string) *routing.Endpoint {
+			e := endpoint(failover, "a", "b")
+			e.ID, e.Name = id, id
+			return e
+		}
+		all := []*routing.Endpoint{named("ep_1"), named("ep_2"), named("ep_3")}
+		p := seeded(all...)
+		want := 0
+		for range 200 {
+			c := pick(t, p, all[1], &pool.Tries{})
+			next := named("ep_2")
+			all = slices.Clone(all)
+			all[1] = next
+			p.Sync(all)
+			c.Report(pool.Result{Outcome: breaker.Success, Status: 200})
+			c.Done()
+			attempt(t, p, next, pool.Result{Outcome: breaker.Success, Status: 200}, 1)
+			want += 2
+		}
+		wantStates(t, p, fmt.Sprintf("a ok 0/0/0/0; b ok 0/0/0/0; a ok %d/0/0/0; b ok 0/0/0/0; a ok 0/0/0/0; b ok 0/0/0/0", want))
+		if n := pool.Views(p); n > len(all)+pool.MostEdits {
+			t.Errorf("%d endpoints are known, of %d", n, len(all))
+		}
+		if s := p.States(); len(s) != 1 || s[0].Endpoint != "ep_2" {
+			t.Errorf("%v", s)
+		}
+		all = slices.Clone(all)
+		all[0] = named("ep_4") // in place of another one
+		p.Sync(all)
+		p.Sync(all[1:])
+		wantStates(t, p, fmt.Sprintf("a ok %d/0/0/0; b ok 0/0/0/0; a ok 0/0/0/0; b ok 0/0/0/0", want))
+		if n := pool.Views(p); n != 2 {
+			t.Errorf("%d endpoints are known, of 2", n)
+		}
+	})
+}
+
 // Guarantee: an open breaker stays open through changes of anything but what it is judged by.
 func TestBreakerSurvivesSync(t *testing.T) {
 	t.Parallel()
@@ -303,7 +346,7 @@ func TestBreakerSurvivesSync(t *testing.T) {
 				t.Fatalf("got %s", host)
 			}
 		}
-		if _, err := p.Pick(other, &pool.Tries{}); fault.From(err).Code != fault.BreakerOpen {
+		if _, err := p.Pick(other, &pool.Tries{}, nil); fault.From(err).Code != fault.BreakerOpen {
 			t.Errorf("another endpoint with the same target: %v", err)
 		}
 		wantStates(t, p, "b ok 50/0/0/0; a open 5/5/0/0; a open 0/0/0/0")
@@ -396,7 +439,7 @@ func TestConcurrent(t *testing.T) {
 					p.Look(e)
 				}
 				var tries pool.Tries
-				c, err := p.Pick(e, &tries)
+				c, err := p.Pick(e, &tries, nil)
 				if err != nil {
 					continue
 				}

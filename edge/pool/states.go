@@ -41,7 +41,7 @@ type Credential struct {
 
 // States lists the targets that were tried or cannot be, those in trouble first, and no more than 256.
 func (p *Pools) States() []State {
-	all := slices.DeleteFunc(p.Targets(), func(s State) bool { return s.State == OK && s.Attempts == 0 })
+	all := p.targets(func(s *State) bool { return s.State != OK || s.Attempts > 0 })
 	slices.SortStableFunc(all, func(a, b State) int {
 		return cmp.Or(
 			cmp.Compare(rank(a.State), rank(b.State)),
@@ -61,23 +61,32 @@ func rank(state string) int {
 
 // Targets lists every target of every endpoint. Those of one endpoint that differ in the query of
 // their URL alone, which nobody is shown, are one of them.
-func (p *Pools) Targets() []State {
+func (p *Pools) Targets() []State { return p.targets(func(*State) bool { return true }) }
+
+// targets lists those that are wanted. Of the others, which may be many, nothing is kept.
+func (p *Pools) targets(wanted func(*State) bool) []State {
 	var out []State
+	var own []State // of one endpoint
 	for _, v := range *p.current.Load() {
-		from := len(out)
+		own = own[:0]
 		for i := range v.targets {
 			s := v.state(p, i)
-			twin := slices.IndexFunc(out[from:], func(o State) bool { return o.Target == s.Target })
+			twin := slices.IndexFunc(own, func(o State) bool { return o.Target == s.Target })
 			if twin < 0 {
-				out = append(out, s)
+				own = append(own, s)
 				continue
 			}
-			o := &out[from+twin]
+			o := &own[twin]
 			if o.State == OK {
 				o.State, o.Until = s.State, s.Until
 			}
 			o.Attempts, o.Failures, o.Retries, o.InFlight = o.Attempts+s.Attempts, o.Failures+s.Failures, o.Retries+s.Retries, o.InFlight+s.InFlight
 			o.SkipVerify = o.SkipVerify || s.SkipVerify
+		}
+		for i := range own {
+			if wanted(&own[i]) {
+				out = append(out, own[i])
+			}
 		}
 	}
 	return out

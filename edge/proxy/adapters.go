@@ -111,7 +111,7 @@ func (c *call) shown() []Header {
 	for _, h := range c.x.Headers {
 		name := dashed(lower(h.Name))
 		switch {
-		case isCredentialHeader[name] || sameName(c.endpoint.KeyHeader, name) || name == "content-encoding" || name == "content-md5" || strings.HasSuffix(name, "digest"):
+		case isCredentialHeader[name] || sameHeader(c.endpoint.KeyHeader, name) || name == "content-encoding" || name == "content-md5" || strings.HasSuffix(name, "digest"):
 		case slices.Contains([]string{"content-type", "accept", "user-agent", "anthropic-version", "anthropic-beta", "openai-beta"}, name):
 			if value, ok := c.found.scrub(name, h.Value, c.endpoint.KeyHeader, c.isOurs); ok {
 				out = append(out, Header{name, value})

@@ -32,20 +32,15 @@ func (c *call) readBody(ctx context.Context) error {
 		r.Body, r.Whole = []byte{}, true
 		return nil
 	}
-	most := c.g.cfg.MeterBody
-	if most <= 0 {
-		most = defaultMeterBody
-	}
+	most := c.meterBody()
 	if total := c.endpoint.Total; total > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, total, errTotal)
 		defer stop()
 	}
-	c.wrapBody(ctx, most)
-	defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
-	whole, err := c.kept.ahead(most, c.x.Length, len(c.x.TrailerNames) > 0)
+	whole, err := c.beginning(ctx, most)
 	if err != nil {
-		return c.unreadable(ctx, err)
+		return err
 	}
 	r.Body, r.Whole, r.Sealed = c.kept.data, whole, sealed(c.x.Headers)
 	if !uncoded(c.x.Headers) {
@@ -58,6 +53,29 @@ func (c *call) readBody(ctx context.Context) error {
 		r.LetGo() // the rest passes by, and nobody keeps the beginning for long
 	}
 	return nil
+}
+
+func (c *call) meterBody() int64 {
+	if most := c.g.cfg.MeterBody; most > 0 {
+		return most
+	}
+	return defaultMeterBody
+}
+
+// beginning reads up to so many bytes of the body, and says whether that is all of it. It may be called again with as many.
+func (c *call) beginning(ctx context.Context, most int64) (whole bool, err error) {
+	if c.kept == nil {
+		c.wrapBody(ctx, most)
+	} else {
+		c.kept.ctx = ctx
+	}
+	if c.kept.size == 0 { // else it has come, and nothing is waited for
+		defer context.AfterFunc(ctx, c.x.Body.Interrupt)()
+	}
+	if whole, err = c.kept.ahead(most, c.x.Length, len(c.x.TrailerNames) > 0); err != nil {
+		return false, c.unreadable(ctx, err)
+	}
+	return whole, nil
 }
 
 // unreadable is why a body could not be read before the request was sent.

@@ -45,7 +45,7 @@ func (c *call) refuse(err error) {
 		err = fault.New(fault.RequestUnsupported, "%s", refusal.Message)
 	}
 	f := fault.From(err)
-	c.code = f.Code
+	c.code, c.refusal = f.Code, f.Message
 	c.leave()
 	if f.Code == fault.InternalError {
 		c.g.d.Log.Error("request failed", "request_id", c.id.Text(id.Request), "err", f)
@@ -57,7 +57,7 @@ func (c *call) refuse(err error) {
 	}
 
 	f = c.truthful(f)
-	headers := c.ownHeaders()
+	headers := c.ownHeaders(c.lines)
 	if f.RetryAfter > 0 {
 		headers = append(headers, Header{"Retry-After", strconv.FormatInt(int64(math.Ceil(f.RetryAfter.Seconds())), 10)})
 	}
@@ -112,13 +112,19 @@ func (c *call) turnAway(ctx context.Context, err error) {
 
 // begin sends status and headers.
 func (c *call) begin(status int, headers []Header, length int64) {
-	c.begun, c.status = true, status
+	c.begun, c.status, c.lines = true, status, headers
+	if c.head == 0 {
+		c.head = c.elapsed()
+	}
 	c.x.Out.Begin(status, headers, length)
 }
 
-// ourHeaders are on every answer.
-func (c *call) ourHeaders() []Header {
-	out := append(make([]Header, 0, 9), Header{HeaderRequestID, c.id.Text(id.Request)})
+// elapsed is how long the exchange has taken by now.
+func (c *call) elapsed() time.Duration { return time.Since(c.began) }
+
+// ourHeaders adds those that are on every answer.
+func (c *call) ourHeaders(out []Header) []Header {
+	out = append(out, Header{HeaderRequestID, c.requestID()})
 	cost, known := c.cost()
 	switch {
 	case c.unpriced():
@@ -131,19 +137,27 @@ func (c *call) ourHeaders() []Header {
 	if c.endpoint != nil {
 		out = append(out, Header{HeaderEndpoint, c.endpoint.Name})
 	}
+	if c.key != nil {
+		if end := c.key.Sunset(); !end.IsZero() {
+			out = append(out, Header{HeaderSunset, end.UTC().Format(time.RFC3339)})
+		}
+	}
 	if t := c.now; t != nil && t.hop != nil {
 		out = t.hop.tell(out)
 	}
 	if left, ok := c.remaining(cost); ok {
-		out = append(out, Header{HeaderRemaining, left.String()})
+		out = append(out, Header{HeaderRemaining, c.texts.end(left.Append(c.texts.begin()))})
 	}
-	total := time.Since(c.began)
-	timing := milliseconds(append(make([]byte, 0, 48), "gw;dur="...), total-c.upstream)
+	c.head = c.elapsed()
+	timing := milliseconds(append(c.texts.begin(), "gw;dur="...), c.head-c.upstream)
 	if c.spend.attempt > 0 {
 		timing = milliseconds(append(timing, ", up;dur="...), c.upstream)
 	}
-	return append(out, Header{headerTiming, string(timing)})
+	return append(out, Header{headerTiming, c.texts.end(timing)})
 }
+
+// requestID is the id of the request as a header of the answer has it.
+func (c *call) requestID() string { return c.texts.end(c.id.Append(c.texts.begin(), id.Request)) }
 
 // unpriced says whether it is known by now that nobody will tell what the request costs.
 func (c *call) unpriced() bool {
@@ -158,14 +172,14 @@ func (c *call) costText(cost money.Nanos) string {
 	case c.endpoint != nil && cost == c.endpoint.Price:
 		return c.endpoint.PriceText
 	default:
-		return cost.String()
+		return c.texts.end(cost.Append(c.texts.begin()))
 	}
 }
 
-// ownHeaders are on answers that are not a target's.
-func (c *call) ownHeaders() []Header {
-	return append(c.ourHeaders(),
-		Header{"Date", time.Now().UTC().Format(http.TimeFormat)}, Header{"Cache-Control", "no-store"})
+// ownHeaders are on answers that are not a target's. They are in the memory of into.
+func (c *call) ownHeaders(into []Header) []Header {
+	return append(c.ourHeaders(into[:0]),
+		Header{"Date", c.texts.end(time.Now().UTC().AppendFormat(c.texts.begin(), http.TimeFormat))}, Header{"Cache-Control", "no-store"})
 }
 
 // remaining is what the tightest budget has left when this request is charged.
@@ -183,11 +197,15 @@ func (c *call) remaining(cost money.Nanos) (money.Nanos, bool) {
 }
 
 func milliseconds(to []byte, d time.Duration) []byte {
-	return strconv.AppendFloat(to, float64(d.Microseconds())/1000, 'f', 1, 64)
+	tenths := max((d.Microseconds()+50)/100, 0)
+	return append(strconv.AppendInt(to, tenths/10, 10), '.', byte('0'+tenths%10))
 }
 
 // answeredHere answers what is asked of the edge itself.
 func (g *Gateway) answeredHere(c *call) bool {
+	if !strings.HasPrefix(c.x.Target, "/-/") {
+		return false
+	}
 	path, _, _ := strings.Cut(c.x.Target, "?")
 	switch path {
 	case "/-/healthz":
@@ -207,7 +225,7 @@ func (g *Gateway) answeredHere(c *call) bool {
 }
 
 func (c *call) plain(status int, text string) {
-	headers := append(c.ownHeaders(), Header{"Content-Type", "text/plain; charset=utf-8"})
+	headers := append(c.ownHeaders(c.lines), Header{"Content-Type", "text/plain; charset=utf-8"})
 	c.begin(status, headers, int64(len(text)))
 	if c.x.Method != http.MethodHead {
 		_, _ = c.x.Out.Write([]byte(text)) // a caller who is gone needs no answer
@@ -219,12 +237,17 @@ func (c *call) finish(ctx context.Context) {
 	if c.own {
 		return
 	}
-	took := time.Since(c.began)
+	took := c.over
+	if took == 0 {
+		took = c.elapsed()
+	}
 	counters := c.counters
 	if counters == nil {
 		counters = c.g.d.Metrics.Nowhere
 	}
 	counters.Done(c.status, took)
+	c.g.d.Metrics.Load.Done(c.status, c.gateway(took))
+	c.tell(took)
 	if c.code != "" {
 		c.g.d.Metrics.Refused(string(c.code))
 	}

@@ -58,6 +58,9 @@ func (c *call) models(ctx context.Context) error {
 	if err := a.read(ctx); err != nil {
 		return err
 	}
+	if err := c.customerIn(ctx, a.body); err != nil {
+		return err
+	}
 	if c.endpoint.Models.Adapter != nil {
 		if err := a.understand(ctx); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -32,10 +33,18 @@ type Attempt struct {
 	Length        int64
 	EmptyBody     bool
 	Continue      bool
-	TrailerNames  []string                           // of what the caller sends behind the body
-	Upgrade       string                             // protocol to ask for; empty for none
-	HeaderTimeout time.Duration                      // from the moment nothing but the target is waited for
-	Interim       func(status int, headers []Header) // gets 1xx answers; not called after RoundTrip returned
+	TrailerNames  []string      // of what the caller sends behind the body
+	Upgrade       string        // protocol to ask for; empty for none
+	HeaderTimeout time.Duration // from the moment nothing but the target is waited for
+	// Lent: what All of the body gives is memory that is somebody else's once the exchange has ended.
+	Lent bool
+	// Over is set by who performs the attempt, before RoundTrip returns: nothing of it is used any more once that has returned
+	// and the body of the answer is closed, so that its memory may serve another exchange.
+	Over    bool
+	Interim func(status int, headers []Header) // gets 1xx answers; not called after RoundTrip returned
+
+	// Memory is for what RoundTrip returns, also of its Headers, if the engine wants it.
+	Memory Answer
 }
 
 // Arrived is a body that may have come as a whole before the attempt.
@@ -45,7 +54,7 @@ type Arrived interface {
 	All() ([]byte, error)
 }
 
-// Answer is a target's answer.
+// Answer is a target's answer. Its body is closed once.
 type Answer struct {
 	Status  int
 	Headers []Header
@@ -55,8 +64,16 @@ type Answer struct {
 	Trailers func() []Header
 	// Conn is the connection of an answer with status 101, which has no Body then.
 	Conn Conn
-	// Cancel makes a Read of the body that waits for the target fail; nil if none ever waits.
+	// Cancel makes a Read of the body that waits for the target fail; nil if none ever waits. It is not called when the body is
+	// closed.
 	Cancel func(cause error)
+	// Setup is what the connection took that was made for the attempt; zero if it was there before.
+	Setup Setup
+}
+
+// Setup is how long it took to make a connection.
+type Setup struct {
+	DNS, Connect, TLS time.Duration
 }
 
 // Failure says why an attempt got no answer.
@@ -90,8 +107,14 @@ func (e *AttemptError) Unwrap() error { return e.Err }
 
 // try is one attempt of a call, from before its intent until after its settlement.
 type try struct {
-	*terms       // what it is charged by
-	hop     *hop // the deployment that it goes to; nil but for a request for a model
+	*terms                                     // what it is charged by
+	hop     *hop                               // the deployment that it goes to; nil but for a request for a model
+	place   pool.Choice                        // room for the choice
+	lines   []Header                           // room for the headers of the request
+	source  source                             // of the answer's body
+	passes  func(status int, headers []Header) // interim, made once
+	pays    func(p []byte) error               // payForBody, made once
+	ctx     context.Context                    //nolint:containedctx // in which its body is paid for
 	c       *call
 	before  *try // the one that was made before it
 	choice  *pool.Choice
@@ -108,16 +131,19 @@ type try struct {
 
 	amount   money.Nanos // what it was given to begin with
 	meter    meter
+	told     *metering.Reading // memory for that of the meter; nil until there was one
 	intent   spool.Intent
 	ticket   spool.Ticket
 	edits    []metering.Edit   // that are in the body which it sends
 	strip    *inject.UsageOnly // leaves out of the answer what the caller did not ask for; nil for nothing
 	stripped []byte            // the piece at hand without that
-	began    time.Time
-	end      settlement // how it would be recorded if the exchange ended now
+	began    time.Duration     // since the exchange began; 0 before it was sent
+	end      settlement        // how it would be recorded if the exchange ended now
 	last     spool.Settlement
 
 	number  uint32
+	closing sync.Mutex // guards closed, and is held while the answer is canceled
+	timed   bool       // a timer may cancel the answer; until then nobody else asks for closed
 	closed  bool
 	whole   bool // the answer came to its end
 	dear    bool // the answer came to more than was held, or could be
@@ -150,15 +176,18 @@ func (c *call) newTry(choice *pool.Choice) *try {
 func (t *try) address() {
 	c, choice := t.c, t.choice
 	t.terms = &c.terms
-	headers, uri, host := c.prepare(choice)
+	headers, uri, host := c.prepare(choice, t.lines)
 	t.request = Attempt{
 		Target: choice.Target, HostHeader: host, Method: c.x.Method, URI: uri, Headers: headers,
 		Length: c.x.Length, EmptyBody: c.x.EmptyBody, Continue: c.x.Continue,
 		TrailerNames: c.x.TrailerNames, Upgrade: c.x.Upgrade,
-		HeaderTimeout: c.endpoint.Timeout, Interim: t.interim,
+		HeaderTimeout: c.endpoint.Timeout, Interim: t.interims(),
+		Memory: Answer{Headers: t.request.Memory.Headers[:0]},
 	}
+	t.lines = headers
 	switch {
 	case c.kept != nil:
+		_, t.request.Lent = c.x.Body.(Borrowed)
 		t.body = c.kept.view()
 		t.request.Body = t.body
 		t.request.Continue = c.x.Continue && !c.kept.begun()
@@ -171,27 +200,43 @@ func (t *try) address() {
 func (t *try) send(ctx context.Context) {
 	c := t.c
 	if c.body != nil && (t.meter.reading != nil || t.meter.usage != nil && t.meter.usage.RequestBytes.Counted) {
-		pay := func(p []byte) error { return t.payForBody(ctx, p) }
-		if t.body != nil {
-			t.body.pay = pay
-		} else {
-			c.body.pay = pay
-		}
+		t.payBefore(ctx)
 	}
 	ctx = t.startSpan(ctx)
-	t.began = time.Now()
+	t.began = c.elapsed()
 	t.answer, t.err = c.g.d.Upstream.RoundTrip(ctx, &t.request)
-	t.took = time.Since(t.began)
+	t.took = c.elapsed() - t.began
 	t.endSpan()
 	if t.answer != nil {
 		t.end = settlement{status: t.answer.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	}
 }
 
+// payBefore has what is read of the body paid for before it goes on.
+func (t *try) payBefore(ctx context.Context) {
+	t.ctx = ctx
+	if t.pays == nil {
+		t.pays = func(p []byte) error { return t.payForBody(t.ctx, p) }
+	}
+	if t.body != nil {
+		t.body.pay = t.pays
+	} else {
+		t.c.body.pay = t.pays
+	}
+}
+
+// interims is interim as a value, which costs memory once.
+func (t *try) interims() func(status int, headers []Header) {
+	if t.passes == nil {
+		t.passes = t.interim
+	}
+	return t.passes
+}
+
 // interim passes on a 1xx answer. Those of one attempt go on, so that none comes twice.
 func (t *try) interim(status int, headers []Header) {
 	if by := &t.c.interimBy; by.CompareAndSwap(0, t.number) || by.Load() == t.number {
-		t.c.x.Out.Interim(status, fromTarget(headers, nil))
+		t.c.x.Out.Interim(status, fromTarget(nil, headers))
 	}
 }
 
@@ -223,10 +268,10 @@ func (t *try) complete() bool {
 
 // elapsed is how long the attempt has taken by now.
 func (t *try) elapsed() time.Duration {
-	if t.began.IsZero() {
+	if t.began == 0 {
 		return 0
 	}
-	return time.Since(t.began)
+	return t.c.elapsed() - t.began
 }
 
 // unpaid says why the body was broken off where it could not be paid for, or nil.
@@ -239,15 +284,35 @@ func (t *try) unpaid() error {
 
 // closeAnswer ends what still comes from the target. It may be called again.
 func (t *try) closeAnswer() {
-	if t.answer == nil || t.closed {
+	if t.answer == nil || t.ended() {
 		return
 	}
-	t.closed = true
 	if t.answer.Conn != nil {
 		_ = t.answer.Conn.Close() // whatever there was to say was said
 		return
 	}
 	_ = t.answer.Body.Close()
+}
+
+// ended notes that the answer is closed, and says whether it was before.
+func (t *try) ended() bool {
+	if t.timed {
+		t.closing.Lock()
+		defer t.closing.Unlock()
+	}
+	before := t.closed
+	t.closed = true
+	return before
+}
+
+// cancelAnswer makes a Read that waits for the target fail. A timer may call it late: what follows the answer on its connection is
+// not touched.
+func (t *try) cancelAnswer(cause error) {
+	t.closing.Lock()
+	defer t.closing.Unlock()
+	if !t.closed {
+		t.answer.Cancel(cause)
+	}
 }
 
 // close ends the attempt for its target. It may be called again.
@@ -279,7 +344,8 @@ var errDrained = errors.New("nobody reads the answer")
 // discard ends an attempt in whose place another one is made.
 func (t *try) discard() {
 	if a := t.answer; a != nil && a.Conn == nil && a.Cancel != nil && a.Length <= drainBytes {
-		timer := time.AfterFunc(drainFor, func() { a.Cancel(errDrained) })
+		t.timed = true
+		timer := time.AfterFunc(drainFor, func() { t.cancelAnswer(errDrained) })
 		_, _ = io.CopyN(io.Discard, a.Body, drainBytes) // otherwise the connection is closed
 		timer.Stop()
 	}

@@ -124,7 +124,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 		b.Fatal(err)
 	}
 	defer func() { _ = disk.Close() }()
-	client := NewEngineClient(ClientOptions{AllowPrivate: true})
+	client := engine.Client(ClientOptions{AllowPrivate: true})
 	defer client.Close()
 	book := admit.NewBook(admit.Config{Wait: patience, Ahead: 1_000_000}, &bank{limit: 1 << 60}, log)
 	ctx, stop := context.WithCancel(b.Context())
@@ -138,7 +138,7 @@ func benchmarkExchange(b *testing.B, endpoint *eventv1.RouteEndpoint) {
 		Routes: routes, Keys: keys, Budgets: booked{book}, Spool: disk, Pools: pools,
 		Upstream: client, Metrics: metrics.New(), Log: log,
 	})
-	server := NewEngineServer(ServerOptions{}, g, log)
+	server := engine.Server(ServerOptions{}, g, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

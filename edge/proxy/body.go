@@ -46,11 +46,24 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	if n > 0 && l.pay != nil {
 		if unpaid := l.pay(p[:n]); unpaid != nil {
-			l.dear.Store(&unpaid)
-			return 0, errTooDear
+			return 0, tooDear(&l.dear, unpaid)
 		}
 	}
 	return n, err
+}
+
+// tooDear notes why a body goes no further. Only then that costs memory.
+func tooDear(at *atomic.Pointer[error], why error) error {
+	at.Store(&why)
+	return errTooDear
+}
+
+// took counts what was taken of it in place of reading it, which is all of it.
+func (l *limited) took(p []byte) []byte {
+	l.begun.Store(true)
+	l.read.Add(int64(len(p)))
+	l.whole.Store(true)
+	return p
 }
 
 // touched says whether any of it was asked for, and so may be lost to another attempt.

@@ -37,7 +37,9 @@ func (c *call) limits() []*limit.Limit {
 // named visits the bounds of what only the request has named. Those of the key's own customer and tags
 // came with the key.
 func (c *call) named(visit func(*routing.Bounds)) {
-	if c.labels.customer != c.key.Customer {
+	if c.met != nil {
+		visit(c.met)
+	} else if c.labels.customer != c.key.Customer {
 		if b := c.table.Customer(c.labels.customer); b != nil {
 			visit(b)
 		}

@@ -28,22 +28,36 @@ type call struct {
 	span  trace.Span // nil if it is not traced
 
 	path, query string
+	kinds       []kind   // of the caller's headers; see classify
+	kindsThere  kind     // all of them together
+	connected   []string // headers that Connection names
+	line        []byte   // the target of the request to the target at hand
+	lastLine    string   // as a text
 
 	table    *routing.Table
 	endpoint *routing.Endpoint
+	missed   *routing.Endpoint // that has the path and does not take the method, for those who watch; nil for none
 	counters *metrics.Endpoint
 	rest     string
 	key      *admit.Key
+	refused  *admit.Key // that may not be used so, for those who watch; nil for none
 	found    credential
 	labels   labels
-	limit    int64    // of the body; 0 for none
-	body     *limited // nil without one
-	kept     *kept    // nil unless the body may be sent more than once
-	bound    bound
-	spend    spend
-	terms                      // of each attempt, but of those of a request for a model
-	pool     *routing.Endpoint // whose targets are chosen from, and how that is tried again
-	ask      *ask              // nil but for a request for a model
+	met      *routing.Bounds // of a customer that was new when the request came; nil for none
+	limit    int64           // of the body; 0 for none
+	body     *limited        // nil without one
+	kept     *kept           // nil unless the body may be sent more than once
+	bodies   struct {        // room for both
+		limited limited
+		kept    kept
+	}
+	bound   bound
+	spend   spend
+	terms                            // of each attempt, but of those of a request for a model
+	planned planned                  // room for the plan in them
+	header  func(name string) string // of the caller; made when it is needed
+	pool    *routing.Endpoint        // whose targets are chosen from, and how that is tried again
+	ask     *ask                     // nil but for a request for a model
 
 	tries   pool.Tries
 	first   try
@@ -52,20 +66,38 @@ type call struct {
 	retries int  // how often the request was sent again
 
 	upstream time.Duration // spent waiting for targets
-	status   int           // sent to the caller
-	code     fault.Code    // of the refusal, if it was one
+	head     time.Duration // until status and headers were sent
+	over     time.Duration // until all was over that can be charged
+	texts    texts         // of headers of the answer
+	lines    []Header      // room for the headers of the answer
+	flusher  flusher
+	sent     sentBytes  // to the caller, where that is told
+	status   int        // sent to the caller
+	code     fault.Code // of the refusal, if it was one
+	refusal  string     // what it said
+	setup    Setup      // of the attempt that the answer depends on
 
 	// Together they take little room.
 	interimBy atomic.Uint32 // number of the attempt whose 1xx answers go on
+	linked    bool          // a Connection header says more than keep-alive
 	bareQuery bool          // the target of the request ended in "?"
 	again     bool          // the target at hand is tried a second time, on a new connection
 	begun     bool          // status and headers were sent
 	admitted  bool          // it holds one of the places for requests
+	asked     bool          // nobody has made it: it is explained
 	own       bool          // answered by the edge for itself: no endpoint, not counted
+	shared    bool          // somebody may know of it for longer than it lasts
 }
 
 func newCall(g *Gateway, x *Exchange) *call {
-	return &call{g: g, x: x, id: id.NewBytes(), began: time.Now()}
+	c := calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
+	c.g, c.x, c.began = g, x, time.Now()
+	c.id = id.At(c.began)
+	c.texts.buf = x.Text[:0]
+	if g.d.Seen != nil {
+		c.sent.Responder, x.Out = x.Out, &c.sent
+	}
+	return c
 }
 
 // open refuses what no stage could handle, and splits the target of the request.
@@ -85,7 +117,7 @@ func (c *call) open(context.Context) error {
 
 // split takes the request line apart, and refuses methods that no target gets.
 func (c *call) split() error {
-	if tunnels[strings.ToUpper(c.x.Method)] {
+	if m := c.x.Method; len(m) >= len("TRACE") && (m[0]|0x20 == 'c' || m[0]|0x20 == 't') && tunnels[strings.ToUpper(m)] {
 		err := fault.New(fault.MethodNotAllowed, "%s is not forwarded: it would open a tunnel, or show the target's credential.", c.x.Method)
 		err.Allow = common
 		return err
@@ -150,12 +182,16 @@ func (c *call) match(context.Context) error {
 	}
 	endpoint, rest, err := table.Match(c.x.Method, c.path)
 	if err != nil {
+		c.missed = table.Holder(c.path)
 		return err
 	}
 	c.table, c.endpoint, c.pool, c.rest = table, endpoint, endpoint, rest
 	c.counters = c.g.d.Metrics.Endpoint(endpoint.Name)
 	if endpoint.Models != nil {
 		c.ask = newAsk(c)
+	}
+	if endpoint.Disabled {
+		return fault.New(fault.EndpointDisabled, "Endpoint %s is switched off.", endpoint.Name)
 	}
 	return nil
 }
@@ -173,18 +209,31 @@ func (c *call) authenticate(context.Context) error {
 		_, ok := keys.Lookup(hash)
 		return ok
 	}
-	secret, ok := findCredential(c.x, c.query, c.endpoint.KeyHeader, known)
+	secret, ok := credentialIn(c.x, c.classify(), c.query, c.endpoint.KeyHeader, known)
+	ticket, err := c.ticket()
 	switch {
+	case err != nil:
+		return err
+	case ticket != "":
+		secret = ticket
 	case c.endpoint.Public && (!ok || !c.isOurs(secret)):
 		c.key, secret = publicKey, strayKey(c.x, known) // a credential is for the target, or for nobody
 	case !ok:
 		return fault.New(fault.KeyMissing, "No key was sent to endpoint %s.", c.endpoint.Name)
 	default:
-		key, err := keys.Authenticate([]byte(secret), c.endpoint.ID, c.endpoint.Name, c.began)
-		if err != nil {
+		key, ok := keys.Lookup(secretHash(secret))
+		if !ok {
+			return admit.Unknown()
+		}
+		ask := c.askOfKey(key)
+		if err := key.Check(&ask); err != nil {
+			c.refused = key
 			return err
 		}
 		c.key = key
+		if key.Counted() && c.g.d.KeyUse != nil && !c.asked {
+			c.g.d.KeyUse.Count(key.Hash(), c.began, ask.From, get(c.x.Headers, "user-agent"))
+		}
 	}
 	c.found.secret = secret
 	// Of the rest of the request line nothing can be left out.
@@ -195,13 +244,36 @@ func (c *call) authenticate(context.Context) error {
 	return nil
 }
 
+// askOfKey is what the request wants to do with a key.
+func (c *call) askOfKey(key *admit.Key) admit.Ask {
+	ask := admit.Ask{EndpointID: c.endpoint.ID, EndpointName: c.endpoint.Name, Method: c.x.Method, FromAnywhere: c.asked, Now: c.began}
+	if key.Picky() {
+		ask.From = c.g.caller(c.x)
+	}
+	return ask
+}
+
+// secretHash is the hash of a secret, without a copy of it on the heap unless it is far longer than keys are.
+func secretHash(secret string) [32]byte {
+	var buf [192]byte
+	return contract.KeyHash(append(buf[:0], secret...))
+}
+
 // label finds out whom the request is charged to. Who shows no key cannot charge others.
 func (c *call) label(context.Context) error {
 	if c.key == publicKey && namesSomebody(c.x.Headers) {
 		return fault.New(fault.LabelInvalid, "A request without a key can't name a customer or tags.").
 			WithHint("Send a key, or leave out the headers " + HeaderCustomer + " and " + HeaderTags + ".")
 	}
-	return c.labels.read(c.x.Headers, c.key)
+	var further []string
+	if c.key != publicKey {
+		further = c.table.Customers().Headers
+	}
+	if c.classify(); c.kindsThere&owned == 0 && len(further) == 0 {
+		c.labels.begin(c.key)
+		return nil
+	}
+	return c.labels.read(c.x.Headers, c.key, further)
 }
 
 // isOurs says whether a secret is, or looks like, a key of this gateway.
@@ -209,7 +281,7 @@ func (c *call) isOurs(secret string) bool {
 	if strings.HasPrefix(secret, keyPrefix) {
 		return true
 	}
-	_, ok := c.g.d.Keys.Lookup(contract.KeyHash([]byte(secret)))
+	_, ok := c.g.d.Keys.Lookup(secretHash(secret))
 	return ok
 }
 
@@ -236,6 +308,9 @@ func (c *call) checkUpgrade() error {
 	if c.x.Upgrade != "" {
 		return nil
 	}
+	if c.classify(); !c.linked {
+		return nil
+	}
 	switch wanted := upgrade(c.x.Headers); {
 	case wanted == "":
 		return nil
@@ -249,7 +324,7 @@ func (c *call) checkUpgrade() error {
 // upgrade is the protocol that a caller wants to switch to. Asking for HTTP/2 in clear text is not
 // such a wish: several clients do so on each connection and go on without it.
 func upgrade(headers []Header) string {
-	if !connectionNames(headers)["upgrade"] {
+	if !connectionSays(headers, "upgrade") {
 		return ""
 	}
 	for _, h := range headers {
@@ -285,6 +360,7 @@ func bytesText(n int64) string {
 
 // panicked answers for a bug of the gateway as well as still can be done.
 func (c *call) panicked(ctx context.Context, v any) {
+	c.shared = true
 	c.logPanic(ctx, v)
 	if c.begun {
 		c.x.Out.Abort()

@@ -207,9 +207,9 @@ func (m *mine) Settle(spool.Ticket, *spool.Settlement) {
 
 func (m *mine) Err() error { return nil }
 
-func (m *mine) Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error) {
+func (m *mine) Pick(e *routing.Endpoint, t *pool.Tries, _ *pool.Choice) (*pool.Choice, error) {
 	m.step("Pick")
-	choice, err := m.Pools.Pick(e, t)
+	choice, err := m.Pools.Pick(e, t, nil)
 	if err != nil {
 		return nil, err
 	}

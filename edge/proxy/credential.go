@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -40,8 +41,10 @@ const protocolPrefix = "openai-insecure-api-key."
 // credential is the key that a caller presented. The zero value is none. Several goroutines may search
 // for it.
 type credential struct {
-	secret string
-	spread atomic.Pointer[[][]string] // the secret in base64, made when it is needed
+	secret    string
+	spellings atomic.Pointer[spellings] // the secret in base64, made when it is needed
+	room      *spellings                // of an earlier exchange, for whoever makes them first
+	taken     atomic.Bool               // that room
 }
 
 // findCredential looks for keys in the headers and in ?key=, and where the exchange is to become a
@@ -49,18 +52,43 @@ type credential struct {
 // gateway: the first that known knows is taken, else the first that looks like one, and the first of all
 // if none does, so that the refusal is about the one that the caller most likely means.
 func findCredential(x *Exchange, query, keyHeader string, known func(hash [32]byte) bool) (secret string, ok bool) {
-	var all []string
+	return credentialIn(x, nil, query, keyHeader, known)
+}
+
+// credentialIn is findCredential where the kinds of the headers are known.
+func credentialIn(x *Exchange, kinds []kind, query, keyHeader string, known func(hash [32]byte) bool) (secret string, ok bool) {
+	var few [4]string
+	all := few[:0]
+	rest := len(x.Headers) // that may still be one of them
+	if kinds != nil {
+		rest = 0
+		for _, k := range kinds {
+			if k&keyed != 0 {
+				rest++
+			}
+		}
+	}
+	if rest == 1 && kinds != nil && keyHeader == "" && query == "" && x.Upgrade == "" {
+		h := &x.Headers[slices.IndexFunc(kinds, func(k kind) bool { return k&keyed != 0 })]
+		if bearer, ok := strings.CutPrefix(h.Value, "Bearer "); ok && bearer != "" && bearer == trimmed(bearer) && strings.EqualFold(h.Name, "authorization") {
+			return bearer, true // as nearly always
+		}
+	}
 	add := func(header string) {
-		for _, h := range x.Headers {
-			if !strings.EqualFold(h.Name, header) {
+		for i := range x.Headers {
+			h := &x.Headers[i]
+			if len(h.Name) != len(header) || !strings.EqualFold(h.Name, header) {
 				continue
+			}
+			if kinds == nil || kinds[i]&keyed != 0 {
+				rest--
 			}
 			secret, user := secretsIn(h.Value)
 			if secret != "" {
 				all = append(all, secret)
 			}
 			if user != "" { // it counts only if it is ours: beside a password it is seldom the secret
-				if strings.HasPrefix(user, keyPrefix) || known(contract.KeyHash([]byte(user))) {
+				if strings.HasPrefix(user, keyPrefix) || known(secretHash(user)) {
 					all = append(all, user)
 				}
 			}
@@ -70,14 +98,19 @@ func findCredential(x *Exchange, query, keyHeader string, known func(hash [32]by
 		add(keyHeader)
 	}
 	for _, name := range credentialHeaders {
+		if rest == 0 {
+			break
+		}
 		if !strings.EqualFold(name, keyHeader) {
 			add(name)
 		}
 	}
-	for piece := range strings.SplitSeq(query, "&") {
-		if name, value, _ := strings.Cut(piece, "="); name == "key" && value != "" {
-			if s, err := url.QueryUnescape(value); err == nil {
-				all = append(all, s)
+	if query != "" {
+		for piece := range strings.SplitSeq(query, "&") {
+			if name, value, _ := strings.Cut(piece, "="); name == "key" && value != "" {
+				if s, err := url.QueryUnescape(value); err == nil {
+					all = append(all, s)
+				}
 			}
 		}
 	}
@@ -92,7 +125,7 @@ func findCredential(x *Exchange, query, keyHeader string, known func(hash [32]by
 	}
 	likely := all[0]
 	for _, s := range all {
-		if known(contract.KeyHash([]byte(s))) {
+		if known(secretHash(s)) {
 			return s, true
 		}
 		if strings.HasPrefix(s, keyPrefix) && !strings.HasPrefix(likely, keyPrefix) {
@@ -165,9 +198,11 @@ func secretsIn(value string) (secret, user string) {
 // or its user name where there is no password, the id of a key that AWS's libraries sign with, or the
 // value itself.
 func secretIn(value string) string {
-	value = strings.Trim(value, " \t")
+	value = trimmed(value)
 	scheme, rest := cutScheme(value)
 	switch {
+	case !mayBeScheme(scheme):
+		return value
 	case strings.EqualFold(scheme, awsAlgorithm):
 		if key, ok := awsKey(rest); ok {
 			return key
@@ -189,13 +224,45 @@ func secretIn(value string) string {
 	}
 }
 
+// mayBeScheme is a quick look whether a text may be the name of one of the schemes below.
+func mayBeScheme(text string) bool {
+	switch len(text) {
+	case len("basic"), len("bearer"), len(awsAlgorithm):
+		return true
+	default:
+		return false
+	}
+}
+
+// mayHaveScheme is a quick look whether one of them may be the first word of a text.
+func mayHaveScheme(text string) bool {
+	for _, n := range [...]int{len("basic"), len("bearer"), len(awsAlgorithm)} {
+		if len(text) == n || len(text) > n && (text[n] == ' ' || text[n] == '\t') {
+			return true
+		}
+	}
+	return false
+}
+
 // cutScheme takes credentials apart where the first white space is.
 func cutScheme(value string) (scheme, rest string) {
-	i := strings.IndexAny(value, " \t")
-	if i < 0 {
-		return value, ""
+	for i := range len(value) {
+		if value[i] == ' ' || value[i] == '\t' {
+			return value[:i], trimmed(value[i:])
+		}
 	}
-	return value[:i], strings.Trim(value[i:], " \t")
+	return value, ""
+}
+
+// trimmed is a text without white space around it.
+func trimmed(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 func basic(encoded string) (user, password string, ok bool) {

@@ -54,7 +54,7 @@ func TestCut(t *testing.T) {
 		"at the ceiling":                      {"/ceiling", 1000, chunk(long[:50], long), long[:50] + long[:10], false, 60},
 		"at the ceiling, with a length":       {"/ceiling", 1000, reply("200 OK", long), long[:60], false, 60},
 		"at the ceiling, of events":           {"/ceiling", 1000, chunk("data: 1\n\n", "data: 2\n\ndata: 3\n\ndata: 4\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n", true, 57},
-		"at the ceiling, in an event":         {"/ceiling", 1000, chunk("data: 1\n\nda", "ta: "+long), "data: 1\n\n", true, 19},
+		"at the ceiling, in an event":         {"/ceiling", 1000, chunk("data: 1\n\ndata: " + long), "data: 1\n\n", true, 19},
 		"at the ceiling, in the first event":  {"/ceiling", 1000, chunk("data: " + long), "", true, 0},
 		"events that are bytes for this":      {"/ceiling", 1000, strings.Replace(chunk("data: 1\n\n", "data: 2\n\ndata: "+long), "\r\n\r\n", "\r\nContent-Encoding: br\r\n\r\n", 1), "data: 1\n\ndata: 2\n\ndata: " + long[:36], false, 60},
 		"no more money":                       {"/estimate", 40, chunk(long[:50], long), long[:50] + long[:50], false, 100},

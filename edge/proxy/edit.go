@@ -47,10 +47,16 @@ var digests = [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Diges
 
 // sealed says whether a body cannot be changed without breaking it.
 func sealed(headers []Header) bool {
-	return slices.ContainsFunc(digests[:], func(name string) bool {
-		value := get(headers, name)
-		return value != "" && !strings.EqualFold(value, "identity")
-	})
+	for i := range headers {
+		h := &headers[i]
+		if n := len(h.Name); h.Value == "" || n != len("Digest") && n != len("Content-Md5") && n != len("Repr-Digest") && n < len("Content-Digest") {
+			continue // as nearly all
+		}
+		if !strings.EqualFold(h.Value, "identity") && slices.ContainsFunc(digests[:], func(name string) bool { return strings.EqualFold(name, h.Name) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *try) makeEdits(e *edits) {
@@ -100,7 +106,7 @@ func readable(headers []Header) []Header {
 
 // strips says whether something is to be left out of an answer that the caller did not ask for.
 func (t *try) strips(a *Answer) bool {
-	return a.Conn == nil && isEventStream(get(a.Headers, "Content-Type")) && uncoded(a.Headers) &&
+	return len(t.edits) > 0 && a.Conn == nil && isEventStream(get(a.Headers, "Content-Type")) && uncoded(a.Headers) &&
 		slices.ContainsFunc(t.edits, func(e metering.Edit) bool { return e.Strip == usageOnly })
 }
 
@@ -122,7 +128,7 @@ func (c *call) unedited(t *try) *pool.Choice {
 		return nil
 	}
 	t.plan.edits.off, t.plan.edits.by = true, refusal{t.by.ID, t.choice.Target.Name}
-	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries)
+	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries, nil)
 	if err != nil {
 		return nil
 	}

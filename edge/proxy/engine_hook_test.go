@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"net"
+	"testing"
 	"time"
 )
 
@@ -30,8 +32,30 @@ type EngineClient interface {
 	Close()
 }
 
-// NewEngineServer and NewEngineClient make the two sides of the engine that the tests run on.
-var (
-	NewEngineServer func(o ServerOptions, g *Gateway, log *slog.Logger) EngineServer
-	NewEngineClient func(o ClientOptions) EngineClient
-)
+// Engine makes the two sides of an engine that the tests run on.
+type Engine struct {
+	Lane   string
+	Server func(o ServerOptions, g *Gateway, log *slog.Logger) EngineServer
+	Client func(o ClientOptions) EngineClient
+}
+
+// Engines are all of them, the one that most requests go over first.
+var Engines []Engine
+
+// engine is the one that tests run on at present.
+var engine *Engine
+
+// onEveryEngine runs all tests once for each engine, because the stages have to get the same from each. Benchmarks run on the first.
+type onEveryEngine struct{ *testing.M }
+
+// Run runs them.
+func (m onEveryEngine) Run() (code int) {
+	for i := range Engines {
+		engine = &Engines[i]
+		code = max(code, m.M.Run())
+		if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+			break
+		}
+	}
+	return code
+}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"strings"
+	"time"
 )
 
 // Header is one header line. A list of them keeps how often a name occurs and in which order.
@@ -29,7 +30,12 @@ type Exchange struct {
 	Host    string // that the caller addressed
 	Proto   Proto
 	Remote  string
-	Out     Responder
+	// Source is by what means it was sent, as its ticket says; empty for a request without one.
+	Source string
+	// Text is memory for what the stages write into headers of the answer. The engine lends it until the answer has left; nil
+	// makes them take memory of their own.
+	Text []byte
+	Out  Responder
 }
 
 // Proto is the version of HTTP that a caller speaks.
@@ -54,6 +60,24 @@ type Body interface {
 	Trailers() []Header
 }
 
+// Borrowed is the body of a request that has arrived as a whole, where the engine keeps it.
+type Borrowed interface {
+	// Bytes is what of it was not read yet, and counts as read from then on. It is valid until the exchange has ended: who may
+	// outlive that copies it. Nobody changes it.
+	Bytes() []byte
+	// Release says that nobody needs it any more, though the exchange may last. Only who serves the exchange calls it.
+	Release()
+}
+
+// Pieces is the body of an answer whose pieces can be had where the engine keeps them, without a copy.
+type Pieces interface {
+	// Next waits for the next piece, which is valid until the next call or Close. Like a Read it may return an error beside
+	// it; io.EOF follows the last one. A single wait of more than most fails; 0 is for ever.
+	Next(most time.Duration) ([]byte, error)
+	// Ready says whether Next would wait for nobody.
+	Ready() bool
+}
+
 // Conn is a connection that was switched to another protocol. Read and Write may be called by two
 // goroutines; Close makes both return.
 type Conn interface {
@@ -67,7 +91,8 @@ type Conn interface {
 type Responder interface {
 	// Interim sends a 1xx answer, where the caller's protocol has them.
 	Interim(status int, headers []Header)
-	// Begin sends status and headers, once. length is that of the body, -1 if unknown.
+	// Begin sends status and headers, once. length is that of the body, -1 if unknown. The list of headers is the caller's own
+	// again when Begin returns.
 	Begin(status int, headers []Header, length int64)
 	// Write sends a piece of the body. An error means that the caller is gone.
 	Write(p []byte) (int, error)
@@ -85,7 +110,7 @@ type Responder interface {
 // get is the first value of a header.
 func get(headers []Header, name string) string {
 	for i := range headers {
-		if strings.EqualFold(headers[i].Name, name) {
+		if h := &headers[i]; len(h.Name) == len(name) && (h.Name == name || strings.EqualFold(h.Name, name)) {
 			return headers[i].Value
 		}
 	}

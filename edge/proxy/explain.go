@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/edge/admit"
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
 	"tollgate/edge/signing"
@@ -22,23 +23,8 @@ import (
 // Explain takes a request through the stages up to its first attempt, which it does not make, and tells
 // what each of them said. What a stage takes for the request is given back at once; nothing is recorded.
 func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) (out *controlv1.Explanation) {
-	c := newCall(g, &Exchange{
-		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
-	})
-	if text := q.GetBody(); len(text) > 0 {
-		c.x.Body, c.x.Length = &ownBody{*bytes.NewReader(text)}, int64(len(text))
-	}
-	for _, h := range q.GetHeaders() {
-		if strings.EqualFold(h.GetName(), "host") {
-			c.x.Host = h.GetValue()
-			continue
-		}
-		c.x.Headers = append(c.x.Headers, Header{h.GetName(), h.GetValue()})
-	}
-	if upgrade(c.x.Headers) == "websocket" {
-		c.x.Upgrade = "websocket"
-	}
-	x := &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
+	x := newExplainer(g, q)
+	c := x.c
 	defer c.release()
 	defer func() {
 		// A bug costs one question, never the process: nobody else's requests are to end by it.
@@ -57,6 +43,28 @@ func (g *Gateway) Explain(ctx context.Context, q *eventv1.ExplainCall) (out *con
 	}
 	x.out.Admitted = x.out.GetRefusal() == nil
 	return x.out
+}
+
+// newExplainer makes the request of a question.
+func newExplainer(g *Gateway, q *eventv1.ExplainCall) *explainer {
+	c := newCall(g, &Exchange{
+		Method: q.GetMethod(), Target: q.GetPath(), Length: q.GetBodyBytes(), Proto: HTTP11, Out: nowhere{},
+	})
+	c.asked = true
+	if text := q.GetBody(); len(text) > 0 {
+		c.x.Body, c.x.Length = &ownBody{*bytes.NewReader(text)}, int64(len(text))
+	}
+	for _, h := range q.GetHeaders() {
+		if strings.EqualFold(h.GetName(), "host") {
+			c.x.Host = h.GetValue()
+			continue
+		}
+		c.x.Headers = append(c.x.Headers, Header{h.GetName(), h.GetValue()})
+	}
+	if upgrade(c.x.Headers) == "websocket" {
+		c.x.Upgrade = "websocket"
+	}
+	return &explainer{c: c, out: &controlv1.Explanation{}, hash: q.GetKeySha256()}
 }
 
 // nowhere is the answer to a request that nobody has made.
@@ -89,13 +97,14 @@ func (x *explainer) stages(ctx context.Context) error {
 		{"authenticate", x.authenticate, x.authenticated},
 		{"labels", c.label, x.labeled},
 		{"body", c.checkBody, x.body},
+		{"customer", c.customer, x.customer},
 		{"model", x.model, x.asked},
 		{"price", c.price, x.priced},
 		{"limits", c.within, x.limited},
 		{"budgets", x.hold, x.held},
 		{"target", x.target, x.chosen},
 	} {
-		if s.name == "model" && c.ask == nil {
+		if s.name == "model" && c.ask == nil || s.name == "customer" && (c.ask != nil || !c.table.Customers().Matter()) {
 			continue
 		}
 		err := s.stage(ctx)
@@ -106,6 +115,9 @@ func (x *explainer) stages(ctx context.Context) error {
 			step.Passed, step.Text = true, x.answeredHere()
 			return nil
 		case err != nil:
+			if s.name == "match" && c.endpoint != nil {
+				x.matched()
+			}
 			step.Text = x.refusal(err).GetMessage()
 			return err
 		}
@@ -206,8 +218,12 @@ func (x *explainer) authenticate(ctx context.Context) error {
 	if len(x.hash) != 32 {
 		return fault.New(fault.KeyUnknown, "The hash of the key is none.")
 	}
-	key, err := c.g.d.Keys.AuthenticateHash([32]byte(x.hash), c.endpoint.ID, c.endpoint.Name, c.began)
-	if err != nil {
+	key, ok := c.g.d.Keys.Lookup([32]byte(x.hash))
+	if !ok {
+		return admit.Unknown()
+	}
+	ask := c.askOfKey(key)
+	if err := key.Check(&ask); err != nil {
 		return err
 	}
 	c.key = key
@@ -218,7 +234,11 @@ func (x *explainer) authenticated() string {
 	if x.c.key.ID == "" {
 		return "no key is needed: the endpoint is public"
 	}
-	return fmt.Sprintf("key %s may call endpoint %s", x.c.key.Name, x.c.endpoint.Name)
+	text := fmt.Sprintf("key %s may call endpoint %s", x.c.key.Name, x.c.endpoint.Name)
+	if networks := x.c.key.Networks(); networks != "" {
+		text += ", from " + networks + " only"
+	}
+	return text
 }
 
 func (x *explainer) labeled() string {
@@ -240,6 +260,21 @@ func (x *explainer) labeled() string {
 		return "charged to the key alone"
 	}
 	return "charged to " + strings.Join(parts, ", ")
+}
+
+// customer says what becomes of the customer, which nobody is told of by a question.
+func (x *explainer) customer() string {
+	name := x.c.labels.customer
+	switch rules := x.c.table.Customers(); {
+	case name == "":
+		return "no customer is named"
+	case x.c.isNew() && rules.WithBudget:
+		return "customer " + name + " is new here: the request would wait until it has its budget"
+	case x.c.isNew():
+		return "customer " + name + " is created if it is new"
+	default:
+		return "charged to customer " + name
+	}
 }
 
 func (x *explainer) body() string {
@@ -334,7 +369,7 @@ func (x *explainer) sent(target int) {
 			break
 		}
 	}
-	headers, uri, host := c.prepare(pool.NewChoice(masked, target, credential, func(pool.Result) {}))
+	headers, uri, host := c.prepare(pool.NewChoice(masked, target, credential, func(pool.Result) {}), nil)
 	t := masked.Targets[target]
 	switch {
 	case host != "":
@@ -391,7 +426,7 @@ func (x *explainer) whyLeftOut(h Header) string {
 		return "the signature for AWS takes its place"
 	case overrides(e.Headers, plain):
 		return "the endpoint sets or strips it"
-	case !passes(name, e):
+	case !passes(kindOf(h.Name), e):
 		return "the endpoint does not forward it"
 	default:
 		return "it holds a key of this gateway, or the endpoint or its credential replaces it"

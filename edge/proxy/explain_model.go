@@ -48,6 +48,9 @@ func (x *explainer) asked() string {
 	if a.known != a.model.Name {
 		text = fmt.Sprintf("model %s, which %q stands for,", a.model.Name, clip(a.known, longestName))
 	}
+	if x.c.isNew() {
+		text = x.customer() + "; " + text
+	}
 	text += " is served by " + strings.Join(can, ", ")
 	if len(not) > 0 {
 		text += "; " + strings.Join(not, "; ")

@@ -27,7 +27,7 @@ import (
 	"tollgate/internal/money"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(onEveryEngine{m}) }
 
 const (
 	testKey   = "tgk_0123456789abcdefghijklmnopqrstuv"
@@ -63,6 +63,8 @@ type options struct {
 	accounts  []*eventv1.Account
 	limits    []*eventv1.Limit
 	keys      []*eventv1.ShardKey // besides those that every bench has
+	rules     *eventv1.CustomerRules
+	sight     Customers
 }
 
 func newBench(t *testing.T, change ...func(*options)) *bench {
@@ -81,7 +83,8 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 	b.serve(&eventv1.RouteSnapshot{Endpoints: o.endpoints, Accounts: o.accounts, Limits: o.limits})
 	b.spool = newWatchedSpool(t)
 
-	client := NewEngineClient(o.client)
+	t.Logf("over the %s lane", engine.Lane)
+	client := engine.Client(o.client)
 	t.Cleanup(client.Close)
 	if o.upstream == nil {
 		o.upstream = client
@@ -91,7 +94,7 @@ func newBench(t *testing.T, change ...func(*options)) *bench {
 		Routes: b.routes, Keys: newKeys(t, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
 		Pools: o.pools, Upstream: o.upstream, Metrics: b.metrics, Log: log,
 	})
-	b.server = NewEngineServer(o.server, b.gateway, log)
+	b.server = engine.Server(o.server, b.gateway, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -106,20 +106,38 @@ func connectionNames(headers []Header) map[string]bool {
 	return out
 }
 
+// connectionSays says whether a Connection header names something.
+func connectionSays(headers []Header, name string) bool {
+	for i := range headers {
+		if !strings.EqualFold(headers[i].Name, "connection") {
+			continue
+		}
+		for token := range strings.SplitSeq(headers[i].Value, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // passes says whether the mode of an endpoint lets a caller's header through.
-func passes(name string, e *routing.Endpoint) bool {
-	if tracing[name] {
+func passes(k kind, e *routing.Endpoint) bool {
+	if k&traces != 0 {
 		return e.ForwardTrace
 	}
 	switch e.Forward {
 	case eventv1.ForwardMode_FORWARD_MODE_ALL:
 		return true
 	case eventv1.ForwardMode_FORWARD_MODE_NONE:
-		return describing[name]
+		return k&describes != 0
 	default:
-		return describing[name] || safe[name]
+		return k&(describes|listed) != 0
 	}
 }
+
+// mostOurs is how many headers the gateway adds to an answer, and rarely more.
+const mostOurs = 10
 
 // Headers of every answer of the gateway.
 const (
@@ -127,7 +145,9 @@ const (
 	HeaderEndpoint  = "X-Tollgate-Endpoint"
 	HeaderCost      = "X-Tollgate-Cost"
 	HeaderRemaining = "X-Tollgate-Budget-Remaining"
-	headerTiming    = "Server-Timing"
+	// HeaderSunset tells the caller with a key's old secret when that stops.
+	HeaderSunset = "X-Tollgate-Key-Sunset"
+	headerTiming = "Server-Timing"
 )
 
 // reserved says whether a header of an answer, in lower case, is the gateway's to set.
@@ -135,17 +155,28 @@ func reserved(name string) bool {
 	return strings.HasPrefix(name, ownHeader) || name == "server-timing"
 }
 
-// fromTarget makes the headers of an answer out of a target's.
-func fromTarget(in, ours []Header) []Header {
-	named := connectionNames(in)
-	out := make([]Header, 0, len(in)+len(ours))
-	for _, h := range in {
-		name := lower(h.Name)
+// fromTarget makes the headers of an answer out of a target's, in the memory of into.
+func fromTarget(into, in []Header) []Header {
+	out := into[:0]
+	if need := len(in) + mostOurs; cap(out) < need {
+		out = make([]Header, 0, need)
+	}
+	var few [4]string
+	named := few[:0]
+	for i := range in {
+		if h := &in[i]; len(h.Name) == len("connection") && strings.EqualFold(h.Name, "connection") {
+			named = appendNamed(named, h.Value)
+		}
+	}
+	for i := range in {
+		h := &in[i]
+		k := kindOf(h.Name)
 		// Content-Length describes the message, and an answer to HEAD has it without a body.
-		if (hopByHop[name] && name != "content-length") || named[name] || reserved(name) {
+		drop := k&perHop != 0 && k&sized == 0 || k&(owned|timing) != 0
+		if drop && k&underscored == 0 || len(named) > 0 && isNamed(named, h.Name) {
 			continue
 		}
-		out = append(out, h)
+		out = append(out, *h)
 	}
-	return append(out, ours...)
+	return out
 }

@@ -28,6 +28,7 @@ func (c *call) mayHedge() bool {
 // race makes an attempt, and after some time without an answer another one beside it. The first good
 // answer wins. The attempt that lost is over and settled when race returns.
 func (c *call) race(ctx context.Context, first *try) *try {
+	c.shared = true // by goroutines that may know of it for longer
 	done := make(chan *try, 2)
 	running := 0
 	start := func(t *try, send func(ctx context.Context)) {
@@ -110,7 +111,7 @@ func (t *try) raise() *try {
 func (c *call) beside(first *try) *try {
 	tries := c.tries
 	tries.Drop(first.choice)
-	choice, err := c.g.d.Pools.Pick(c.pool, &tries)
+	choice, err := c.g.d.Pools.Pick(c.pool, &tries, nil)
 	if err != nil {
 		return nil
 	}

@@ -300,10 +300,10 @@ func (c *call) hopHeaders(h *hop) []Header {
 	if h.translates(c.ask) {
 		out = c.plainHeaders(h)
 	} else {
-		out = slices.DeleteFunc(c.through(e.Headers, nil), func(h Header) bool {
+		out = slices.DeleteFunc(c.through(nil, e.Headers, nil), func(h Header) bool {
 			name := dashed(lower(h.Name))
 			return describing[name] && name != "content-type" || name == "repr-digest" ||
-				isCredentialHeader[name] || name == "cookie" || sameName(c.endpoint.KeyHeader, name)
+				isCredentialHeader[name] || name == "cookie" || sameHeader(c.endpoint.KeyHeader, name)
 		})
 		if !has(out, "content-type") {
 			out = append(out, jsonContent)

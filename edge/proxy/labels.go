@@ -23,18 +23,16 @@ type labels struct {
 	tags     []string // sorted, each once
 }
 
-// read adds what the headers name to what the key says. It allocates nothing where they name nothing.
-func (l *labels) read(headers []Header, key *admit.Key) error {
-	l.customer, l.tags = key.Customer, key.Tags
-	if !slices.IsSorted(l.tags) {
-		l.tags = slices.Sorted(slices.Values(l.tags))
-	}
+// read adds what the headers name to what the key says, further ones that may name a customer included. It allocates nothing where
+// they name nothing.
+func (l *labels) read(headers []Header, key *admit.Key, further []string) error {
+	l.begin(key)
 	for i := range headers {
 		h := &headers[i]
 		var err error
 		switch {
 		case strings.EqualFold(h.Name, HeaderCustomer):
-			err = l.nameCustomer(strings.Trim(h.Value, " \t"), key)
+			err = l.nameCustomer(HeaderCustomer, strings.Trim(h.Value, " \t"), key)
 		case strings.EqualFold(h.Name, HeaderTags):
 			err = l.nameTags(h.Value, key)
 		}
@@ -42,7 +40,27 @@ func (l *labels) read(headers []Header, key *admit.Key) error {
 			return err
 		}
 	}
+	for _, name := range further {
+		if l.customer != key.Customer {
+			return nil // the first that names one says it
+		}
+		for i := range headers {
+			if h := &headers[i]; strings.EqualFold(h.Name, name) {
+				if err := l.nameCustomer(name, strings.Trim(h.Value, " \t"), key); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return nil
+}
+
+// begin takes what the key says.
+func (l *labels) begin(key *admit.Key) {
+	l.customer, l.tags = key.Customer, key.Tags
+	if !slices.IsSorted(l.tags) {
+		l.tags = slices.Sorted(slices.Values(l.tags))
+	}
 }
 
 // namesSomebody says whether headers name a customer or tags.
@@ -52,18 +70,19 @@ func namesSomebody(headers []Header) bool {
 	})
 }
 
-func (l *labels) nameCustomer(name string, key *admit.Key) error {
+// nameCustomer takes the name that a request has in a place of its own.
+func (l *labels) nameCustomer(place, name string, key *admit.Key) error {
 	switch {
 	case name == "" || name == l.customer:
 		return nil
 	case !contract.ValidLabel(name):
-		return invalidLabel(HeaderCustomer, name)
+		return invalidLabel(place, name)
 	case key.Customer != "":
 		return fault.New(fault.LabelInvalid, "Key %s is charged to customer %s and can't name another one.", key.Name, key.Customer).
-			WithHint("Leave out the header " + HeaderCustomer + ", or use a key without a customer.")
+			WithHint("Leave out %s, or use a key without a customer.", place)
 	case l.customer != "":
-		return fault.New(fault.LabelInvalid, "The request names two customers in %s.", HeaderCustomer).
-			WithHint("Send " + HeaderCustomer + " once, with one name.")
+		return fault.New(fault.LabelInvalid, "The request names two customers in %s.", place).
+			WithHint("Send %s once, with one name.", place)
 	}
 	l.customer = name
 	return nil
@@ -90,6 +109,6 @@ func (l *labels) nameTags(list string, key *admit.Key) error {
 	return nil
 }
 
-func invalidLabel(header, name string) error {
-	return fault.New(fault.LabelInvalid, "%s has a name that can't be one: %.60q.", header, name)
+func invalidLabel(place, name string) error {
+	return fault.New(fault.LabelInvalid, "%s has a name that can't be one: %.60q.", place, name)
 }

@@ -51,7 +51,7 @@ func TestLabels(t *testing.T) {
 	} {
 		before := slices.Clone(tc.key.Tags)
 		var l labels
-		err := l.read(tc.headers, tc.key)
+		err := l.read(tc.headers, tc.key, nil)
 		if got := l.customer + fmt.Sprint(l.tags); tc.want != "" && (err != nil || got != tc.want) {
 			t.Errorf("%s: %s, %v; want %s", name, got, err, tc.want)
 		}
@@ -76,7 +76,7 @@ func FuzzLabels(f *testing.F) {
 			key.Customer, key.Tags = "acme", []string{"b", "d"}
 		}
 		var l labels
-		if err := l.read([]Header{{HeaderTags, tags}, {HeaderCustomer, customer}, {"X-TOLLGATE-TAGS", more}}, key); err != nil {
+		if err := l.read([]Header{{HeaderTags, tags}, {HeaderCustomer, customer}, {"X-TOLLGATE-TAGS", more}}, key, nil); err != nil {
 			if !errors.Is(err, fault.New(fault.LabelInvalid, "")) || len(err.Error()) > 400 {
 				t.Errorf("refused with %v", err)
 			}

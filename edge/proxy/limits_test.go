@@ -71,8 +71,8 @@ type outcomes struct {
 	told []breaker.Outcome
 }
 
-func (o *outcomes) Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error) {
-	if _, err := o.Pools.Pick(e, t); err != nil {
+func (o *outcomes) Pick(e *routing.Endpoint, t *pool.Tries, _ *pool.Choice) (*pool.Choice, error) {
+	if _, err := o.Pools.Pick(e, t, nil); err != nil {
 		return nil, err
 	}
 	var once sync.Once

@@ -19,7 +19,7 @@ func (a *ask) list() error {
 // answer answers a request for which nobody else is asked. It says so as an error that ends the stages.
 func (a *ask) answer(body []byte, more ...Header) error {
 	c := a.c
-	headers := append(c.ownHeaders(), c.requestIDHeader(a.schema), jsonContent)
+	headers := append(c.ownHeaders(c.lines), c.requestIDHeader(a.schema), jsonContent)
 	c.begin(http.StatusOK, append(headers, more...), int64(len(body)))
 	if c.x.Method != http.MethodHead {
 		_, _ = c.x.Out.Write(body) // a caller who is gone needs no answer

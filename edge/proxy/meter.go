@@ -70,9 +70,7 @@ func (m *meter) counts() bool { return m.usage != nil || m.reading != nil }
 
 // begin starts to count for an attempt: by usage, or as a reading does it.
 func (m *meter) begin(t *try, ticket spool.Ticket, reading *metering.Reading) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := t.c
+	c := t.c // nobody else knows of it yet
 	m.pot, m.spool, m.keep = &c.spend.pot, c.g.d.Spool, keepsCost(c.endpoint.Abandoned)
 	m.ticket, m.amount, m.safe = ticket, t.amount, t.amount
 	if m.reading = reading; reading != nil {
@@ -259,6 +257,13 @@ func (m *meter) received(ctx context.Context, p []byte) (fits int, err error) {
 	if m.reading != nil {
 		return m.read(ctx, p)
 	}
+	return m.count(ctx, p)
+}
+
+// count is received where the price is by usage. mu is held.
+//
+//go:noinline
+func (m *meter) count(ctx context.Context, p []byte) (fits int, err error) {
 	next := m.used
 	next.received += int64(len(p))
 	if m.stream {
@@ -378,6 +383,9 @@ func uncoded(headers []Header) bool {
 
 // isEventStream says whether an answer of a content type is a stream of server-sent events.
 func isEventStream(contentType string) bool {
+	if len(contentType) < len("text/event-stream") || contentType == "application/json" {
+		return false
+	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")
 }

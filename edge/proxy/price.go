@@ -32,10 +32,13 @@ func (c *call) price(context.Context) error {
 	if c.free = e.Free || !e.Charge.Request(c.x.Method, c.x.Upgrade != ""); c.free || e.Plan == nil {
 		return nil
 	}
-	return c.find(&planned{request: metering.Request{
-		Method: c.x.Method, Path: c.rest, Query: c.query, WebSocket: c.x.Upgrade == "websocket", Length: c.x.Length,
-		Header: func(name string) string { return get(c.x.Headers, name) },
-	}})
+	if c.header == nil {
+		c.header = func(name string) string { return get(c.x.Headers, name) } // once for all exchanges that have this memory
+	}
+	p := &c.planned
+	r := &p.request // which is empty
+	r.Method, r.Path, r.Query, r.WebSocket, r.Length, r.Header = c.x.Method, c.rest, c.query, c.x.Upgrade == "websocket", c.x.Length, c.header
+	return c.find(p)
 }
 
 // once refuses a request that says twice what its price looks at: its target may take the other value.

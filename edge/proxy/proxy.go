@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"tollgate/edge/metrics"
 	"tollgate/edge/pool"
 	"tollgate/edge/routing"
+	"tollgate/edge/seen"
 	"tollgate/edge/signing"
 	"tollgate/edge/spool"
 	"tollgate/internal/contract"
@@ -39,6 +41,8 @@ type Config struct {
 	HeaderTimeout time.Duration // until the target's headers where the endpoint has none
 	StreamIdle    time.Duration // longest silence in the middle of an answer
 	MaxInFlight   int64         // requests at a time; 0 for no limit
+	// TrustedProxies are networks of proxies in front of the edge, which are believed where a request comes from.
+	TrustedProxies []netip.Prefix
 }
 
 // Hold is money set aside for one request.
@@ -66,6 +70,14 @@ type Limits interface {
 	Acquire(ctx context.Context, into *limit.Pass, limits []*limit.Limit, units int64) (Pass, error)
 }
 
+// Customers are told of those that requests name for the first time.
+type Customers interface {
+	// Tell has the control plane told, and waits for nothing.
+	Tell(customer string)
+	// Await returns a table in which the customer has its budget. The error is a fault, or the end of ctx.
+	Await(ctx context.Context, customer string) (*routing.Table, error)
+}
+
 // Recorder keeps intents and settlements. What it is given it does not keep.
 type Recorder interface {
 	Intent(i *spool.Intent) (spool.Ticket, error)
@@ -78,8 +90,8 @@ type Recorder interface {
 
 // Pools choose where attempts go.
 type Pools interface {
-	// Pick chooses for the next attempt of a request. The error is a fault, or pool.ErrTried.
-	Pick(e *routing.Endpoint, t *pool.Tries) (*pool.Choice, error)
+	// Pick chooses for the next attempt of a request. The choice may be kept in into. The error is a fault, or pool.ErrTried.
+	Pick(e *routing.Endpoint, t *pool.Tries, into *pool.Choice) (*pool.Choice, error)
 	// MayRetry takes one from the retries that an endpoint allows at present, if there is one.
 	MayRetry(e *routing.Endpoint) bool
 	// Look lists the targets of an endpoint in the order in which they would be tried now.
@@ -93,6 +105,11 @@ type Upstream interface {
 	RoundTrip(ctx context.Context, a *Attempt) (*Answer, error)
 }
 
+// KeyUse counts how often secrets are used. It never waits.
+type KeyUse interface {
+	Count(secret [32]byte, at time.Time, from netip.Addr, agent string)
+}
+
 // Deps are the parts that a gateway works with. Tracer may be nil.
 type Deps struct {
 	Routes *routing.Holder
@@ -102,6 +119,7 @@ type Deps struct {
 	// Ended says why the ledger gives this process no money any more; nil for never.
 	Ended    func() error
 	Keys     *admit.Keys
+	Tickets  Tickets // nil: none are taken
 	Budgets  Budgets
 	Limits   Limits
 	Spool    Recorder
@@ -109,8 +127,12 @@ type Deps struct {
 	Upstream Upstream
 	Adapters Adapters // nil: there are none
 	Metrics  *metrics.Metrics
+	Seen     *seen.Log // nil: nobody is told
+	KeyUse   KeyUse    // nil: nobody counts
 	Tracer   trace.Tracer
 	Log      *slog.Logger
+	// Customers may be nil: nobody is told of them then, and none that is new gets a budget.
+	Customers Customers
 }
 
 // Gateway serves exchanges. It is safe for concurrent use.
@@ -118,6 +140,7 @@ type Gateway struct {
 	cfg      Config
 	d        Deps
 	leaving  atomic.Bool
+	draining atomic.Bool
 	stopping atomic.Bool
 	inFlight atomic.Int64
 	admitted atomic.Int64 // of those in flight, against the limit
@@ -140,6 +163,12 @@ func New(cfg Config, d Deps) *Gateway {
 
 // Leave makes the gateway report that it is not ready. It goes on serving.
 func (g *Gateway) Leave() { g.leaving.Store(true) }
+
+// Drain makes the gateway report that it is not ready, or no longer for this reason. It goes on serving.
+func (g *Gateway) Drain(on bool) { g.draining.Store(on) }
+
+// Draining says whether it was asked to take no more requests, or is about to stop.
+func (g *Gateway) Draining() bool { return g.draining.Load() || g.leaving.Load() || g.stopping.Load() }
 
 // Stop makes the gateway refuse new requests and report that it is not ready. Those that run go on.
 func (g *Gateway) Stop() { g.stopping.Store(true) }
@@ -166,6 +195,8 @@ func (g *Gateway) Ready() error {
 	switch failed := g.spoolFailed.Load(); {
 	case g.leaving.Load() || g.stopping.Load():
 		return shuttingDown()
+	case g.draining.Load():
+		return fault.New(fault.ShuttingDown, "This edge was told to take no more requests.").WithRetryAfter(time.Second)
 	case g.table() == nil:
 		return snapshotMissing()
 	case g.d.Ended != nil && g.d.Ended() != nil:
@@ -215,12 +246,19 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 	c := newCall(g, x)
 	g.inFlight.Add(1)
 	g.d.Metrics.InFlight.Inc()
-	defer c.release()
+	finished := false
+	defer func() {
+		c.release()
+		if finished {
+			c.recycle()
+		}
+	}()
 	defer func() {
 		c.finish(ctx)
 		c.leave()
 		g.d.Metrics.InFlight.Dec()
 		g.inFlight.Add(-1)
+		finished = true
 	}()
 	defer func() {
 		// A bug costs one request, never the process.
@@ -229,11 +267,18 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 		}
 	}()
 	// This one runs first, so that a panic on its way up leaves no intent open and no money held.
-	defer c.settle()
-	if g.answeredHere(c) {
-		return
+	defer func() {
+		c.over = c.elapsed()
+		c.settle()
+	}()
+	if !g.answeredHere(c) {
+		ctx = c.startSpan(ctx)
+		g.serve(ctx, c)
 	}
-	ctx = c.startSpan(ctx)
+}
+
+// serve is apart from what follows it in any case, which costs next to nothing where there is but one way out.
+func (g *Gateway) serve(ctx context.Context, c *call) {
 	if err := g.admit(ctx, c); err != nil {
 		if !errors.Is(err, errAnswered) {
 			c.turnAway(ctx, err)
@@ -245,10 +290,16 @@ func (g *Gateway) Serve(ctx context.Context, x *Exchange) {
 
 // admit takes a request through everything that comes before the first attempt.
 func (g *Gateway) admit(ctx context.Context, c *call) error {
-	for _, stage := range []func(context.Context) error{c.open, c.match, c.authenticate, c.label, c.checkBody, c.models, c.price, c.within, c.readAhead, c.hold} {
-		if err := stage(ctx); err != nil {
+	for _, stage := range &admission {
+		if err := stage(c, ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// admission is what comes before the first attempt.
+var admission = [...]func(*call, context.Context) error{
+	(*call).open, (*call).match, (*call).authenticate, (*call).label, (*call).checkBody, (*call).customer, (*call).models, (*call).price,
+	(*call).within, (*call).readAhead, (*call).hold,
 }

@@ -23,7 +23,7 @@ func joined(headers []Header, name string) string {
 	value, found, again := "", false, false
 	for i := range headers {
 		switch {
-		case !strings.EqualFold(headers[i].Name, name):
+		case len(headers[i].Name) != len(name) || !strings.EqualFold(headers[i].Name, name):
 		case !found:
 			value, found = headers[i].Value, true
 		case again || headers[i].Value != value || strings.EqualFold(name, "content-encoding"):

@@ -22,6 +22,7 @@ func (t *try) relay(ctx context.Context) {
 	c, a := t.c, t.answer
 	if t.body != nil && t.body.all.Load() {
 		c.releaseBody() // nobody needs it again, and the answer may last
+		t.returnBody()
 	}
 	t.end = settlement{status: a.Status, outcome: eventv1.SpendOutcome_SPEND_OUTCOME_TARGET_ERROR}
 	if a.Conn != nil {
@@ -44,7 +45,7 @@ func (t *try) relay(ctx context.Context) {
 	if t.hop != nil && t.relayTranslated(ctx) {
 		return
 	}
-	headers := fromTarget(a.Headers, c.ourHeaders())
+	headers := c.ourHeaders(fromTarget(c.lines, a.Headers))
 	if t.strips(a) {
 		t.strip = &inject.UsageOnly{}
 		a.Length = -1 // it will be shorter than its target says
@@ -78,6 +79,15 @@ func (t *try) relay(ctx context.Context) {
 	}
 }
 
+// returnBody gives the engine back what it has lent, if it is sure that nobody still sends it: neither another attempt nor this one.
+func (t *try) returnBody() {
+	if c := t.c; !c.shared && c.ask == nil && t == &c.first && c.newest == t && t.request.Over {
+		if lent, ok := c.x.Body.(Borrowed); ok {
+			lent.Release()
+		}
+	}
+}
+
 // bodyless says whether an answer ends with its headers.
 func bodyless(method string, status int) bool {
 	return method == "HEAD" || status == 204 || status == 304
@@ -85,58 +95,131 @@ func bodyless(method string, status int) bool {
 
 // copyBody streams the body and says how it ended.
 func (t *try) copyBody(ctx context.Context) eventv1.SpendOutcome {
-	c, a := t.c, t.answer
-	if bodyless(c.x.Method, a.Status) || a.Length == 0 {
+	a := t.answer
+	if bodyless(t.c.x.Method, a.Status) || a.Length == 0 {
 		return eventv1.SpendOutcome_SPEND_OUTCOME_OK
 	}
-	out := &flusher{out: c.x.Out}
+	if pieces, ok := a.Body.(Pieces); ok {
+		return t.copyPieces(ctx, pieces)
+	}
+	return t.copyRead(ctx)
+}
+
+// goesOn is no outcome yet.
+const goesOn = eventv1.SpendOutcome_SPEND_OUTCOME_UNSPECIFIED
+
+// copyPieces streams a body that the engine has in pieces. What waits is sent before anything is waited for. Streams that are silent
+// are here, so that little is on the stack.
+func (t *try) copyPieces(ctx context.Context, pieces Pieces) eventv1.SpendOutcome {
+	out, most := &t.c.flusher, max(t.idle(), 0)
+	out.out = t.c.x.Out
+	for {
+		if !pieces.Ready() && out.flush() != nil {
+			return untaken(ctx)
+		}
+		piece, err := pieces.Next(most)
+		if len(piece) > 0 {
+			if end := t.pass(ctx, out, piece, false); end != goesOn {
+				return end
+			}
+		}
+		if err != nil {
+			return t.bodyEnd(ctx, out, err)
+		}
+	}
+}
+
+// copyRead streams a body that is read into a buffer.
+func (t *try) copyRead(ctx context.Context) eventv1.SpendOutcome {
+	c, a := t.c, t.answer
+	in := t.begin()
+	defer in.leave()
+	out := &c.flusher
+	out.out = c.x.Out
 	if a.Length < 0 {
 		// Such a body may be silent for long, and its headers are news.
 		if out.flush() != nil {
 			return untaken(ctx)
 		}
 	} else {
+		out = &flusher{out: c.x.Out} // which its timer may know of for longer
 		out.flushAfter(firstBytes)
 		defer out.stop()
 	}
-	silence := t.listen()
-	defer silence.stop()
-
-	in := bufferFor(a.Length)
-	defer func() { in.leave() }()
 	var sent int64
 	for {
-		n, err := a.Body.Read(*in.buf)
-		if n > 0 {
+		read, err := in.next()
+		if n := len(read); n > 0 {
 			sent += int64(n)
-			silence.stop() // how slowly money comes and the caller takes it is not the target's silence
-			piece, unpaid := t.passable(ctx, (*in.buf)[:n])
-			if len(piece) > 0 && out.write(piece, unpaid != nil || sent != a.Length) != nil {
-				return untaken(ctx)
+			if end := t.pass(ctx, out, read, sent != a.Length); end != goesOn {
+				return end
 			}
-			if unpaid != nil {
-				if ctx.Err() != nil {
-					return untaken(ctx)
-				}
-				t.cut(unpaid)
-				return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
-			}
-			silence.again()
 		}
-		switch {
-		case err == nil:
-			in.after(n)
-		case errors.Is(err, io.EOF):
-			if t.strip != nil {
-				if rest := t.strip.Rest(t.stripped[:0]); len(rest) > 0 && out.write(rest, false) != nil {
-					return untaken(ctx)
-				}
-			}
-			return eventv1.SpendOutcome_SPEND_OUTCOME_OK
-		default:
-			return brokenOff(ctx)
+		if err != nil {
+			return t.bodyEnd(ctx, out, err)
 		}
 	}
+}
+
+// pass sends a piece on as far as it is paid for, and says how the answer has ended if it has.
+func (t *try) pass(ctx context.Context, out *flusher, read []byte, flush bool) eventv1.SpendOutcome {
+	piece, unpaid := t.passable(ctx, read)
+	switch {
+	case len(piece) > 0 && out.write(piece, unpaid != nil || flush) != nil:
+		return untaken(ctx)
+	case unpaid == nil:
+		return goesOn
+	case ctx.Err() != nil:
+		return untaken(ctx)
+	default:
+		t.cut(unpaid)
+		return eventv1.SpendOutcome_SPEND_OUTCOME_CUT
+	}
+}
+
+// bodyEnd says how a body has ended.
+func (t *try) bodyEnd(ctx context.Context, out *flusher, err error) eventv1.SpendOutcome {
+	if !errors.Is(err, io.EOF) {
+		return brokenOff(ctx)
+	}
+	if t.strip != nil {
+		if rest := t.strip.Rest(t.stripped[:0]); len(rest) > 0 && out.write(rest, false) != nil {
+			return untaken(ctx)
+		}
+	}
+	return eventv1.SpendOutcome_SPEND_OUTCOME_OK
+}
+
+// source is the body of an answer as it is read into a buffer. Only the waiting for the target counts as its silence, not how slowly
+// money comes and the caller takes what there is.
+type source struct {
+	body    io.Reader
+	in      buffer
+	read    int // of the last piece
+	silence silence
+}
+
+func (t *try) begin() *source {
+	s := &t.source
+	*s = source{body: t.answer.Body, in: bufferFor(t.answer.Length), silence: t.listen(), read: -1}
+	return s
+}
+
+func (s *source) next() ([]byte, error) {
+	if s.read >= 0 {
+		s.in.after(s.read)
+		s.silence.again()
+	}
+	n, err := s.body.Read(*s.in.buf)
+	if s.read = n; n > 0 || err != nil {
+		s.silence.stop()
+	}
+	return (*s.in.buf)[:n], err
+}
+
+func (s *source) leave() {
+	s.silence.stop()
+	s.in.leave()
 }
 
 // idle is the longest silence in an answer.
@@ -202,9 +285,11 @@ func (f *flusher) flush() error { return f.out.Flush() }
 
 // write sends p, and flushes unless it was the last piece, which the end of the answer does.
 func (f *flusher) write(p []byte, flush bool) error {
-	f.mu.Lock()
-	f.begun = true
-	f.mu.Unlock()
+	if f.timer != nil {
+		f.mu.Lock()
+		f.begun = true
+		f.mu.Unlock()
+	}
 	if _, err := f.out.Write(p); err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ type kept struct {
 	ctx  context.Context //nolint:containedctx // of the exchange
 	size int64           // of a body that has come as a whole; else 0
 	room *room
+	// given says that the room was given back. It is of the goroutine of the exchange.
+	given bool
 
 	reading sync.Mutex // held while the caller is waited for
 	mu      sync.Mutex // guards what follows
@@ -58,6 +60,10 @@ func (k *kept) reserve(n int64) bool {
 
 // release gives the room back. Attempts are over then, and nothing more is kept.
 func (k *kept) release() {
+	if k.given {
+		return
+	}
+	k.given = true
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.drop()
@@ -65,7 +71,9 @@ func (k *kept) release() {
 
 // drop forgets what is kept. k.mu is held.
 func (k *kept) drop() {
-	k.room.used.Add(-k.taken)
+	if k.taken > 0 {
+		k.room.used.Add(-k.taken)
+	}
 	k.data, k.taken, k.lost = nil, 0, true
 }
 
@@ -114,8 +122,7 @@ func (r *replay) Read(p []byte) (int, error) {
 	}
 	if n > 0 && r.pay != nil {
 		if unpaid := r.pay(p[:n]); unpaid != nil {
-			r.dear.Store(&unpaid)
-			return 0, errTooDear
+			return 0, tooDear(&r.dear, unpaid)
 		}
 	}
 	return n, err
@@ -151,8 +158,7 @@ func (r *replay) All() ([]byte, error) {
 	r.all.Store(true)
 	if r.pay != nil {
 		if unpaid := r.pay(r.data); unpaid != nil {
-			r.dear.Store(&unpaid)
-			return nil, errTooDear
+			return nil, tooDear(&r.dear, unpaid)
 		}
 	}
 	return r.data, nil
@@ -162,6 +168,14 @@ func (r *replay) All() ([]byte, error) {
 func (k *kept) fill() error {
 	k.mu.Lock()
 	have, err, lost := k.data, k.end, k.lost
+	if lent, ok := k.from.Body.(Borrowed); ok && !lost && err == nil && len(have) == 0 {
+		defer k.mu.Unlock()
+		if k.data, k.end = k.from.took(lent.Bytes()), io.EOF; int64(len(k.data)) != k.size {
+			k.end = io.ErrUnexpectedEOF
+			return k.end
+		}
+		return nil
+	}
 	k.mu.Unlock()
 	if lost {
 		return errOver
@@ -303,12 +317,8 @@ func (c *call) openBody(ctx context.Context) error {
 // wrapBody makes the body one that is counted, and kept if it may be sent again or ahead bytes of it are read before it is
 // sent.
 func (c *call) wrapBody(ctx context.Context, ahead int64) {
-	// One piece of memory for both.
-	var body struct {
-		limited limited
-		kept    kept
-	}
-	c.body = &body.limited
+	c.bodies.limited, c.bodies.kept = limited{}, kept{}
+	c.body = &c.bodies.limited
 	c.body.Body, c.body.left, c.body.limit = c.x.Body, c.limit, c.limit
 	e, most := c.endpoint, int64(mostWhole)
 	if e.Retry != nil {
@@ -326,7 +336,7 @@ func (c *call) wrapBody(ctx context.Context, ahead int64) {
 	if ahead > 0 && e.Retry == nil {
 		most = ahead
 	}
-	k := &body.kept
+	k := &c.bodies.kept
 	k.from, k.most, k.ctx, k.room = c.body, max(most, ahead), ctx, &c.g.room
 	if arrived && c.x.Length <= k.most {
 		k.size = c.x.Length // the engine has it already, so that it takes no room of others

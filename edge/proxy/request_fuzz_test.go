@@ -50,7 +50,7 @@ func FuzzHeaders(f *testing.F) {
 		}
 		c := &call{g: New(Config{}, Deps{Keys: newKeys(t)}), x: x, endpoint: e}
 		c.found.secret = testKey
-		headers, _, _ := c.prepare(pool.NewChoice(e, 0, 0, func(pool.Result) {}))
+		headers, _, _ := c.prepare(pool.NewChoice(e, 0, 0, func(pool.Result) {}), nil)
 		named, configured := connectionNames(x.Headers), map[string]int{}
 		for _, h := range headers {
 			name := dashed(strings.ToLower(h.Name))

@@ -41,7 +41,7 @@ func leaving(t *testing.T, e *routing.Endpoint, x *Exchange) (*call, *pool.Choic
 func sent(t *testing.T, e *routing.Endpoint, x *Exchange) []string {
 	t.Helper()
 	c, choice := leaving(t, e, x)
-	headers, _, _ := c.prepare(choice)
+	headers, _, _ := c.prepare(choice, nil)
 	var out []string
 	for _, h := range headers {
 		out = append(out, h.Name+": "+h.Value)
@@ -187,7 +187,7 @@ func TestHostPolicy(t *testing.T) {
 		{eventv1.HostPolicy_HOST_POLICY_CALLER, "%74gk_" + testKey[4:] + ".gw.example", ""},
 	} {
 		c, choice := leaving(t, &routing.Endpoint{HostPolicy: tc.policy, HostText: "fixed.example"}, &Exchange{Host: tc.caller})
-		if _, _, host := c.prepare(choice); host != tc.want {
+		if _, _, host := c.prepare(choice, nil); host != tc.want {
 			t.Errorf("%s, %q: %q", tc.policy, tc.caller, host)
 		}
 	}
@@ -242,7 +242,11 @@ func TestNoKeyLeaves(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t)
 	rapid.Check(t, func(t *rapid.T) {
-		secret := rapid.StringMatching(`tgk_[a-zA-Z0-9;&=%+ ,"/]{8,24}[a-z]`).Draw(t, "secret")
+		// What is configured follows what the caller has sent, so that it could complete a secret that ends as it begins.
+		secret := rapid.StringMatching(`tgk_[a-zA-Z0-9;&=%+ ,"/]{8,24}[a-z]`).Filter(func(s string) bool {
+			tail := s[strings.LastIndexByte(s, '&')+1:]
+			return !strings.HasPrefix("key", tail) && tail != "a" && tail != "b"
+		}).Draw(t, "secret")
 		noise := rapid.SampledFrom([]string{"", "a", "=", "&", ";", "%", "%4", "%zz", " ", "b=c", ",", protocolPrefix})
 		text := func() string { return noise.Draw(t, "before") + spelling(t, secret) + noise.Draw(t, "after") }
 		var query strings.Builder
@@ -269,7 +273,7 @@ func TestNoKeyLeaves(t *testing.T) {
 		x := &Exchange{Headers: headers, Upgrade: rapid.SampledFrom([]string{"", "websocket"}).Draw(t, "upgrade"), Host: text(), Length: -1, Body: sentBehind{}}
 		c := &call{g: New(Config{}, Deps{Keys: keys}), x: x, endpoint: e, query: query.String()}
 		c.found.secret = secret
-		got, uri, host := c.prepare(pool.NewChoice(e, 0, 0, func(pool.Result) {}))
+		got, uri, host := c.prepare(pool.NewChoice(e, 0, 0, func(pool.Result) {}), nil)
 		for _, text := range []string{uri, strings.ReplaceAll(uri, "+", " "), host} {
 			if leakIn(text, secret) != "" {
 				t.Fatalf("%q, host %q became %q", query.String(), x.Host, text)
@@ -280,7 +284,7 @@ func TestNoKeyLeaves(t *testing.T) {
 			if leakIn(h.Name, secret)+leakIn(h.Value, secret) != "" {
 				t.Fatalf("%s: %q", h.Name, h.Value)
 			}
-			if sameName(h.Name, "x-secret") {
+			if sameHeader(h.Name, "x-secret") {
 				if count++; h.Value != "vendor's" {
 					t.Fatalf("%s: %q", h.Name, h.Value)
 				}

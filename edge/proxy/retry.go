@@ -27,7 +27,7 @@ func (c *call) attempts(ctx context.Context) {
 		c.giveUp(err)
 		return
 	}
-	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries)
+	choice, err := c.g.d.Pools.Pick(c.pool, &c.tries, &c.first.place)
 	if err != nil {
 		if errors.Is(err, pool.ErrTried) {
 			err = fault.New(fault.InternalError, "Endpoint %s has no target.", c.endpoint.Name)
@@ -66,6 +66,9 @@ func (c *call) run(ctx context.Context, choice *pool.Choice) *try {
 		t.send(ctx)
 	}
 	c.upstream += t.took
+	if t.answer != nil {
+		c.setup = t.answer.Setup
+	}
 	return t
 }
 
@@ -116,12 +119,12 @@ func (c *call) next(ctx context.Context, t *try) (*pool.Choice, error) {
 	case reach == stale && !c.again:
 		// The target at hand gets it on a new connection.
 		c.again = true
-		if choice, none := c.g.d.Pools.Pick(c.pool, &c.tries); none == nil {
+		if choice, none := c.g.d.Pools.Pick(c.pool, &c.tries, nil); none == nil {
 			return choice, nil
 		}
 	case reach != some:
 		c.tries.Drop(t.choice)
-		choice, none := c.g.d.Pools.Pick(c.pool, &c.tries)
+		choice, none := c.g.d.Pools.Pick(c.pool, &c.tries, nil)
 		if none == nil {
 			c.again = false
 			return choice, nil
@@ -195,7 +198,7 @@ func (c *call) repeat(ctx context.Context, t *try) *pool.Choice {
 			return nil
 		}
 	}
-	choice, err := c.g.d.Pools.Pick(e, &c.tries)
+	choice, err := c.g.d.Pools.Pick(e, &c.tries, nil)
 	if err != nil {
 		// There is nothing else: then the same again, if it is ready soon.
 		if t.throttle > longestThrottle || !wait(ctx, max(t.throttle, pause)-waited) {
@@ -203,7 +206,7 @@ func (c *call) repeat(ctx context.Context, t *try) *pool.Choice {
 		}
 		c.tries = before
 		c.tries.Retry()
-		if choice, err = c.g.d.Pools.Pick(e, &c.tries); err != nil {
+		if choice, err = c.g.d.Pools.Pick(e, &c.tries, nil); err != nil {
 			return nil
 		}
 	}

@@ -311,7 +311,7 @@ type rotating struct {
 	reports []pool.Result
 }
 
-func (p *rotating) Pick(e *routing.Endpoint, _ *pool.Tries) (*pool.Choice, error) {
+func (p *rotating) Pick(e *routing.Endpoint, _ *pool.Tries, _ *pool.Choice) (*pool.Choice, error) {
 	if p.given == len(e.Credentials) {
 		return nil, pool.ErrTried
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"encoding/base64"
 	"net/url"
 	"strings"
 
@@ -12,21 +11,32 @@ import (
 // nothing if it holds the key or, where a key would be read, another one of this gateway. It applies
 // whatever the endpoint forwards.
 func (c *credential) scrub(name, value, keyHeader string, isOurs func(secret string) bool) (string, bool) {
+	return c.scrubbed(Header{name, value}, kindOf(name), keyHeader, isOurs)
+}
+
+// scrubbed is scrub for a header of which it is known what kind it is.
+func (c *credential) scrubbed(h Header, k kind, keyHeader string, isOurs func(secret string) bool) (string, bool) {
+	name, value := h.Name, h.Value
+	mayBeKey := k&keyed != 0 || keyHeader != "" && sameHeader(keyHeader, name)
+	if !mayBeKey && c.tooShort(name) && c.tooShort(value) {
+		return value, true
+	}
 	if c.inName(name) {
 		return "", false
 	}
-	if name == "cookie" {
+	if k&cookies != 0 {
 		return c.scrubCookies(value)
 	}
-	if c.hiddenIn(value) || c.in(secretIn(value)) {
+	plain, user, password := trimmed(value), "", ""
+	if mayHaveScheme(plain) {
+		plain = secretIn(value)
+		user, password = halves(value)
+	}
+	if c.hiddenIn(value) || len(plain) < len(value) && c.in(plain) || c.in(user) || c.in(password) {
 		return "", false
 	}
-	user, password := halves(value)
-	if c.in(user) || c.in(password) {
-		return "", false
-	}
-	if plain := dashed(name); isCredentialHeader[plain] || sameName(keyHeader, plain) {
-		for _, secret := range [...]string{secretIn(value), user, password} {
+	if mayBeKey {
+		for _, secret := range [...]string{plain, user, password} {
 			if secret != "" && isOurs(secret) {
 				return "", false
 			}
@@ -35,9 +45,12 @@ func (c *credential) scrub(name, value, keyHeader string, isOurs func(secret str
 	return value, true
 }
 
+// tooShort says whether a text cannot give the key away: every way of writing it makes it longer.
+func (c *credential) tooShort(text string) bool { return len(text) < len(c.secret) || c.secret == "" }
+
 // halves are the user name and the password of Basic credentials.
 func halves(value string) (user, password string) {
-	if scheme, rest := cutScheme(strings.Trim(value, " \t")); strings.EqualFold(scheme, "basic") {
+	if scheme, rest := cutScheme(trimmed(value)); len(scheme) == len("basic") && strings.EqualFold(scheme, "basic") {
 		user, password, _ = basic(rest)
 	}
 	return user, password
@@ -110,17 +123,17 @@ func (c *credential) scrubQuery(query string, isOurs func(secret string) bool) s
 		plain, err := url.QueryUnescape(value)
 		return err == nil && isOurs(plain)
 	}
-	var kept []string
-	dropped := false
+	out, dropped := query, false
 	for piece := range strings.SplitSeq(query, "&") {
-		if drop(piece) {
-			dropped = true
-			continue
-		}
-		kept = append(kept, piece)
+		dropped = dropped || drop(piece)
 	}
-	out := query
 	if dropped {
+		var kept []string
+		for piece := range strings.SplitSeq(query, "&") {
+			if !drop(piece) {
+				kept = append(kept, piece)
+			}
+		}
 		out = strings.Join(kept, "&")
 	}
 	if c.hiddenIn(out) { // the secret holds an ampersand and reaches over two pieces
@@ -132,51 +145,13 @@ func (c *credential) scrubQuery(query string, isOurs func(secret string) bool) s
 // in says whether text gives the secret away, as it is or in base64. One that is too short to be
 // looked for is found where it is all of the text.
 func (c *credential) in(text string) bool {
-	if c.secret == "" || len(text) < len(c.secret) {
+	if c.tooShort(text) {
 		return false
 	}
 	if len(c.secret) < shortestScrubbed {
 		return text == c.secret
 	}
 	return strings.Contains(text, c.secret) || c.inBase64(text)
-}
-
-// inBase64 finds the secret in the base64 of anything that holds it, such as Basic credentials with
-// whatever user name. How its characters come out depends on where in a group of three it begins.
-func (c *credential) inBase64(text string) bool {
-	if len(text) < len(c.secret)*4/3-2 { // the shortest spelling
-		return false
-	}
-	spread := c.spread.Load()
-	if spread == nil {
-		made := spreads(c.secret)
-		spread = &made
-		c.spread.Store(spread)
-	}
-	for _, spellings := range *spread {
-		for _, s := range spellings {
-			if strings.Contains(text, s) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// spreads are the characters that only the secret decides, for each place where it may begin in a
-// group, in both alphabets.
-func spreads(secret string) [][]string {
-	out := make([][]string, 3)
-	for before := range out {
-		raw := append(make([]byte, before, before+len(secret)), secret...)
-		first, end := (before*8+5)/6, len(raw)*8/6
-		standard := base64.RawStdEncoding.EncodeToString(raw)[first:end]
-		out[before] = []string{standard}
-		if other := base64.RawURLEncoding.EncodeToString(raw)[first:end]; other != standard {
-			out[before] = append(out[before], other)
-		}
-	}
-	return out
 }
 
 // mostEncoded is how many times over something may be percent-encoded. Nobody sends more, and no
@@ -186,10 +161,10 @@ const mostEncoded = 6
 // hiddenIn is in for text that may be percent-encoded, also several times over, or be a name=value of
 // which only the value is the secret.
 func (c *credential) hiddenIn(text string) bool {
-	if c.secret == "" {
-		return false
-	}
 	for range mostEncoded {
+		if c.tooShort(text) {
+			return false
+		}
 		if c.in(text) {
 			return true
 		}
@@ -199,7 +174,7 @@ func (c *credential) hiddenIn(text string) bool {
 			}
 		}
 		// A plus sign stands for a space in forms, which only an imported key can hold.
-		if strings.Contains(c.secret, " ") && c.in(routing.Unescape(strings.ReplaceAll(text, "+", " "))) {
+		if strings.IndexByte(text, '+') >= 0 && strings.IndexByte(c.secret, ' ') >= 0 && c.in(routing.Unescape(strings.ReplaceAll(text, "+", " "))) {
 			return true
 		}
 		plain := routing.Unescape(text)

@@ -156,7 +156,9 @@ type breakers struct {
 	err error
 }
 
-func (b breakers) Pick(*routing.Endpoint, *pool.Tries) (*pool.Choice, error) { return nil, b.err }
+func (b breakers) Pick(*routing.Endpoint, *pool.Tries, *pool.Choice) (*pool.Choice, error) {
+	return nil, b.err
+}
 
 // Guarantee: a probe that says it is not ready is told why.
 func TestReadiness(t *testing.T) {

@@ -12,10 +12,13 @@ import (
 // key, because the signature stands where a key would. Where the endpoint signs anew, the id in a signature
 // in the headers is the key, and what else the caller has signed is of no account.
 func (c *call) checkSignature() error {
-	anew := c.endpoint.Signing != nil
+	anew, kinds := c.endpoint.Signing != nil, c.classify()
 	for i := range c.x.Headers {
+		if !anew && kinds[i]&keyed == 0 {
+			continue
+		}
 		switch h := &c.x.Headers[i]; {
-		case strings.EqualFold(h.Name, "authorization"):
+		case len(h.Name) == len("authorization") && strings.EqualFold(h.Name, "authorization"):
 			scheme, parameters := cutScheme(strings.Trim(h.Value, " \t"))
 			if !isAWSAlgorithm(scheme) {
 				continue

@@ -19,7 +19,8 @@ func (t *try) listen() silence {
 	if most <= 0 || a.Cancel == nil {
 		return silence{}
 	}
-	return silenceOf(most, func() { a.Cancel(errStreamIdle) })
+	t.timed = true
+	return silenceOf(most, func() { t.cancelAnswer(errStreamIdle) })
 }
 
 // stop measures no more, until again does.

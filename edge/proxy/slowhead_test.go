@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"io"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -25,7 +27,8 @@ func TestSlowHead(t *testing.T) {
 			c.answer("GET")
 		}
 		_ = c.SetReadDeadline(time.Now().Add(patience))
-		if _, err := io.ReadAll(c.r); err != nil {
+		// A machine that has other things to do may send when the connection is closed already, and hears that it was reset.
+		if _, err := io.ReadAll(c.r); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

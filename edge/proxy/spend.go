@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/edge/admit"
@@ -12,6 +13,7 @@ import (
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/fault"
+	metering "tollgate/internal/meter"
 	"tollgate/internal/money"
 )
 
@@ -46,27 +48,45 @@ var errPanicked = errors.New("paying for the body failed by a bug")
 type pot struct {
 	held Hold // nil if nothing is held
 
-	mu    sync.Mutex // guards what follows, and held from being extended twice at a time
-	total money.Nanos
-	free  money.Nanos // given to no attempt that runs
+	mu    sync.Mutex   // keeps held from being extended twice at a time
+	total atomic.Int64 // nano-dollars
+	free  atomic.Int64 // of them, given to no attempt that runs
+}
+
+// take takes from what is free, and says how much is missing for that.
+func (p *pot) take(more money.Nanos) (short money.Nanos) {
+	for {
+		free := p.free.Load()
+		if short = more - money.Nanos(free); short > 0 {
+			return short
+		}
+		if p.free.CompareAndSwap(free, free-int64(more)) {
+			return 0
+		}
+	}
 }
 
 var errPotFull = errors.New("more than there can be")
 
 // Extend gives an attempt more, and holds what is missing for that.
 func (p *pot) Extend(ctx context.Context, more money.Nanos) error {
+	if p.take(more) == 0 {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if short := more - p.free; short > 0 {
-		if short > money.Max-p.total {
-			return fault.New(fault.BudgetExhausted, "No budget has as much as that costs.").WithCause(errPotFull)
-		}
-		if err := p.held.Extend(ctx, short); err != nil {
-			return err
-		}
-		p.total, p.free = p.total+short, p.free+short
+	short := p.take(more)
+	if short == 0 {
+		return nil // another attempt has ended meanwhile
 	}
-	p.free -= more
+	if short > money.Max-p.sum() {
+		return fault.New(fault.BudgetExhausted, "No budget has as much as that costs.").WithCause(errPotFull)
+	}
+	if err := p.held.Extend(ctx, short); err != nil {
+		return err
+	}
+	p.total.Add(int64(short))
+	p.free.Add(int64(short) - int64(more))
 	return nil
 }
 
@@ -74,18 +94,10 @@ func (p *pot) Extend(ctx context.Context, more money.Nanos) error {
 func (p *pot) Remaining() (money.Nanos, bool) { return p.held.Remaining() }
 
 // sum is what is held for all attempts.
-func (p *pot) sum() money.Nanos {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.total
-}
+func (p *pot) sum() money.Nanos { return money.Nanos(p.total.Load()) }
 
 // back takes back what an attempt was given, for the next one.
-func (p *pot) back(amount money.Nanos) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free += amount
-}
+func (p *pot) back(amount money.Nanos) { p.free.Add(int64(amount)) }
 
 // hold sets aside what the request may cost, in every account that it draws on.
 func (c *call) hold(ctx context.Context) error {
@@ -103,7 +115,8 @@ func (c *call) hold(ctx context.Context) error {
 		return err
 	}
 	s.pot.held = held // first: whatever happens from here on, it is given back
-	s.pot.total, s.pot.free = c.amount, c.amount
+	s.pot.total.Store(int64(c.amount))
+	s.pot.free.Store(int64(c.amount))
 	s.draws = held.Draws()
 	return nil
 }
@@ -139,7 +152,7 @@ func (t *try) intend(ctx context.Context) error {
 	s.attempt++
 	t.number = s.attempt
 	t.intent = spool.Intent{
-		Request: c.id, Attempt: t.number, At: time.Now(),
+		Request: c.id, Attempt: t.number, At: c.began.Add(c.elapsed()),
 		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
 		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: c.endpoint.Abandoned,
 		Model: t.model(),
@@ -162,7 +175,11 @@ func (t *try) intend(ctx context.Context) error {
 	t.end = settlement{outcome: eventv1.SpendOutcome_SPEND_OUTCOME_UNREACHABLE}
 	switch {
 	case t.metered():
-		t.meter.begin(t, ticket, t.plan.meter.Start(&t.plan.request, t.edits))
+		if t.told == nil {
+			t.told = &metering.Reading{}
+		}
+		t.told.Begin(t.plan.meter, &t.plan.request, t.edits)
+		t.meter.begin(t, ticket, t.told)
 	case e.Usage != nil && !t.free: // of what is free nothing is to be held, and so nothing is counted
 		t.meter.begin(t, ticket, nil)
 	}
@@ -271,7 +288,11 @@ func (t *try) settle() {
 		t.last.Meter = t.plan.meter.Name
 	}
 	s.units += t.last.Units
-	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = time.Now(), t.end.status, t.end.outcome, time.Since(c.began)
+	took := c.over
+	if took == 0 {
+		took = c.elapsed()
+	}
+	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = c.began.Add(took), t.end.status, t.end.outcome, took
 	t.last.Cost, t.last.Unpriced = t.end.cost, t.end.unpriced
 	c.g.d.Spool.Settle(t.ticket, &t.last)
 	s.charged = before + t.end.cost

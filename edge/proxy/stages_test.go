@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ type got struct {
 
 func (g *got) Interim(int, []Header) {}
 func (g *got) Begin(status int, headers []Header, _ int64) {
-	g.status, g.headers = status, headers
+	g.status, g.headers = status, slices.Clone(headers)
 }
 
 func (g *got) Write(p []byte) (int, error) {
@@ -127,12 +128,12 @@ func newStages(tb testing.TB, endpoint *eventv1.RouteEndpoint, to *script, chang
 	}
 	b.t = tb
 	endpoint.Id, endpoint.Name, endpoint.Path, endpoint.Targets = "ep_x", "x", "/x", []string{"http://a.example"}
-	b.serve(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{endpoint}, Accounts: o.accounts, Limits: o.limits})
+	b.serve(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{endpoint}, Accounts: o.accounts, Limits: o.limits, Customers: o.rules})
 	b.spool = newWatchedSpool(tb)
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = New(Config{}, Deps{
 		Routes: b.routes, Keys: newKeys(tb, o.keys...), Budgets: b.money, Limits: b.gate, Spool: b.spool,
-		Pools: pool.New(log), Upstream: to, Metrics: b.metrics, Log: log,
+		Pools: pool.New(log), Upstream: to, Metrics: b.metrics, Log: log, Customers: o.sight,
 	})
 	return &stages{b, to, "Bearer " + testKey}
 }

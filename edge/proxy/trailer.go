@@ -65,7 +65,7 @@ func (c *call) checkTrailers() {
 		}
 	}
 	x.TrailerNames = kept
-	x.Body = trailed{x.Body, c}
+	x.Body, c.shared = trailed{x.Body, c}, true
 }
 
 // trailed is a body of which only those trailers are seen that may leave.
@@ -79,13 +79,14 @@ func (t trailed) Trailers() []Header { return t.c.trailers(t.Body.Trailers()) }
 
 // trailers are what may leave of a list of them, by the same rules as headers.
 func (c *call) trailers(in []Header) (out []Header) {
-	f := filter{call: c, named: connectionNames(c.x.Headers)}
+	c.classify()
+	f := filter{call: c}
 	for _, h := range in {
 		name := dashed(lower(h.Name))
 		if noTrailers[name] || isCredentialHeader[name] || c.configured(name) || strings.HasPrefix(name, passPrefix) {
 			continue
 		}
-		if h, ok := f.let(h); ok {
+		if h, ok := f.let(h, kindOf(h.Name)); ok {
 			out = append(out, h)
 		}
 	}

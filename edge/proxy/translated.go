@@ -88,7 +88,7 @@ func (t *try) relayWhole(ctx context.Context) {
 		return
 	}
 	t.settle() // what it costs is known, and the headers tell it
-	headers := append(c.ourHeaders(), t.translatedHeaders(answer.Headers)...)
+	headers := append(c.ourHeaders(c.lines[:0]), t.translatedHeaders(answer.Headers)...)
 	c.begin(answer.Status, headers, int64(len(answer.Body)))
 	if _, err := c.x.Out.Write(answer.Body); err != nil {
 		c.x.Out.Abort()
@@ -296,7 +296,7 @@ func (t *try) relayStream(ctx context.Context) {
 		t.tellError(err)
 		return
 	}
-	c.begin(head.Status, append(c.ourHeaders(), t.translatedHeaders(head.Headers)...), -1)
+	c.begin(head.Status, append(c.ourHeaders(c.lines[:0]), t.translatedHeaders(head.Headers)...), -1)
 	if t.hop.out == nil && t.hop.remote == nil && t.strips(a) {
 		t.strip = &inject.UsageOnly{} // the caller's adapter has not asked for it either
 	}

@@ -30,7 +30,8 @@ type tunnel struct {
 // tunnel answers 101 and carries what both sides send until they are done.
 func (t *try) tunnel(ctx context.Context) {
 	c := t.c
-	headers := fromTarget(t.answer.Headers, c.ourHeaders())
+	c.shared = true // by what carries either way
+	headers := c.ourHeaders(fromTarget(c.lines, t.answer.Headers))
 	c.begun, c.status = true, http.StatusSwitchingProtocols
 	caller, err := c.x.Out.Switch(headers)
 	if err != nil {

@@ -45,7 +45,7 @@ func (c *call) requestIDHeader(s adapter.Schema) Header {
 	if s == adapter.Messages {
 		name = "Request-Id"
 	}
-	return Header{name, c.id.Text(id.Request)}
+	return Header{name, c.requestID()}
 }
 
 // told is an error as the caller gets to read it.
@@ -74,7 +74,7 @@ func (c *call) spoken(s adapter.Schema, e *adapter.Error) (status int, headers [
 func (c *call) answerError(e *adapter.Error) {
 	c.settle()
 	status, described, body := c.spoken(c.ask.schema, e)
-	headers := append(c.ownHeaders(), c.requestIDHeader(c.ask.schema))
+	headers := append(c.ownHeaders(c.lines), c.requestIDHeader(c.ask.schema))
 	if e.RetryAfter != "" {
 		headers = append(headers, Header{"Retry-After", e.RetryAfter})
 	}

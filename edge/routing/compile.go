@@ -3,10 +3,14 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
@@ -17,40 +21,91 @@ import (
 type Lookups struct {
 	Secret func(name string) (string, error)
 	Env    func(name string) (string, bool)
+	// Secrets tells the values of all secrets from others: what was made with others is made again.
+	Secrets [32]byte
 }
 
 // Compile makes a table of a snapshot, whole or not at all. What refers to something that cannot be
 // had here is no reason to refuse the snapshot: its endpoint answers secret_unresolved, and all the
 // others work.
 func Compile(s *eventv1.RouteSnapshot, v contract.Version, l Lookups) (*Table, error) {
-	bounds, err := newScopes(s)
+	wire, err := proto.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("routes %s: %w", v, err)
 	}
-	c := compiler{lookups: l, missing: map[string]bool{}, scopes: bounds, book: bookOf(s), adapters: map[string]*Adapter{}}
-	t := newTable(v, bounds)
-	if err := c.models(t, s); err != nil {
+	read, err := Read(wire)
+	if err != nil {
 		return nil, fmt.Errorf("routes %s: %w", v, err)
 	}
-	ids := map[string]bool{}
-	for _, from := range s.GetEndpoints() {
-		e, err := c.endpoint(from)
-		if err == nil && ids[e.ID] {
-			err = errTwice
+	return read.Compile(v, l, nil)
+}
+
+// breathe is after how many endpoints others are let on the core: requests wait for it meanwhile.
+const breathe = 16
+
+// Compile does the same for a snapshot that was read. Endpoints that are in the table before and have not changed are taken over from
+// it; nil takes none.
+func (s *Snapshot) Compile(v contract.Version, l Lookups, before *Table) (*Table, error) {
+	var old *source
+	if before != nil {
+		old = before.source
+	}
+	if t, err := s.edited(v, &l, before); t != nil || err != nil {
+		return t, err
+	}
+	bounds, scopes, err := newScopes(s, old.known())
+	if err != nil {
+		return nil, fmt.Errorf("routes %s: %w", v, err)
+	}
+	c := compiler{lookups: l, missing: map[string]bool{}, scopes: scopes, book: bookOf(s.rest), adapters: map[string]*Adapter{}}
+	t := newTable(v, scopes)
+	t.customers = newCustomers(s.rest.GetCustomers())
+	t.source = &source{common: s.common, secrets: l.Secrets, customers: s.customers, bounds: bounds, endpoints: parts[compiled]{texts: s.endpoints}}
+	var unchanged finder[compiled]
+	if old.fits(s, &l) {
+		unchanged = old.endpoints.finder(len(s.endpoints))
+		t.takeModels(&c, before)
+	} else {
+		if err := c.models(t, s.rest); err != nil {
+			return nil, fmt.Errorf("routes %s: %w", v, err)
 		}
-		if err == nil {
-			err = t.add(e)
+		t.source.upstreams, t.source.destinations = slices.Clone(t.upstreams), slices.Clone(t.destinations)
+		t.source.missing = c.takeMissing()
+	}
+	missing, ids := slices.Clone(t.source.missing), make(map[string]bool, len(s.endpoints))
+	for i, text := range s.endpoints {
+		if i%breathe == 0 {
+			runtime.Gosched()
+		}
+		made, ok := unchanged.find(i, text)
+		if ok {
+			made.Endpoint = made.withBounds(scopes.endpoint(made.ID))
+		} else if made.Endpoint, made.missing, err = c.endpointOf(text); err != nil {
+			return nil, fmt.Errorf("routes %s: %w", v, err)
+		}
+		if err = errTwice; !ids[made.ID] {
+			err = t.add(made.Endpoint)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("routes %s: endpoint %q: %w", v, from.GetName(), err)
+			return nil, fmt.Errorf("routes %s: endpoint %q: %w", v, made.Name, err)
 		}
-		ids[e.ID] = true
+		ids[made.ID], t.source.endpoints.made = true, append(t.source.endpoints.made, made)
+		missing = append(missing, made.missing...)
 	}
-	for name := range c.missing {
-		t.missingEnv = append(t.missingEnv, name)
-	}
-	slices.Sort(t.missingEnv)
+	slices.Sort(missing)
+	t.missingEnv = slices.Compact(missing)
 	return t, nil
+}
+
+// takeModels takes over the models and adapters of the table before.
+func (t *Table) takeModels(c *compiler, before *Table) {
+	from := before.source
+	t.models, t.names, t.patterns, t.adapters = before.models, before.names, before.patterns, before.adapters
+	t.upstreams, t.destinations = slices.Clone(from.upstreams), slices.Clone(from.destinations)
+	t.source.upstreams, t.source.destinations, t.source.missing = from.upstreams, from.destinations, from.missing
+	for _, a := range t.adapters {
+		c.adapters[a.Name] = a
+	}
 }
 
 type compiler struct {
@@ -62,6 +117,13 @@ type compiler struct {
 	adapters map[string]*Adapter // by name
 }
 
+// takeMissing returns the environment variables that were missed since it was called last.
+func (c *compiler) takeMissing() []string {
+	names := slices.Sorted(maps.Keys(c.missing))
+	clear(c.missing)
+	return names
+}
+
 var errTwice = errors.New("its id appears twice")
 
 func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
@@ -69,7 +131,7 @@ func (c *compiler) endpoint(from *eventv1.RouteEndpoint) (*Endpoint, error) {
 		ID: from.GetId(), Name: from.GetName(), Path: from.GetPath(), Exact: from.GetExact(),
 		Methods: from.GetMethods(), Forward: from.GetForward(), KeyHeader: from.GetKeyHeader(),
 		MaxBody: from.GetMaxBodyBytes(), ForwardTrace: from.GetForwardTraceContext(),
-		Public: from.GetPublic(), PassHeaders: from.GetPassHeaders(),
+		Public: from.GetPublic(), PassHeaders: from.GetPassHeaders(), Disabled: from.GetDisabled(),
 	}
 	switch {
 	case e.ID == "":

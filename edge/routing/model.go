@@ -85,7 +85,7 @@ func (t *Table) Models() []*Model { return t.models }
 func (t *Table) Adapters() []*Adapter { return t.adapters }
 
 // Upstreams is everything of which one of several targets is chosen, or one is left alone when it fails: endpoints that have
-// targets, models and adapters. It is not to be changed.
+// targets and are not switched off, models and adapters. It is not to be changed.
 func (t *Table) Upstreams() []*Endpoint { return t.upstreams }
 
 // Destinations is everything that requests are sent to: endpoints that have targets, deployments and adapters. It is not to be

@@ -9,15 +9,16 @@ import (
 // path, then rest as the caller sent it, with one slash where they meet, then the query. bare says that
 // the caller's ended in "?". cred may be nil.
 func (e *Endpoint) RequestURI(t *Target, cred *Credential, rest, query string, bare bool) string {
-	path, query := t.path(rest), e.query(t, cred, query)
-	switch {
-	case query != "":
-		return path + "?" + query
-	case bare:
-		return path + "?"
-	default:
-		return path
+	return string(e.AppendURI(nil, t, cred, rest, query, bare))
+}
+
+// AppendURI appends what RequestURI is.
+func (e *Endpoint) AppendURI(to []byte, t *Target, cred *Credential, rest, query string, bare bool) []byte {
+	to, query = t.appendPath(to, rest), e.query(t, cred, query)
+	if query != "" || bare {
+		to = append(append(to, '?'), query...)
 	}
+	return to
 }
 
 // query merges the caller's query with what is configured. Of each name the caller's parameters go

@@ -7,6 +7,7 @@
 package routing
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Endpoint struct {
 	MaxBody      int64                   // bytes; 0 for the edge's own limit
 	ForwardTrace bool
 	Public       bool // callers need no key
+	Disabled     bool // requests are refused
 	PassHeaders  bool // x-pass-NAME of a caller goes on as NAME
 	Query        []Query
 	HostPolicy   eventv1.HostPolicy
@@ -128,11 +130,34 @@ type Outlier struct {
 }
 
 // Holder gives requests the current table without a lock. The zero value holds none.
-type Holder struct{ current atomic.Pointer[Table] }
+type Holder struct {
+	current atomic.Pointer[Table]
+
+	mu      sync.Mutex // guards changed
+	changed chan struct{}
+}
 
 // Current is nil until the first snapshot was applied. A request takes it once and keeps that table
 // to its end.
 func (h *Holder) Current() *Table { return h.current.Load() }
 
 // Store makes t the table of all requests from now on.
-func (h *Holder) Store(t *Table) { h.current.Store(t) }
+func (h *Holder) Store(t *Table) {
+	h.current.Store(t)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+// Changed is closed when a table is stored after the call.
+func (h *Holder) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return h.changed
+}

@@ -2,7 +2,10 @@ package routing
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	"tollgate/edge/admit"
 	"tollgate/edge/limit"
@@ -24,32 +27,67 @@ type scopes struct {
 	tags       map[string]*Bounds
 }
 
-func newScopes(s *eventv1.RouteSnapshot) (*scopes, error) {
-	out := &scopes{endpoints: map[string]*Bounds{}, customers: map[string]*Bounds{}, tags: map[string]*Bounds{}}
-	accounts, limits := map[int64]bool{}, map[int64]bool{}
-	for _, from := range s.GetAccounts() {
-		a, err := admit.NewAccount(from)
-		if err != nil {
-			return nil, err
+// bounds are the accounts and limits of a snapshot.
+type bounds struct {
+	accounts parts[bound[*admit.Account]]
+	limits   parts[bound[*limit.Limit]]
+}
+
+// bound is an account or a limit, and what it bounds.
+type bound[T any] struct {
+	of           T
+	scope        eventv1.AccountScope
+	name, target string
+}
+
+// newScopes makes the scopes of a snapshot. Accounts and limits that were there before are the same, so that they keep what they know.
+func newScopes(s *Snapshot, before *bounds) (*bounds, *scopes, error) {
+	now := &bounds{accounts: parts[bound[*admit.Account]]{texts: s.accounts}, limits: parts[bound[*limit.Limit]]{texts: s.limits}}
+	out := &scopes{endpoints: make(map[string]*Bounds, min(len(s.accounts)+len(s.limits), len(s.endpoints))), customers: map[string]*Bounds{}, tags: map[string]*Bounds{}}
+	accounts, limits := make(map[int64]bool, len(s.accounts)), make(map[int64]bool, len(s.limits))
+	known, knownLimits := before.accounts.finder(len(s.accounts)), before.limits.finder(len(s.limits))
+	for i, text := range s.accounts {
+		if i%breathe == 0 {
+			runtime.Gosched()
 		}
-		b, err := out.of(from.GetScope(), from.GetScopeName(), from.GetEndpointId())
-		if err != nil || accounts[a.ID()] {
-			return nil, fmt.Errorf("account %d: %w", a.ID(), orTwice(err))
+		a, ok := known.find(i, text)
+		if !ok {
+			from := &eventv1.Account{}
+			if err := proto.Unmarshal([]byte(text), from); err != nil {
+				return nil, nil, err
+			}
+			of, err := admit.NewAccount(from)
+			if err != nil {
+				return nil, nil, err
+			}
+			a = bound[*admit.Account]{of, from.GetScope(), from.GetScopeName(), from.GetEndpointId()}
 		}
-		accounts[a.ID()] = true
-		b.Accounts = append(b.Accounts, a)
+		b, err := out.of(a.scope, a.name, a.target)
+		if err != nil || accounts[a.of.ID()] {
+			return nil, nil, fmt.Errorf("account %d: %w", a.of.ID(), orTwice(err))
+		}
+		accounts[a.of.ID()], now.accounts.made = true, append(now.accounts.made, a)
+		b.Accounts = append(b.Accounts, a.of)
 	}
-	for _, from := range s.GetLimits() {
-		l, err := limit.NewLimit(from)
-		if err != nil {
-			return nil, err
+	for i, text := range s.limits {
+		l, ok := knownLimits.find(i, text)
+		if !ok {
+			from := &eventv1.Limit{}
+			if err := proto.Unmarshal([]byte(text), from); err != nil {
+				return nil, nil, err
+			}
+			of, err := limit.NewLimit(from)
+			if err != nil {
+				return nil, nil, err
+			}
+			l = bound[*limit.Limit]{of, from.GetScope(), from.GetScopeName(), from.GetEndpointId()}
 		}
-		b, err := out.of(from.GetScope(), from.GetScopeName(), from.GetEndpointId())
-		if err != nil || limits[l.ID()] {
-			return nil, fmt.Errorf("limit %d: %w", l.ID(), orTwice(err))
+		b, err := out.of(l.scope, l.name, l.target)
+		if err != nil || limits[l.of.ID()] {
+			return nil, nil, fmt.Errorf("limit %d: %w", l.of.ID(), orTwice(err))
 		}
-		limits[l.ID()] = true
-		b.Limits = append(b.Limits, l)
+		limits[l.of.ID()], now.limits.made = true, append(now.limits.made, l)
+		b.Limits = append(b.Limits, l.of)
 	}
 	out.everything.sort()
 	for _, by := range []map[string]*Bounds{out.endpoints, out.customers, out.tags} {
@@ -57,7 +95,7 @@ func newScopes(s *eventv1.RouteSnapshot) (*scopes, error) {
 			b.sort()
 		}
 	}
-	return out, nil
+	return now, out, nil
 }
 
 func orTwice(err error) error {

@@ -18,6 +18,7 @@ type Table struct {
 	endpoints  []*Endpoint
 	missingEnv []string
 	scopes     *scopes
+	customers  *Customers
 
 	models                  []*Model          // by name
 	names                   map[string]*Model // by name and alias, but for patterns
@@ -28,10 +29,12 @@ type Table struct {
 	exact  map[string][]*Endpoint // by path
 	prefix map[string][]*Endpoint // by path without a slash at its end
 	depth  int                    // most slashes in a key of prefix
+
+	source *source // nil for a table with a draft in it
 }
 
 func newTable(v contract.Version, s *scopes) *Table {
-	return &Table{version: v, scopes: s, names: map[string]*Model{}, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
+	return &Table{version: v, scopes: s, customers: newCustomers(nil), names: map[string]*Model{}, exact: map[string][]*Endpoint{}, prefix: map[string][]*Endpoint{}}
 }
 
 // Version is the version of the snapshot.
@@ -43,12 +46,17 @@ func (t *Table) Endpoints() []*Endpoint { return t.endpoints }
 // MissingEnv names the environment variables that endpoints refer to and this edge does not have.
 func (t *Table) MissingEnv() []string { return t.missingEnv }
 
+// place is where a table has an endpoint among others of its path.
+func (e *Endpoint) place(t *Table) (path string, in map[string][]*Endpoint) {
+	if e.Exact {
+		return e.Path, t.exact
+	}
+	return strings.TrimRight(e.Path, "/"), t.prefix
+}
+
 // add refuses what would make the answer depend on the order of endpoints.
 func (t *Table) add(e *Endpoint) error {
-	path, in := e.Path, t.exact
-	if !e.Exact {
-		path, in = strings.TrimRight(e.Path, "/"), t.prefix
-	}
+	path, in := e.place(t)
 	if isReserved(e.Path) {
 		return fmt.Errorf("path %q is reserved", e.Path)
 	}
@@ -71,7 +79,10 @@ func (t *Table) add(e *Endpoint) error {
 	}
 	t.endpoints = append(t.endpoints, e)
 	if e.Models == nil {
-		t.upstreams, t.destinations = append(t.upstreams, e), append(t.destinations, e)
+		t.destinations = append(t.destinations, e)
+		if !e.Disabled {
+			t.upstreams = append(t.upstreams, e)
+		}
 	}
 	return nil
 }
@@ -116,6 +127,21 @@ func (t *Table) Match(method, rawPath string) (e *Endpoint, rest string, err err
 		return nil, "", fault.New(fault.PathInvalid, "The path %s leaves endpoint %s through dot segments.", shorten(rawPath), e.Name)
 	}
 	return e, rest, nil
+}
+
+// Holder is the only endpoint that has a path, whatever methods it takes; nil where there is none, or more than one.
+func (t *Table) Holder(rawPath string) *Endpoint {
+	if !validPath(rawPath) || isReserved(rawPath) {
+		return nil
+	}
+	all := t.exact[rawPath]
+	if prefix, at := t.longest(rawPath); len(all) == 0 || at == len(rawPath) {
+		all = slices.Concat(all, prefix)
+	}
+	if len(all) != 1 {
+		return nil
+	}
+	return all[0]
 }
 
 // longest finds the endpoints of the longest prefix that ends where a segment does, and its length.

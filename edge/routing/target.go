@@ -70,10 +70,12 @@ func newTarget(raw string) (*Target, error) {
 }
 
 // path is the base path and what follows it, with one slash where they meet.
-func (t *Target) path(rest string) string {
-	path := t.BasePath + rest
-	if rest == "" && (t.slash || path == "") {
-		path += "/"
+func (t *Target) path(rest string) string { return string(t.appendPath(nil, rest)) }
+
+func (t *Target) appendPath(to []byte, rest string) []byte {
+	to = append(append(to, t.BasePath...), rest...)
+	if rest == "" && (t.slash || t.BasePath == "") {
+		to = append(to, '/')
 	}
-	return path
+	return to
 }

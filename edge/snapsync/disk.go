@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"tollgate/internal/contract"
 )
@@ -38,7 +41,7 @@ func sealContext(subject string) string { return "snapshot:" + subject }
 
 // LoadFromDisk applies what was kept by an earlier life of the process. Files that do not open or
 // hold nothing usable are logged and passed over; NATS brings their values again. It fails only where
-// the directory cannot be used.
+// the directory cannot be used. It comes before Run.
 func (s *Sync) LoadFromDisk() error {
 	if err := os.MkdirAll(s.folder(), 0o700); err != nil {
 		return fmt.Errorf("snapshot on disk: %w", err)
@@ -47,7 +50,7 @@ func (s *Sync) LoadFromDisk() error {
 	if err != nil {
 		return fmt.Errorf("snapshot on disk: %w", err)
 	}
-	var names []string
+	var shards, rest []string
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), temporary) {
 			// Left behind by a process that was killed while it wrote.
@@ -56,29 +59,22 @@ func (s *Sync) LoadFromDisk() error {
 			}
 			continue
 		}
-		names = append(names, e.Name())
+		if _, ok := shardOf(subjectPrefix + e.Name()); ok {
+			shards = append(shards, e.Name())
+		} else {
+			rest = append(rest, e.Name())
+		}
 	}
 	// Keys before routes before the head, as they are published.
-	slices.SortFunc(names, func(a, b string) int { return rank(a) - rank(b) })
-	loaded, closed := 0, 0
-	for _, name := range names {
-		subject := subjectPrefix + name
-		sealed, err := os.ReadFile(filepath.Join(s.folder(), name))
-		if err != nil {
-			s.log.Error("file of the snapshot cannot be read", "file", name, "err", err)
-			continue
-		}
-		data, err := s.key.Open(sealed, sealContext(subject))
-		if err != nil {
-			closed++
-			s.log.Error("file of the snapshot does not open, it is ignored", "file", name, "err", err)
-			continue
-		}
-		if s.apply(subject, data, false) == nil {
-			loaded++
+	slices.SortFunc(rest, func(a, b string) int { return rank(a) - rank(b) })
+	var l loading
+	s.loadShards(shards, &l)
+	for _, name := range rest {
+		if data := s.read(name, &l); data != nil && s.apply(subjectPrefix+name, data, false) == nil {
+			l.loaded.Add(1)
 		}
 	}
-	switch {
+	switch loaded, closed := l.loaded.Load(), l.closed.Load(); {
 	case closed > 0 && loaded == 0:
 		s.log.Error("no file of the snapshot on disk opens: it was written under another sealing key", "dir", s.folder(), "files", closed)
 	case loaded > 0:
@@ -87,15 +83,76 @@ func (s *Sync) LoadFromDisk() error {
 	return nil
 }
 
-func rank(name string) int {
-	switch subjectPrefix + name {
-	case contract.ConfigHead:
-		return 2
-	case contract.ConfigRoutes:
-		return 1
-	default:
-		return 0
+// loading counts files that were loaded and that did not open.
+type loading struct{ loaded, closed atomic.Int64 }
+
+// read returns the value in a file, or nil.
+func (s *Sync) read(name string, l *loading) []byte {
+	sealed, err := os.ReadFile(filepath.Join(s.folder(), name))
+	if err != nil {
+		s.log.Error("file of the snapshot cannot be read", "file", name, "err", err)
+		return nil
 	}
+	data, err := s.key.Open(sealed, sealContext(subjectPrefix+name))
+	if err != nil {
+		l.closed.Add(1)
+		s.log.Error("file of the snapshot does not open, it is ignored", "file", name, "err", err)
+		return nil
+	}
+	return data
+}
+
+// loadShards loads shards of keys on all cores, since nobody is served before they are there. Each is in one file, so that none waits
+// for another.
+func (s *Sync) loadShards(names []string, l *loading) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		wg.Go(func() {
+			var space []byte
+			for i := next.Add(1) - 1; int(i) < len(names); i = next.Add(1) - 1 {
+				space = s.loadShard(names[i], l, space)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// loadShard decodes a shard in space, which may have grown then.
+func (s *Sync) loadShard(name string, l *loading, space []byte) []byte {
+	subject := subjectPrefix + name
+	n, _ := shardOf(subject)
+	data := s.read(name, l)
+	if data == nil {
+		return space
+	}
+	v, wire, err := contract.Unwrap(data, space)
+	if cap(wire) > cap(space) {
+		space = wire
+	}
+	s.mu.Lock()
+	stale := err == nil && s.isStale(subject, v)
+	s.mu.Unlock()
+	if stale {
+		return space
+	}
+	if err == nil {
+		err = s.keys.SetEncoded(n, wire)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.note(subject, v, err); err == nil {
+		l.loaded.Add(1)
+	}
+	return space
+}
+
+// rank orders what is loaded beside keys.
+func rank(name string) int {
+	if subjectPrefix+name == contract.ConfigHead {
+		return 1
+	}
+	return 0
 }
 
 const temporary = ".tmp"

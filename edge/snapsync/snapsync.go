@@ -8,10 +8,10 @@ package snapsync
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tollgate/edge/admit"
 	"tollgate/edge/routing"
@@ -25,6 +25,16 @@ import (
 type Config struct {
 	// Dir is the edge's data directory; the values are in its folder "snapshot".
 	Dir string
+	// References finds the values of secrets that are references; nil finds none.
+	References References
+}
+
+// References finds what references of secrets stand for on this edge.
+type References interface {
+	// Value is what a reference stands for now. The error holds no value.
+	Value(reference string) (string, error)
+	// Want says which references the configuration in use has.
+	Want(references []string)
 }
 
 // Stats counts what came.
@@ -52,6 +62,12 @@ type Sync struct {
 	refused  map[string]contract.Version // newest value that could not be used, where none newer could
 	head     contract.Version            // newest head seen
 	diskBad  bool                        // the last write failed
+	space    []byte                      // to decode values in
+	routed   *routing.Snapshot           // the routes in use, where they have references; nil otherwise
+	last     time.Time                   // when the last value had been applied
+	alone    bool                        // the one that is applied is no part of many
+
+	unresolved atomic.Pointer[map[string]string] // secrets in use that cannot be read, and why
 }
 
 // New makes a Sync that applies to routes and keys. Header values are resolved with env and with the
@@ -87,17 +103,52 @@ func (s *Sync) apply(subject string, data []byte, keep bool) error {
 	defer s.mu.Unlock()
 	v, err := contract.Peek(data)
 	if err == nil {
-		if have, ok := s.versions[subject]; ok && !v.Newer(have) {
-			s.stale.Add(1)
+		if s.isStale(subject, v) {
 			return nil
 		}
+		s.alone = keep && time.Since(s.last) > few
 		err = s.use(subject, data)
+		s.last = time.Now()
 	}
+	s.breathe()
+	if s.note(subject, v, err); err == nil && keep {
+		s.persist(subject, data)
+	}
+	return err
+}
+
+const (
+	// few is the time between values that says that there are few of them.
+	few = 10 * time.Millisecond
+	// breath is for how long requests have the processor to themselves between the steps of applying one. Letting others run would not do:
+	// what came from the network is only looked for where nothing else can run.
+	breath = 200 * time.Microsecond
+)
+
+// breathe is called between steps. Where many values come, all being there soon counts for more. The caller holds mu.
+func (s *Sync) breathe() {
+	if s.alone {
+		<-time.After(breath)
+	}
+}
+
+// isStale says whether a value as new is in use, and counts it then. The caller holds mu.
+func (s *Sync) isStale(subject string, v contract.Version) bool {
+	have, ok := s.versions[subject]
+	stale := ok && !v.Newer(have)
+	if stale {
+		s.stale.Add(1)
+	}
+	return stale
+}
+
+// note keeps what became of a value. The caller holds mu.
+func (s *Sync) note(subject string, v contract.Version, err error) {
 	if err != nil {
 		s.rejected.Add(1)
 		s.refused[subject] = v
 		s.log.Error("configuration value refused, the one before stays", "subject", subject, "version", v.String(), "err", err)
-		return err
+		return
 	}
 	s.used.Add(1)
 	s.versions[subject] = v
@@ -110,65 +161,48 @@ func (s *Sync) apply(subject string, data []byte, keep bool) error {
 		s.applied.Store(&head)
 		s.log.Info("configuration applied", "version", head.String())
 	}
-	if keep {
-		s.persist(subject, data)
-	}
-	return nil
 }
+
+// unwrap is contract.Unwrap in space that is used again, so that changes leave less behind for the garbage collector. What it returns
+// is to be read before the next call. The caller holds mu.
+func (s *Sync) unwrap(data []byte) (contract.Version, []byte, error) {
+	v, wire, err := contract.Unwrap(data, s.space)
+	if len(wire) <= mostSpace && cap(wire) > cap(s.space) {
+		s.space = wire
+	}
+	return v, wire, err
+}
+
+// mostSpace bounds what is kept to decode values in.
+const mostSpace = 4 << 20
 
 // use decodes a value and swaps it in.
 func (s *Sync) use(subject string, data []byte) error {
 	if shard, ok := shardOf(subject); ok {
-		var m eventv1.KeyShard
-		if _, err := contract.Decode(data, &m); err != nil {
-			return err
-		}
-		if m.GetShard() != shard {
-			return fmt.Errorf("it holds shard %d", m.GetShard())
-		}
-		return s.keys.SetShard(&m)
-	}
-	switch subject {
-	case contract.ConfigRoutes:
-		var m eventv1.RouteSnapshot
-		v, err := contract.Decode(data, &m)
+		_, wire, err := s.unwrap(data)
 		if err != nil {
 			return err
 		}
-		return s.compile(&m, v)
+		s.breathe()
+		return s.keys.SetEncoded(shard, wire)
+	}
+	switch subject {
+	case contract.ConfigRoutes:
+		v, wire, err := s.unwrap(data)
+		if err != nil {
+			return err
+		}
+		s.breathe()
+		read, err := routing.Read(wire)
+		if err != nil {
+			return err
+		}
+		s.breathe()
+		return s.compile(read, v, s.routes.Current())
 	case contract.ConfigHead:
 		_, err := contract.Decode(data, new(eventv1.ConfigHead))
 		return err
 	default:
 		return errors.New("no value is expected here")
 	}
-}
-
-func (s *Sync) compile(m *eventv1.RouteSnapshot, v contract.Version) error {
-	sealed := make(map[string][]byte, len(m.GetSecrets()))
-	for _, secret := range m.GetSecrets() {
-		sealed[secret.GetName()] = secret.GetSealed()
-	}
-	table, err := routing.Compile(m, v, routing.Lookups{
-		Secret: func(name string) (string, error) {
-			box, ok := sealed[name]
-			if !ok {
-				return "", fmt.Errorf("secret %s does not exist", name)
-			}
-			plain, err := s.key.Open(box, "secret:"+name)
-			if err != nil {
-				s.log.Error("secret does not open: does this edge have the control plane's sealing key?", "secret", name)
-			}
-			return string(plain), err
-		},
-		Env: s.env,
-	})
-	if err != nil {
-		return err
-	}
-	if missing := table.MissingEnv(); len(missing) > 0 {
-		s.log.Warn("environment variables are missing, the endpoints that need them cannot be called", "names", missing)
-	}
-	s.routes.Store(table)
-	return nil
 }

@@ -226,7 +226,7 @@ func TestFollows(t *testing.T) {
 	}
 	e.run(t).await(t, version(1, 1))
 	e.serves(t, "/one", "Bearer s1")
-	if _, err := e.keys.Authenticate([]byte("alice"), "ep_1", "vendor", time.Now()); err != nil {
+	if _, err := e.keys.Authenticate([]byte("alice"), &admit.Ask{EndpointID: "ep_1", EndpointName: "vendor", Method: "GET", Now: time.Now()}); err != nil {
 		t.Error(err)
 	}
 	p.publish(version(1, 2), "/two", "s2", "bob")
@@ -247,7 +247,7 @@ func TestRevocationWithinASecond(t *testing.T) {
 	e.await(t, version(1, 1))
 	p.put(contract.ConfigKeys(shard("alice").GetShard()), version(1, 2), &eventv1.KeyShard{Shard: shard("alice").GetShard()})
 	testenv.Eventually(t, time.Second, func() error {
-		if _, err := e.keys.Authenticate([]byte("alice"), "ep_1", "vendor", time.Now()); !errors.Is(err, fault.New(fault.KeyUnknown, "")) {
+		if _, err := e.keys.Authenticate([]byte("alice"), &admit.Ask{EndpointID: "ep_1", EndpointName: "vendor", Method: "GET", Now: time.Now()}); !errors.Is(err, fault.New(fault.KeyUnknown, "")) {
 			return errors.New("still let in")
 		}
 		return nil

@@ -74,8 +74,24 @@ func (e *encoder) number(tag uint32, v uint64) {
 	if v == 0 {
 		return
 	}
-	e.varint(uint64(tag))
-	e.varint(v)
+	b, n := e.b, e.tag(tag)
+	for v >= 0x80 {
+		b[n] = byte(v) | 0x80
+		v >>= 7
+		n++
+	}
+	b[n] = byte(v)
+	e.n = n + 1
+}
+
+// tag writes a tag of one or two bytes and returns where it ends.
+func (e *encoder) tag(tag uint32) int {
+	if tag < 0x80 {
+		e.b[e.n] = byte(tag)
+		return e.n + 1
+	}
+	e.b[e.n], e.b[e.n+1] = byte(tag)|0x80, byte(tag>>7)
+	return e.n + 2
 }
 
 func (e *encoder) text(tag uint32, s string) {
@@ -85,8 +101,12 @@ func (e *encoder) text(tag uint32, s string) {
 }
 
 func (e *encoder) repeated(tag uint32, s string) {
-	e.varint(uint64(tag))
-	e.varint(uint64(len(s)))
+	if e.n = e.tag(tag); len(s) < 0x80 {
+		e.b[e.n] = byte(len(s))
+		e.n++
+	} else {
+		e.varint(uint64(len(s)))
+	}
 	e.n += copy(e.b[e.n:], s)
 }
 

@@ -239,6 +239,13 @@ func (s *Spool) Err() error {
 	return nil
 }
 
+// UsedPercent is how much of the space that it may take is used.
+func (s *Spool) UsedPercent() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint32(min(max(s.used, 0)*100/s.Options.MaxBytes, 100))
+}
+
 // Depth is how many events are settled and not booked, of all incarnations and partitions, and the age
 // of the oldest.
 func (s *Spool) Depth() (events int64, oldest time.Duration) {

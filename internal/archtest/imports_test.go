@@ -93,7 +93,7 @@ func edgeWithoutPostgres(pkgs []pkg) []string {
 
 // pure packages compute. They can be tested without a server, and read without knowing one.
 var pure = ours(
-	"controlplane/pricebook", "controlplane/registry",
+	"controlplane/diff", "controlplane/pricebook", "controlplane/registry",
 	"edge/admit", "edge/breaker", "edge/limit", "edge/pool", "edge/routing",
 	"ledger/escrow", "ledger/limits",
 	"internal/bucket", "internal/config", "internal/fault", "internal/id", "internal/lifecycle", "internal/mailbox", "internal/recent",
@@ -113,10 +113,10 @@ func sharedBelowServices(pkgs []pkg) []string {
 }
 
 func testenvInTestsOnly(pkgs []pkg) []string {
-	return forbid(pkgs, notBelow(ours("internal/testenv")...), closure, ours("internal/testenv")...)
+	return forbid(pkgs, notBelow(ours("internal/testenv", "edge/proxy/clienttest")...), closure, ours("internal/testenv")...)
 }
 
-// sdkAlone: what users build their own servers with brings nothing of Tollgate's but the protocol.
+// sdkAlone: what users build their own programs with brings nothing of Tollgate's but the protocol that it speaks.
 func sdkAlone(pkgs []pkg) []string {
 	var broken []string
 	for _, p := range pkgs {
@@ -124,7 +124,11 @@ func sdkAlone(pkgs []pkg) []string {
 			continue
 		}
 		for _, dep := range p.Deps {
-			if under(dep, module) && !underAny(dep, ours("sdk", "gen/tollgate/adapter")) {
+			protocol := "gen/tollgate/adapter"
+			if under(p.ImportPath, module+"/sdk/client") {
+				protocol = "gen/tollgate/control"
+			}
+			if under(dep, module) && !underAny(dep, ours("sdk", protocol)) {
 				broken = append(broken, fmt.Sprintf("%s depends on %s", p.ImportPath, dep))
 			}
 		}
@@ -191,7 +195,7 @@ func TestOneEmbeddedNATSServer(t *testing.T) {
 	report(t, oneNATSServer(packages(t)))
 }
 
-// Guarantee: an adapter that a user writes depends on the protocol and on nothing else of this repository.
+// Guarantee: an adapter or a client that a user writes depends on its protocol and on nothing else of this repository.
 func TestSDKStandsAlone(t *testing.T) {
 	t.Parallel()
 	report(t, sdkAlone(packages(t)))
@@ -247,6 +251,9 @@ func TestImportRulesBite(t *testing.T) {
 		{"sdk to edge", sdkAlone, "sdk/adapter", deps, "tollgate/edge/adapter", true},
 		{"sdk to internal", sdkAlone, "sdk/adapter/adaptertest", deps, "tollgate/internal/fault", true},
 		{"sdk to its protocol", sdkAlone, "sdk/adapter", deps, "tollgate/gen/tollgate/adapter/v1", false},
+		{"sdk to another's protocol", sdkAlone, "sdk/adapter", deps, "tollgate/gen/tollgate/control/v1", true},
+		{"client to internal", sdkAlone, "sdk/client", deps, "tollgate/internal/fault", true},
+		{"client to its protocol", sdkAlone, "sdk/client", deps, "tollgate/gen/tollgate/control/v1/controlv1connect", false},
 
 		{"bus test to nats-server", oneNATSServer, "internal/bus", xtests, "github.com/nats-io/nats-server/v2/server", true},
 		{"edge to nats-server", oneNATSServer, "edge", imports, "github.com/nats-io/nats-server/v2/server", true},

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,47 +12,56 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
-func (a *app) adapterCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "adapter", Aliases: []string{"adapters"}, Short: "Servers of your own that translate between schemas", Args: cobra.ArbitraryArgs, RunE: group,
+func (a *app) adapters() noun[*controlv1.Adapter] {
+	return noun[*controlv1.Adapter]{
+		name: "adapter", plural: "adapters", short: "Servers of your own that translate between schemas", sample: "ours",
+		columns: []column[*controlv1.Adapter]{
+			{"NAME", (*controlv1.Adapter).GetName, plain},
+			{"URL", func(one *controlv1.Adapter) string { return one.GetTarget().GetUrl() }, plain},
+			{"TIMEOUT", adapterTimeout, plain},
+			{"ID", (*controlv1.Adapter).GetId, wide},
+			{"UPDATED", func(one *controlv1.Adapter) string { return a.when(one.GetUpdateTime()) }, wide},
+		},
+		id: (*controlv1.Adapter).GetName,
+		page: func(ctx context.Context, c clients, q query) ([]*controlv1.Adapter, string, error) {
+			page, err := c.Adapters.ListAdapters(ctx, &controlv1.ListAdaptersRequest{PageSize: q.size, PageToken: q.token, Filter: q.filter, OrderBy: q.order})
+			return page.GetAdapters(), page.GetNextPageToken(), err
+		},
+		filters: "ours", ordered: true,
+		empty: "There are no adapters. Register one with `%s adapter create`.",
+		get: func(ctx context.Context, c clients, name string) (*controlv1.Adapter, error) {
+			res, err := c.Adapters.GetAdapter(ctx, &controlv1.GetAdapterRequest{Adapter: name})
+			return res.GetAdapter(), err
+		},
+		details: func(t *table, one *controlv1.Adapter) {
+			t.add("name", one.GetName())
+			t.add("id", one.GetId())
+			t.add("target", targetText(one.GetTarget()))
+			t.add("timeout", adapterTimeout(one))
+			if n := one.GetMaxBytes(); n > 0 {
+				t.add("max message", count(n)+" bytes")
+			}
+			for _, h := range one.GetHeaders() {
+				t.add("header", h.GetName()+": "+h.GetValue())
+			}
+			t.add("revision", count(one.GetRevision()))
+			t.add("updated", a.when(one.GetUpdateTime()))
+		},
+		remove: func(ctx context.Context, c clients, name string) error {
+			_, err := c.Adapters.DeleteAdapter(ctx, &controlv1.DeleteAdapterRequest{Adapter: name})
+			return err
+		},
 	}
-	cmd.AddCommand(a.adapterList(), a.adapterShow(), a.adapterCreate(), a.adapterUpdate(), a.adapterDelete())
-	a.completeNames(cmd, adapterNames)
-	return cmd
 }
 
-func adapterNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.Adapters.ListAdapters(ctx, &controlv1.ListAdaptersRequest{PageSize: pageSize})
-	return namesOf(page.GetAdapters(), err)
+func (a *app) adapterCommand() *cobra.Command {
+	verbs := []*cobra.Command{a.adapterCreate(), a.adapterUpdate()}
+	a.writes(verbs...)
+	return a.adapters().command(a, verbs...)
 }
 
 func adapterResult(one *controlv1.Adapter) result {
 	return result{data: view(one), names: []string{one.GetName()}}
-}
-
-func (a *app) adapterList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List adapters", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Adapter, string, error) {
-					page, err := c.Adapters.ListAdapters(ctx, &controlv1.ListAdaptersRequest{PageSize: pageSize, PageToken: token})
-					return page.GetAdapters(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{table: table{head: []string{"NAME", "URL", "TIMEOUT"}}}
-				data := []any{}
-				for _, one := range all {
-					data, r.names = append(data, view(one)), append(r.names, one.GetName())
-					r.table.add(one.GetName(), one.GetTarget().GetUrl(), adapterTimeout(one))
-				}
-				r.data = data
-				return a.print(r)
-			})
-		},
-	}
 }
 
 func adapterTimeout(one *controlv1.Adapter) string {
@@ -61,36 +69,6 @@ func adapterTimeout(one *controlv1.Adapter) string {
 		return t.AsDuration().String()
 	}
 	return (10 * time.Second).String()
-}
-
-func (a *app) adapterShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Aliases: []string{"get"}, Short: "Show an adapter", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.Adapters.GetAdapter(ctx, &controlv1.GetAdapterRequest{Adapter: args[0]})
-				if err != nil {
-					return err
-				}
-				one := res.GetAdapter()
-				r := adapterResult(one)
-				add := r.table.add
-				add("name", one.GetName())
-				add("id", one.GetId())
-				add("target", targetText(one.GetTarget()))
-				add("timeout", adapterTimeout(one))
-				if n := one.GetMaxBytes(); n > 0 {
-					add("max message", strconv.FormatInt(n, 10)+" bytes")
-				}
-				for _, h := range one.GetHeaders() {
-					add("header", h.GetName()+": "+h.GetValue())
-				}
-				add("revision", strconv.FormatInt(one.GetRevision(), 10))
-				add("updated", a.when(one.GetUpdateTime()))
-				return a.print(r)
-			})
-		},
-	}
 }
 
 // adapterFlags are the settings of an adapter as flags.
@@ -224,18 +202,4 @@ func (a *app) adapterUpdate() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&f.remove, "remove-header", nil, "name of a header that is no longer sent; may be repeated")
 	return cmd
-}
-
-func (a *app) adapterDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove an adapter that no endpoint and no model uses", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				if _, err := c.Adapters.DeleteAdapter(ctx, &controlv1.DeleteAdapterRequest{Adapter: args[0]}); err != nil {
-					return err
-				}
-				return a.done(deleted(args[0]), "", "adapter %s deleted", args[0])
-			})
-		},
-	}
 }

@@ -21,13 +21,13 @@ type Answer struct {
 func (r *Root) Print(answer Answer) error {
 	a := r.app
 	out := result{data: answer.Data, names: answer.Names, table: table{head: answer.Head, right: answer.Right, rows: answer.Rows}}
-	switch a.format() {
-	case formatTable:
+	switch {
+	case a.forPeople():
 		if answer.Text != "" {
 			_, err := fmt.Fprint(a.Stdout, answer.Text)
 			return err
 		}
-	case formatYAML:
+	case a.format() == formatYAML:
 		raw, err := json.Marshal(answer.Data)
 		if err != nil {
 			return err

@@ -19,101 +19,6 @@ import (
 	"tollgate/internal/period"
 )
 
-func (a *app) budgetCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "budget", Aliases: []string{"budgets"}, Short: "Amounts per period that cannot be overspent, or that warn", Args: cobra.ArbitraryArgs, RunE: group,
-	}
-	cmd.AddCommand(a.budgetList(), a.budgetGet(), a.budgetCreate(), a.budgetSet(), a.budgetRaise(), a.budgetReset(), a.budgetDelete())
-	a.completeNames(cmd, budgetNames)
-	return cmd
-}
-
-func budgetResult(b *controlv1.Budget) result {
-	return result{data: view(b), names: []string{b.GetName()}}
-}
-
-func (a *app) budgetList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List budgets", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Budget, string, error) {
-					page, err := c.budgets.ListBudgets(ctx, &controlv1.ListBudgetsRequest{PageSize: pageSize, PageToken: token})
-					return page.GetBudgets(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{table: table{head: []string{"NAME", "SCOPE", "AMOUNT", "PERIOD", "ENFORCED", "ZONE"}, right: []string{"AMOUNT"}}}
-				data := []any{}
-				for _, b := range all {
-					data, r.names = append(data, view(b)), append(r.names, b.GetName())
-					r.table.add(b.GetName(), scope(b), dollars(b.GetAmount()), periodText(b), enforced(b), first(b.GetTimeZone(), "UTC"))
-				}
-				r.data = data
-				return a.print(r)
-			})
-		},
-	}
-}
-
-func (a *app) budgetGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a budget and what is left of it", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.budgets.GetBudget(ctx, &controlv1.GetBudgetRequest{Budget: args[0]})
-				if err != nil {
-					return err
-				}
-				b := res.GetBudget()
-				r := budgetResult(b)
-				r.table.add("name", b.GetName())
-				r.table.add("id", b.GetId())
-				r.table.add("scope", scope(b))
-				r.table.add("amount", amountPer(b))
-				if raise := b.GetRaise(); raise != nil {
-					r.table.add("raised", "by "+dollars(raise.GetBy())+" until "+a.when(raise.GetUntil()))
-				}
-				r.table.add("enforced", enforced(b))
-				if len(b.GetWarnPercents()) > 0 {
-					r.table.add("warns at", percents(b.GetWarnPercents()))
-				}
-				// The budget is shown even while the ledger cannot say what is left of it.
-				state, stateErr := c.budgets.GetBudgetState(ctx, &controlv1.GetBudgetStateRequest{Budget: b.GetId()})
-				if stateErr == nil {
-					s := state.GetState()
-					data := view(b)
-					data.set("state", view(s))
-					r.data = data
-					r.table.add("spent", dollars(s.GetSpent()))
-					r.table.add("left", dollars(s.GetRemaining()))
-					r.table.add("of it held", dollars(s.GetHeld()))
-					if !zero(s.GetOverrun()) {
-						r.table.add("overrun", dollars(s.GetOverrun()))
-					}
-					for _, w := range s.GetWarnings() {
-						r.table.add("warned", fmt.Sprintf("at %d %% with %s spent, %s", w.GetPercent(), dollars(w.GetSpent()), a.when(w.GetTime())))
-					}
-					switch {
-					case s.GetPeriodEnd() == nil:
-						r.table.add("resets", "never")
-					case b.GetPeriod() == controlv1.Period_PERIOD_ROLLING:
-						r.table.add("next day", a.when(s.GetPeriodEnd())) // the oldest day no longer counts then
-					default:
-						r.table.add("resets", a.when(s.GetPeriodEnd()))
-					}
-					r.table.add("as of", a.when(s.GetAsOf()))
-				}
-				if err := a.print(r); err != nil {
-					return err
-				}
-				return stateErr
-			})
-		},
-	}
-}
-
 // budgetFlags are the settings of a budget as flags.
 type budgetFlags struct {
 	amount, overdraft string
@@ -378,6 +283,7 @@ func (a *app) budgetRaise() *cobra.Command {
 func (a *app) budgetReset() *cobra.Command {
 	return &cobra.Command{
 		Use: "reset NAME", Short: "Begin the current period anew, as if nothing had been spent in it", Args: exactly("NAME"),
+		Example: "  tollgate budget reset ci",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.budgets.ResetBudget(ctx, &controlv1.ResetBudgetRequest{Budget: args[0]})
@@ -386,20 +292,6 @@ func (a *app) budgetReset() *cobra.Command {
 				}
 				b := res.GetBudget()
 				return a.done(budgetResult(b), a.Program+" budget get "+b.GetName(), "budget %s begins anew with %s (rev %d)", b.GetName(), amountPer(b), b.GetRevision())
-			})
-		},
-	}
-}
-
-func (a *app) budgetDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove a budget; what it limited is limited no more", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				if _, err := c.budgets.DeleteBudget(ctx, &controlv1.DeleteBudgetRequest{Budget: args[0]}); err != nil {
-					return err
-				}
-				return a.done(deleted(args[0]), "", "budget %s deleted", args[0])
 			})
 		},
 	}

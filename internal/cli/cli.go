@@ -6,6 +6,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -14,7 +15,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
+	"tollgate/internal/cli/contexts"
 	"tollgate/internal/telemetry"
 )
 
@@ -24,9 +27,16 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	HTTPClient     *http.Client     // for the control plane and the gateway
+	Keyring        contexts.Keyring // where tokens are kept; nil for none
 	Dir            string           // working directory; empty means the process's own
 	Program        string           // how the reader calls this command, for what to do next
 	Now            func() time.Time // for relative times and expiry
+	Width          int              // columns of the terminal; 0 if not known
+
+	Password func(prompt string) ([]byte, error) // asks for what must not be seen; nil where nobody can be asked
+
+	Browse func(ctx context.Context, url string) error      // opens a browser; nil for none
+	Pause  func(ctx context.Context, d time.Duration) error // waits, and fails when the context ends before
 
 	// Whether a person is at the other end: tables are aligned then, and not asked for input.
 	StdinTerminal, StdoutTerminal, StderrTerminal bool
@@ -36,7 +46,7 @@ type Options struct {
 func Process() Options {
 	return Options{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
-		Program:       program(os.Args),
+		Program: program(os.Args), Keyring: contexts.System{}, Width: width(os.Stdout), Browse: browse, Password: password,
 		StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout), StderrTerminal: terminal(os.Stderr),
 	}
 }
@@ -54,6 +64,34 @@ func terminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// width is how many columns a terminal has; 0 where there is none.
+func width(f *os.File) int {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+// password reads a line from the terminal without showing it.
+func password(prompt string) ([]byte, error) {
+	fmt.Fprint(os.Stderr, prompt)
+	defer fmt.Fprintln(os.Stderr)
+	return term.ReadPassword(int(os.Stdin.Fd()))
+}
+
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (o Options) complete() Options {
 	if o.Stdin == nil {
 		o.Stdin = strings.NewReader("")
@@ -67,8 +105,8 @@ func (o Options) complete() Options {
 	if o.Getenv == nil {
 		o.Getenv = func(string) string { return "" }
 	}
-	if o.HTTPClient == nil {
-		o.HTTPClient = &http.Client{Transport: transport()}
+	if o.Pause == nil {
+		o.Pause = pause
 	}
 	if o.Dir == "" {
 		o.Dir = "."
@@ -82,16 +120,6 @@ func (o Options) complete() Options {
 	return o
 }
 
-// transport is the default one without its pool's long memory: a command makes few requests.
-func transport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
-}
-
 // Root is the tollgate command, to which others can be added.
 type Root struct {
 	*cobra.Command
@@ -103,18 +131,28 @@ type Root struct {
 type app struct {
 	Options
 
-	server, tokenFile, output string
-	timeout                   time.Duration
-	quiet, noHeaders          bool
-	document                  priceDocument // that was read for this command
+	context, server, tokenFile, caFile string
+	output, jq, color                  string
+	columns                            []string
+	timeout                            time.Duration
+	quiet, noHeaders, yes, noInput     bool
+	verbose, debug                     bool
+	dryRun, force                      bool // of commands that write
+	web                                bool // of commands that read
+
+	document priceDocument // that was read for this command
+	found    *place        // where it is carried out, once that is known
+	written  written       // what it has changed
 }
 
 // The groups of the help text.
 const (
 	groupStart     = "start"
 	groupUse       = "use"
+	groupConfigure = "configure"
 	groupResources = "resources"
 	groupOperate   = "operate"
+	groupAccount   = "account"
 )
 
 // New makes the command with everything but what starts servers.
@@ -128,8 +166,11 @@ func New(o Options) *Root {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          group,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return a.checkOutput()
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkOutput(); err != nil {
+				return err
+			}
+			return a.confirm(cmd, args)
 		},
 	}
 	cmd.SetVersionTemplate("tollgate {{.Version}}\n")
@@ -138,19 +179,14 @@ func New(o Options) *Root {
 	cmd.SetErr(a.Stderr)
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%s", err) })
 
-	flags := cmd.PersistentFlags()
-	flags.StringVar(&a.server, "server", "", "URL of the control plane (TOLLGATE_SERVER)")
-	flags.StringVar(&a.tokenFile, "token-file", "", "file with the admin token (TOLLGATE_TOKEN holds the token itself)")
-	flags.StringVarP(&a.output, "output", "o", "", "table, json, yaml or name (TOLLGATE_OUTPUT)")
-	flags.BoolVar(&a.noHeaders, "no-headers", false, "print tables without their header")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing on stderr but errors")
-	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "how long the control plane may take to answer")
-
+	a.globalFlags(cmd)
 	cmd.AddGroup(
 		&cobra.Group{ID: groupStart, Title: "Start:"},
 		&cobra.Group{ID: groupUse, Title: "Use:"},
+		&cobra.Group{ID: groupConfigure, Title: "Configure:"},
 		&cobra.Group{ID: groupResources, Title: "Resources:"},
 		&cobra.Group{ID: groupOperate, Title: "Operate:"},
+		&cobra.Group{ID: groupAccount, Title: "Account:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
@@ -158,17 +194,22 @@ func New(o Options) *Root {
 			cmd.AddCommand(c)
 		}
 	}
-	add(groupUse, a.tryCommand(), a.explainCommand(), a.priceCommand())
-	add(groupResources, a.endpointCommand(), a.modelCommand(), a.adapterCommand(), a.templateCommand(), a.keyCommand(), a.teamCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.pricesCommand())
-	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.nodesCommand(), a.versionCommand())
+	add(groupUse, a.tryCommand(), a.explainCommand(), a.tailCommand(), a.priceCommand(), a.searchCommand(), a.openCommand())
+	add(groupConfigure, a.configCommand(), a.settingsCommand(), a.templateCommand(), a.pricesCommand())
+	add(groupResources, a.endpointCommand(), a.modelCommand(), a.adapterCommand(), a.keyCommand(), a.teamCommand(), a.customerCommand(),
+		a.tagCommand(), a.budgetCommand(), a.limitCommand(), a.secretCommand(), a.alertCommand())
+	add(groupOperate, a.usageCommand(), a.requestsCommand(), a.reconcileCommand(), a.edgeCommand(), a.auditCommand(), a.topCommand(), a.doctorCommand(), a.statusCommand(), a.attentionCommand())
+	add(groupAccount, a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.contextCommand(), a.personCommand(), a.tokenCommand(), a.versionCommand())
+	cmd.AddCommand(a.manCommand())
 	cmd.SetHelpCommand(a.helpCommand())
-	cmd.SetHelpCommandGroupID(groupOperate)
-	cmd.SetCompletionCommandGroupID(groupOperate)
+	cmd.SetHelpCommandGroupID(groupAccount)
+	cmd.SetCompletionCommandGroupID(groupAccount)
 	a.completeFlags(cmd)
 	return &Root{Command: cmd, app: a}
 }
 
-// AddServerCommands adds commands that start servers; they stand first in the help text.
+// AddServerCommands adds commands that start servers; they stand first in the help text. One that is called as a noun is
+// gets what can be done with that: `edge` alone runs an edge, and `edge list` lists them all.
 func (r *Root) AddServerCommands(cmds ...*cobra.Command) {
 	for _, c := range cmds {
 		c.GroupID = groupStart
@@ -180,7 +221,28 @@ func (r *Root) AddServerCommands(cmds ...*cobra.Command) {
 				return nil
 			}
 		}
+		for _, noun := range r.Commands() {
+			if noun.Name() == c.Name() {
+				r.RemoveCommand(noun)
+				takeOver(c, noun)
+			}
+		}
 		r.AddCommand(c)
+	}
+}
+
+// takeOver gives a command the commands and the aliases of a noun of its name.
+func takeOver(c, noun *cobra.Command) {
+	verbs := noun.Commands()
+	noun.RemoveCommand(verbs...)
+	c.AddCommand(verbs...)
+	c.Aliases = append(c.Aliases, noun.Aliases...)
+	run := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.CalledAs() != cmd.Name() {
+			return noun.RunE(cmd, args)
+		}
+		return run(cmd, args)
 	}
 }
 

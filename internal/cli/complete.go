@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
 // completeWithin is how long a shell waits for names: a key press must not hang.
@@ -53,28 +51,31 @@ func (a *app) completeFlags(root *cobra.Command) {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
 	values := map[string]cobra.CompletionFunc{
-		"output":         words(formatTable, formatJSON, formatYAML, formatName),
-		"key":            a.existing(keyNames),
-		"endpoint":       a.existing(endpointNames),
-		"team":           a.existing(teamNames),
+		"output":         words(formats...),
+		"key":            a.existing(a.keys().names),
+		"endpoint":       a.existing(a.endpoints().names),
+		"team":           a.existing(a.teams().names),
 		"group-by":       words(slices.Sorted(maps.Keys(dimensions))...),
 		"kind":           words(slices.Sorted(maps.Keys(limitKinds))...),
 		"without-ledger": words(slices.Sorted(maps.Keys(limitFallbacks))...),
 		"abandoned":      words(slices.Sorted(maps.Keys(abandonedPolicies))...),
+		"bucket":         words("day", "hour"),
 		"period":         words("total", "hour", "day", "week", "month", "rolling"),
 		"forward":        words(slices.Sorted(maps.Keys(forwards))...),
 		"balance":        words(slices.Sorted(maps.Keys(balances))...),
 		"host-header":    words("target", "caller"),
-		"edge":           a.existing(edgeNames),
-		"adapter":        a.existing(adapterNames),
-		"models-adapter": a.existing(adapterNames),
-		"default-model":  a.existing(modelNames),
+		"edge":           a.existing(a.nodes().names),
+		"adapter":        a.existing(a.adapters().names),
+		"models-adapter": a.existing(a.adapters().names),
+		"default-model":  a.existing(a.models().names),
 		"schema":         words(slices.Sorted(maps.Keys(schemas))...),
 		"schemas":        words(slices.Sorted(maps.Keys(schemas))...),
 		"template":       a.existing(templateNames),
 		"retry":          words(off), "hedge": words(off), "breaker": words(off), "health-check": words(off), "outlier": words(off), "aws-signing": words(off),
 		"credential-balance": words(slices.Sorted(maps.Keys(balances))...),
-		"outcome":            words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
+		"customer":           a.existing(a.customers().names), "move-keys-to": a.existing(a.teams().names), "context": a.contextNames, "color": words(colors...),
+		"role": words(slices.Sorted(maps.Keys(roles))...), "may": words(slices.Sorted(maps.Keys(permissions))...),
+		"outcome": words("ok", "target_error", "unreachable", "caller_gone", "interrupted", "abandoned", "refused", "cut"),
 	}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -92,49 +93,19 @@ func (a *app) completeFlags(root *cobra.Command) {
 	walk(root)
 }
 
+// contextNames completes those of the file.
+func (a *app) contextNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	f, err := a.loadContexts()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return f.Names(), cobra.ShellCompDirectiveNoFileComp
+}
+
 func namesOf[T interface{ GetName() string }](all []T, err error) ([]string, error) {
 	names := make([]string, len(all))
 	for i, one := range all {
 		names[i] = one.GetName()
 	}
 	return names, err
-}
-
-func endpointNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.Endpoints.ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: pageSize})
-	return namesOf(page.GetEndpoints(), err)
-}
-
-func keyNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.Keys.ListKeys(ctx, &controlv1.ListKeysRequest{PageSize: pageSize})
-	return namesOf(page.GetKeys(), err)
-}
-
-func budgetNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.budgets.ListBudgets(ctx, &controlv1.ListBudgetsRequest{PageSize: pageSize})
-	return namesOf(page.GetBudgets(), err)
-}
-
-func teamNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.teams.ListTeams(ctx, &controlv1.ListTeamsRequest{PageSize: pageSize})
-	return namesOf(page.GetTeams(), err)
-}
-
-func limitNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: pageSize})
-	return namesOf(page.GetLimits(), err)
-}
-
-func edgeNames(ctx context.Context, c clients) ([]string, error) {
-	res, err := c.system.ListNodes(ctx, &controlv1.ListNodesRequest{})
-	names := make([]string, len(res.GetNodes()))
-	for i, n := range res.GetNodes() {
-		names[i] = n.GetId()
-	}
-	return names, err
-}
-
-func secretNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.Secrets.ListSecrets(ctx, &controlv1.ListSecretsRequest{PageSize: pageSize})
-	return namesOf(page.GetSecrets(), err)
 }

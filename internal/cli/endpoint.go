@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,90 +11,99 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
-func (a *app) endpointCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "endpoint", Aliases: []string{"endpoints", "ep"}, Short: "Which paths go to which targets, at what price",
-		Args: cobra.ArbitraryArgs, RunE: group,
-	}
-	cmd.AddCommand(a.endpointList(), a.endpointGet(), a.endpointCreate(), a.endpointSet(), a.endpointDelete())
-	a.completeNames(cmd, endpointNames)
-	return cmd
-}
-
-func (a *app) endpointList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List endpoints", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Endpoint, string, error) {
-					page, err := c.Endpoints.ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: pageSize, PageToken: token})
-					return page.GetEndpoints(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{data: []any{}, table: table{head: []string{"NAME", "METHODS", "PATH", "TARGET", "PRICE"}, right: []string{"PRICE"}}}
-				data := []any{}
-				for _, e := range all {
-					data, r.names = append(data, view(e)), append(r.names, e.GetName())
-					r.table.add(e.GetName(), list(e.GetMethods(), "any"), pattern(e), targets(e), price(e))
-					a.sayWarnings(e, "private_address", "methods_not_charged") // in a list, what most of them have says nothing
-				}
-				r.data = data
-				if len(all) == 0 {
-					a.say("There are no endpoints. Make one with `tollgate endpoint create`.")
-				}
-				return a.print(r)
-			})
+func (a *app) endpoints() noun[*controlv1.Endpoint] {
+	return noun[*controlv1.Endpoint]{
+		name: "endpoint", plural: "endpoints", aliases: []string{"ep"}, short: "Which paths go to which targets, at what price", sample: "bria", console: "/endpoints",
+		columns: []column[*controlv1.Endpoint]{
+			{"NAME", (*controlv1.Endpoint).GetName, plain},
+			{"METHODS", func(e *controlv1.Endpoint) string { return list(e.GetMethods(), "any") }, plain},
+			{"PATH", pattern, plain},
+			{"TARGET", targets, plain},
+			{"PRICE", price, right},
+			{"STATUS", endpointStatus, wide},
+			{"ID", (*controlv1.Endpoint).GetId, wide},
+			{"REVISION", func(e *controlv1.Endpoint) string { return count(e.GetRevision()) }, rightWide},
+			{"UPDATED", func(e *controlv1.Endpoint) string { return a.when(e.GetUpdateTime()) }, wide},
+			{"MANAGED BY", func(e *controlv1.Endpoint) string { return first(e.GetManagedBy(), "-") }, wide},
+		},
+		id: (*controlv1.Endpoint).GetName,
+		page: func(ctx context.Context, c clients, q query) ([]*controlv1.Endpoint, string, error) {
+			page, err := c.Endpoints.ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: q.size, PageToken: q.token, Filter: q.filter, OrderBy: q.order})
+			return page.GetEndpoints(), page.GetNextPageToken(), err
+		},
+		filters: "disabled:no", ordered: true,
+		empty: "There are no endpoints. Make one with `%s endpoint create`.",
+		note: func(e *controlv1.Endpoint) {
+			if e.GetDisabled() {
+				a.say("%s %s is disabled", a.paint(yellow, "!"), e.GetName())
+			}
+			a.sayWarnings(e, "target_private", "methods_not_charged") // in a list, what most of them have says nothing
+		},
+		get: func(ctx context.Context, c clients, name string) (*controlv1.Endpoint, error) {
+			res, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: name})
+			return res.GetEndpoint(), err
+		},
+		details: a.endpointDetails,
+		finish: func(_ context.Context, _ clients, e *controlv1.Endpoint, _ *result) error {
+			a.sayWarnings(e)
+			return nil
+		},
+		remove: func(ctx context.Context, c clients, name string) error {
+			_, err := c.Endpoints.DeleteEndpoint(ctx, &controlv1.DeleteEndpointRequest{Endpoint: name})
+			return err
 		},
 	}
+}
+
+func endpointStatus(e *controlv1.Endpoint) string {
+	if e.GetDisabled() {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func (a *app) endpointCommand() *cobra.Command {
+	return a.endpoints().command(a, a.endpointCreate(), a.endpointSet(), a.endpointEnable(true), a.endpointEnable(false),
+		a.endpointHistory(), a.endpointRevert(), a.endpointProbe(), a.endpointPreview())
 }
 
 func endpointResult(e *controlv1.Endpoint) result {
 	return result{data: view(e), names: []string{e.GetName()}}
 }
 
-func (a *app) endpointGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME", Aliases: []string{"show"}, Short: "Show an endpoint", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.Endpoints.GetEndpoint(ctx, &controlv1.GetEndpointRequest{Endpoint: args[0]})
-				if err != nil {
-					return err
-				}
-				e := res.GetEndpoint()
-				r := endpointResult(e)
-				r.table.add("name", e.GetName())
-				r.table.add("id", e.GetId())
-				r.table.add("path", pattern(e))
-				r.table.add("methods", list(e.GetMethods(), "any"))
-				describeTargets(&r.table, e)
-				describeRequest(&r.table, e)
-				describeSigning(&r.table, e.GetAwsSigning())
-				if e.GetModels() == nil {
-					describePrice(&r.table, e.GetPrice())
-				}
-				if e.GetPrice().GetFree() == nil {
-					r.table.add("if abandoned", strings.ToLower(strings.TrimPrefix(e.GetAbandoned().String(), "ABANDONED_")))
-				}
-				if t := e.GetTimeout(); t != nil {
-					r.table.add("timeout", t.AsDuration().String())
-				}
-				describeResilience(&r.table, e)
-				if n := e.GetMaxBodyBytes(); n > 0 {
-					r.table.add("max body", strconv.FormatInt(n, 10)+" bytes")
-				}
-				if e.GetForwardTraceContext() {
-					r.table.add("trace", "forwarded")
-				}
-				r.table.add("revision", strconv.FormatInt(e.GetRevision(), 10))
-				r.table.add("updated", a.when(e.GetUpdateTime()))
-				a.sayWarnings(e)
-				return a.print(r)
-			})
-		},
+func (a *app) endpointDetails(t *table, e *controlv1.Endpoint) {
+	t.add("name", e.GetName())
+	t.add("id", e.GetId())
+	if e.GetDisabled() {
+		t.add("status", "disabled")
 	}
+	if e.GetDescription() != "" {
+		t.add("for", e.GetDescription())
+	}
+	t.add("path", pattern(e))
+	t.add("methods", list(e.GetMethods(), "any"))
+	describeTargets(t, e)
+	describeRequest(t, e)
+	describeSigning(t, e.GetAwsSigning())
+	if e.GetModels() == nil {
+		describePrice(t, e.GetPrice())
+	}
+	if e.GetPrice().GetFree() == nil {
+		t.add("if abandoned", enumWord(e.GetAbandoned(), "ABANDONED_"))
+	}
+	if timeout := e.GetTimeout(); timeout != nil {
+		t.add("timeout", timeout.AsDuration().String())
+	}
+	describeResilience(t, e)
+	if n := e.GetMaxBodyBytes(); n > 0 {
+		t.add("max body", count(n)+" bytes")
+	}
+	if e.GetForwardTraceContext() {
+		t.add("trace", "forwarded")
+	}
+	addManaged(t, e.GetManagedBy())
+	t.add("revision", count(e.GetRevision()))
+	t.add("updated", a.when(e.GetUpdateTime()))
 }
 
 func (a *app) endpointCreate() *cobra.Command {
@@ -164,6 +172,7 @@ func (a *app) endpointCreate() *cobra.Command {
 	}
 	f.register(cmd)
 	f.from.register(cmd)
+	a.writes(cmd)
 	return cmd
 }
 
@@ -203,21 +212,8 @@ func (a *app) endpointSet() *cobra.Command {
 	f.register(cmd)
 	f.request.registerRemoval(cmd)
 	cmd.Flags().StringArrayVar(&f.targets.removeCredentials, "remove-credential", nil, "name of a credential that is no longer used; may be repeated")
+	a.writes(cmd)
 	return cmd
-}
-
-func (a *app) endpointDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove an endpoint", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				if _, err := c.Endpoints.DeleteEndpoint(ctx, &controlv1.DeleteEndpointRequest{Endpoint: args[0]}); err != nil {
-					return err
-				}
-				return a.done(deleted(args[0]), "", "endpoint %s deleted", args[0])
-			})
-		},
-	}
 }
 
 // deleted is the answer of commands after which there is nothing to show.

@@ -119,8 +119,8 @@ func (a *app) givenSecrets(cmd *cobra.Command, texts []string) ([]newSecret, err
 // checkSecrets says which secrets of the template are missing, and which are given that are there already or that it
 // does not have.
 func checkSecrets(ctx context.Context, cmd *cobra.Command, c clients, t *controlv1.Template, given []newSecret) error {
-	stored, err := pages(func(token string) ([]*controlv1.Secret, string, error) {
-		page, err := c.Secrets.ListSecrets(ctx, &controlv1.ListSecretsRequest{PageSize: pageSize, PageToken: token})
+	stored, _, err := pages(0, func(size int32, token string) ([]*controlv1.Secret, string, error) {
+		page, err := c.Secrets.ListSecrets(ctx, &controlv1.ListSecretsRequest{PageSize: size, PageToken: token})
 		return page.GetSecrets(), page.GetNextPageToken(), err
 	})
 	if err != nil {
@@ -254,10 +254,9 @@ func priced(e *controlv1.Endpoint) []string {
 
 // curl is a command line that sends the sample through the gateway.
 func (a *app) curl(e *controlv1.Endpoint, s *controlv1.Sample) string {
-	note, err := a.note()
-	gateway := first(a.Getenv("TOLLGATE_GATEWAY"), defaultGateway)
-	if err == nil {
-		gateway = first(a.Getenv("TOLLGATE_GATEWAY"), note.Gateway, defaultGateway)
+	gateway, err := a.gateway("")
+	if err != nil {
+		gateway = defaultGateway
 	}
 	words := []string{"curl", strings.TrimRight(gateway, "/") + strings.TrimRight(e.GetPath(), "/") + s.GetPath(), "-H", `"Authorization: Bearer $TOLLGATE_KEY"`}
 	if method := first(s.GetMethod(), "POST"); method != "GET" && (method != "POST" || len(s.GetRequestBody()) == 0) {

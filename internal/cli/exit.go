@@ -12,6 +12,7 @@ const (
 	ExitConflict    = 5
 	ExitUnreachable = 6
 	ExitRefused     = 7
+	ExitPending     = 8
 	ExitDifferent   = 10
 	ExitInterrupted = 130
 )
@@ -45,6 +46,7 @@ const exitCodes = `Exit codes:
   5    conflict: it exists, changed meanwhile, or something else stands in the way
   6    server, gateway or target unreachable, or too slow
   7    refused by a budget or limit
+  8    accepted, but not finished in the time allowed
   10   compared, and it differs
   130  interrupted
 `

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/internal/fault"
 )
 
 type explainFlags struct {
@@ -102,6 +103,9 @@ func explanation(x *controlv1.Explanation) result {
 	}
 	if ref := x.GetRefusal(); ref != nil {
 		t.add("answer", fmt.Sprintf("%d %s: %s", ref.GetStatus(), ref.GetCode(), ref.GetMessage()))
+		if meaning := meanings[fault.Code(ref.GetCode())]; meaning != "" {
+			t.add("means", meaning)
+		}
 		t.add("fix", ref.GetHint())
 	}
 	for _, target := range x.GetTargets() {

@@ -42,7 +42,7 @@ func usage(cmd *cobra.Command, format string, args ...any) error {
 // fail shows an error and answers with its exit code.
 func (a *app) fail(ctx context.Context, err error) int {
 	f := a.describe(ctx, err)
-	if a.format() == formatJSON {
+	if form := a.format(); form == formatJSON || form == formatNDJSON {
 		a.failJSON(f)
 		return f.exit
 	}

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -10,10 +11,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 )
 
-type teamService struct{ *fake }
+type teamService struct {
+	controlv1connect.UnimplementedTeamServiceHandler
+	*fake
+}
 
 func (s teamService) CreateTeam(_ context.Context, req *controlv1.CreateTeamRequest) (*controlv1.CreateTeamResponse, error) {
 	if err := free(s.teams, "team", req.GetName()); err != nil {
@@ -47,7 +52,10 @@ func (s teamService) DeleteTeam(_ context.Context, req *controlv1.DeleteTeamRequ
 	return &controlv1.DeleteTeamResponse{}, nil
 }
 
-type limitService struct{ *fake }
+type limitService struct {
+	controlv1connect.UnimplementedLimitServiceHandler
+	*fake
+}
 
 func (s limitService) store(l *controlv1.Limit) *controlv1.Limit {
 	l = proto.CloneOf(l)
@@ -100,7 +108,9 @@ func (s limitService) DeleteLimit(_ context.Context, req *controlv1.DeleteLimitR
 	return &controlv1.DeleteLimitResponse{}, nil
 }
 
-type usageService struct{}
+type usageService struct {
+	controlv1connect.UnimplementedUsageServiceHandler
+}
 
 func (usageService) QueryUsage(_ context.Context, req *controlv1.QueryUsageRequest) (*controlv1.QueryUsageResponse, error) {
 	total := &controlv1.UsageRow{Requests: 3, Failed: 1, Cost: usd(24, 1500)}
@@ -122,9 +132,16 @@ func (usageService) QueryUsage(_ context.Context, req *controlv1.QueryUsageReque
 			row.Tag = "nightly"
 		case controlv1.UsageDimension_USAGE_DIMENSION_STATUS:
 			row.Status = 200
+		case controlv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS:
+			row.StatusClass = "2xx"
 		default:
 			return nil, refuse(fault.New(fault.InvalidArgument, "No such dimension."))
 		}
+	}
+	if req.GetTopN() > 0 {
+		other := proto.CloneOf(total)
+		other.Day, other.Other = row.GetDay(), true
+		return &controlv1.QueryUsageResponse{Rows: []*controlv1.UsageRow{row, other}, Total: total, AsOf: timestamppb.New(clock)}, nil
 	}
 	return &controlv1.QueryUsageResponse{Rows: []*controlv1.UsageRow{row}, Total: total, AsOf: timestamppb.New(clock)}, nil
 }
@@ -204,4 +221,17 @@ func (usageService) RepriceRequests(_ context.Context, req *controlv1.RepriceReq
 		difference = usd(0, -5e8)
 	}
 	return &controlv1.RepriceRequestsResponse{Corrected: 1, Difference: difference}, nil
+}
+
+type requestService struct {
+	controlv1connect.UnimplementedRequestServiceHandler
+}
+
+func (requestService) GetRequest(_ context.Context, req *controlv1.GetRequestRequest) (*controlv1.GetRequestResponse, error) {
+	all := records(&controlv1.RequestFilter{RequestId: req.GetRequestId()})
+	if len(all) == 0 {
+		return nil, refuse(fault.New(fault.ObjectNotFound, "The books have no request %s.", req.GetRequestId()))
+	}
+	slices.Reverse(all)
+	return &controlv1.GetRequestResponse{Records: all}, nil
 }

@@ -7,11 +7,14 @@ import (
 	typemoney "google.golang.org/genproto/googleapis/type/money"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 )
 
 // explainService is an edge that knows one endpoint.
-type explainService struct{}
+type explainService struct {
+	controlv1connect.UnimplementedExplainServiceHandler
+}
 
 func (explainService) Explain(_ context.Context, req *controlv1.ExplainRequest) (*controlv1.ExplainResponse, error) {
 	if req.GetEdge() != "" {

@@ -10,10 +10,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 )
 
-type modelService struct{ *fake }
+type modelService struct {
+	controlv1connect.UnimplementedModelServiceHandler
+	*fake
+}
 
 func (s modelService) check(m *controlv1.Model) error {
 	for i, d := range m.GetDeployments() {
@@ -51,7 +55,7 @@ func (s modelService) store(m *controlv1.Model) *controlv1.Model {
 	m.Warnings = nil
 	for i, d := range m.GetDeployments() {
 		if strings.HasPrefix(d.GetTarget().GetUrl(), "http://") {
-			m.Warnings = append(m.Warnings, &controlv1.Warning{Field: fmt.Sprintf("deployments[%d].target.url", i), Code: "plain_http", Text: "It is not encrypted."})
+			m.Warnings = append(m.Warnings, &controlv1.Warning{Field: fmt.Sprintf("deployments[%d].target.url", i), Code: "target_plain", Text: "It is not encrypted."})
 		}
 	}
 	s.models[m.GetName()] = m
@@ -105,7 +109,10 @@ func (s modelService) DeleteModel(_ context.Context, req *controlv1.DeleteModelR
 	return &controlv1.DeleteModelResponse{}, nil
 }
 
-type adapterService struct{ *fake }
+type adapterService struct {
+	controlv1connect.UnimplementedAdapterServiceHandler
+	*fake
+}
 
 func (s adapterService) store(a *controlv1.Adapter) *controlv1.Adapter {
 	a = proto.CloneOf(a)

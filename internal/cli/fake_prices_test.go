@@ -14,11 +14,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 )
 
 // priceBookService keeps rows by list and model; those of the operator's own have a "!" in front.
-type priceBookService struct{ *fake }
+type priceBookService struct {
+	controlv1connect.UnimplementedPriceBookServiceHandler
+	*fake
+}
 
 // shippedPrices is the book that comes with the server.
 const shippedPrices = `{"tollgate_price_book": 1, "lists": {"openai": [

@@ -6,11 +6,14 @@ import (
 	"strings"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/fault"
 )
 
 // templateService has one template.
-type templateService struct{}
+type templateService struct {
+	controlv1connect.UnimplementedTemplateServiceHandler
+}
 
 func theTemplate() *controlv1.Template {
 	return &controlv1.Template{
@@ -73,7 +76,9 @@ func (templateService) GetTemplate(_ context.Context, req *controlv1.GetTemplate
 }
 
 // priceService bills what it is given in one way, and says in notes what that was.
-type priceService struct{}
+type priceService struct {
+	controlv1connect.UnimplementedPriceServiceHandler
+}
 
 func (priceService) TestPrice(_ context.Context, req *controlv1.TestPriceRequest) (*controlv1.TestPriceResponse, error) {
 	s := req.GetSample()

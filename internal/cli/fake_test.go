@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -58,28 +59,43 @@ func newFake() *fake {
 	}
 }
 
-// serve starts it.
-func (f *fake) serve(t *testing.T) *httptest.Server {
+// serve starts the control plane of a script.
+func (s *session) serve(t *testing.T) *httptest.Server {
 	t.Helper()
-	mux := http.NewServeMux()
-	check := connect.WithInterceptors(guard{f})
-	mux.Handle(controlv1connect.NewEndpointServiceHandler(endpointService{f}, check))
-	mux.Handle(controlv1connect.NewKeyServiceHandler(keyService{f}, check))
-	mux.Handle(controlv1connect.NewBudgetServiceHandler(budgetService{f}, check))
-	mux.Handle(controlv1connect.NewTeamServiceHandler(teamService{f}, check))
-	mux.Handle(controlv1connect.NewLimitServiceHandler(limitService{f}, check))
-	mux.Handle(controlv1connect.NewSecretServiceHandler(secretService{f}, check))
-	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
-	mux.Handle(controlv1connect.NewExplainServiceHandler(explainService{}, check))
-	mux.Handle(controlv1connect.NewPriceBookServiceHandler(priceBookService{f}, check))
-	mux.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, check))
-	mux.Handle(controlv1connect.NewPriceServiceHandler(priceService{}, check))
-	mux.Handle(controlv1connect.NewModelServiceHandler(modelService{f}, check))
-	mux.Handle(controlv1connect.NewAdapterServiceHandler(adapterService{f}, check))
-	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
-	server := httptest.NewServer(mux)
+	s.canned = &canned{answers: map[string]json.RawMessage{}, faults: map[string]*fault.Error{}, asked: map[string]asked{}, next: s.fake.handler()}
+	server := httptest.NewServer(s.canned)
 	t.Cleanup(server.Close)
 	return server
+}
+
+// handler is all of it.
+func (f *fake) handler() http.Handler {
+	mux := http.NewServeMux()
+	check := connect.WithInterceptors(guard{f})
+	mux.Handle(controlv1connect.NewEndpointServiceHandler(endpointService{fake: f}, check))
+	mux.Handle(controlv1connect.NewKeyServiceHandler(keyService{fake: f}, check))
+	mux.Handle(controlv1connect.NewBudgetServiceHandler(budgetService{fake: f}, check))
+	mux.Handle(controlv1connect.NewTeamServiceHandler(teamService{fake: f}, check))
+	mux.Handle(controlv1connect.NewLimitServiceHandler(limitService{fake: f}, check))
+	mux.Handle(controlv1connect.NewSecretServiceHandler(secretService{fake: f}, check))
+	mux.Handle(controlv1connect.NewRequestServiceHandler(requestService{}, check))
+	mux.Handle(controlv1connect.NewUsageServiceHandler(usageService{}, check))
+	mux.Handle(controlv1connect.NewExplainServiceHandler(explainService{}, check))
+	mux.Handle(controlv1connect.NewPriceBookServiceHandler(priceBookService{fake: f}, check))
+	mux.Handle(controlv1connect.NewTemplateServiceHandler(templateService{}, check))
+	mux.Handle(controlv1connect.NewPriceServiceHandler(priceService{}, check))
+	mux.Handle(controlv1connect.NewModelServiceHandler(modelService{fake: f}, check))
+	mux.Handle(controlv1connect.NewAdapterServiceHandler(adapterService{fake: f}, check))
+	mux.Handle(controlv1connect.NewSystemServiceHandler(systemService{}, check))
+	mux.Handle(controlv1connect.NewAccountServiceHandler(accountService{}, check))
+	for _, path := range []string{"/healthz", "/readyz"} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	}
+	// The console's page, whose script is missing.
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `<script type="application/json" id="boot">{"console":true}</script><script type="module" crossorigin src="./assets/gone.js"></script>`)
+	})
+	return mux
 }
 
 // guard checks the token of every call, and lets one call in at a time.
@@ -178,7 +194,10 @@ func page[T any](all map[string]T, token string) (items []T, next string) {
 	return items, ""
 }
 
-type endpointService struct{ *fake }
+type endpointService struct {
+	controlv1connect.UnimplementedEndpointServiceHandler
+	*fake
+}
 
 func (s endpointService) check(e *controlv1.Endpoint) error {
 	for i, t := range e.GetTargets() {
@@ -261,7 +280,10 @@ func (s endpointService) DeleteEndpoint(_ context.Context, req *controlv1.Delete
 	return &controlv1.DeleteEndpointResponse{}, nil
 }
 
-type keyService struct{ *fake }
+type keyService struct {
+	controlv1connect.UnimplementedKeyServiceHandler
+	*fake
+}
 
 func (s keyService) CreateKey(_ context.Context, req *controlv1.CreateKeyRequest) (*controlv1.CreateKeyResponse, error) {
 	if err := free(s.keys, "key", req.GetName()); err != nil {
@@ -302,9 +324,18 @@ func (s keyService) UpdateKey(_ context.Context, req *controlv1.UpdateKeyRequest
 		return nil, err
 	}
 	k = proto.CloneOf(k)
-	k.Team, k.Customer, k.Tags, k.Revision = req.GetTeam(), req.GetCustomer(), req.GetTags(), s.next()
-	if req.GetModels() != nil {
-		k.Models = req.GetModels().GetNames()
+	k.Revision = s.next()
+	for _, field := range req.GetUpdateMask().GetPaths() {
+		switch field {
+		case "team":
+			k.Team = req.GetTeam()
+		case "customer":
+			k.Customer = req.GetCustomer()
+		case "tags":
+			k.Tags = req.GetTags()
+		case "models":
+			k.Models = req.GetModels().GetNames()
+		}
 	}
 	s.keys[k.GetName()] = k
 	return &controlv1.UpdateKeyResponse{Key: k}, nil
@@ -321,7 +352,10 @@ func (s keyService) RevokeKey(_ context.Context, req *controlv1.RevokeKeyRequest
 	return &controlv1.RevokeKeyResponse{Key: k}, nil
 }
 
-type budgetService struct{ *fake }
+type budgetService struct {
+	controlv1connect.UnimplementedBudgetServiceHandler
+	*fake
+}
 
 func (s budgetService) store(b *controlv1.Budget) *controlv1.Budget {
 	b = proto.CloneOf(b)
@@ -425,7 +459,10 @@ func usd(units int64, nanos int32) *typemoney.Money {
 	return &typemoney.Money{CurrencyCode: "USD", Units: units, Nanos: nanos}
 }
 
-type secretService struct{ *fake }
+type secretService struct {
+	controlv1connect.UnimplementedSecretServiceHandler
+	*fake
+}
 
 func (s secretService) write(name, value string) *controlv1.Secret {
 	one := &controlv1.Secret{Id: "id_" + name, Name: name, CreateTime: timestamppb.New(clock), UpdateTime: timestamppb.New(clock)}
@@ -467,7 +504,9 @@ func (s secretService) DeleteSecret(_ context.Context, req *controlv1.DeleteSecr
 	return &controlv1.DeleteSecretResponse{}, nil
 }
 
-type systemService struct{}
+type systemService struct {
+	controlv1connect.UnimplementedSystemServiceHandler
+}
 
 func (systemService) GetInfo(context.Context, *controlv1.GetInfoRequest) (*controlv1.GetInfoResponse, error) {
 	return &controlv1.GetInfoResponse{Version: "test"}, nil
@@ -481,4 +520,8 @@ func (systemService) ListNodes(context.Context, *controlv1.ListNodesRequest) (*c
 			MissingEnv: []string{"COHERE_API_KEY"}, Breakers: []*controlv1.NodeBreaker{{Target: "https://t.example", State: "open"}},
 		},
 	}}, nil
+}
+
+type accountService struct {
+	controlv1connect.UnimplementedAccountServiceHandler
 }

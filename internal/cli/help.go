@@ -11,32 +11,71 @@ import (
 )
 
 // environment is the topic of that name.
-const environment = `Environment variables (flags go before them, and they before the local server's note):
-  TOLLGATE_SERVER   URL of the control plane; ` + defaultServer + ` if nothing names one
-  TOLLGATE_TOKEN    admin token
-  TOLLGATE_GATEWAY  URL of the gateway, for try; ` + defaultGateway + ` if nothing names one
-  TOLLGATE_KEY      secret of a caller's key, for try
-  TOLLGATE_OUTPUT   table, json, yaml or name
-  NO_COLOR          if set, nothing is coloured
+const environment = `Environment variables (flags go before them, they before the current context, and that before the
+local server's note):
+  TOLLGATE_CONTEXT    context to work in
+  TOLLGATE_SERVER     URL of the control plane; ` + defaultServer + ` if nothing names one
+  TOLLGATE_TOKEN      token of the control plane
+  TOLLGATE_CA_FILE    PEM file of authorities to trust beside the system's
+  TOLLGATE_CONFIG     file of contexts; tollgate/config.yaml in XDG_CONFIG_HOME or ~/.config if not set
+  TOLLGATE_GATEWAY    URL of the gateway, for try; ` + defaultGateway + ` if nothing names one
+  TOLLGATE_KEY        secret of a caller's key, for try
+  TOLLGATE_OUTPUT     table, wide, json, yaml, ndjson, csv or name
+  TOLLGATE_NO_INPUT   if set, nothing is asked
+  NO_COLOR            if set, nothing is coloured
+  CLICOLOR_FORCE      if set and not 0, colours also in a pipe
 
 A running ` + "`tollgate dev`" + ` leaves a note in .tollgate/cli.json, which is found from its folder and all
 folders below. It names servers on this machine only, and its token goes to no other server.
 `
 
 const output = `Output (-o):
-  table  columns: aligned on a terminal, separated by tabs in a pipe
-  json   protobuf's JSON names and forms (64-bit integers are strings); an amount of money is
-         {"currency": "USD", "amount": "12.00"}, exact to nine decimals
-  yaml   the same as YAML
-  name   one name a line
+  table   columns: aligned on a terminal and as wide as that, separated by tabs in a pipe
+  wide    the same with all columns, exact times and nothing shortened
+  json    protobuf's JSON names and forms (64-bit integers are strings); an amount of money is
+          {"currency": "USD", "amount": "12.00"}, exact to nine decimals
+  yaml    the same as YAML
+  ndjson  the same, a line for each thing
+  csv     the columns of wide
+  name    one name a line
+
+--columns NAME,STATUS chooses columns and their order; --no-headers leaves their names out.
+--jq EXPRESSION takes something of the JSON: texts are printed as they are, all else as JSON on a line.
+  tollgate key list --jq '.[] | select(.team == "search") | .name'
 
 Data is on stdout, everything else on stderr. With -o json, errors are JSON on stderr.
 `
 
+const contextsTopic = `Contexts are the control planes that you work with, each under a name:
+  tollgate context add live --server https://tollgate.example --env prod
+  tollgate login --context live
+  tollgate context use live     and  tollgate ctx -  for the one before
+  tollgate key list -c live     for one command only
+
+A context has the URL of its control plane, maybe that of its gateway, a file of authorities (--ca-file) and what it
+is for (--env). In one that is for prod, a command that takes something away asks for its name, or needs --yes.
+They are in ~/.config/tollgate/config.yaml (TOLLGATE_CONFIG names another file), which only you can read. Tokens are
+in the keyring of the operating system if there is one, and in that file otherwise. A token is sent to the server of
+its context only. ` + "`tollgate dev`" + ` has the context dev while it runs.
+`
+
+const filters = `Filters (--filter of lists) are words with spaces between them; a thing is listed if all of them are true of it:
+  bria              has this in its name
+  "two words"       has this in its name
+  team:search       has this in a field
+  status:active,expiring   has one of these in a field
+  -team:search      has something else in that field
+
+Which fields there are depends on the list: one that a list does not know is refused with the names of all that it
+knows. --sort FIELD puts a list in order, and --sort=-FIELD the other way round.
+`
+
 func (a *app) helpCommand() *cobra.Command {
-	topics := map[string]string{"exit-codes": exitCodes, "environment": environment, "output": output}
+	topics := map[string]string{
+		"exit-codes": exitCodes, "environment": environment, "output": output, "formatting": output, "contexts": contextsTopic, "filters": filters,
+	}
 	return &cobra.Command{
-		Use:   "help [COMMAND | errors [CODE] | exit-codes | environment | output]",
+		Use:   "help [COMMAND | errors [CODE] | TOPIC]",
 		Short: "Help about a command, an error or a topic",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,7 +85,7 @@ func (a *app) helpCommand() *cobra.Command {
 				if err := root.Help(); err != nil {
 					return err
 				}
-				fmt.Fprint(a.Stdout, "\nTopics: tollgate help errors | exit-codes | environment | output\n")
+				fmt.Fprint(a.Stdout, "\nTopics: tollgate help errors | exit-codes | environment | contexts | formatting | filters\n")
 				return nil
 			case args[0] == "errors" && len(args) == 1:
 				return a.printErrors()
@@ -148,6 +187,13 @@ var meanings = map[fault.Code]string{
 	fault.HeadersTooLarge:     "The request has more header lines, or longer ones, than the edge takes.",
 	fault.RequestMalformed:    "The request is not HTTP as its rules are written down, or could be read in two ways.",
 	fault.EncodingUnsupported: "The request's body is sent in a transfer encoding other than chunked.",
+	fault.EndpointDisabled:    "An administrator has switched the endpoint off.",
+	fault.KeyBlocked:          "An administrator has blocked the key, or the team that it belongs to, for now.",
+	fault.CustomerBlocked:     "An administrator has blocked the customer that the request is charged to.",
+	fault.CustomerRequired:    "Every request has to name a customer, and this one names none.",
+	fault.CustomerUnavailable: "The request names a customer for the first time, and the control plane has not told its budget in time.",
+	fault.ManagedByFile:       "A file that was applied owns the object, so what is changed by other means would be undone.",
+	fault.IdempotencyReused:   "The same Idempotency-Key came before with another call, or its first call has not ended or was lost.",
 	fault.InvalidArgument:     "Something in the command or the request can never work as it is.",
 	fault.ObjectNotFound:      "There is nothing of that name or id.",
 	fault.AlreadyExists:       "The name, or the path and method, is taken.",

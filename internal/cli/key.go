@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,17 +15,76 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
-func (a *app) keyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "key", Aliases: []string{"keys"}, Short: "What callers present", Args: cobra.ArbitraryArgs, RunE: group,
+func (a *app) keys() noun[*controlv1.Key] {
+	return noun[*controlv1.Key]{
+		name: "key", plural: "keys", short: "What callers present", sample: "ci-bot", console: "/keys",
+		columns: []column[*controlv1.Key]{
+			{"NAME", (*controlv1.Key).GetName, plain},
+			{"PREFIX", func(k *controlv1.Key) string { return first(k.GetPrefix(), "-") }, plain},
+			{"STATUS", a.keyStatus, plain},
+			{"TEAM", func(k *controlv1.Key) string { return first(k.GetTeam(), "-") }, plain},
+			{"ENDPOINTS", func(k *controlv1.Key) string { return restricted(k, "all") }, plain},
+			{"MODELS", func(k *controlv1.Key) string { return list(k.GetModels(), "all") }, plain},
+			{"EXPIRES", func(k *controlv1.Key) string { return a.when(k.GetExpireTime()) }, plain},
+			{"CREATED", func(k *controlv1.Key) string { return a.when(k.GetCreateTime()) }, plain},
+			{"ID", (*controlv1.Key).GetId, wide},
+			{"CUSTOMER", func(k *controlv1.Key) string { return first(k.GetCustomer(), "-") }, wide},
+			{"TAGS", func(k *controlv1.Key) string { return list(k.GetTags(), "-") }, wide},
+			{"METHODS", func(k *controlv1.Key) string { return list(k.GetMethods(), "all") }, wide},
+			{"NETWORKS", func(k *controlv1.Key) string { return list(k.GetNetworks(), "all") }, wide},
+			{"MANAGED BY", func(k *controlv1.Key) string { return first(k.GetManagedBy(), "-") }, wide},
+		},
+		id: (*controlv1.Key).GetName,
+		page: func(ctx context.Context, c clients, q query) ([]*controlv1.Key, string, error) {
+			page, err := c.Keys.ListKeys(ctx, &controlv1.ListKeysRequest{PageSize: q.size, PageToken: q.token, Filter: q.filter, OrderBy: q.order})
+			return page.GetKeys(), page.GetNextPageToken(), err
+		},
+		filters: "team:search -status:revoked", ordered: true,
+		empty: "There are no keys. Make one with `%s key create`.",
+		get: func(ctx context.Context, c clients, name string) (*controlv1.Key, error) {
+			res, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: name})
+			return res.GetKey(), err
+		},
+		details: a.keyDetails,
 	}
-	cmd.AddCommand(a.keyList(), a.keyGet(), a.keyCreate(), a.keySet(), a.keyRevoke())
-	a.completeNames(cmd, keyNames)
-	return cmd
 }
 
-func keyResult(k *controlv1.Key) result {
-	return result{data: view(k), names: []string{k.GetName()}}
+func (a *app) keyDetails(t *table, k *controlv1.Key) {
+	t.add("name", k.GetName())
+	t.add("id", k.GetId())
+	secret := first(k.GetPrefix(), "-")
+	if k.GetSuffix() != "" {
+		secret += "…" + k.GetSuffix()
+	}
+	t.add("prefix", secret)
+	t.add("status", a.keyStatus(k))
+	if k.GetDescription() != "" {
+		t.add("for", k.GetDescription())
+	}
+	t.add("endpoints", restricted(k, "all"))
+	t.add("models", list(k.GetModels(), "all"))
+	if len(k.GetMethods()) > 0 {
+		t.add("methods", list(k.GetMethods(), "all"))
+	}
+	if len(k.GetNetworks()) > 0 {
+		t.add("networks", list(k.GetNetworks(), "all"))
+	}
+	t.add("team", first(k.GetTeam(), "-"))
+	t.add("customer", first(k.GetCustomer(), "as requests say"))
+	t.add("tags", list(k.GetTags(), "-"))
+	t.add("expires", a.when(k.GetExpireTime()))
+	t.add("revoked", a.when(k.GetRevokeTime()))
+	if k.GetOverlapEndTime() != nil {
+		t.add("old secret ends", a.when(k.GetOverlapEndTime()))
+	}
+	addMetadata(t, k.GetMetadata())
+	addManaged(t, k.GetManagedBy())
+	t.add("created", a.when(k.GetCreateTime()))
+}
+
+func (a *app) keyCommand() *cobra.Command {
+	n := a.keys()
+	return n.command(a, a.keyCreate(n), a.keySet(n), a.keyRotate(n), a.keyEndOverlap(n), a.keyBlock(n, true), a.keyBlock(n, false), a.keyUse(), a.keyRevoke(n))
 }
 
 func (a *app) keyStatus(k *controlv1.Key) string {
@@ -35,194 +93,202 @@ func (a *app) keyStatus(k *controlv1.Key) string {
 		return "revoked"
 	case k.GetExpireTime() != nil && !k.GetExpireTime().AsTime().After(a.Now()):
 		return "expired"
+	case k.GetStatus() != controlv1.KeyStatus_KEY_STATUS_UNSPECIFIED:
+		return enumWord(k.GetStatus(), "KEY_STATUS_")
+	case k.GetBlocked():
+		return "blocked"
 	default:
 		return "active"
 	}
 }
 
-func (a *app) keyList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List keys", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Key, string, error) {
-					page, err := c.Keys.ListKeys(ctx, &controlv1.ListKeysRequest{PageSize: pageSize, PageToken: token})
-					return page.GetKeys(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{table: table{head: []string{"NAME", "PREFIX", "STATUS", "TEAM", "ENDPOINTS", "MODELS", "EXPIRES", "CREATED"}}}
-				data := []any{}
-				for _, k := range all {
-					data, r.names = append(data, view(k)), append(r.names, k.GetName())
-					r.table.add(k.GetName(), first(k.GetPrefix(), "-"), a.keyStatus(k), first(k.GetTeam(), "-"),
-						callable(k, "all"), list(k.GetModels(), "all"), a.when(k.GetExpireTime()), a.when(k.GetCreateTime()))
-				}
-				r.data = data
-				return a.print(r)
-			})
-		},
-	}
+// keyFlags are the settings of a key as flags.
+type keyFlags struct {
+	access            accessFlags
+	team, customer    string
+	tags              []string
+	description       string
+	methods, networks []string
+	expires           string
+	metadata          metadataFlags
 }
 
-func (a *app) keyGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a key, without its secret", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: args[0]})
-				if err != nil {
-					return err
-				}
-				k := res.GetKey()
-				r := keyResult(k)
-				r.table.add("name", k.GetName())
-				r.table.add("id", k.GetId())
-				r.table.add("prefix", first(k.GetPrefix(), "-"))
-				r.table.add("status", a.keyStatus(k))
-				r.table.add("endpoints", callable(k, "all"))
-				r.table.add("models", list(k.GetModels(), "all"))
-				r.table.add("team", first(k.GetTeam(), "-"))
-				r.table.add("customer", first(k.GetCustomer(), "as requests say"))
-				r.table.add("tags", list(k.GetTags(), "-"))
-				r.table.add("expires", a.when(k.GetExpireTime()))
-				r.table.add("revoked", a.when(k.GetRevokeTime()))
-				r.table.add("created", a.when(k.GetCreateTime()))
-				return a.print(r)
-			})
-		},
-	}
+func (f *keyFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.access.register(cmd, "it")
+	flags.StringVar(&f.team, "team", "", "team that its requests are charged to")
+	flags.StringVar(&f.customer, "customer", "", "customer that its requests are charged to; without, each request may name one")
+	flags.StringArrayVar(&f.tags, "tag", nil, "tag of its requests; may be repeated")
+	flags.StringVar(&f.description, "description", "", "what it is for")
+	flags.StringSliceVar(&f.methods, "methods", nil, "HTTP methods that it may use, such as GET,POST; all if none is given")
+	flags.StringSliceVar(&f.networks, "networks", nil, "networks from which it may be used, such as 10.0.0.0/8; all if none is given")
+	flags.StringVar(&f.expires, "expires", "", "when it stops working: 90d, 12h or 2027-01-31")
+	f.metadata.register(cmd)
 }
 
-func (a *app) keyCreate() *cobra.Command {
-	var endpoints, models []string
-	var expires, hash string
-	var charged keyLabels
+// end is when the key stops working; nil if that was not given, or is never.
+func (f *keyFlags) end(cmd *cobra.Command, now time.Time) (*timestamppb.Timestamp, error) {
+	if f.expires == "" || f.expires == "never" {
+		return nil, nil
+	}
+	at, ok := moment(f.expires, now)
+	if !ok {
+		return nil, usage(cmd, "--expires %q is neither a time ahead such as 90d or 12h, nor a date to come such as 2027-01-31.", f.expires)
+	}
+	return timestamppb.New(at), nil
+}
+
+func (a *app) keyCreate(n noun[*controlv1.Key]) *cobra.Command {
+	var f keyFlags
+	var hash string
+	var plainKey bool
+	var budget defaultBudgetFlags
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a key; its secret is printed once, alone, on stdout", Args: exactly("NAME"),
-		Example: `  KEY=$(tollgate key create ci-bot --endpoint bria --expires 90d)
-  KEY=$(tollgate key create chat --models 'gpt-4o,claude-*')`,
+		Example: `  KEY=$(tollgate key create web --endpoint bria --expires 90d)
+  tollgate key create chat --models 'gpt-4o,claude-*' --networks 10.0.0.0/8
+  tollgate key create nightly --budget 50 --budget-period month`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &controlv1.CreateKeyRequest{Name: args[0], Endpoints: endpoints, Models: models, Team: charged.team, Customer: charged.customer, Tags: charged.tags}
-			if expires != "" {
-				at, ok := moment(expires, a.Now())
-				if !ok {
-					return usage(cmd, "--expires %q is neither a time ahead such as 90d or 12h, nor a date to come such as 2027-01-31.", expires)
-				}
-				req.ExpireTime = timestamppb.New(at)
+			end, err := f.end(cmd, a.Now())
+			if err != nil {
+				return err
 			}
-			if hash != "" {
-				sum, err := hex.DecodeString(hash)
-				if err != nil || len(sum) != 32 {
-					return usage(cmd, "--sha256 is no SHA-256 in 64 hexadecimal digits.")
-				}
-				req.SecretSha256 = sum
+			sum, err := hashFlag(cmd, hash)
+			if err != nil {
+				return err
+			}
+			metadata, err := f.metadata.read(cmd)
+			if err != nil {
+				return err
+			}
+			own, err := budget.read(cmd)
+			if err != nil {
+				return err
+			}
+			req := &controlv1.CreateKeyRequest{
+				Name: args[0], Endpoints: given(f.access.endpoints), Models: given(f.access.models), Team: f.team, Customer: f.customer, Tags: given(f.tags),
+				Description: f.description, Methods: given(f.methods), Networks: given(f.networks), Metadata: metadata, ExpireTime: end, SecretSha256: sum,
+				NoDefaults: plainKey, Budget: own,
 			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.Keys.CreateKey(ctx, req)
 				if err != nil {
 					return err
 				}
-				return a.keyCreated(res)
+				k := res.GetKey()
+				return a.keySecret(n, k, res.GetSecret(), "key %s created (rev %d), for %s", k.GetName(), k.GetRevision(), restricted(k, "all endpoints"))
 			})
 		},
 	}
-	cmd.Flags().StringArrayVar(&endpoints, "endpoint", nil, "endpoint that it may call; may be repeated; all, present and future, if none is given")
-	cmd.Flags().StringSliceVar(&models, "models", nil, "models that it may ask for, with * for any text; all, present and future, if none is given")
-	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 90d, 12h or 2027-01-31")
+	f.register(cmd)
+	budget.register(cmd)
 	cmd.Flags().StringVar(&hash, "sha256", "", "take over an existing secret by its SHA-256, in hexadecimal")
-	charged.register(cmd)
+	cmd.Flags().BoolVar(&plainKey, "no-defaults", false, "without the expiry and the budget that the settings have for new keys")
+	a.writes(cmd)
 	return cmd
 }
 
-// keyLabels are what a key's requests are charged to, as flags.
-type keyLabels struct {
-	team, customer string
-	tags           []string
+// hashFlag reads --sha256.
+func hashFlag(cmd *cobra.Command, text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	sum, err := hex.DecodeString(text)
+	if err != nil || len(sum) != 32 {
+		return nil, usage(cmd, "--sha256 is no SHA-256 in 64 hexadecimal digits.")
+	}
+	return sum, nil
 }
 
-func (f *keyLabels) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.team, "team", "", "team that its requests are charged to")
-	flags.StringVar(&f.customer, "customer", "", "customer that its requests are charged to; without, each request may name one")
-	flags.StringArrayVar(&f.tags, "tag", nil, "tag of its requests; may be repeated")
-}
-
-func (a *app) keySet() *cobra.Command {
-	var charged keyLabels
-	var models []string
+func (a *app) keySet(n noun[*controlv1.Key]) *cobra.Command {
+	var f keyFlags
 	cmd := &cobra.Command{
-		Use: "set NAME", Aliases: []string{"update"}, Short: "Change whom a key's requests are charged to, and which models it may ask for", Args: exactly("NAME"),
-		Long: "Change what is given and leave the rest. An empty text takes the team or the customer away, an empty tag all tags, and empty models let it ask for all.",
+		Use: "set NAME", Aliases: []string{"update"}, Short: "Change a key's settings; those not given stay as they are", Args: exactly("NAME"),
+		Long: "Change what is given and leave the rest. An empty text takes the team or the customer away, an empty tag all tags, and empty endpoints or models let it call all. --expires never lets it work for good.",
 		Example: `  tollgate key set ci-bot --team search --tag nightly
   tollgate key set ci-bot --customer ''
-  tollgate key set ci-bot --models 'gpt-4o,claude-*'`,
+  tollgate key set ci-bot --models 'gpt-4o,claude-*' --expires 30d`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			given := cmd.Flags().Changed
-			if !given("team") && !given("customer") && !given("tag") && !given("models") {
-				return usage(cmd, "Say what to change with --team, --customer, --tag or --models.")
+			m := maskOf(cmd, [][2]string{
+				{"team"},
+				{"customer"},
+				{"tag", "tags"},
+				{"models"},
+				{"endpoint", "endpoints"},
+				{"expires", "expire_time"},
+				{"description"},
+				{"methods"},
+				{"networks"},
+				{"metadata"},
+			})
+			if m == nil {
+				return usage(cmd, "Say what to change, such as --team, --customer, --tag or --models.")
+			}
+			end, err := f.end(cmd, a.Now())
+			if err != nil {
+				return err
+			}
+			metadata, err := f.metadata.read(cmd)
+			if err != nil {
+				return err
+			}
+			req := &controlv1.UpdateKeyRequest{
+				Key: args[0], Team: f.team, Customer: f.customer, Tags: given(f.tags), ExpireTime: end, Description: f.description,
+				Methods: given(f.methods), Networks: given(f.networks), Metadata: metadata, UpdateMask: m,
+			}
+			if cmd.Flags().Changed("models") {
+				req.Models = &controlv1.ModelAccess{Names: given(f.access.models)}
+			}
+			if cmd.Flags().Changed("endpoint") {
+				req.Endpoints, req.Restricted = f.access.endpointNames(cmd)
+				m.Paths = append(m.Paths, "restricted")
 			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
-				got, err := c.Keys.GetKey(ctx, &controlv1.GetKeyRequest{Key: args[0]})
-				if err != nil {
-					return err
-				}
-				k := got.GetKey()
-				req := &controlv1.UpdateKeyRequest{Key: k.GetId(), Team: k.GetTeam(), Customer: k.GetCustomer(), Tags: k.GetTags()}
-				if given("team") {
-					req.Team = charged.team
-				}
-				if given("customer") {
-					req.Customer = charged.customer
-				}
-				if given("tag") {
-					req.Tags = slices.DeleteFunc(charged.tags, func(t string) bool { return t == "" })
-				}
-				if given("models") {
-					req.Models = &controlv1.ModelAccess{Names: slices.DeleteFunc(models, func(m string) bool { return m == "" })}
-				}
 				res, err := c.Keys.UpdateKey(ctx, req)
 				if err != nil {
 					return err
 				}
-				k = res.GetKey()
-				return a.done(keyResult(k), "", "key %s: team %s, customer %s, tags %s, models %s (rev %d)", k.GetName(), first(k.GetTeam(), "-"),
+				k := res.GetKey()
+				return a.done(n.result(k), "", "key %s: team %s, customer %s, tags %s, models %s (rev %d)", k.GetName(), first(k.GetTeam(), "-"),
 					first(k.GetCustomer(), "as requests say"), list(k.GetTags(), "-"), list(k.GetModels(), "all"), k.GetRevision())
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&models, "models", nil, "models that it may ask for, with * for any text")
-	charged.register(cmd)
+	f.register(cmd)
+	a.writes(cmd)
 	return cmd
 }
 
-// keyCreated prints the secret where only it is, so that a shell can keep it.
-func (a *app) keyCreated(res *controlv1.CreateKeyResponse) error {
-	k := res.GetKey()
-	a.say("%s key %s created (rev %d), for %s", a.mark(true), k.GetName(), k.GetRevision(), callable(k, "all endpoints"))
-	if res.GetSecret() != "" {
+// keySecret prints a new secret where only it is, so that a shell can keep it.
+func (a *app) keySecret(n noun[*controlv1.Key], k *controlv1.Key, secret, format string, args ...any) error {
+	if a.dryRun {
+		return a.done(n.result(k), "", format, args...) // it opens nothing
+	}
+	a.say("%s %s", a.mark(true), fmt.Sprintf(format, args...))
+	if secret != "" {
 		a.say("  The secret is shown this once: Tollgate keeps only its SHA-256.")
 		a.say("  next: %s try PATH --key SECRET, or curl -H 'Authorization: Bearer SECRET' …", a.Program)
 	}
-	switch a.format() {
-	case formatTable:
-		if res.GetSecret() != "" {
-			fmt.Fprintln(a.Stdout, res.GetSecret())
-		}
-		return nil
-	default:
-		data := view(k)
-		if res.GetSecret() != "" {
-			data.set("secret", res.GetSecret())
-		}
-		return a.print(result{data: data, names: []string{k.GetName()}})
-	}
+	return a.printOnce(view(k), k.GetName(), secret)
 }
 
-func (a *app) keyRevoke() *cobra.Command {
-	return &cobra.Command{
-		Use: "revoke NAME", Short: "End a key for good", Args: exactly("NAME"),
+// printOnce prints what cannot be read again: alone for people, and beside the rest for programs.
+func (a *app) printOnce(data *object, name, secret string) error {
+	if a.forPeople() {
+		if secret != "" {
+			fmt.Fprintln(a.Stdout, secret)
+		}
+		return nil
+	}
+	if secret != "" {
+		data.set("secret", secret)
+	}
+	return a.print(result{data: data, names: []string{name}})
+}
+
+func (a *app) keyRevoke(n noun[*controlv1.Key]) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "revoke NAME", Short: "End a key for good", Args: exactly("NAME"), Example: "  tollgate key revoke ci-bot",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.Keys.RevokeKey(ctx, &controlv1.RevokeKeyRequest{Key: args[0]})
@@ -230,10 +296,12 @@ func (a *app) keyRevoke() *cobra.Command {
 					return err
 				}
 				k := res.GetKey()
-				return a.done(keyResult(k), "", "key %s revoked (rev %d); every reachable edge refuses it within a second", k.GetName(), k.GetRevision())
+				return a.done(n.result(k), "", "key %s revoked (rev %d); every reachable edge refuses it within a second", k.GetName(), k.GetRevision())
 			})
 		},
 	}
+	a.destroys(cmd)
+	return cmd
 }
 
 // span reads a length of time that may be in days or weeks.
@@ -258,13 +326,4 @@ func moment(text string, now time.Time) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// callable lists the endpoints that a key may call. One that is restricted to none, because they were
-// all deleted, is not one that may call all.
-func callable(k *controlv1.Key, all string) string {
-	if k.GetRestricted() && len(k.GetEndpoints()) == 0 {
-		return "none"
-	}
-	return list(k.GetEndpoints(), all)
 }

@@ -10,13 +10,50 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
-func (a *app) limitCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "limit", Aliases: []string{"limits"}, Short: "Requests or units per minute, and requests at a time", Args: cobra.ArbitraryArgs, RunE: group,
+func (a *app) limitNoun() noun[*controlv1.Limit] {
+	return noun[*controlv1.Limit]{
+		name: "limit", plural: "limits", short: "Requests or units per minute, and requests at a time", sample: "ci-rpm", console: "/limits",
+		columns: []column[*controlv1.Limit]{
+			{"NAME", (*controlv1.Limit).GetName, plain},
+			{"SCOPE", func(l *controlv1.Limit) string { return scope(l) }, plain},
+			{"LIMIT", limitText, plain},
+			{"BURST", burstText, right},
+			{"WITHOUT LEDGER", fallbackText, plain},
+			{"ID", (*controlv1.Limit).GetId, wide},
+			{"UPDATED", func(l *controlv1.Limit) string { return a.when(l.GetUpdateTime()) }, wide},
+			{"MANAGED BY", func(l *controlv1.Limit) string { return first(l.GetManagedBy(), "-") }, wide},
+		},
+		id: (*controlv1.Limit).GetName,
+		page: func(ctx context.Context, c clients, q query) ([]*controlv1.Limit, string, error) {
+			page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: q.size, PageToken: q.token, Filter: q.filter, OrderBy: q.order})
+			return page.GetLimits(), page.GetNextPageToken(), err
+		},
+		filters: "team:search", ordered: true,
+		empty: "There are no limits. Make one with `%s limit create`.",
+		get: func(ctx context.Context, c clients, name string) (*controlv1.Limit, error) {
+			res, err := c.limits.GetLimit(ctx, &controlv1.GetLimitRequest{Limit: name})
+			return res.GetLimit(), err
+		},
+		details: func(t *table, l *controlv1.Limit) {
+			t.add("name", l.GetName())
+			t.add("id", l.GetId())
+			t.add("scope", scope(l))
+			t.add("limit", limitText(l))
+			t.add("burst", burstText(l))
+			t.add("without ledger", fallbackText(l))
+			addManaged(t, l.GetManagedBy())
+		},
+		remove: func(ctx context.Context, c clients, name string) error {
+			_, err := c.limits.DeleteLimit(ctx, &controlv1.DeleteLimitRequest{Limit: name})
+			return err
+		},
 	}
-	cmd.AddCommand(a.limitList(), a.limitGet(), a.limitCreate(), a.limitSet(), a.limitDelete())
-	a.completeNames(cmd, limitNames)
-	return cmd
+}
+
+func (a *app) limitCommand() *cobra.Command {
+	verbs := []*cobra.Command{a.limitCreate(), a.limitSet()}
+	a.writes(verbs...)
+	return a.limitNoun().command(a, verbs...)
 }
 
 func limitResult(l *controlv1.Limit) result {
@@ -78,54 +115,6 @@ func limitDifference(old, l *controlv1.Limit) string {
 
 func fallbackText(l *controlv1.Limit) string {
 	return strings.ToLower(strings.TrimPrefix(l.GetFallback().String(), "LIMIT_FALLBACK_"))
-}
-
-func (a *app) limitList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List limits", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Limit, string, error) {
-					page, err := c.limits.ListLimits(ctx, &controlv1.ListLimitsRequest{PageSize: pageSize, PageToken: token})
-					return page.GetLimits(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{table: table{head: []string{"NAME", "SCOPE", "LIMIT", "BURST", "WITHOUT LEDGER"}, right: []string{"BURST"}}}
-				data := []any{}
-				for _, l := range all {
-					data, r.names = append(data, view(l)), append(r.names, l.GetName())
-					r.table.add(l.GetName(), scope(l), limitText(l), burstText(l), fallbackText(l))
-				}
-				r.data = data
-				return a.print(r)
-			})
-		},
-	}
-}
-
-func (a *app) limitGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a limit", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.limits.GetLimit(ctx, &controlv1.GetLimitRequest{Limit: args[0]})
-				if err != nil {
-					return err
-				}
-				l := res.GetLimit()
-				r := limitResult(l)
-				r.table.add("name", l.GetName())
-				r.table.add("id", l.GetId())
-				r.table.add("scope", scope(l))
-				r.table.add("limit", limitText(l))
-				r.table.add("burst", burstText(l))
-				r.table.add("without ledger", fallbackText(l))
-				return a.print(r)
-			})
-		},
-	}
 }
 
 func (a *app) limitCreate() *cobra.Command {
@@ -217,18 +206,4 @@ func (a *app) limitSet() *cobra.Command {
 	flags.Int64Var(&burst, "burst", 0, "most that may pass at once after a pause; 0 for a sixtieth of the amount, and at least 1")
 	flags.StringVar(&fallback, "without-ledger", "", "what an edge does when it cannot reach the ledger: share, open or closed")
 	return cmd
-}
-
-func (a *app) limitDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove a limit", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				if _, err := c.limits.DeleteLimit(ctx, &controlv1.DeleteLimitRequest{Limit: args[0]}); err != nil {
-					return err
-				}
-				return a.done(deleted(args[0]), "", "limit %s deleted", args[0])
-			})
-		},
-	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,19 +11,75 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 )
 
-func (a *app) modelCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "model", Aliases: []string{"models"}, Short: "Names that callers ask for, and the vendors' models behind them",
-		Args: cobra.ArbitraryArgs, RunE: group,
+func (a *app) models() noun[*controlv1.Model] {
+	return noun[*controlv1.Model]{
+		name: "model", plural: "models", short: "Names that callers ask for, and the vendors' models behind them", sample: "gpt-4o", console: "/models",
+		columns: []column[*controlv1.Model]{
+			{"NAME", (*controlv1.Model).GetName, plain},
+			{"ALIASES", func(m *controlv1.Model) string { return list(m.GetAliases(), "-") }, plain},
+			{"DEPLOYMENTS", deploymentsText, plain},
+			{"BALANCE", balanceText, plain},
+			{"ID", (*controlv1.Model).GetId, wide},
+			{"UPDATED", func(m *controlv1.Model) string { return a.when(m.GetUpdateTime()) }, wide},
+		},
+		id:   (*controlv1.Model).GetName,
+		view: func(m *controlv1.Model) any { return a.modelResult(m).data },
+		page: func(ctx context.Context, c clients, q query) ([]*controlv1.Model, string, error) {
+			page, err := c.Models.ListModels(ctx, &controlv1.ListModelsRequest{PageSize: q.size, PageToken: q.token, Filter: q.filter, OrderBy: q.order})
+			return page.GetModels(), page.GetNextPageToken(), err
+		},
+		filters: "gpt", ordered: true,
+		empty: "There are no models. Make one with `%s model create`.",
+		get: func(ctx context.Context, c clients, name string) (*controlv1.Model, error) {
+			res, err := c.Models.GetModel(ctx, &controlv1.GetModelRequest{Model: name})
+			return res.GetModel(), err
+		},
+		details: func(t *table, m *controlv1.Model) {
+			t.add("name", m.GetName())
+			t.add("id", m.GetId())
+			t.add("aliases", list(m.GetAliases(), "-"))
+			for _, d := range m.GetDeployments() {
+				describeDeployment(t, d)
+			}
+			if len(m.GetDeployments()) > 1 {
+				t.add("balance", balanceText(m))
+			}
+			describeResilience(t, resilienceOf(m))
+			t.add("revision", count(m.GetRevision()))
+			t.add("updated", a.when(m.GetUpdateTime()))
+		},
+		finish: func(_ context.Context, _ clients, m *controlv1.Model, _ *result) error {
+			a.sayModelWarnings(m)
+			return nil
+		},
+		remove: func(ctx context.Context, c clients, name string) error {
+			_, err := c.Models.DeleteModel(ctx, &controlv1.DeleteModelRequest{Model: name})
+			return err
+		},
 	}
-	cmd.AddCommand(a.modelList(), a.modelShow(), a.modelCreate(), a.modelUpdate(), a.modelAddDeployment(), a.modelRemoveDeployment(), a.modelDelete())
-	a.completeNames(cmd, modelNames)
-	return cmd
 }
 
-func modelNames(ctx context.Context, c clients) ([]string, error) {
-	page, err := c.Models.ListModels(ctx, &controlv1.ListModelsRequest{PageSize: pageSize})
-	return namesOf(page.GetModels(), err)
+func deploymentsText(m *controlv1.Model) string {
+	var served []string
+	for _, d := range m.GetDeployments() {
+		served = append(served, d.GetName()+" ("+first(d.GetModel(), m.GetName())+")")
+	}
+	return strings.Join(served, ", ")
+}
+
+func balanceText(m *controlv1.Model) string {
+	if len(m.GetDeployments()) < 2 {
+		return "-"
+	}
+	return nameOf(balances, m.GetBalance(), "failover")
+}
+
+func (a *app) modelCommand() *cobra.Command {
+	verbs := []*cobra.Command{a.modelCreate(), a.modelUpdate(), a.modelAddDeployment()}
+	a.writes(verbs...)
+	remove := a.modelRemoveDeployment()
+	a.destroys(remove)
+	return a.models().command(a, append(verbs, remove)...)
 }
 
 // modelResult is a model in the forms for programs. As YAML it is a document that can be read again.
@@ -34,74 +89,6 @@ func (a *app) modelResult(m *controlv1.Model) result {
 		data = brief(m)
 	}
 	return result{data: data, names: []string{m.GetName()}}
-}
-
-func (a *app) modelList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List models", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, err := pages(func(token string) ([]*controlv1.Model, string, error) {
-					page, err := c.Models.ListModels(ctx, &controlv1.ListModelsRequest{PageSize: pageSize, PageToken: token})
-					return page.GetModels(), page.GetNextPageToken(), err
-				})
-				if err != nil {
-					return err
-				}
-				r := result{table: table{head: []string{"NAME", "ALIASES", "DEPLOYMENTS", "BALANCE"}}}
-				data := []any{}
-				for _, m := range all {
-					var served []string
-					for _, d := range m.GetDeployments() {
-						served = append(served, d.GetName()+" ("+first(d.GetModel(), m.GetName())+")")
-					}
-					balance := "-"
-					if len(served) > 1 {
-						balance = nameOf(balances, m.GetBalance(), "failover")
-					}
-					data, r.names = append(data, view(m)), append(r.names, m.GetName())
-					r.table.add(m.GetName(), list(m.GetAliases(), "-"), strings.Join(served, ", "), balance)
-				}
-				r.data = data
-				if len(all) == 0 {
-					a.say("There are no models. Make one with `%s model create`.", a.Program)
-				}
-				return a.print(r)
-			})
-		},
-	}
-}
-
-func (a *app) modelShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Aliases: []string{"get"}, Short: "Show a model and its deployments", Args: exactly("NAME"),
-		Example: "  tollgate model show gpt-4o\n  tollgate model show gpt-4o -o yaml > model.yaml",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				res, err := c.Models.GetModel(ctx, &controlv1.GetModelRequest{Model: args[0]})
-				if err != nil {
-					return err
-				}
-				m := res.GetModel()
-				r := a.modelResult(m)
-				add := r.table.add
-				add("name", m.GetName())
-				add("id", m.GetId())
-				add("aliases", list(m.GetAliases(), "-"))
-				for _, d := range m.GetDeployments() {
-					describeDeployment(&r.table, d)
-				}
-				if len(m.GetDeployments()) > 1 {
-					add("balance", nameOf(balances, m.GetBalance(), "failover"))
-				}
-				describeResilience(&r.table, resilienceOf(m))
-				add("revision", strconv.FormatInt(m.GetRevision(), 10))
-				add("updated", a.when(m.GetUpdateTime()))
-				a.sayModelWarnings(m)
-				return a.print(r)
-			})
-		},
-	}
 }
 
 // modelFlags are the settings of a model beside its deployments.
@@ -319,20 +306,6 @@ func (a *app) modelRemoveDeployment() *cobra.Command {
 					m.Deployments = slices.Delete(m.Deployments, i, i+1)
 					return nil
 				})
-			})
-		},
-	}
-}
-
-func (a *app) modelDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Remove a model", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c clients) error {
-				if _, err := c.Models.DeleteModel(ctx, &controlv1.DeleteModelRequest{Model: args[0]}); err != nil {
-					return err
-				}
-				return a.done(deleted(args[0]), "", "model %s deleted", args[0])
 			})
 		},
 	}

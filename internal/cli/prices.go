@@ -108,12 +108,13 @@ func (a *app) withModelPrices(cmd *cobra.Command, args []string, req *controlv1.
 }
 
 func modelPrices(ctx context.Context, c clients, req *controlv1.ListModelPricesRequest) ([]*controlv1.BookRow, error) {
-	return pages(func(token string) ([]*controlv1.BookRow, string, error) {
+	all, _, err := pages(0, func(size int32, token string) ([]*controlv1.BookRow, string, error) {
 		ask := proto.CloneOf(req)
-		ask.PageSize, ask.PageToken = 1000, token
+		ask.PageSize, ask.PageToken = size, token
 		page, err := c.prices.ListModelPrices(ctx, ask)
 		return page.GetRows(), page.GetNextPageToken(), err
 	})
+	return all, err
 }
 
 func rowFrom(row *controlv1.BookRow) string {
@@ -226,6 +227,7 @@ Quote what the shell would take for something else.`,
 func (a *app) pricesUnset() *cobra.Command {
 	return &cobra.Command{
 		Use: "unset LIST MODEL", Aliases: []string{"delete", "rm"}, Short: "Remove a row of your own; the book's holds again", Args: exactly("LIST", "MODEL"),
+		Example: "  tollgate prices unset openai gpt-4o",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				if _, err := c.prices.DeleteModelPrice(ctx, &controlv1.DeleteModelPriceRequest{List: args[0], Model: args[1]}); err != nil {

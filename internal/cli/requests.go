@@ -18,7 +18,7 @@ import (
 
 func (a *app) requestsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "requests", Aliases: []string{"request"}, Short: "Single requests, from the ledger's books", Args: cobra.ArbitraryArgs, RunE: group,
+		Use: "request", Aliases: []string{"requests", "req"}, Short: "Single requests, from the ledger's books", Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	cmd.AddCommand(a.requestsList(), a.requestsGet(), a.requestsExport(), a.requestsReprice())
 	return cmd
@@ -101,15 +101,15 @@ func (a *app) requestsList() *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List requests, newest first", Args: exactly(),
-		Example: `  tollgate requests list --since 15m --endpoint bria
-  tollgate requests list --id req_01jd… -o json`,
+		Example: `  tollgate request list --since 15m --endpoint bria
+  tollgate request list --id req_01jd… -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter, err := f.filter(cmd, a.Now())
 			if err != nil {
 				return err
 			}
 			if most < 1 {
-				return usage(cmd, "--most is %d: ask for at least one.", most)
+				return usage(cmd, "--limit is %d: ask for at least one.", most)
 			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				all, more, err := newestRequests(ctx, c, filter, most)
@@ -122,7 +122,7 @@ func (a *app) requestsList() *cobra.Command {
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&f.unpriced, "unpriced", false, "those only that were charged a fallback and have not been priced since")
-	cmd.Flags().IntVar(&most, "most", 50, "how many at most")
+	cmd.Flags().IntVar(&most, "limit", 50, "how many at most")
 	return cmd
 }
 
@@ -169,7 +169,7 @@ func (a *app) printRequests(all []*controlv1.RequestRecord, more bool) error {
 		return err
 	}
 	if more {
-		a.say("There are more: raise --most, narrow the time, or use `%s requests export`.", a.Program)
+		a.say("There are more: raise --limit, narrow the time, or use `%s request export`.", a.Program)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (a *app) requestsExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write requests to a file, oldest first", Args: exactly(),
 		Long:    "Write requests as CSV or as one JSON object a line, oldest first. It goes on for as long as it takes: --timeout does not end it.",
-		Example: `  tollgate requests export --from 2026-11-01 --to 2026-12-01 --format csv --file november.csv`,
+		Example: `  tollgate request export --from 2026-11-01 --to 2026-12-01 --format csv --file november.csv`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			filter, err := f.filter(cmd, a.Now())
 			if err != nil {
@@ -246,8 +246,8 @@ how far it came: run it again for the rest, or narrow the time.
 With --current each costs what its meter counted, by the price that its endpoint or deployment has now and the price book as it is
 now: correct these first. What even so cannot be priced stays unpriced, and is listed with the reason. Otherwise say
 what each of them costs, or each million of their units.`,
-		Example: `  tollgate requests reprice --since 7d --current --dry-run
-  tollgate requests reprice --endpoint rerank --from 2026-11-20 --per-request 0.002`,
+		Example: `  tollgate request reprice --since 7d --current --dry-run
+  tollgate request reprice --endpoint rerank --from 2026-11-20 --per-request 0.002`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.unpriced = true
 			filter, err := f.filter(cmd, a.Now())
@@ -301,7 +301,7 @@ func (a *app) printRepriced(res *controlv1.RepriceRequestsResponse, dry bool) er
 	}
 	next, text := "", n+" priced, which "+adds+by
 	if dry {
-		next, text = a.Program+" requests reprice … without --dry-run", n+" would be priced, which "+would+by
+		next, text = a.Program+" request reprice … without --dry-run", n+" would be priced, which "+would+by
 	}
 	if err := a.done(result{data: view(res)}, next, "%s", text); err != nil {
 		return err

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,41 +13,55 @@ import (
 	"github.com/spf13/cobra"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
-	"tollgate/internal/fault"
 )
 
-// mostOfOne is how many records of one request are shown: its attempts and their corrections are fewer.
-const mostOfOne = 100
-
 func (a *app) requestsGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get ID", Short: "Show a request with what was counted, its attempts and what corrected them", Args: exactly("ID"),
-		Example: `  tollgate requests get req_01jd…`,
+	cmd := &cobra.Command{
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a request with what its edge saw, what was counted, its attempts and what corrected them", Args: exactly("ID"),
+		Example: `  tollgate request get req_01jd`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.web {
+				return a.browse(cmd, "/requests/"+url.PathEscape(args[0]))
+			}
 			return a.with(cmd, func(ctx context.Context, c clients) error {
-				all, _, err := newestRequests(ctx, c, &controlv1.RequestFilter{RequestId: args[0]}, mostOfOne)
+				res, err := c.requests.GetRequest(ctx, &controlv1.GetRequestRequest{RequestId: args[0]})
 				if err != nil {
 					return err
 				}
-				if len(all) == 0 {
-					return fault.New(fault.ObjectNotFound, "The books have no request %s.", args[0]).
-						WithHint("What a request cost is in the books within a second, and for as long as the ledger keeps records.")
+				r := result{data: view(res)}
+				if res.GetSeen() != nil {
+					r.names = append(r.names, res.GetSeen().GetRequestId())
+					a.addSeen(&r.table, res.GetSeen())
 				}
-				slices.Reverse(all)
-				r := result{}
-				data := []any{}
-				for i, q := range all {
-					data, r.names = append(data, view(q)), append(r.names, q.GetPosition())
-					if i > 0 {
+				for i, q := range res.GetRecords() {
+					r.names = append(r.names, q.GetPosition())
+					if i > 0 || res.GetSeen() != nil {
 						r.table.add("", "")
 					}
 					a.addRequest(&r.table, q)
 				}
-				r.data = data
 				return a.print(r)
 			})
 		},
 	}
+	a.reads(cmd)
+	return cmd
+}
+
+// addSeen adds what an edge has seen of a request, a line each.
+func (a *app) addSeen(t *table, s *controlv1.SeenRequest) {
+	t.add("request", s.GetRequestId())
+	t.add("time", a.when(s.GetTime()))
+	t.add("asked", s.GetMethod()+" "+s.GetPath())
+	t.add("status", first(strings.TrimSpace(strconv.FormatUint(uint64(s.GetStatus()), 10)+" "+s.GetCode())))
+	t.add("edge", fmt.Sprintf("%s, rev %d", s.GetEdge(), s.GetRevision()))
+	t.add("from", first(s.GetAddress(), "-"))
+	t.add("gateway", s.GetGateway().AsDuration().String())
+	if s.GetUpstream() != nil {
+		t.add("upstream", s.GetUpstream().AsDuration().String()+", first byte "+s.GetFirstByte().AsDuration().String())
+	}
+	t.add("bytes", count(s.GetRequestBytes())+" in, "+count(s.GetResponseBytes())+" out")
+	t.add("attempts", strconv.FormatUint(uint64(s.GetAttempts()), 10))
 }
 
 // addRequest adds what is known of a record, a line each.

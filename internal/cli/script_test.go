@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,15 +23,18 @@ import (
 	"tollgate/internal/cli/localdev"
 	"tollgate/internal/config"
 	"tollgate/internal/fault"
+	"tollgate/internal/money"
 	"tollgate/internal/plan"
 )
 
 // session is what one script shares with its servers.
 type session struct {
 	fake     *fake
+	canned   *canned
 	exit     int
 	input    []byte
 	terminal bool
+	person   bool // whether somebody sits at stdin and stderr
 }
 
 type sessionKey struct{}
@@ -46,7 +50,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			s := &session{fake: newFake()}
-			server := s.fake.serve(t)
+			server := s.serve(t)
+			env.Setenv("TOLLGATE_CONFIG", filepath.Join(env.WorkDir, "settings", "config.yaml"))
 			gateway := httptest.NewServer(http.HandlerFunc(answer))
 			web := httptest.NewServer(http.NotFoundHandler())
 			env.Defer(gateway.Close)
@@ -67,6 +72,8 @@ func TestScripts(t *testing.T) {
 			"set":      setFake,
 			"secret":   wantSecret,
 			"localdev": saveNote,
+			"answer":   answerWith,
+			"asked":    wantAsked,
 		},
 	})
 }
@@ -76,13 +83,23 @@ func sessionOf(ts *testscript.TestScript) *session { return ts.Value(sessionKey{
 // runTollgate runs a command line in this process. A script says "!" where it must fail.
 func runTollgate(ts *testscript.TestScript, neg bool, args []string) {
 	s := sessionOf(ts)
+	var waited time.Duration
 	root := cli.New(cli.Options{
 		Stdin: bytes.NewReader(s.input), Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv,
-		Dir: ts.MkAbs("."), Now: func() time.Time { return clock }, StdoutTerminal: s.terminal,
+		Dir: ts.MkAbs("."), Now: func() time.Time { return clock.Add(waited) }, StdoutTerminal: s.terminal, StdinTerminal: s.person, StderrTerminal: s.person,
+		Pause: func(ctx context.Context, d time.Duration) error {
+			waited += d
+			return ctx.Err()
+		},
+		Browse: func(_ context.Context, url string) error { fmt.Fprintf(ts.Stderr(), "browser: %s\n", url); return nil },
 	})
 	cli.ImportCommand(convert)(root)
+	cli.ConfigCommands(sources)(root)
 	root.AddServerCommands(&cobra.Command{Use: "dev", Short: "Start everything", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		return errors.New("open data: it is locked")
+	}})
+	root.AddServerCommands(&cobra.Command{Use: "edge", Short: "Run an edge", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		return errors.New("an edge would run")
 	}})
 	s.exit = root.Run(context.Background(), args)
 	if (s.exit != cli.ExitOK) != neg {
@@ -108,6 +125,8 @@ func setFake(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "terminal":
 		s.terminal = !neg
+	case "person":
+		s.person = !neg
 	case "ledger-away":
 		s.fake.noLedger = !neg
 	case "changed":
@@ -192,13 +211,33 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// sources stands for a reader of tollgate.yaml: each line "NAME from: SOURCE" of a file names a secret.
+func sources(files map[string][]byte) map[string]string {
+	out := map[string]string{}
+	for _, text := range files {
+		for line := range strings.Lines(string(text)) {
+			if name, source, ok := strings.Cut(strings.TrimSpace(line), " from: "); ok {
+				out[name] = source
+			}
+		}
+	}
+	return out
+}
+
 // convert stands for a reader of LiteLLM's files.
-func convert(name string, text []byte) (*plan.Plan, error) {
+func convert(_ context.Context, in cli.Import) (*cli.Imported, error) {
+	name, text := in.Name, in.Text
+	if in.URL != "" && in.Key != "sk-master" {
+		return nil, fault.New(fault.UnauthenticatedErr, "LiteLLM answers 401 to the key for /key/list.")
+	}
+	if text == nil {
+		text = []byte("general_settings")
+	}
 	if !strings.Contains(string(text), "general_settings") {
 		return nil, fault.New(fault.InvalidArgument, "%s is not a LiteLLM configuration.", name)
 	}
 	hash := bytes.Repeat([]byte{1}, 32)
-	return &plan.Plan{
+	p := &plan.Plan{
 		Secrets:  []plan.Secret{{Name: "bria-api-token", Value: config.Secret("s3cret")}},
 		Adapters: []*controlv1.Adapter{{Name: "ours", Target: &controlv1.Target{Url: "http://adapter:8080"}}},
 		Models: []*controlv1.Model{{Name: "gpt-4o", Deployments: []*controlv1.Deployment{{
@@ -217,7 +256,16 @@ func convert(name string, text []byte) (*plan.Plan, error) {
 			{Line: 2, Level: plan.Warning, Path: "general_settings.master_key", Text: "It is imported as a key."},
 			{Line: 9, Level: plan.Refused, Path: "guardrails", Text: "Not imported."},
 		},
-	}, nil
+	}
+	if in.URL != "" {
+		p.People = []plan.Person{{Email: "ann@example.com", Role: controlv1.Role_ROLE_MEMBER, Teams: []*controlv1.TeamMembership{
+			{Team: "web", Role: controlv1.TeamRole_TEAM_ROLE_ADMIN},
+		}}}
+		p.Raises = []plan.Raise{{Budget: "key-bot", By: 5 * money.Dollar, Until: clock.Add(time.Hour)}}
+	}
+	return &cli.Imported{Plan: p, Inputs: []*controlv1.ConfigInput{{
+		Files: []*controlv1.ConfigFile{{Name: name, Text: []byte("version: 1\n")}}, Owner: "litellm", Secrets: map[string]string{"bria-api-token": "s3cret"},
+	}}}, nil
 }
 
 // Guarantee: a command that is interrupted says so by its exit code.

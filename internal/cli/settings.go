@@ -1,21 +1,18 @@
 package cli
 
 import (
-	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"connectrpc.com/connect"
-	"github.com/spf13/cobra"
-
-	"tollgate/gen/tollgate/control/v1/controlv1connect"
-	"tollgate/internal/cli/apply"
+	"tollgate/internal/cli/contexts"
 	"tollgate/internal/cli/localdev"
 	"tollgate/internal/fault"
-	"tollgate/internal/telemetry"
 )
 
 // Where the servers of `tollgate dev` listen unless told otherwise.
@@ -24,24 +21,76 @@ const (
 	defaultGateway = "http://localhost:4000"
 )
 
-// clients are a control plane's services.
-type clients struct {
-	apply.Clients
+// place is the control plane that a command talks to, and what is known of it.
+type place struct {
+	contexts.Context
 
-	budgets   controlv1connect.BudgetServiceClient
-	teams     controlv1connect.TeamServiceClient
-	limits    controlv1connect.LimitServiceClient
-	usage     controlv1connect.UsageServiceClient
-	system    controlv1connect.SystemServiceClient
-	explain   controlv1connect.ExplainServiceClient
-	prices    controlv1connect.PriceBookServiceClient
-	templates controlv1connect.TemplateServiceClient
-	pricing   controlv1connect.PriceServiceClient
+	name string // of the context; empty where none says so
+	note localdev.LocalDev
 }
 
-// note is what `tollgate dev` left in this folder or one above.
-func (a *app) note() (localdev.LocalDev, error) {
-	dir, err := filepath.Abs(a.Dir)
+// place finds it: flags go before the environment, that before the current context, and that before what `tollgate
+// dev` left in this folder or one above. The context of a `tollgate dev` stands behind a nearer one.
+func (a *app) place() (place, error) {
+	if a.found != nil {
+		return *a.found, nil
+	}
+	p, err := a.findPlace()
+	if err == nil {
+		a.found = &p
+	}
+	return p, err
+}
+
+func (a *app) findPlace() (place, error) {
+	var p place
+	file, err := a.loadContexts()
+	if err != nil {
+		return p, err
+	}
+	if p.note, err = a.loadNote(a.Dir); err != nil {
+		return p, err
+	}
+	switch current := file.Contexts[file.Current]; {
+	case a.context != "" || a.server == "" && a.Getenv("TOLLGATE_SERVER") == "" && a.Getenv("TOLLGATE_CONTEXT") != "":
+		p.name = first(a.context, a.Getenv("TOLLGATE_CONTEXT"))
+		if _, ok := file.Contexts[p.name]; !ok {
+			return p, noContext(p.name)
+		}
+	case a.server == "" && a.Getenv("TOLLGATE_SERVER") == "" && (current.Dev == "" || p.note.Server == ""):
+		p.name = file.Current
+	}
+	p.Context = file.Contexts[p.name]
+	if p.Dev != "" {
+		if p.note, err = a.loadNote(p.Dev); err != nil {
+			return p, err
+		}
+	}
+	env := a.Getenv("TOLLGATE_SERVER")
+	if a.context != "" {
+		env = "" // a flag goes before it
+	}
+	named := first(a.server, env)
+	p.Server = first(named, p.Server, p.note.Server, defaultServer)
+	if named != "" && p.name == "" {
+		// What is kept for the server is used for it, however it is named.
+		for _, name := range file.Names() {
+			if c := file.Contexts[name]; sameURL(c.Server, named) {
+				p.name, p.Context = name, c
+				break
+			}
+		}
+	}
+	if p.Gateway == "" && sameURL(p.Server, p.note.Server) {
+		p.Gateway = p.note.Gateway
+	}
+	p.CAFile = first(a.caFile, a.Getenv("TOLLGATE_CA_FILE"), p.CAFile)
+	return p, nil
+}
+
+// loadNote is what `tollgate dev` left in a folder or one above.
+func (a *app) loadNote(dir string) (localdev.LocalDev, error) {
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return localdev.LocalDev{}, err
 	}
@@ -53,10 +102,29 @@ func (a *app) note() (localdev.LocalDev, error) {
 	return note, nil
 }
 
-// serverURL is the control plane's address: flag, environment, the local server's, the default.
+// note is what the local `tollgate dev` left.
+func (a *app) note() (localdev.LocalDev, error) {
+	p, err := a.place()
+	return p.note, err
+}
+
+// gateway is where requests of callers go.
+func (a *app) gateway(flag string) (string, error) {
+	p, err := a.place()
+	env := a.Getenv("TOLLGATE_GATEWAY")
+	if a.context != "" {
+		env = ""
+	}
+	return first(flag, env, p.Gateway, p.note.Gateway, defaultGateway), err
+}
+
+// serverURL is the control plane's address.
 func (a *app) serverURL() string {
-	note, _ := a.note() // connect reports what is wrong with it
-	return first(a.server, a.Getenv("TOLLGATE_SERVER"), note.Server, defaultServer)
+	p, err := a.place()
+	if err != nil { // connect reports it
+		return first(a.server, a.Getenv("TOLLGATE_SERVER"), defaultServer)
+	}
+	return p.Server
 }
 
 func first(values ...string) string {
@@ -68,9 +136,9 @@ func first(values ...string) string {
 	return ""
 }
 
-// token is what opens the server. The local server's token is given to that server only, so that
-// naming another one cannot send it there.
-func (a *app) token(server string) (string, error) {
+// token is what opens the server. One that belongs to a server is given to that server only, so that naming another
+// one cannot send it there.
+func (a *app) token() (string, error) {
 	if a.tokenFile != "" {
 		raw, err := os.ReadFile(a.path(a.tokenFile))
 		if err != nil {
@@ -78,15 +146,32 @@ func (a *app) token(server string) (string, error) {
 		}
 		return strings.TrimSpace(string(raw)), nil
 	}
-	if token := a.Getenv("TOLLGATE_TOKEN"); token != "" {
+	if token := a.Getenv("TOLLGATE_TOKEN"); token != "" && a.context == "" {
 		return token, nil
 	}
-	note, err := a.note()
+	p, err := a.place()
 	if err != nil {
 		return "", err
 	}
-	if sameURL(server, note.Server) {
-		return note.Token, nil
+	file, err := a.loadContexts()
+	if err != nil {
+		return "", err
+	}
+	if c, ok := file.Contexts[p.name]; ok && sameURL(c.Server, p.Server) {
+		if c.InRing && a.Keyring != nil {
+			token, err := a.Keyring.Get(c.Server)
+			if err != nil {
+				return "", fault.New(fault.UnauthenticatedErr, "The keyring does not give the token of context %s: %v.", p.name, err).
+					WithHint("Unlock the keyring, or sign in again with `%s login`.", a.Program)
+			}
+			return token.Reveal(), nil
+		}
+		if c.Token != "" {
+			return c.Token.Reveal(), nil
+		}
+	}
+	if sameURL(p.Server, p.note.Server) {
+		return p.note.Token, nil
 	}
 	return "", nil
 }
@@ -103,104 +188,49 @@ func (a *app) path(name string) string {
 	return filepath.Join(a.Dir, name)
 }
 
-// connect makes the clients of the control plane, and a context that ends with the time allowed.
-func (a *app) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, clients, error) {
-	server := a.serverURL()
-	if !strings.HasPrefix(server, "http://") && !strings.HasPrefix(server, "https://") {
-		return nil, nil, clients{}, usage(cmd, "The server %q is no http URL, such as %s.", server, defaultServer)
+// client is what calls servers: with the authorities of the place beside the system's.
+func (a *app) client() (*http.Client, error) {
+	if a.HTTPClient != nil {
+		return a.HTTPClient, nil
 	}
-	token, err := a.token(server)
+	p, err := a.place()
 	if err != nil {
-		return nil, nil, clients{}, err
+		return nil, err
 	}
-	options := connect.WithInterceptors(introduction{token})
-	ctx, cancel := context.WithCancel(cmd.Context())
-	if a.timeout > 0 {
-		ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
-	}
-	return ctx, cancel, clients{
-		Clients:   apply.NewClients(a.HTTPClient, server, options),
-		budgets:   controlv1connect.NewBudgetServiceClient(a.HTTPClient, server, options),
-		teams:     controlv1connect.NewTeamServiceClient(a.HTTPClient, server, options),
-		limits:    controlv1connect.NewLimitServiceClient(a.HTTPClient, server, options),
-		usage:     controlv1connect.NewUsageServiceClient(a.HTTPClient, server, options),
-		system:    controlv1connect.NewSystemServiceClient(a.HTTPClient, server, options),
-		explain:   controlv1connect.NewExplainServiceClient(a.HTTPClient, server, options),
-		prices:    controlv1connect.NewPriceBookServiceClient(a.HTTPClient, server, options),
-		templates: controlv1connect.NewTemplateServiceClient(a.HTTPClient, server, options),
-		pricing:   controlv1connect.NewPriceServiceClient(a.HTTPClient, server, options),
-	}, nil
-}
-
-// with runs fn with the control plane's clients.
-func (a *app) with(cmd *cobra.Command, fn func(context.Context, clients) error) error {
-	ctx, cancel, c, err := a.connect(cmd)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	err = fn(ctx, c)
-	if connect.CodeOf(err) == connect.CodeUnauthenticated {
-		if token, _ := a.token(a.serverURL()); token == "" {
-			f := a.describe(ctx, err)
-			f.hint = "Set TOLLGATE_TOKEN or --token-file; below the folder of a running `tollgate dev` neither is needed."
-			return f
-		}
-	}
-	return err
-}
-
-// introduction says who calls, on every call.
-type introduction struct{ token string }
-
-func (i introduction) set(h http.Header) {
-	if i.token != "" {
-		h.Set("Authorization", "Bearer "+i.token)
-	}
-	h.Set("User-Agent", userAgent())
-}
-
-// WrapUnary implements connect.Interceptor.
-func (i introduction) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		i.set(req.Header())
-		return next(ctx, req)
-	}
-}
-
-// WrapStreamingClient implements connect.Interceptor.
-func (i introduction) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
-		conn := next(ctx, spec)
-		i.set(conn.RequestHeader())
-		return conn
-	}
-}
-
-// WrapStreamingHandler implements connect.Interceptor; there is no handler here.
-func (introduction) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
-}
-
-func userAgent() string { return "tollgate/" + telemetry.Version() }
-
-// pages collects every page of a list.
-func pages[T any](fetch func(token string) (items []T, next string, err error)) ([]T, error) {
-	var all []T
-	for token := ""; ; {
-		items, next, err := fetch(token)
+	t := transport()
+	if p.CAFile != "" {
+		trusted, err := authorities(a.path(p.CAFile))
 		if err != nil {
-			return nil, err
+			return nil, fault.New(fault.InvalidArgument, "The certificates of --ca-file cannot be used: %v.", err).
+				WithHint("Name a PEM file with the certificate of the authority that signed the server's.")
 		}
-		all = append(all, items...)
-		if next == "" {
-			return all, nil
-		}
-		if next == token {
-			return nil, fmt.Errorf("the server answers with the same page again")
-		}
-		token = next
+		t.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
 	}
+	a.HTTPClient = &http.Client{Transport: t}
+	return a.HTTPClient, nil
 }
 
-const pageSize = 1000
+func authorities(file string) (*x509.CertPool, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", filepath.Base(file))
+	}
+	return pool, nil
+}
+
+// transport is the default one without its pool's long memory: a command makes few requests.
+func transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}

@@ -26,6 +26,7 @@ func templateNames(ctx context.Context, c clients) ([]string, error) {
 func (a *app) templateList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List templates", Args: exactly(),
+		Example: "  tollgate template list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c clients) error {
 				res, err := c.templates.ListTemplates(ctx, &controlv1.ListTemplatesRequest{})

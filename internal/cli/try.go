@@ -37,7 +37,39 @@ const (
 
 type tryFlags struct {
 	data, key, gateway string
+	as, edge           string
+	dryRun             bool
 	headers            []string
+}
+
+// through says whether the control plane is to send the request.
+func (f tryFlags) through() bool { return f.as != "" || f.edge != "" || f.dryRun }
+
+func (f tryFlags) methodAndPath(cmd *cobra.Command, args []string) (method, path string) {
+	method, path = http.MethodGet, args[len(args)-1]
+	switch {
+	case len(args) == 2:
+		method = strings.ToUpper(args[0])
+	case cmd.Flags().Changed("data"):
+		method = http.MethodPost
+	}
+	return method, path
+}
+
+// header are the headers of the request, with Host among them.
+func (f tryFlags) header(cmd *cobra.Command, body []byte) (http.Header, error) {
+	out := http.Header{}
+	if cmd.Flags().Changed("data") && json.Valid(body) {
+		out.Set("Content-Type", "application/json")
+	}
+	for _, h := range f.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, usage(cmd, "The header %q has no name. Write it as 'name: value'.", h)
+		}
+		out.Set(name, strings.TrimSpace(value))
+	}
+	return out, nil
 }
 
 func (a *app) tryCommand() *cobra.Command {
@@ -48,9 +80,12 @@ func (a *app) tryCommand() *cobra.Command {
 		Long: `Send one request through the gateway. The body of the answer goes to stdout as it is; how long the
 gateway and the target took, what it cost and what is left of the budget go to stderr.
 
-The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this folder or above.`,
+The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this folder or above. With --as the control plane sends the request as
+the key of that name, of which nobody needs the secret: it is charged to the key as any other. --dry-run shows what would be done with it
+instead.`,
 		Example: `  tollgate try POST /bria/v1/text-to-image/base/2.3 -d '{"prompt":"a book"}'
-  tollgate try /v1/models -H 'accept: application/json'`,
+  tollgate try /v1/models -H 'accept: application/json'
+  tollgate try POST /bria/v1/text-to-image/base/2.3 -d @body.json --as ci-bot --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -62,6 +97,9 @@ The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this fo
 			}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.through() {
+				return a.tryAs(cmd, f, args)
+			}
 			req, err := a.tryRequest(cmd, f, args)
 			if err != nil {
 				return err
@@ -79,6 +117,9 @@ The key is --key, TOLLGATE_KEY, or that of a ` + "`tollgate dev`" + ` in this fo
 	flags.StringVarP(&f.data, "data", "d", "", "body: text, @FILE, or - for stdin")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "'name: value'; may be repeated")
 	flags.StringVar(&f.key, "key", "", "secret of the key to present (TOLLGATE_KEY)")
+	flags.StringVar(&f.as, "as", "", "name or id of the key that pays; the control plane sends the request through an edge")
+	flags.StringVar(&f.edge, "edge", "", "name of the edge that serves it; the control plane sends it")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show what an edge would do with it, and send and charge nothing")
 	flags.StringVar(&f.gateway, "gateway", "", "URL of the gateway (TOLLGATE_GATEWAY)")
 	return cmd
 }
@@ -88,18 +129,15 @@ func (a *app) tryRequest(cmd *cobra.Command, f tryFlags, args []string) (*http.R
 	if err != nil {
 		return nil, err
 	}
-	gateway := first(f.gateway, a.Getenv("TOLLGATE_GATEWAY"), note.Gateway, defaultGateway)
+	gateway, err := a.gateway(f.gateway)
+	if err != nil {
+		return nil, err
+	}
 	key := first(f.key, a.Getenv("TOLLGATE_KEY"))
 	if key == "" && sameURL(gateway, note.Gateway) {
 		key = note.Key
 	}
-	method, path := http.MethodGet, args[len(args)-1]
-	switch {
-	case len(args) == 2:
-		method = strings.ToUpper(args[0])
-	case cmd.Flags().Changed("data"):
-		method = http.MethodPost
-	}
+	method, path := f.methodAndPath(cmd, args)
 	if !strings.HasPrefix(path, "/") {
 		return nil, usage(cmd, "The path %q does not begin with a slash.", path)
 	}
@@ -114,23 +152,16 @@ func (a *app) tryRequest(cmd *cobra.Command, f tryFlags, args []string) (*http.R
 	if req.URL.Host == "" || (req.URL.Scheme != "http" && req.URL.Scheme != "https") {
 		return nil, usage(cmd, "The gateway %q is no http URL, such as %s.", gateway, defaultGateway)
 	}
-	req.Header.Set("User-Agent", userAgent())
-	if key != "" {
+	if req.Header, err = f.header(cmd, body); err != nil {
+		return nil, err
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+		req.Header.Del("Host")
+	}
+	req.Header.Set("User-Agent", first(req.Header.Get("User-Agent"), userAgent()))
+	if key != "" && req.Header.Get("Authorization") == "" {
 		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	if cmd.Flags().Changed("data") && json.Valid(body) {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, h := range f.headers {
-		name, value, ok := strings.Cut(h, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" {
-			return nil, usage(cmd, "The header %q has no name. Write it as 'name: value'.", h)
-		}
-		if value = strings.TrimSpace(value); strings.EqualFold(name, "host") {
-			req.Host = value
-			continue
-		}
-		req.Header.Set(name, value)
 	}
 	return req, nil
 }
@@ -154,7 +185,11 @@ func (a *app) tryBody(data string) ([]byte, error) {
 
 // try sends the request, copies the body to stdout and says on stderr how it went.
 func (a *app) try(req *http.Request, timeout time.Duration) error {
-	client := *a.HTTPClient
+	shared, err := a.client()
+	if err != nil {
+		return err
+	}
+	client := *shared
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	gateway := req.URL.Scheme + "://" + req.URL.Host
 
@@ -228,7 +263,7 @@ func (a *app) trySummary(res *http.Response, total time.Duration) {
 		left = "   budget left " + left
 	}
 	if id := get(headerRequestID); cost == "" && id != "" {
-		cost = "in the books: " + a.Program + " requests get " + id
+		cost = "in the books: " + a.Program + " request get " + id
 	}
 	a.say("cost %s%s", first(cost, "unknown"), left)
 	a.say("endpoint %s   request %s", first(get(headerEndpoint), "-"), first(get(headerRequestID), "-"))

@@ -23,34 +23,52 @@ var dimensions = map[string]controlv1.UsageDimension{
 	"model":    controlv1.UsageDimension_USAGE_DIMENSION_MODEL,
 	"status":   controlv1.UsageDimension_USAGE_DIMENSION_STATUS,
 	"hour":     controlv1.UsageDimension_USAGE_DIMENSION_HOUR,
+
+	"status-class": controlv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS,
 }
 
 // dimensionWords names them in messages.
-const dimensionWords = "key, team, customer, tag, endpoint, model, status, day or hour"
+const dimensionWords = "key, team, customer, tag, endpoint, model, status, status-class, day or hour"
 
 func (a *app) usageCommand() *cobra.Command {
-	var since, from, to, key, endpoint, team, customer, tag, model string
+	var since, from, to, key, endpoint, team, customer, tag, model, zone, bucket string
 	var by []string
+	var top int32
 	cmd := &cobra.Command{
 		Use: "usage", Aliases: []string{"spend"}, Short: "What was spent, from the ledger's books", Args: exactly(),
-		Long: "What was spent, from the ledger's books, in whole UTC days. --since 7d is today and the six days before.",
+		Long: "What was spent, from the ledger's books, in whole days of UTC, or of --time-zone. --since 7d is today and the six days before.",
 		Example: `  tollgate usage --since 7d --group-by day
-  tollgate usage --from 2026-11-01 --to 2026-11-30 --group-by key,endpoint -o json`,
+  tollgate usage --from 2026-11-01 --to 2026-11-30 --group-by key,endpoint -o json
+  tollgate usage --since 30d --bucket day --top 8 --time-zone Europe/Berlin`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(exclusive(cmd, "since", "from"), exclusive(cmd, "since", "to")); err != nil {
 				return err
 			}
 			req := &controlv1.QueryUsageRequest{
 				FromDay: from, ToDay: to, Key: key, Endpoint: endpoint, Team: team, Customer: customer, Tag: tag, Model: model,
+				TimeZone: zone, TopN: top,
+			}
+			days := time.UTC
+			if zone != "" {
+				var err error
+				if days, err = time.LoadLocation(zone); err != nil {
+					return usage(cmd, "--time-zone %q is no time zone such as Europe/Berlin.", zone)
+				}
+			}
+			if bucket != "" && bucket != "day" && bucket != "hour" {
+				return usage(cmd, "--bucket %q is neither day nor hour.", bucket)
+			}
+			if bucket != "" && !slices.Contains(by, bucket) {
+				by = append([]string{bucket}, by...)
 			}
 			if since != "" {
 				d, ok := span(since)
 				if !ok {
 					return usage(cmd, "--since %q is no length of time such as 7d or 2w.", since)
 				}
-				days := int((d + 24*time.Hour - 1) / (24 * time.Hour))
-				today := a.Now().UTC()
-				req.FromDay = today.AddDate(0, 0, 1-days).Format(time.DateOnly)
+				n := int((d + 24*time.Hour - 1) / (24 * time.Hour))
+				today := a.Now().In(days)
+				req.FromDay = today.AddDate(0, 0, 1-n).Format(time.DateOnly)
 				req.ToDay = today.Format(time.DateOnly)
 			}
 			for _, day := range []string{req.GetFromDay(), req.GetToDay()} {
@@ -76,8 +94,11 @@ func (a *app) usageCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&since, "since", "", "how far back, such as 7d (30d if nothing is given)")
-	flags.StringVar(&from, "from", "", "first UTC day, such as 2026-11-01")
-	flags.StringVar(&to, "to", "", "last UTC day, included")
+	flags.StringVar(&from, "from", "", "first day, such as 2026-11-01")
+	flags.StringVar(&to, "to", "", "last day, included")
+	flags.StringVar(&zone, "time-zone", "", "zone of the days, such as Europe/Berlin (UTC if nothing is given)")
+	flags.StringVar(&bucket, "bucket", "", "rows for each day or hour")
+	flags.Int32Var(&top, "top", 0, "only the groups that cost most, so many, and one row for all others")
 	flags.StringSliceVar(&by, "group-by", []string{"endpoint"}, "one or several of "+dimensionWords+"; empty for the total")
 	flags.StringVar(&key, "key", "", "this key only")
 	flags.StringVar(&endpoint, "endpoint", "", "this endpoint only")
@@ -107,7 +128,12 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 				"model":    first(row.GetModel(), "-"),
 				"status":   strconv.FormatUint(uint64(row.GetStatus()), 10),
 				"hour":     first(row.GetHour(), "-"),
+
+				"status-class": row.GetStatusClass(),
 			}[name]
+			if row.GetOther() && name != "day" && name != "hour" {
+				cell = "(others)"
+			}
 			cells = append(cells, cell)
 		}
 		if len(cells) > 0 {
@@ -124,7 +150,7 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 	}
 	a.say("total: %s, %s, as of %s", several(int(total.GetRequests()), "request"), dollars(total.GetCost()), a.when(res.GetAsOf()))
 	if total.GetUnpriced() > 0 {
-		a.say("! unpriced: %s; see `%s requests list --unpriced`", several(int(total.GetUnpriced()), "request"), a.Program)
+		a.say("! unpriced: %s; see `%s request list --unpriced`", several(int(total.GetUnpriced()), "request"), a.Program)
 	}
 	if total.GetRequests() == 0 {
 		a.say("Nothing is booked for these days yet: what a request cost is in the books within a second.")

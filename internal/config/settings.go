@@ -25,7 +25,8 @@ func Settings(envPrefix string, dst Validator) ([]Setting, error) {
 	var out []Setting
 	for _, f := range settingsOf(root, "") {
 		s := Setting{Key: f.key, Env: envName(envPrefix, f.key), Flag: strings.NewReplacer(".", "-", "_", "-").Replace(f.key)}
-		if s.Secret = f.value.Type() == reflect.TypeFor[Secret](); !s.Secret {
+		kind := f.value.Type()
+		if s.Secret = kind == reflect.TypeFor[Secret]() || kind == reflect.TypeFor[[]Secret](); !s.Secret {
 			s.Default = fmt.Sprint(f.value.Interface())
 		}
 		out = append(out, s)

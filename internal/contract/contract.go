@@ -17,6 +17,10 @@ const (
 	StreamConfig = "CONFIG"
 	// StreamFleet keeps the newest heartbeat of each edge.
 	StreamFleet = "FLEET"
+	// StreamKeyUse keeps how often each process life of an edge saw secrets that it counts.
+	StreamKeyUse = "KEYUSE"
+	// StreamSeen keeps for some minutes what edges have seen of requests.
+	StreamSeen = "SEEN"
 )
 
 // Subjects of the configuration stream. Publishing in the order accounts, keys, routes, head lets a
@@ -34,6 +38,12 @@ const (
 // Other subjects.
 const (
 	FleetSubjects = "tollgate.v1.fleet.*"
+	// SeenSubjects are requests as edges see them end, of which some may be lost, and KeyUseSubjects how often they see secrets
+	// that they count.
+	SeenSubjects   = "tollgate.v1.seen.*"
+	KeyUseSubjects = "tollgate.v1.keyuse.*.*"
+	// CustomerSeen is where a control plane answers edges that do not know a customer.
+	CustomerSeen = "tollgate.v1.customer"
 	// BudgetChanged tells all edges that limits changed.
 	BudgetChanged = "tollgate.v1.budget.changed"
 )
@@ -68,12 +78,29 @@ func Fleet(edge string) string { return "tollgate.v1.fleet." + edge }
 // Lease is the subject on which a partition's leader answers lease requests.
 func Lease(part uint32) string { return "tollgate.v1.lease." + strconv.FormatUint(uint64(part), 10) }
 
+// SealedHeader says that a message is sealed, and what for: SealedQuestion is what edges are asked about requests.
+const (
+	SealedHeader   = "Tollgate-Sealed"
+	SealedQuestion = "question"
+)
+
 // Explain is where edges answer what they would do with a request: one of them all for an empty name.
 func Explain(edge string) string {
 	if edge == "" {
 		return "tollgate.v1.explain"
 	}
 	return "tollgate.v1.edge." + edge + ".explain"
+}
+
+// EdgeCommand is where one edge does what it is asked to.
+func EdgeCommand(edge string) string { return "tollgate.v1.edge." + edge + ".cmd" }
+
+// Seen is the subject of the requests that one edge sees end.
+func Seen(edge string) string { return "tollgate.v1.seen." + edge }
+
+// KeyUse is the subject of how often one process life of an edge sees secrets that it counts.
+func KeyUse(edge string, inc int64) string {
+	return "tollgate.v1.keyuse." + edge + "." + strconv.FormatInt(inc, 10)
 }
 
 // EdgeControl is the subject on which the ledger pushes to one edge.

@@ -67,33 +67,44 @@ func Peek(data []byte) (Version, error) {
 
 // Decode checks and unwraps a configuration value into m.
 func Decode(data []byte, m proto.Message) (Version, error) {
-	name := m.ProtoReflect().Descriptor().Name()
+	v, plain, err := Unwrap(data, nil)
+	if err == nil {
+		if err = proto.Unmarshal(plain, m); err != nil {
+			err = fmt.Errorf("%s: %w", v, err)
+		}
+	}
+	if err != nil {
+		return v, fmt.Errorf("%s %w", m.ProtoReflect().Descriptor().Name(), err)
+	}
+	return v, nil
+}
+
+// Unwrap checks a configuration value and returns the message in it as it was encoded. The message is in the space that into has, if
+// that is enough, which is not to be used for anything else meanwhile.
+func Unwrap(data, into []byte) (Version, []byte, error) {
 	var env eventv1.ConfigValue
 	if err := proto.Unmarshal(data, &env); err != nil {
-		return Version{}, fmt.Errorf("%s: %w", name, err)
+		return Version{}, nil, err
 	}
 	v := Version{env.GetEpoch(), env.GetRevision()}
 	if env.GetSchema() != Schema {
-		return v, fmt.Errorf("%s %s: schema %d, this version reads %d: upgrade it", name, v, env.GetSchema(), Schema)
+		return v, nil, fmt.Errorf("%s: schema %d, this version reads %d: upgrade it", v, env.GetSchema(), Schema)
 	}
 	plain := env.GetPayload()
 	switch env.GetCompression() {
 	case eventv1.Compression_COMPRESSION_UNSPECIFIED:
 	case eventv1.Compression_COMPRESSION_ZSTD:
 		var err error
-		if plain, err = decoder.DecodeAll(plain, nil); err != nil {
-			return v, fmt.Errorf("%s %s: %w", name, v, err)
+		if plain, err = decoder.DecodeAll(plain, into[:0]); err != nil {
+			return v, nil, fmt.Errorf("%s: %w", v, err)
 		}
 	default:
-		return v, fmt.Errorf("%s %s: unknown compression %d", name, v, env.GetCompression())
+		return v, nil, fmt.Errorf("%s: unknown compression %d", v, env.GetCompression())
 	}
 	if xxhash.Sum64(plain) != env.GetChecksum() {
-		return v, fmt.Errorf("%s %s: %w", name, v, errChecksum)
+		return v, nil, fmt.Errorf("%s: %w", v, errChecksum)
 	}
-	if err := proto.Unmarshal(plain, m); err != nil {
-		return v, fmt.Errorf("%s %s: %w", name, v, err)
-	}
-	return v, nil
+	return v, plain, nil
 }
 
 var errChecksum = errors.New("checksum does not match")

@@ -2,10 +2,14 @@ package devstack
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"tollgate/internal/devstack/sample"
 	"tollgate/internal/plan"
 	"tollgate/internal/telemetry"
 )
@@ -25,9 +29,19 @@ func (s *stack) banner() error {
 		row(name, "%s", s.address(e.Addr()))
 	}
 	row("Control plane", "%s", s.address(s.control.Addr()))
+	row("Console", "%s", s.setup.console.text())
+	if url := s.nats.URL(); url != "" {
+		row("NATS", "%s  (for edges that join from this machine)", url)
+	}
 	row("Admin token", "%s", s.creds.AdminToken)
 	if s.o.Demo {
 		row("Demo key", "%s", demoKey)
+	}
+	if s.o.SampleData {
+		row("Sample key", "%s  (%s; the others are in %s)", s.sample.Keys[sample.CallingKey], sample.CallingKey, filepath.Join(s.o.Dir, sampleFile))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.setup.keys)) {
+		row("Key "+name, "%s  (shown once)", s.setup.keys[name])
 	}
 	row("Data", "%s", s.o.Dir)
 	if s.o.DatabaseURL != "" {
@@ -99,6 +113,14 @@ curl -i -X POST \
 
 %[3]s usage --group-by key,endpoint
 `, local(s.edges[0].Addr()), demoKey, command())
+	case s.o.SampleData:
+		fmt.Fprintf(b, `
+  A month of sample data is here. See what each team has spent, watch requests come in, and make one:
+
+%[1]s usage --group-by team
+%[1]s top
+%[1]s try /rerank/v1/rerank -d '{"query": "coat", "documents": ["A winter coat", "A swimsuit"]}'
+`, command())
 	case s.setup.endpoints:
 		fmt.Fprintf(b, `
   Next, in another terminal: see what there is, and make a key to call it with.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,10 +18,13 @@ import (
 
 	"tollgate/controlplane"
 	"tollgate/edge"
+	"tollgate/edge/preview"
+	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/bus"
 	"tollgate/internal/config"
 	"tollgate/internal/contract"
 	"tollgate/internal/devpg"
+	"tollgate/internal/devstack/sample"
 	"tollgate/internal/fault"
 	"tollgate/internal/lifecycle"
 	"tollgate/internal/natsd"
@@ -30,18 +34,27 @@ import (
 
 // Options are what `tollgate dev` can be told.
 type Options struct {
-	Dir         string     // data directory
-	Host        string     // address to listen on; loopback unless told otherwise
-	Port        int        // gateway of the first edge; the next free one is taken if it is busy
-	ControlPort int        // control plane, likewise
-	Edges       int        // how many edges
-	Partitions  int        // of the ledger; 0 for as many as the data has, or one
-	Demo        bool       // a mock vendor, endpoints to it, a key and a budget
-	Plan        *plan.Plan // what a configuration file comes to, applied at start
-	PlanFile    string     // its name, to be shown
-	Reset       bool       // delete the data directory first
-	DatabaseURL string     // an existing PostgreSQL database instead of a private one
-	Out         io.Writer  // where the banner goes
+	Dir         string                              // data directory
+	Host        string                              // address to listen on; loopback unless told otherwise
+	Port        int                                 // gateway of the first edge; the next free one is taken if it is busy
+	ControlPort int                                 // control plane, likewise
+	Edges       int                                 // how many edges
+	NATSPort    int                                 // where edges of other processes reach NATS; 0 for nowhere, -1 for any free port
+	Partitions  int                                 // of the ledger; 0 for as many as the data has, or one
+	Demo        bool                                // a mock vendor, endpoints to it, a key and a budget
+	SampleData  bool                                // a deployment that looks used for a month
+	Traffic     int                                 // requests a second with its keys; 0 for none
+	Plan        *plan.Plan                          // what a LiteLLM file comes to, applied at start
+	Files       *controlv1.ConfigInput              // files of configuration and the values of their secrets, applied at start
+	PlanFile    string                              // its name, to be shown
+	Reset       bool                                // delete the data directory first
+	Contexts    string                              // file of the command line's contexts, which this stack joins while it runs; empty for none
+	DatabaseURL string                              // an existing PostgreSQL database instead of a private one
+	LiteLLMAPI  string                              // address of LiteLLM's management calls; empty for none
+	ConsoleDev  *url.URL                            // a server of Vite's that the console's pages come from; nil for those in the binary
+	Browse      func(context.Context, string) error // opens the console; nil for nobody
+	Serve       *Serve                              // how it serves other machines; nil for a developer's own
+	Out         io.Writer                           // where the banner goes
 	Log         *slog.Logger
 }
 
@@ -52,6 +65,12 @@ const (
 	streamMaxBytes = 1 << 30
 )
 
+// sampleFile is where a data directory keeps what belongs to its sample data.
+const sampleFile = "sample.json"
+
+// mostTraffic is plenty to look at, and little to a gateway.
+const mostTraffic = 1000
+
 // drain is how long requests in flight have to finish at stop.
 const drain = 10 * time.Second
 
@@ -60,8 +79,10 @@ type stack struct {
 	o       Options
 	started time.Time
 	creds   credentials
-	unlock  func()
-	moved   map[string]int // by the port taken instead, the one that was asked for and is in use
+
+	leaveContext func() error // takes back what the command line was told; nil if it was not
+	unlock       func()
+	moved        map[string]int // by the port taken instead, the one that was asked for and is in use
 
 	url     string // of the database
 	pg      *devpg.Server
@@ -70,6 +91,7 @@ type stack struct {
 	control *controlplane.Server
 	edges   []*edge.Node
 	vendor  *mockVendor
+	sample  *sample.Kept // of the sample data; nil without it
 	setup   setupResult
 }
 
@@ -100,7 +122,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return lifecycle.Run(ctx, drain, parts...)
+	err = lifecycle.Run(ctx, drain, parts...)
+	if s.leaveContext != nil {
+		err = errors.Join(err, s.leaveContext())
+	}
+	return err
 }
 
 // check refuses what cannot work or would be a trap, before anything is touched.
@@ -111,7 +137,7 @@ func (o Options) check() error {
 	if o.Partitions < 0 || o.Partitions > mostPartitions {
 		return fault.New(fault.InvalidArgument, "--partitions is %d, and at most %d are possible.", o.Partitions, mostPartitions).WithHint("Leave it out for one.")
 	}
-	for flag, port := range map[string]int{"port": o.Port, "control-port": o.ControlPort} {
+	for flag, port := range map[string]int{"port": o.Port, "control-port": o.ControlPort, "nats-port": max(o.NATSPort, 0)} {
 		if port < 0 || port > 65535 {
 			return fault.New(fault.InvalidArgument, "--%s is %d, and ports end at 65535.", flag, port).WithHint("Choose another; 0 takes any free one.")
 		}
@@ -119,6 +145,13 @@ func (o Options) check() error {
 	if o.Demo && !loopback(o.Host) {
 		return fault.New(fault.InvalidArgument, "--demo makes a key that everyone knows, and --host %s lets others reach it.", o.Host).
 			WithHint("Leave out one of the two.")
+	}
+	if o.Demo && o.SampleData {
+		return fault.New(fault.InvalidArgument, "--demo and --sample-data both have endpoints bria and llm of their own.").WithHint("Leave out one of the two.")
+	}
+	if o.Traffic < 0 || o.Traffic > mostTraffic {
+		return fault.New(fault.InvalidArgument, "--sample-traffic is %d, and at most %d requests a second are possible.", o.Traffic, mostTraffic).
+			WithHint("0 switches it off.")
 	}
 	if o.Reset && o.DatabaseURL != "" {
 		return fault.New(fault.InvalidArgument, "--reset would delete %s, which has the keys to what is stored in the database that DATABASE_URL names, but not the database.", o.Dir).
@@ -171,7 +204,7 @@ func (s *stack) infrastructure(ctx context.Context) (err error) {
 	natsUp := make(chan error, 1)
 	go func() {
 		var err error
-		s.nats, err = natsd.Start(natsd.Options{StoreDir: filepath.Join(s.o.Dir, "nats"), Name: "tollgate-dev", Log: s.o.Log})
+		s.nats, err = natsd.Start(natsd.Options{StoreDir: filepath.Join(s.o.Dir, "nats"), Name: "tollgate-dev", Port: s.o.NATSPort, Log: s.o.Log})
 		natsUp <- err
 	}()
 	url := s.o.DatabaseURL
@@ -230,6 +263,10 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 
 	ccfg := controlplane.DefaultConfig()
 	ccfg.Listen = s.listenOn(ctx, s.o.ControlPort)
+	ccfg.LiteLLMAPI = s.o.LiteLLMAPI
+	if s.o.Serve != nil {
+		ccfg.Listen, ccfg.PublicURL = s.o.Serve.ControlListen, s.o.Serve.PublicURL
+	}
 	ccfg.DatabaseURL = config.Secret(s.url)
 	ccfg.AdminToken = config.Secret(s.creds.AdminToken)
 	ccfg.MasterKey = config.Secret(s.creds.MasterKey)
@@ -238,7 +275,13 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 	ccfg.LedgerToken = config.Secret(s.creds.LedgerToken)
 	ccfg.Partitions = uint32(s.o.Partitions)
 	ccfg.NATS = busConfig("controlplane")
-	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{Log: s.o.Log.With("role", "controlplane"), Bus: inProcess}); err != nil {
+	if url := s.nats.URL(); url != "" {
+		ccfg.Edges = controlplane.Edges{NATSURL: url, LedgerURLs: []string{"http://" + s.ledger.Addr()}}
+	}
+	if s.control, err = controlplane.New(ctx, ccfg, controlplane.Deps{
+		Log: s.o.Log.With("role", "controlplane"), Bus: inProcess, Drafts: preview.New(s.o.Log),
+		Gateway: s.gateway(), ConsoleDev: s.o.ConsoleDev, Quiet: s.o.Serve == nil,
+	}); err != nil {
 		return nil, err
 	}
 	// The control plane comes first, because the others wait for the stream that it makes.
@@ -258,6 +301,9 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 		ecfg.AllowPrivateTargets = true // a developer's targets are on the same machine
 		ecfg.Notice = 0                 // no balancer has to find out
 		ecfg.NATS = busConfig(name)
+		if s.o.Serve != nil {
+			s.o.Serve.edge(&ecfg)
+		}
 		node, err := edge.New(ctx, ecfg, edge.Deps{Log: s.o.Log.With("role", name), Bus: inProcess, Getenv: os.LookupEnv})
 		if err != nil {
 			return nil, err
@@ -265,14 +311,34 @@ func (s *stack) parts(ctx context.Context) ([]lifecycle.Part, error) {
 		s.edges = append(s.edges, node)
 		add(name, node.Run, nil)
 	}
-	if s.o.Demo {
-		if s.vendor, err = newMockVendor(ctx); err != nil {
+	at := ""
+	if s.o.SampleData {
+		if s.sample, err = sample.Load(filepath.Join(s.o.Dir, sampleFile)); err != nil {
+			return nil, err
+		}
+		at = s.sample.Vendor
+	}
+	if s.o.Demo || s.o.SampleData {
+		if s.vendor, err = newMockVendor(ctx, at); err != nil {
 			return nil, err
 		}
 		parts = append(parts, lifecycle.Part{Name: "mock vendor", Run: s.vendor.Run, Stop: s.vendor.Stop})
 	}
 	// Not a server: it applies what was asked for and prints the banner once all the others serve.
 	parts = append(parts, lifecycle.Part{Name: "setup", Ready: s.setUp})
+	if s.o.SampleData && s.o.Traffic > 0 {
+		t := &sample.Traffic{PerSecond: s.o.Traffic, Kept: s.sample, Log: s.o.Log.With("role", "sample traffic")}
+		for _, e := range s.edges {
+			t.Gateways = append(t.Gateways, local(e.Addr()))
+		}
+		add("sample traffic", t.Run, nil)
+	}
+	if s.o.Browse != nil {
+		add("browser", s.browse, nil)
+	}
+	if s.o.Serve != nil {
+		parts = append(parts, lifecycle.Part{Name: "files", Run: s.reapply})
+	}
 	return parts, nil
 }
 

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -30,21 +31,30 @@ type mockVendor struct {
 	server   *http.Server
 }
 
-func newMockVendor(ctx context.Context) (*mockVendor, error) {
+// newMockVendor listens where it did before, if it can: endpoints lead there. At is empty for anywhere.
+func newMockVendor(ctx context.Context, at string) (*mockVendor, error) {
+	const anywhere = "127.0.0.1:0"
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(ctx, "tcp", cmp.Or(at, anywhere))
+	if err != nil && at != "" {
+		listener, err = lc.Listen(ctx, "tcp", anywhere)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mock vendor: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/text-to-image/{model...}", serveImages)
 	mux.HandleFunc("POST /v1/chat/completions", serveChat)
+	serveSamples(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return &mockVendor{listener, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
 }
 
 // URL is the base URL of the API.
-func (m *mockVendor) URL() string { return "http://" + m.listener.Addr().String() }
+func (m *mockVendor) URL() string { return "http://" + m.Addr() }
+
+// Addr is its host and port.
+func (m *mockVendor) Addr() string { return m.listener.Addr().String() }
 
 // Run serves until Stop.
 func (m *mockVendor) Run(context.Context) error {

@@ -24,7 +24,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fault.New(fault.FailedPrecondition, "%s is in use by another tollgate dev.", dir).
+			return nil, fault.New(fault.FailedPrecondition, "%s is in use by another tollgate dev or tollgate up.", dir).
 				WithHint("Stop that one, or choose another directory with --data.")
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)

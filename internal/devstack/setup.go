@@ -13,12 +13,17 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
+	"tollgate/controlplane/litellm"
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/gen/tollgate/control/v1/controlv1connect"
+	"tollgate/internal/bus"
 	"tollgate/internal/cli/apply"
+	"tollgate/internal/cli/contexts"
 	"tollgate/internal/cli/localdev"
 	"tollgate/internal/contract"
+	"tollgate/internal/devstack/sample"
 	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/internal/plan"
@@ -40,8 +45,10 @@ const (
 // setupResult is what the banner tells about what was applied.
 type setupResult struct {
 	notes     []plan.Note
-	endpoints bool // there are some
-	found     bool // the command line finds this stack from the working directory
+	endpoints bool              // there are some
+	keys      map[string]string // secrets of keys that the file made, by name
+	found     bool              // the command line finds this stack from the working directory
+	console   consoleAt
 	took      time.Duration
 }
 
@@ -54,7 +61,7 @@ func (s *stack) setUp(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 	client, url := &http.Client{Transport: bearer{s.creds.AdminToken, transport}}, "http://"+s.control.Addr()
 	clients := apply.NewClients(client, url)
-	if !loopback(s.o.Host) {
+	if !loopback(s.o.Host) || s.o.Serve != nil {
 		if err := noDemoKey(ctx, controlv1connect.NewKeyServiceClient(client, url)); err != nil {
 			return err
 		}
@@ -74,11 +81,30 @@ func (s *stack) setUp(ctx context.Context) error {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}
+	var data *sample.Data
+	if s.o.SampleData {
+		var err error
+		if data, err = s.sampleData(ctx, client, transport); err != nil {
+			return err
+		}
+	}
 	if s.o.Plan != nil {
-		if _, err := apply.Apply(ctx, clients, s.o.Plan); err != nil {
+		if err := applyPlan(ctx, controlv1connect.NewConfigServiceClient(client, url), s.o.PlanFile, s.o.Plan); err != nil {
 			return fmt.Errorf("%s: %w", s.o.PlanFile, err)
 		}
 		s.setup.notes = s.o.Plan.Notes
+	}
+	if s.o.Serve != nil {
+		if err := s.applyFiles(ctx); err != nil {
+			return err
+		}
+	}
+	if s.o.Files != nil {
+		res, err := controlv1connect.NewConfigServiceClient(client, url).Apply(ctx, &controlv1.ApplyRequest{What: &controlv1.ApplyRequest_Input{Input: s.o.Files}})
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.o.PlanFile, wrongFile(err))
+		}
+		s.setup.keys = res.GetKeySecrets()
 	}
 	list, err := controlv1connect.NewEndpointServiceClient(client, url).ListEndpoints(ctx, &controlv1.ListEndpointsRequest{PageSize: 1})
 	if err != nil {
@@ -88,11 +114,76 @@ func (s *stack) setUp(ctx context.Context) error {
 	if err := s.awaitLive(ctx, controlv1connect.NewSystemServiceClient(client, url)); err != nil {
 		return err
 	}
+	if data != nil {
+		if err := s.bookSample(ctx, data); err != nil {
+			return err
+		}
+	}
 	if err := s.writeLocal(); err != nil {
 		return err
 	}
+	if s.o.Serve == nil {
+		if s.setup.console, err = s.consoleAt(ctx); err != nil {
+			return err
+		}
+	}
 	s.setup.took = time.Since(s.started)
+	if s.o.Serve != nil {
+		return s.announce()
+	}
 	return s.banner()
+}
+
+// sampleData makes what looks like a deployment in use.
+func (s *stack) sampleData(ctx context.Context, admin *http.Client, plain http.RoundTripper) (*sample.Data, error) {
+	return sample.Make(ctx, sample.Options{
+		Client: admin, Transport: plain, URL: "http://" + local(s.control.Addr()), Vendor: s.vendor.Addr(), Token: mockToken, Kept: s.sample,
+	})
+}
+
+// bookSample has the ledger book the month before.
+func (s *stack) bookSample(ctx context.Context, data *sample.Data) error {
+	conn, err := bus.Connect(busConfig(sample.Edge), s.o.Log, s.nats.ClientOption())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return data.Book(ctx, conn)
+}
+
+// wrongFile is what a control plane finds wrong with a file, each thing with its place.
+func wrongFile(err error) error {
+	e, ok := errors.AsType[*connect.Error](err)
+	if !ok || e.Code() != connect.CodeInvalidArgument {
+		return err
+	}
+	f := fault.New(fault.InvalidArgument, "%s", e.Message())
+	for _, d := range e.Details() {
+		value, derr := d.Value()
+		bad, ok := value.(*errdetails.BadRequest)
+		if derr != nil || !ok {
+			continue
+		}
+		for _, v := range bad.GetFieldViolations() {
+			f.Violations = append(f.Violations, fault.Violation{Field: v.GetField(), Code: v.GetReason(), Reason: v.GetDescription()})
+		}
+	}
+	return f
+}
+
+// applyPlan makes what a file of another gateway says, all of it or nothing, and leaves it to be changed by everybody.
+func applyPlan(ctx context.Context, c controlv1connect.ConfigServiceClient, name string, p *plan.Plan) error {
+	inputs, err := litellm.Inputs(name, p)
+	if err != nil {
+		return err
+	}
+	for _, in := range inputs {
+		if _, err := c.Apply(ctx, &controlv1.ApplyRequest{What: &controlv1.ApplyRequest_Input{Input: in}}); err != nil {
+			return err
+		}
+	}
+	_, err = c.Release(ctx, &controlv1.ReleaseRequest{Owner: litellm.Owner})
+	return err
 }
 
 // bearer presents the admin token.
@@ -228,14 +319,20 @@ func (s *stack) writeLocal() error {
 		}
 	}
 	note := localdev.LocalDev{Server: "http://" + server, Token: s.creds.AdminToken, Gateway: "http://" + gateway}
-	if s.o.Demo {
+	switch {
+	case s.o.Demo:
 		note.Key = demoKey
+	case s.o.SampleData:
+		note.Key = s.sample.Keys[sample.CallingKey]
 	}
 	if s.o.DatabaseURL == "" {
 		note.Database = s.url
 	}
 	if err := localdev.Save(s.o.Dir, note); err != nil {
 		return err
+	}
+	if err := s.enterContext(); err != nil {
+		s.o.Log.Warn("the command line's context dev could not be set", "err", err)
 	}
 	if wd, err := os.Getwd(); err == nil {
 		seen, _, err := localdev.Load(wd)
@@ -250,4 +347,17 @@ func command() string {
 		return typed
 	}
 	return "tollgate"
+}
+
+// enterContext lets the command line find this stack from every folder while it runs.
+func (s *stack) enterContext() error {
+	if s.o.Contexts == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(s.o.Dir)
+	if err != nil {
+		return err
+	}
+	s.leaveContext, err = contexts.EnterDev(s.o.Contexts, dir)
+	return err
 }

@@ -42,12 +42,14 @@ type cluster struct {
 	vendor  *vendor.Vendor
 	pg      *devpg.Server // its own, if it has one
 	pgPort  int
+	standby *devpg.Server // follows pg, if there is one
 	nats    *process
 	control *process
 	ledger  *process
 	edges   []*process
 
 	databaseURL string
+	poolerURL   string // of the same database through PgBouncer, if there is one
 	natsURL     string
 	controlAddr string
 	ledgerAddrs []string // the first ledger's, and those of ledgers that a test adds
@@ -77,6 +79,9 @@ type shape struct {
 	ownPostgres bool   // a server that the test may kill
 	edgeYAML    string // more settings of the edges
 	admin       bool   // edges have addresses for metrics
+	pooler      bool   // PgBouncer is in front of the database
+	standby     bool   // the server of its own has a copy that follows it
+	migrate     testenv.Migrate
 }
 
 type option func(*shape)
@@ -105,6 +110,15 @@ func withEdgeYAML(text string) option { return func(s *shape) { s.edgeYAML += te
 // withMetrics gives each edge an address for metrics.
 func withMetrics(s *shape) { s.admin = true }
 
+// withStandby is withOwnPostgres with a second server that follows it and can take its place.
+func withStandby(s *shape) { s.ownPostgres, s.standby = true, true }
+
+// withMigration makes the schemas in another way.
+func withMigration(m testenv.Migrate) option { return func(s *shape) { s.migrate = m } }
+
+// withPooler puts PgBouncer in front of the database.
+func withPooler(s *shape) { s.pooler = true }
+
 // start brings up PostgreSQL, nats-server, a control plane, a ledger and edges, two if nobody says
 // otherwise, with the vendor's credential stored as the secret "vendor".
 func start(t *testing.T, opts ...option) *cluster {
@@ -119,7 +133,8 @@ func prepare(t *testing.T, opts ...option) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), vendor: vendor.New(t), shape: shape{
 		edges: 2, partitions: 1, edgeBinary: bin.tollgate,
-		ahead: 100_000, // what an edge holds carries it through an outage
+		migrate: migrate,
+		ahead:   100_000, // what an edge holds carries it through an outage
 	}}
 	for _, o := range opts {
 		o(&c.shape)
@@ -127,7 +142,7 @@ func prepare(t *testing.T, opts ...option) *cluster {
 	natsPort := freePort(t)
 	c.natsURL = "nats://127.0.0.1:" + strconv.Itoa(natsPort)
 	c.nats = newProcess(t, "nats", bin.nats, []string{
-		"-js", "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort), "-sd", c.natsDir(), "-m", strconv.Itoa(freePort(t)),
+		"-js", "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort), "-sd", c.natsDir(), "-m", strconv.Itoa(freePort(t)), "-c", c.natsConf(),
 	}, nil)
 	c.startDatabase()
 	c.configure()
@@ -147,6 +162,16 @@ func (c *cluster) run() {
 	c.awaitLive()
 }
 
+// natsConf is a file with what production sets and flags cannot.
+func (c *cluster) natsConf() string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, "nats.conf")
+	if err := os.WriteFile(path, []byte("max_payload: 8MB\n"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
 // natsDir is where nats-server keeps its streams.
 func (c *cluster) natsDir() string { return filepath.Join(c.dir, "nats") }
 
@@ -154,7 +179,7 @@ func (c *cluster) natsDir() string { return filepath.Join(c.dir, "nats") }
 func (c *cluster) startDatabase() {
 	c.t.Helper()
 	if !c.shape.ownPostgres {
-		c.databaseURL = testenv.PostgresURL(c.t, migrate)
+		c.databaseURL = testenv.PostgresURL(c.t, c.shape.migrate)
 		return
 	}
 	c.pgPort = freePort(c.t)
@@ -176,6 +201,9 @@ func (c *cluster) startDatabase() {
 	if err := migrate(c.t.Context(), c.databaseURL); err != nil {
 		c.t.Fatal(err)
 	}
+	if c.shape.standby {
+		c.addStandby()
+	}
 }
 
 // migrate makes the schemas as an administrator does.
@@ -192,10 +220,14 @@ func migrate(ctx context.Context, url string) error {
 func (c *cluster) configure() {
 	c.t.Helper()
 	c.controlAddr, c.ledgerAddrs = address(c.t), []string{address(c.t)}
+	database := fmt.Sprintf("database_url: %q", c.databaseURL)
+	if c.shape.pooler {
+		database = c.throughPooler()
+	}
 	master, sealing := seal.Generate(), seal.Generate()
 	c.control = c.role("controlplane", "controlplane", fmt.Sprintf(`
 listen: %q
-database_url: %q
+%s
 nats: {url: %q, name: controlplane}
 admin_token: %q
 master_key: %q
@@ -203,15 +235,16 @@ sealing_key: %q
 ledger_url: "http://%s"
 ledger_token: %q
 partitions: %d
-`, c.controlAddr, c.databaseURL, c.natsURL, adminToken, master, sealing, c.ledgerAddrs[0], ledgerToken, c.shape.partitions))
+edges: {nats_url: %q, ledger_urls: ["http://%s"]}
+`, c.controlAddr, database, c.natsURL, adminToken, master, sealing, c.ledgerAddrs[0], ledgerToken, c.shape.partitions, c.natsURL, c.ledgerAddrs[0]))
 	c.ledger = c.role("ledger", "ledger", fmt.Sprintf(`
 listen: %q
-database_url: %q
+%s
 nats: {url: %q, name: ledger}
 token: %q
 partitions: %d
 stream_max_bytes: 67108864 # nats-server keeps so much of the disk free for each
-`, c.ledgerAddrs[0], c.databaseURL, c.natsURL, ledgerToken, c.shape.partitions))
+`, c.ledgerAddrs[0], database, c.natsURL, ledgerToken, c.shape.partitions))
 	ledgers := ""
 	if c.shape.direct {
 		c.ledgerAddrs = append(c.ledgerAddrs, address(c.t))

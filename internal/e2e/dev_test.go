@@ -131,7 +131,7 @@ func TestDemoAsPrinted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	d := startDev(t, dir, nil, "--demo")
-	for _, name := range []string{"Gateway", "Control plane", "Admin token", "Demo key"} {
+	for _, name := range []string{"Gateway", "Control plane", "Console", "Admin token", "Demo key"} {
 		if d.line(name) == "" {
 			t.Errorf("the banner has no %s:\n%s", name, d.printed())
 		}

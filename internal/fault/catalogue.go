@@ -48,6 +48,12 @@ const (
 	AdapterFailed       Code = "adapter_failed"
 	UpstreamRefused     Code = "upstream_refused"
 	UpstreamAnswerWrong Code = "upstream_answer_invalid"
+
+	EndpointDisabled    Code = "endpoint_disabled"
+	KeyBlocked          Code = "key_blocked"
+	CustomerBlocked     Code = "customer_blocked"
+	CustomerRequired    Code = "customer_required"
+	CustomerUnavailable Code = "customer_unavailable"
 )
 
 // Errors of the control plane and the CLI.
@@ -62,6 +68,8 @@ const (
 	UnavailableErr     Code = "unavailable"
 	DeadlineExceeded   Code = "deadline_exceeded"
 	InternalError      Code = "internal_error"
+	ManagedByFile      Code = "managed_by_file"
+	IdempotencyReused  Code = "idempotency_key_reused"
 )
 
 type entry struct {
@@ -110,6 +118,15 @@ var catalogue = map[Code]entry{
 	AdapterFailed:       {Internal, http.StatusBadGateway, "Ask your gateway admin to look at the adapter's log."},
 	UpstreamRefused:     {Unavailable, http.StatusBadGateway, "Nothing was charged. Ask your gateway admin to check the credential of the deployment."},
 	UpstreamAnswerWrong: {Unavailable, http.StatusBadGateway, "Try again; if it persists, ask your gateway admin to look at what the vendor answers."},
+
+	EndpointDisabled:    {Unavailable, http.StatusServiceUnavailable, "Ask your gateway admin to enable the endpoint."},
+	KeyBlocked:          {Denied, http.StatusForbidden, "Ask your gateway admin to unblock the key."},
+	CustomerBlocked:     {Denied, http.StatusForbidden, "Ask your gateway admin to unblock the customer."},
+	CustomerRequired:    {Invalid, http.StatusBadRequest, "Name the customer in the header x-tollgate-customer."},
+	CustomerUnavailable: {Unavailable, http.StatusServiceUnavailable, "Try again shortly: the customer is new, and this edge could not learn its budget in time."},
+
+	ManagedByFile:     {Conflict, http.StatusConflict, "Change the file and apply it, or send x-tollgate-override: managed (the CLI has --force) to change it all the same."},
+	IdempotencyReused: {Conflict, http.StatusConflict, "Use a new Idempotency-Key for each change, and the same one only to send the same call again."},
 
 	InvalidArgument:    {Invalid, http.StatusBadRequest, "Correct the fields that are named and send it again."},
 	ObjectNotFound:     {NotFound, http.StatusNotFound, "Check the name or id; it may have been deleted."},

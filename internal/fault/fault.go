@@ -33,6 +33,7 @@ type Violation struct {
 	Field  string // path of the field, "endpoint.targets[0].url"
 	Code   string // machine-readable: "required", "invalid", "taken", …
 	Reason string // what is wrong and what would be right
+	Object string // name of another object that it is about; empty for none
 }
 
 // Error is an entry of the catalogue as it happened. Make it with New; the With methods return a

@@ -34,9 +34,11 @@ func metered(b *testing.B, plan *meter.Plan, kind string, body []byte, counts st
 			}
 			return ""
 		}
+		var r meter.Request // as the edge has them, with the rest of a request
+		var x meter.Reading
 		for b.Loop() {
-			r := &meter.Request{Method: "POST", Path: "/v1/chat/completions"}
-			x := plan.Match(r).Start(r, nil)
+			r = meter.Request{Method: "POST", Path: "/v1/chat/completions"}
+			x.Begin(plan.Match(&r), &r, nil)
 			x.Answered(200, header)
 			for rest := body; len(rest) > 0; {
 				n := min(len(rest), 32<<10)

@@ -1,7 +1,7 @@
 package meter
 
 import (
-	"strconv"
+	"strings"
 
 	"tollgate/internal/meter/frame"
 	"tollgate/internal/money"
@@ -70,17 +70,20 @@ func (r *Reading) finish(e End) {
 		r.unread = r.unread || r.received > 0 && r.frames == 0 && r.kind != frame.Messages
 	}
 	r.over, r.elapsed = true, e.Elapsed
-	r.stage(func(s *source) (value, bool) {
-		switch {
-		case s.place == inTrailer && e.Trailer != nil:
-			text := e.Trailer(s.name)
-			return textValue(text, text != ""), true
-		case s.place == measure:
-			return textValue(r.measured(s).String(), true), true
-		default:
-			return value{}, false
-		}
-	})
+	r.stale = true
+	if now := &r.m.stages[ended]; !now.empty() {
+		r.stage(now, func(s *source) value {
+			switch {
+			case s.place == measure:
+				return textValue(r.measured(s).String(), true)
+			case e.Trailer != nil:
+				text := e.Trailer(s.name)
+				return textValue(text, text != "")
+			default:
+				return value{}
+			}
+		})
+	}
 }
 
 // settleJob says what an exchange says of a job, and charges what was held where that begins. It says whether what was
@@ -119,7 +122,7 @@ func (r *Reading) settleJob(b *Bill, e End) (counts bool) {
 
 // price makes the cost of an answer that is charged.
 func (r *Reading) price(b *Bill, e End) {
-	a := r.account()
+	a := r.account(true)
 	b.Cost, b.Unpriced, b.Units = a.cost, a.why, a.units
 	if !e.Whole && r.m.late.frames && r.streamed() {
 		b.Unpriced, b.partial = append(b.Unpriced, "the answer broke off"), true
@@ -152,14 +155,25 @@ func (r *Reading) price(b *Bill, e End) {
 // account is what an exchange comes to.
 type account struct {
 	cost  money.Nanos
-	why   []string // it is not known
+	why   []string // it is not known, if anybody asks
+	asked bool
+	known bool
 	units int64
 	row   *row
 	tier  decimal
 }
 
-func (r *Reading) account() (a account) {
+// blame says why the cost is not known. Most do not ask, as long as more is to come.
+func (a *account) blame(why ...string) {
+	if a.known = false; a.asked {
+		a.why = append(a.why, strings.Join(why, ""))
+	}
+}
+
+// account makes an account. asked says whether it is to be told why the cost is not known.
+func (r *Reading) account(asked bool) (a account) {
 	m := r.m
+	a.asked, a.known = asked, true
 	var s sum
 	if m.base != nil {
 		s.add(*m.base, dollar)
@@ -168,18 +182,19 @@ func (r *Reading) account() (a account) {
 		c := &m.counters[i]
 		_, src := r.count(i)
 		if src == nil && !c.optional && c.fallback == nil {
-			a.why = append(a.why, c.name+" was not found")
+			a.blame(c.name, " was not found")
 		} else if doubt := r.doubt(c, src); doubt != "" {
-			a.why = append(a.why, doubt)
+			a.blame(doubt)
 		}
 	}
 	if doubt := r.unsaid(m.variantTexts); doubt != "" && len(m.units) > 0 {
-		a.why = append(a.why, doubt)
+		a.blame(doubt)
 	}
 	if len(m.units) > 0 {
 		r.lookUp(&a)
 	}
 	var units decimal
+	variant := r.variant()
 	for u := range m.units {
 		n := r.quantity(u)
 		if m.units[u].limited {
@@ -188,9 +203,9 @@ func (r *Reading) account() (a account) {
 		if n.isZero() || a.row == nil {
 			continue
 		}
-		p := m.price(a.row, u, a.tier, r.variant())
+		p := m.price(a.row, u, a.tier, variant)
 		if p == nil {
-			a.why = append(a.why, spaced(m.units[u].name)+" has no price")
+			a.blame(spaced(m.units[u].name), " has no price")
 			continue
 		}
 		s.add(n, p.rate)
@@ -198,7 +213,7 @@ func (r *Reading) account() (a account) {
 	a.units = units.ceil()
 	cost, ok := s.nanos()
 	if !ok {
-		a.why = append(a.why, "it comes to more than a million dollars")
+		a.blame("it comes to more than a million dollars")
 	}
 	a.cost = m.clamp(cost)
 	return a
@@ -216,7 +231,7 @@ func (r *Reading) lookUp(a *account) {
 	for _, i := range m.modelTexts {
 		if r.texts[i] == "" {
 			if s := &m.texts[i]; name == "" && r.hides(s.place) {
-				a.why = append(a.why, s.text+" could not be read")
+				a.blame(s.text, " could not be read")
 			}
 			continue
 		}
@@ -229,10 +244,10 @@ func (r *Reading) lookUp(a *account) {
 	}
 	switch {
 	case name != "":
-		a.why = append(a.why, "the model "+strconv.Quote(name)+" is in no list of prices")
+		a.blame("the model ", quoted(name), " is in no list of prices")
 	default:
 		if a.row = m.find(""); a.row == nil {
-			a.why = append(a.why, "no model is named")
+			a.blame("no model is named")
 		}
 	}
 }
@@ -240,6 +255,9 @@ func (r *Reading) lookUp(a *account) {
 // doubt says why what a counter has found, or what stands for nothing, may not be what the exchange says: a place that
 // comes before could not be read. Then it is not known, instead of being less than it is.
 func (r *Reading) doubt(c *counter, found *source) string {
+	if c.only >= 0 && (found != nil || !r.unread) {
+		return ""
+	}
 	for i := range c.sources {
 		a := &c.sources[i]
 		switch {
@@ -285,6 +303,9 @@ func (r *Reading) variant() string {
 // count is what a counter has found and where; without a source it is what stands for nothing.
 func (r *Reading) count(id int) (decimal, *source) {
 	c := &r.m.counters[id]
+	if c.only >= 0 && r.tallies[c.only].found { // almost all are so
+		return r.tallies[c.only].sum, r.tallies[c.only].src
+	}
 	for i := range c.sources {
 		a := &c.sources[i]
 		if !a.grouped && a.single.place == measure {
@@ -302,17 +323,20 @@ func (r *Reading) count(id int) (decimal, *source) {
 
 // quantity is how much there is of a unit.
 func (r *Reading) quantity(u int) (n decimal) {
-	for _, id := range r.m.units[u].add {
-		d, _ := r.count(id)
-		n = n.plus(d)
+	of := &r.m.units[u]
+	for _, id := range of.add {
+		if d, _ := r.count(id); !d.isZero() {
+			n = n.plus(d)
+		}
 	}
-	if len(r.m.units[u].subtract) == 0 {
+	if len(of.subtract) == 0 || n.isZero() {
 		return n
 	}
 	var off decimal
-	for _, id := range r.m.units[u].subtract {
-		d, _ := r.count(id)
-		off = off.plus(d)
+	for _, id := range of.subtract {
+		if d, _ := r.count(id); !d.isZero() {
+			off = off.plus(d)
+		}
 	}
 	return n.minus(off)
 }

@@ -32,63 +32,65 @@ func (p *problems) say(field, format string, args ...any) {
 	*p = append(*p, Problem{Field: field, Reason: fmt.Sprintf(format, args...)})
 }
 
+// mistaken says of what kind the last problem is.
+func (p *problems) mistaken(m Mistake) { (*p)[len(*p)-1].Mistake = m }
+
 func at(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
 func quoted(s string) string { return strconv.Quote(s) }
 
-// readPrice reads an amount of dollars. The reason says why it is none.
-func readPrice(s string) (d decimal, reason string) {
+// flaw is why a text is no number; the zero value is none.
+type flaw struct {
+	reason  string
+	mistake Mistake
+}
+
+// readPrice reads an amount of dollars.
+func readPrice(s string) (d decimal, f flaw) {
 	d, ok := parseDecimal(s)
 	switch {
 	case s == "":
-		return d, `it is missing: a decimal such as "2.50"`
+		f.reason = `it is missing: a decimal such as "2.50"`
 	case len(s) > 1 && s[0] == '-':
-		return d, "it is negative"
+		f = flaw{"it is negative", Negative}
 	case !ok:
-		return d, quoted(s) + ` is no decimal such as "2.50"`
+		f.reason = quoted(s) + ` is no decimal such as "2.50"`
 	case d.decimals() > mostPlacesOfPrice:
-		return d, fmt.Sprintf("%q has more than %d decimals", s, mostPlacesOfPrice)
+		f = flaw{fmt.Sprintf("%q has more than %d decimals", s, mostPlacesOfPrice), TooPrecise}
 	case d.cmp(whole(int64(mostCost/money.Dollar))) > 0:
-		return d, "it is more than a million dollars"
+		f.reason = "it is more than a million dollars"
 	}
-	return d, ""
+	return d, f
 }
 
-// readNumber reads a number that is no amount. The reason says why it is none.
-func readNumber(s string) (d decimal, reason string) {
+// readNumber reads a number that is no amount.
+func readNumber(s string) (d decimal, f flaw) {
 	d, ok := parseDecimal(s)
 	switch {
 	case len(s) > 1 && s[0] == '-':
-		return d, "it is negative"
+		f.reason = "it is negative"
 	case !ok:
-		return d, quoted(s) + " is no decimal"
+		f.reason = quoted(s) + " is no decimal"
 	case d.decimals() > mostPlacesOfPrice:
-		return d, fmt.Sprintf("%q has more than %d decimals", s, mostPlacesOfPrice)
+		f.reason = fmt.Sprintf("%q has more than %d decimals", s, mostPlacesOfPrice)
 	}
-	return d, ""
+	return d, f
 }
 
 // price reads an amount that may be left out.
-func (p *problems) price(field, s string) *decimal {
-	if s == "" {
-		return nil
-	}
-	d, reason := readPrice(s)
-	if reason != "" {
-		p.say(field, "%s", reason)
-		return nil
-	}
-	return &d
-}
+func (p *problems) price(field, s string) *decimal { return p.read(field, s, readPrice) }
 
 // number reads a number that may be left out.
-func (p *problems) number(field, s string) *decimal {
+func (p *problems) number(field, s string) *decimal { return p.read(field, s, readNumber) }
+
+func (p *problems) read(field, s string, as func(string) (decimal, flaw)) *decimal {
 	if s == "" {
 		return nil
 	}
-	d, reason := readNumber(s)
-	if reason != "" {
-		p.say(field, "%s", reason)
+	d, f := as(s)
+	if f.reason != "" {
+		p.say(field, "%s", f.reason)
+		p.mistaken(f.mistake)
 		return nil
 	}
 	return &d

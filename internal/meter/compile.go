@@ -145,7 +145,8 @@ func (c *compiler) match(p *controlv1.MeterMatch) {
 		}
 	}
 	if p.GetPath() != "" {
-		if c.m.path = c.pattern(field+".path", p.GetPath()); c.m.path != nil {
+		if re := c.pattern(field+".path", p.GetPath()); re != nil {
+			c.m.path = newPattern(re)
 			c.m.loose = caseless(p.GetPath())
 		}
 	}
@@ -252,6 +253,7 @@ func (c *compiler) looked(s *source, early bool) {
 func (c *compiler) path(field, path string) {
 	if reason := pathReason(path); reason != "" {
 		c.say(field, "%s", reason)
+		c.mistaken(BadPath)
 	}
 }
 

@@ -135,8 +135,9 @@ func (c *compiler) prices(p *controlv1.Meter, book Book) {
 		if mp.GetModel() == "" {
 			c.say(field+".model", `it is missing; "*" is for any model`)
 		}
-		newRow(mp, c.unitIDs, len(c.m.units), func(j int, name, reason string) {
-			c.say(at(field+".rates", j)+"."+name, "%s", reason)
+		newRow(mp, c.unitIDs, len(c.m.units), func(j int, name string, f flaw) {
+			c.say(at(field+".rates", j)+"."+name, "%s", f.reason)
+			c.mistaken(f.mistake)
 		})
 		for j, up := range mp.GetRates() {
 			if up.GetAbove() > 0 && len(p.GetTier()) == 0 {

@@ -116,10 +116,10 @@ func TestSumsAreRoundedOnceHalfToEven(t *testing.T) {
 		var s sum
 		want := new(big.Rat)
 		for _, x := range terms.Draw(t, "terms") {
-			price, reason := readPrice(x.price)
+			price, flaw := readPrice(x.price)
 			r, ok := newRate(price, x.per)
-			if reason != "" || !ok {
-				t.Fatalf("price %s per %d: %s, %t", x.price, x.per, reason, ok)
+			if flaw.reason != "" || !ok {
+				t.Fatalf("price %s per %d: %s, %t", x.price, x.per, flaw.reason, ok)
 			}
 			d, _ := parseDecimal(x.count)
 			s.add(d, r)

@@ -32,6 +32,14 @@ type counter struct {
 	optional bool
 	fallback *decimal // what it is if it is not found
 	sources  []alternative
+	only     int // the tally of its one alternative, if that is what frames of the answer say; otherwise -1
+}
+
+func (c *counter) single() int {
+	if len(c.sources) != 1 || !c.sources[0].grouped || c.sources[0].sent {
+		return -1
+	}
+	return c.sources[0].tally
 }
 
 // alternative is one of the places that are tried in order. All sources in frames are one together, and so are all in

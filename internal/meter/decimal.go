@@ -41,6 +41,9 @@ var mostCount = decimal{coef: 1, exp: 18}
 // parseDecimal reads a decimal as JSON writes numbers, also with an exponent. Negative ones, and those that are too long or
 // too large, are none.
 func parseDecimal(s string) (decimal, bool) {
+	if d, ok := wholeNumber(s); ok {
+		return d, true
+	}
 	negative := false
 	if s != "" && s[0] == '-' {
 		negative, s = true, s[1:]
@@ -108,6 +111,23 @@ func parseDecimal(s string) (decimal, bool) {
 		return decimal{}, false
 	}
 	return d, true
+}
+
+// wholeNumber reads a number of digits alone, as almost all are that are counted; false if it is not one, or a long one.
+func wholeNumber[T string | []byte](s T) (decimal, bool) {
+	const most = 18 // of these all are fewer than mostCount
+	if len(s) == 0 || len(s) > most {
+		return decimal{}, false
+	}
+	var n uint64
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return decimal{}, false
+		}
+		n = n*10 + uint64(c)
+	}
+	return decimal{coef: n}, true
 }
 
 // isZero says whether it is 0.

@@ -92,18 +92,17 @@ func twice(doc []byte, names []string) string {
 			end := stringEnd(doc, i+1)
 			text := doc[i+1 : end]
 			i = end
-			rest := bytes.TrimLeft(doc[i+1:min(len(doc), i+2)], " \t\r\n")
-			if len(rest) == 0 {
-				rest = bytes.TrimLeft(doc[i+1:], " \t\r\n")
-			}
-			if len(rest) == 0 || rest[0] != ':' {
+			if rest := spaceless(doc[i+1:]); len(rest) == 0 || rest[0] != ':' {
 				continue
 			}
 			if bytes.IndexByte(text, '\\') >= 0 {
 				text = []byte(gjson.ParseBytes(doc[end-len(text)-1 : end+1]).Str)
 			}
-			at := slices.IndexFunc(names, func(name string) bool { return name == string(text) })
-			if at < 0 {
+			at := 0
+			for at < len(names) && names[at] != string(text) {
+				at++
+			}
+			if at == len(names) {
 				continue
 			}
 			word, bit := &seen[len(seen)-words+at/64], uint64(1)<<(at%64)
@@ -152,9 +151,17 @@ func (r *Request) hidden(in place) bool {
 	}
 }
 
+// spaceless is a text without the space at its beginning.
+func spaceless(p []byte) []byte {
+	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t' || p[0] == '\r' || p[0] == '\n') {
+		p = p[1:]
+	}
+	return p
+}
+
 // begins says whether a body begins like a document.
 func begins(body []byte) bool {
-	start := bytes.TrimLeft(body, " \t\r\n")
+	start := spaceless(body)
 	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
 

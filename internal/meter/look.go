@@ -16,6 +16,8 @@ type looks struct {
 	known map[string]int
 	top   look
 	keep  *frame.Paths
+	asks  []ask // what counters ask for
+	slots []int // of the paths, in the order in which keep has them
 }
 
 // uses are how many sources ask for a path, and how many of these want no more than the number of elements that are there,
@@ -119,6 +121,12 @@ func (l *looks) finish() (lengths []bool) {
 	l.keep, _ = frame.NewPaths(values...) // each has been checked
 	_ = l.keep.Counts(counted...)
 	_ = l.keep.Lengths(measured...)
+	l.slots = nil
+	for _, paths := range [...][]string{values, counted, measured} {
+		for _, path := range paths {
+			l.slots = append(l.slots, l.known[path])
+		}
+	}
 	return lengths
 }
 

@@ -8,7 +8,6 @@ package meter
 import (
 	"cmp"
 	"errors"
-	"regexp"
 	"slices"
 	"time"
 
@@ -18,9 +17,21 @@ import (
 
 // Problem is something that is wrong with a price.
 type Problem struct {
-	Field  string // "meters[2].counters[0].sources[1].frame"
-	Reason string // a sentence
+	Field   string // "meters[2].counters[0].sources[1].frame"
+	Reason  string // a sentence
+	Mistake Mistake
 }
+
+// Mistake is what a problem is about, where something of its own is to be done about it.
+type Mistake uint8
+
+// The mistakes.
+const (
+	AnyMistake Mistake = iota
+	BadPath            // of a field in a document
+	Negative           // an amount
+	TooPrecise         // a number with more decimals than are counted with
+)
 
 // Check says everything that is wrong with a price; nothing if it can be compiled.
 func Check(m *controlv1.Metered) []Problem {
@@ -146,11 +157,13 @@ type Meter struct {
 	Name string
 	Free bool // nothing is read and nothing is charged
 
+	silent    bool        // nothing but what the target sends is counted, and nothing stands for what is not there
+	first     money.Nanos // what it comes to before anything was counted
 	fallback  fallback
 	any       bool // it reads every request, also WebSockets
 	methods   []string
-	path      *regexp.Regexp
-	loose     *regexp.Regexp // path, whatever the case of letters
+	path      *pattern
+	loose     *pattern // path, whatever the case of letters
 	webSocket bool
 
 	// texts are where names and ids are, conditions what is asked of exchanges; others name them by their index.
@@ -177,6 +190,8 @@ type Meter struct {
 	job        *job
 
 	frames, messages looks
+	stages           [moments]staged
+	names            *names   // of models and variants
 	events           []string // kinds of frames that are counted
 	wantsBody        bool
 	adds             bool // a counter adds what frames say, so that one that comes again counts again
@@ -189,6 +204,17 @@ type Meter struct {
 
 func (m *Meter) finish() {
 	received, sent := m.frames.finish(), m.messages.finish()
+	m.names = &names{}
+	m.stage()
+	m.frames.asks, m.messages.asks = m.questions(false), m.questions(true)
+	for i := range m.counters {
+		m.counters[i].only = m.counters[i].single()
+	}
+	for _, slots := range [...][]int{m.modelTexts, m.variantTexts} {
+		for _, i := range slots {
+			m.texts[i].recurs = true
+		}
+	}
 	for i := range m.counters {
 		for _, a := range m.counters[i].sources {
 			lengths := received
@@ -203,7 +229,7 @@ func (m *Meter) finish() {
 }
 
 func (m *Meter) reads(r *Request) bool {
-	return m.any || m.serves(r) && (m.path == nil || m.path.MatchString(r.Path))
+	return m.any || m.serves(r) && (m.path == nil || m.path.matches(r.Path))
 }
 
 // serves says whether the meter reads requests of this kind, on some path.

@@ -35,36 +35,36 @@ type row struct {
 }
 
 // newRow makes a row. wrong is told of prices that make no sense, which are left out.
-func newRow(p *controlv1.ModelPrice, units map[string]int, count int, wrong func(rate int, field, reason string)) *row {
+func newRow(p *controlv1.ModelPrice, units map[string]int, count int, wrong func(rate int, field string, f flaw)) *row {
 	r := &row{rates: make([][]unitRate, count)}
 	for i, up := range p.GetRates() {
-		price, reason := readPrice(up.GetPrice())
-		if reason != "" {
-			wrong(i, "price", reason)
+		price, f := readPrice(up.GetPrice())
+		if f.reason != "" {
+			wrong(i, "price", f)
 			continue
 		}
 		if up.GetPer() < 0 || up.GetPer() > mostPer {
-			wrong(i, "per", "it is between 0 and 1000000000000")
+			wrong(i, "per", flaw{reason: "it is between 0 and 1000000000000"})
 			continue
 		}
 		if up.GetAbove() < 0 {
-			wrong(i, "above", "it is negative")
+			wrong(i, "above", flaw{reason: "it is negative"})
 			continue
 		}
 		u, ok := units[up.GetUnit()]
 		if !ok {
-			wrong(i, "unit", "there is no unit "+quoted(up.GetUnit()))
+			wrong(i, "unit", flaw{reason: "there is no unit " + quoted(up.GetUnit())})
 			continue
 		}
 		per := max(up.GetPer(), 1)
 		made, ok := newRate(price, per)
 		if !ok {
-			wrong(i, "price", "it is too large or too precise")
+			wrong(i, "price", flaw{reason: "it is too large or too precise"})
 			continue
 		}
 		next := unitRate{made, price.String(), per, up.GetAbove(), up.GetVariant()}
 		if slices.ContainsFunc(r.rates[u], func(o unitRate) bool { return o.above == next.above && o.variant == next.variant }) {
-			wrong(i, "unit", "there already is a price of "+quoted(up.GetUnit())+" that holds just then")
+			wrong(i, "unit", flaw{reason: "there already is a price of " + quoted(up.GetUnit()) + " that holds just then"})
 			continue
 		}
 		r.rates[u] = append(r.rates[u], next)
@@ -131,7 +131,7 @@ func (t *table) find(model string) *row {
 		if !Matches(p.GetModel(), model) {
 			continue
 		}
-		r := newRow(p, t.units, t.count, func(int, string, string) {})
+		r := newRow(p, t.units, t.count, func(int, string, flaw) {})
 		t.keep(ready, model, r)
 		return r
 	}

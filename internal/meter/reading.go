@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ type Reading struct {
 	kind     frame.Kind
 	encoded  bool
 
-	out, in  *frame.Stream // what goes to the target and what comes from it; nil if nothing looks
+	out, in  *frame.Stream // of room: what goes to the target and what comes from it; nil if nothing looks
 	last     int           // how long the last piece was that came
 	begun    bool          // something but spaces has come of a JSON body
 	array    bool          // it is an array
@@ -45,14 +44,16 @@ type Reading struct {
 	event   string // and what it was called
 	stale   bool   // cost is not what it comes to
 	cost    money.Nanos
-	why     []string
+	unknown bool // it is not what it comes to
 
 	bill Bill // that is made at the end
 	// room is what most meters need, so that it comes with the reading.
 	room struct {
-		texts [4]string
-		holds [8]bool
+		texts   [4]string
+		holds   [8]bool
+		out, in frame.Stream
 	}
+	emit, emitSent func(*frame.Frame) // of frames of the target and of the caller, made once
 }
 
 // looked is the memory for the values of one frame, which nobody needs when it has been read.
@@ -68,56 +69,69 @@ func atLeast[T any](n int, room []T) []T {
 
 // Start begins to read a request's exchange. edits are those of its hold that were made.
 func (m *Meter) Start(r *Request, edits []Edit) *Reading {
-	x := &Reading{m: m, req: r, edits: edits, stale: true}
-	if m.Free {
-		return x
-	}
-	x.tallies = make([]tally, m.tallies)
-	x.texts = atLeast(len(m.texts), x.room.texts[:])
-	x.holds = atLeast(len(m.conditions), x.room.holds[:])
-	if len(m.events) > 0 {
-		x.events = make([]int64, len(m.events))
-	}
-	x.hidden.body, x.hidden.form = m.wantsBody && r.hidden(inRequest), len(m.wanted.forms) > 0 && r.hidden(inForm)
-	x.stage(func(s *source) (value, bool) {
-		if !s.early() {
-			return value{}, false
-		}
-		return s.find(r, edits), true
-	})
+	x := &Reading{}
+	x.Begin(m, r, edits)
 	return x
 }
 
-// stage takes in the values that are known by now. find says whether it knows a source.
-func (r *Reading) stage(find func(*source) (value, bool)) {
-	m := r.m
-	for i := range m.counters {
-		c := &m.counters[i]
-		for j := range c.sources {
-			a := &c.sources[j]
-			if a.grouped {
-				continue
-			}
-			v, ok := find(&a.single)
-			if !ok {
-				continue
-			}
-			t, taken := &r.tallies[a.tally], false
-			if v.there {
-				taken, _ = t.take(v, c.how, c.quoted, &a.single)
-			}
-			if !taken {
-				t.doubt = a.single.doubt(r.req, v)
-			}
+// Begin makes it the reading of another exchange, as Start does, in the memory that it has already.
+func (r *Reading) Begin(m *Meter, req *Request, edits []Edit) {
+	r.Reset()
+	r.m, r.req, r.edits, r.stale = m, req, edits, true
+	if m.Free {
+		return
+	}
+	r.tallies = atLeast(m.tallies, r.tallies[:cap(r.tallies)])
+	r.texts = atLeast(len(m.texts), r.room.texts[:])
+	r.holds = atLeast(len(m.conditions), r.room.holds[:])
+	if len(m.events) > 0 {
+		r.events = make([]int64, len(m.events))
+	}
+	r.hidden.body, r.hidden.form = m.wantsBody && req.hidden(inRequest), len(m.wanted.forms) > 0 && req.hidden(inForm)
+	if now := &m.stages[early]; !now.empty() {
+		r.stage(now, func(s *source) value { return s.find(req, edits) })
+	}
+}
+
+// Reset forgets the exchange and what was found, also the bill.
+func (r *Reading) Reset() {
+	if !r.over { // nobody has asked for the bill
+		if r.out != nil {
+			r.out.End(false)
+		}
+		if r.in != nil {
+			r.in.End(false)
 		}
 	}
-	for i := range m.texts {
-		if v, ok := find(&m.texts[i]); ok && v.there {
+	clear(r.tallies)
+	// Made empty where it is, and not copied over: it is long.
+	tallies, emit, emitSent := r.tallies[:0], r.emit, r.emitSent
+	*r = Reading{}
+	r.tallies, r.emit, r.emitSent = tallies, emit, emitSent
+}
+
+// stage takes in the values that are known by now, which are found in sources of one moment.
+func (r *Reading) stage(now *staged, find func(*source) value) {
+	m := r.m
+	for _, one := range now.counters {
+		c := &m.counters[one.counter]
+		a := &c.sources[one.alternative]
+		v := find(&a.single)
+		t, taken := &r.tallies[a.tally], false
+		if v.there {
+			taken, _ = t.take(v, c.how, c.quoted, &a.single)
+		}
+		if !taken {
+			t.doubt = a.single.doubt(r.req, v)
+		}
+	}
+	for _, i := range now.texts {
+		if v := find(&m.texts[i]); v.there {
 			r.texts[i] = plainText(v)
 		}
 	}
-	for i := range m.conditions {
-		if v, ok := find(&m.conditions[i].source); ok && m.conditions[i].holds(v) {
+	for _, i := range now.conditions {
+		if v := find(&m.conditions[i].source); v.there && m.conditions[i].holds(v) {
 			r.holds[i] = true
 		}
 	}
@@ -147,13 +161,13 @@ func (r *Reading) Answered(status int, header func(name string) string) {
 	if !r.charged {
 		return
 	}
-	r.stage(func(s *source) (value, bool) {
-		if s.place != inHeader {
-			return value{}, false
-		}
-		text := header(s.name)
-		return textValue(text, text != ""), true
-	})
+	if now := &m.stages[answered]; !now.empty() {
+		r.stage(now, func(s *source) value {
+			text := header(s.name)
+			return textValue(text, text != "")
+		})
+	}
+	r.stale = true
 	encoding := header("Content-Encoding")
 	if strings.EqualFold(encoding, "identity") {
 		encoding = ""
@@ -163,11 +177,15 @@ func (r *Reading) Answered(status int, header func(name string) string) {
 		r.kind, encoding = frame.Messages, ""
 		compressed := strings.Contains(strings.ToLower(header("Sec-WebSocket-Extensions")), "permessage-deflate")
 		if !m.messages.empty() {
-			r.out = frame.New(r.kind, "", m.messages.keep, func(f *frame.Frame) { f.Sent = true; r.frame(f) })
+			if r.emitSent == nil {
+				r.emitSent = func(f *frame.Frame) { f.Sent = true; r.frame(f) }
+			}
+			r.out = &r.room.out
+			r.out.Begin(r.kind, "", m.messages.keep, r.emitSent)
 			r.out.Compressed(compressed)
 		}
 		if m.late.frames || m.measures {
-			r.in = frame.New(r.kind, "", m.frames.keep, func(f *frame.Frame) { f.Sent = false; r.frame(f) })
+			r.receive("")
 			r.in.Compressed(compressed)
 		}
 	case bodyless(r.req.Method, status):
@@ -180,8 +198,17 @@ func (r *Reading) Answered(status int, header func(name string) string) {
 	r.encoded = encoding != ""
 	r.silent = r.kind == frame.None
 	if !r.silent && r.in == nil && (m.late.frames || m.measures) {
-		r.in = frame.New(r.kind, encoding, m.frames.keep, r.frame)
+		r.receive(encoding)
 	}
+}
+
+// receive begins to read what the target sends.
+func (r *Reading) receive(encoding string) {
+	if r.emit == nil {
+		r.emit = func(f *frame.Frame) { f.Sent = false; r.frame(f) }
+	}
+	r.in = &r.room.in
+	r.in.Begin(r.kind, encoding, r.m.frames.keep, r.emit)
 }
 
 // bodyless says whether an answer has no body.
@@ -201,7 +228,7 @@ func (r *Reading) Received(p []byte) {
 		return
 	}
 	if r.kind == frame.JSON && !r.begun && !r.encoded {
-		if start := bytes.TrimLeft(p, " \t\r\n"); len(start) > 0 {
+		if start := spaceless(p); len(start) > 0 {
 			r.begun, r.array = true, start[0] == '['
 		}
 	}
@@ -221,6 +248,10 @@ func (r *Reading) frame(f *frame.Frame) {
 				r.events[i]++
 			}
 		}
+	}
+	if f.Read {
+		r.fields(f, looks)
+		return
 	}
 	if f.Doc == nil || looks.empty() {
 		return
@@ -285,7 +316,7 @@ func (r *Reading) names(f *frame.Frame, values []gjson.Result) {
 			continue
 		}
 		if text := plainText(docValue(values[s.path])); text != "" && text != r.texts[i] {
-			r.texts[i], r.stale = strings.Clone(text), true
+			r.texts[i], r.stale = strings.Clone(text), true // without the document it is in
 		}
 	}
 	for i := range r.m.conditions {
@@ -359,9 +390,12 @@ func (r *Reading) Cost() (cost money.Nanos, final bool) {
 	if !r.chargeable() || final && !r.Charged() || r.m.job != nil {
 		return 0, final
 	}
+	if m := r.m; m.silent && !final && r.frames == 0 && r.out == nil {
+		return m.first, false
+	}
 	if r.stale {
-		a := r.account()
-		r.cost, r.why, r.stale = a.cost, a.why, false
+		a := r.account(false)
+		r.cost, r.unknown, r.stale = a.cost, !a.known, false
 	}
 	return r.cost, final
 }
@@ -380,7 +414,7 @@ func (r *Reading) settled() bool {
 // Unpriced says whether it is known by now that the cost will not be known.
 func (r *Reading) Unpriced() bool {
 	_, final := r.Cost()
-	return final && r.Charged() && len(r.why) > 0
+	return final && r.Charged() && r.unknown
 }
 
 // Streams says whether the answer is a stream that can be broken off between two frames.

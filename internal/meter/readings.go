@@ -24,7 +24,20 @@ func (p *Plan) Agreed(m *Meter, r *Request) bool {
 		}
 		return true
 	}
+	if m != nil && !capital(r.Path) {
+		return true // just this path was asked for when the meter was found
+	}
 	return p.same(m, r, r.Path)
+}
+
+// capital says whether a path has a capital letter.
+func capital(path string) bool {
+	for i := range len(path) {
+		if path[i]-'A' < 26 {
+			return true
+		}
+	}
+	return false
 }
 
 // same says whether a path has no other meter. One that has none at all does no harm: the target does not know it.
@@ -32,7 +45,7 @@ func (p *Plan) same(m *Meter, r *Request, path string) bool {
 	if found := p.first(r, path, false); found != nil && found != m {
 		return false
 	}
-	if !strings.ContainsFunc(path, func(c rune) bool { return c >= 'A' && c <= 'Z' }) {
+	if !capital(path) {
 		return true
 	}
 	found := p.first(r, path, true)
@@ -79,7 +92,7 @@ func (p *Plan) first(r *Request, path string, loose bool) *Meter {
 		if loose {
 			pattern = m.loose
 		}
-		if m.serves(r) && (pattern == nil || pattern.MatchString(path)) {
+		if m.serves(r) && (pattern == nil || pattern.matches(path)) {
 			return m
 		}
 	}
@@ -87,7 +100,10 @@ func (p *Plan) first(r *Request, path string, loose bool) *Meter {
 }
 
 // caseless is a pattern that does not look at case.
-func caseless(pattern string) *regexp.Regexp {
-	re, _ := regexp.Compile("(?i:" + pattern + ")") // it has been compiled without
-	return re
+func caseless(text string) *pattern {
+	re, err := regexp.Compile("(?i:" + text + ")")
+	if err != nil {
+		return nil // it has been compiled without
+	}
+	return newPattern(re)
 }

@@ -178,7 +178,7 @@ func (m *Meter) again(c counts) (a account, reason string) {
 	r := &Reading{m: &same, tallies: make([]tally, len(m.counters))}
 	same.counters = make([]counter, len(m.counters))
 	for i, o := range m.counters {
-		same.counters[i] = counter{name: o.name, optional: o.optional, fallback: o.fallback, sources: []alternative{{grouped: true, tally: i}}}
+		same.counters[i] = counter{name: o.name, optional: o.optional, fallback: o.fallback, only: -1, sources: []alternative{{grouped: true, tally: i}}}
 		for _, said := range c.list {
 			if said.Name != o.name {
 				continue
@@ -197,5 +197,5 @@ func (m *Meter) again(c counts) (a account, reason string) {
 	}
 	same.variantTexts = []int{len(c.models)}
 	same.texts = make([]source, len(r.texts)) // all of them were read
-	return r.account(), ""
+	return r.account(true), ""
 }

@@ -47,6 +47,8 @@ type source struct {
 	path  int    // of frames and messages: which of the looks finds it
 	// length says that frames have the number of characters in place of each text.
 	length bool
+	// recurs says that what is there is mostly what was there before, such as the name of a model.
+	recurs bool
 	re     *regexp.Regexp // inPath
 	text   string         // as a person reads it
 }
@@ -103,16 +105,36 @@ type parsed struct {
 	form   url.Values
 	formed bool
 	torn   bool // not all of the form could be read
-	begins bool // the body, which is not there any more, begins like a document
+	// found is the field that was looked for last, which the next one who looks mostly wants as well.
+	found   gjson.Result
+	foundAt string // its path
+	media   string
+	typed   bool // media is known
+	begins  bool // the body, which is not there any more, begins like a document
+	// members are the fields of the body, of which there are as many, if it is indexed. Several sources look for each.
+	members [mostMembers]frame.Member
+	fields  int
+	indexed bool
 }
+
+// mostMembers is how many fields of a body are found without reading it again.
+const mostMembers = 24
 
 // document says whether the body is a JSON document.
 func (r *Request) document() bool {
 	if !r.parsed.looked {
 		r.parsed.looked = true
-		r.parsed.json = r.Whole && len(r.Body) > 0 && !isForm(r.mediaType()) && frame.Valid(r.Body)
+		if !r.Whole || len(r.Body) == 0 || isForm(r.mediaType()) {
+			return false
+		}
+		if _, count, ok := frame.Members(r.Body, r.parsed.members[:0]); ok {
+			r.parsed.json, r.parsed.object = true, true
+			r.parsed.fields, r.parsed.indexed = count, count <= mostMembers
+			return true
+		}
+		r.parsed.json = frame.Valid(r.Body)
 		if r.parsed.json {
-			body := bytes.TrimLeft(r.Body, " \t\r\n")
+			body := spaceless(r.Body)
 			r.parsed.object = len(body) > 0 && body[0] == '{'
 		}
 	}
@@ -121,10 +143,68 @@ func (r *Request) document() bool {
 
 // field is a value of the body.
 func (r *Request) field(path string) gjson.Result {
-	if !r.document() {
+	if !r.document() || len(r.Body) == 0 {
 		return gjson.Result{}
 	}
-	return gjson.GetBytes(r.Body, path)
+	if p := &r.parsed; p.foundAt != path || path == "" {
+		p.found, p.foundAt = r.look(path), path
+	}
+	return r.parsed.found
+}
+
+// look looks for a value in the body, which is a document.
+func (r *Request) look(path string) gjson.Result {
+	if !r.parsed.indexed || !namesAlone(path) {
+		return gjson.GetBytes(r.Body, path)
+	}
+	name, rest, deep := strings.Cut(path, ".")
+	for _, m := range r.parsed.members[:r.parsed.fields] {
+		if !m.Is(r.Body, name) {
+			continue
+		}
+		value := m.Value(r.Body)
+		if !deep {
+			return gjson.Parse(shortText(value))
+		}
+		if value[0] == '{' { // elsewhere gjson looks for an object where there is none
+			if v := gjson.GetBytes(value, rest); v.Exists() {
+				return v
+			}
+		}
+	}
+	return gjson.Result{}
+}
+
+// scalars are values of bodies that came last. What a price looks at is what most requests say alike, such as the model.
+var scalars names
+
+// mostScalar is how long a value is that is kept for other requests.
+const mostScalar = 64
+
+// shortText is a value as a text, which several sources look for and which takes no memory of its own if it came before.
+func shortText(value []byte) string {
+	if n := len(value); n == 0 || n > mostScalar || value[0] == '{' || value[0] == '[' {
+		return string(value)
+	}
+	return scalars.text(value)
+}
+
+// namesAlone says whether a path is made of names that mean nothing else.
+func namesAlone(path string) bool {
+	begins := true
+	for i := range len(path) {
+		c := path[i]
+		switch letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'; {
+		case c == '.' && !begins:
+			begins = true
+			continue
+		case letter, !begins && (c == '-' || c >= '0' && c <= '9'):
+			begins = false
+		default:
+			return false
+		}
+	}
+	return !begins
 }
 
 func (r *Request) header(name string) string {
@@ -159,8 +239,14 @@ func isForm(media string) bool { return media == urlencoded || media == multipar
 
 // mediaType is what the request says that its body is, without its parameters.
 func (r *Request) mediaType() string {
-	media, _, _ := strings.Cut(r.header("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(media))
+	if p := &r.parsed; !p.typed {
+		p.typed = true
+		if p.media = r.header("Content-Type"); p.media != "application/json" { // which most say, and no more than that
+			media, _, _ := strings.Cut(p.media, ";")
+			p.media = strings.ToLower(strings.TrimSpace(media))
+		}
+	}
+	return r.parsed.media
 }
 
 func (r *Request) readForm() url.Values {

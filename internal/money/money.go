@@ -24,6 +24,9 @@ const Max Nanos = math.MaxInt64
 // ErrOverflow means that an amount does not fit.
 var ErrOverflow = errors.New("money: amount does not fit")
 
+// ErrPrecision means that an amount has more than nine decimals.
+var ErrPrecision = errors.New("more than nine decimals")
+
 // Add is a+b, or ErrOverflow.
 func (a Nanos) Add(b Nanos) (Nanos, error) {
 	sum := a + b
@@ -62,7 +65,7 @@ func Parse(s string) (Nanos, error) {
 		return 0, fmt.Errorf("money: %q is not a decimal amount such as 12.00", s)
 	}
 	if len(strings.TrimRight(frac, "0")) > 9 {
-		return 0, fmt.Errorf("money: %q has more than nine decimals", s)
+		return 0, fmt.Errorf("money: %q has %w", s, ErrPrecision)
 	}
 	units, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil {
@@ -89,14 +92,25 @@ func digits(s string) bool {
 }
 
 // String is the exact decimal with at least two places: "12.00", "0.0000015", "-3.50".
-func (a Nanos) String() string {
-	sign, u := "", uint64(a)
+func (a Nanos) String() string { return string(a.Append(make([]byte, 0, 24))) }
+
+// Append appends what String is.
+func (a Nanos) Append(to []byte) []byte {
+	u := uint64(a)
 	if a < 0 {
-		sign, u = "-", -uint64(a)
+		to, u = append(to, '-'), -u
 	}
-	frac := fmt.Sprintf("%09d", u%uint64(Dollar))
-	frac = frac[:2] + strings.TrimRight(frac[2:], "0")
-	return sign + strconv.FormatUint(u/uint64(Dollar), 10) + "." + frac
+	to = append(strconv.AppendUint(to, u/uint64(Dollar), 10), '.')
+	var frac [9]byte
+	end, rest := len(frac), u%uint64(Dollar)
+	for i := len(frac) - 1; i >= 0; i-- {
+		frac[i] = byte('0' + rest%10)
+		rest /= 10
+	}
+	for end > 2 && frac[end-1] == '0' {
+		end--
+	}
+	return append(to, frac[:end]...)
 }
 
 // Dollars is String with a dollar sign, for people: "$12.00", "-$3.50".

@@ -37,7 +37,8 @@ func IsUnavailable(err error) bool {
 		return false
 	}
 	if c := code(err); c != "" {
-		return strings.HasPrefix(c, "08") || strings.HasPrefix(c, "57P0") || c == "53300"
+		// 25006: a server that still follows another one, in the middle of a failover.
+		return strings.HasPrefix(c, "08") || strings.HasPrefix(c, "57P0") || c == "53300" || c == "25006"
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true

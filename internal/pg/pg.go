@@ -21,6 +21,11 @@ import (
 // Open makes a pool without connecting, so that a process starts with the
 // database away and says so in its readiness. Only a malformed URL fails.
 func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) {
+	return open(ctx, url, maxConns, func(*pgx.ConnConfig) {})
+}
+
+// open also changes how connections are made.
+func open(ctx context.Context, url string, maxConns int, change func(*pgx.ConnConfig)) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", hidePassword(err))
@@ -28,21 +33,27 @@ func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) 
 	if maxConns > 0 {
 		cfg.MaxConns = int32(min(maxConns, 10_000))
 	}
-	if cfg.ConnConfig.ConnectTimeout == 0 {
-		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
-	}
-	params := cfg.ConnConfig.RuntimeParams
-	if params["application_name"] == "" {
-		params["application_name"] = "tollgate"
-	}
-	// Days and months of budgets are computed from times that come back.
-	params["timezone"] = "UTC"
-	cfg.ConnConfig.AfterConnect = durable
+	prepare(cfg.ConnConfig)
+	change(cfg.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return pool, nil
+}
+
+// prepare sees to what every connection of ours has.
+func prepare(cfg *pgx.ConnConfig) {
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+	params := cfg.RuntimeParams
+	if params["application_name"] == "" {
+		params["application_name"] = "tollgate"
+	}
+	// Days and months of budgets are computed from times that come back.
+	params["timezone"] = "UTC"
+	cfg.AfterConnect = durable
 }
 
 // durable makes commits outlive the server on every connection. What is committed is told to others

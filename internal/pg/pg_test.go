@@ -236,3 +236,13 @@ func TestOpen(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee: a server that follows another one, or goes away or comes, is one that is away for a moment; a mistake is not.
+func TestIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"25006": true, "57P01": true, "57P03": true, "08006": true, "53300": true, "23505": false, "42601": false, "57014": false} {
+		if got := pg.IsUnavailable(fmt.Errorf("asked: %w", &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("%s: %v", code, got)
+		}
+	}
+}

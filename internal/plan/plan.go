@@ -7,19 +7,63 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/config"
+	"tollgate/internal/money"
 )
 
-// Plan is what to create, in this order: models and endpoints refer to secrets and adapters by name.
+// Plan is what to create, in this order: nothing refers to what comes after it.
 type Plan struct {
 	Secrets   []Secret
 	Adapters  []*controlv1.Adapter
 	Models    []*controlv1.Model
 	Endpoints []*controlv1.Endpoint
+	Teams     []*controlv1.Team
+	Customers []*controlv1.Customer
+	Tags      []*controlv1.Tag
 	Keys      []Key
+	Budgets   []*controlv1.Budget
+	Limits    []*controlv1.Limit
+	Settings  Settings
+	Raises    []Raise
+	People    []Person
 	Notes     []Note
+}
+
+// Settings are those of the whole deployment that change.
+type Settings struct {
+	Values *controlv1.Settings
+	Given  []string // its fields that change; the others stay as they are
+}
+
+// Set changes one field.
+func (s *Settings) Set(field string, change func(*controlv1.Settings)) {
+	if s.Values == nil {
+		s.Values = &controlv1.Settings{}
+	}
+	change(s.Values)
+	if !slices.Contains(s.Given, field) {
+		s.Given = append(s.Given, field)
+	}
+}
+
+// Raise raises a budget until a time.
+type Raise struct {
+	Budget string
+	By     money.Nanos
+	Until  time.Time
+}
+
+// Person is somebody who may sign in once they are invited, and the teams that they belong to.
+type Person struct {
+	Email string
+	Name  string
+	Role  controlv1.Role
+	Teams []*controlv1.TeamMembership
 }
 
 // Secret is a vendor credential that stood in the file.
@@ -32,6 +76,18 @@ type Secret struct {
 type Key struct {
 	Name   string
 	SHA256 []byte
+	// Settings are what else the key has; nil for nothing.
+	Settings *controlv1.Key
+}
+
+// Message is the key as it is created.
+func (k Key) Message() *controlv1.Key {
+	if k.Settings == nil {
+		return &controlv1.Key{Name: k.Name}
+	}
+	out := proto.CloneOf(k.Settings)
+	out.Name = k.Name
+	return out
 }
 
 // Level says how much a note matters.
@@ -63,7 +119,8 @@ func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // Note tells about one place in the file. Its text never holds a credential.
 type Note struct {
-	Line  int // from 1; 0 if it is about the file as a whole
+	File  string `json:",omitempty"` // empty for the file that was named
+	Line  int    // from 1; 0 if it is about the file as a whole
 	Level Level
 	Path  string // "general_settings.pass_through_endpoints[0].auth"
 	Text  string

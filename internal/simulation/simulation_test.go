@@ -16,9 +16,9 @@ func seeds(t *testing.T) uint64 {
 	text := os.Getenv("SEEDS")
 	if text == "" {
 		if raceEnabled {
-			return 20 // the detector has nothing to find in one goroutine, and takes ten times as long
+			return 6 // the detector has nothing to find in one goroutine, and takes ten times as long
 		}
-		return 300
+		return 100
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -44,6 +44,9 @@ func TestProtocol(t *testing.T) {
 		}
 	}
 	t.Logf("%d worlds of %d steps: %v", n, steps, total)
+	if raceEnabled {
+		return // so few worlds do not have everything; the run without the detector does
+	}
 	for _, what := range []string{
 		"admitted", "admitted under limits", "budgets spent whole", "clock set", "commit failed", "commits lost", "edited", "extended", "given up", "killed", "ledger failed over", "limits used whole", "lost", "machines lost", "raises helped",
 		"recalled", "refused", "refused by a limit", "repeated", "reset", "settled", "spent at the end", "stream lost its end", "stream wiped", "time has jumped", "told that it was given up", "told everything again",

@@ -130,6 +130,9 @@ func check(subject string, value *eventv1.AccountShard) error {
 		if a.GetLimitNanos() < 0 || a.GetRaiseNanos() < 0 || a.GetLimitNanos()+a.GetRaiseNanos() < 0 {
 			return fmt.Errorf("account %d has a limit that is out of range", a.GetId())
 		}
+		if a.GetOpeningNanos() < 0 {
+			return fmt.Errorf("account %d has a negative opening", a.GetId())
+		}
 		if _, _, err := contract.WindowAt(a, time.Now()); err != nil {
 			return err
 		}
@@ -217,6 +220,7 @@ func (s *Sync) diff(value *eventv1.AccountShard) (changes []store.AccountChange,
 			ID: p.GetId(), Shard: value.GetShard(), Gen: p.GetGen(), Period: int32(p.GetPeriod()), TimeZone: p.GetTimeZone(),
 			Limit: money.Nanos(p.GetLimitNanos()), Version: p.GetVersion(), BudgetID: p.GetBudgetId(),
 			Days: p.GetDays(), Warn: p.GetWarnPercents(), Raise: money.Nanos(p.GetRaiseNanos()), RaiseUntil: p.GetRaiseUntilUnix(),
+			Opening: money.Nanos(p.GetOpeningNanos()), OpeningUnix: p.GetOpeningUnix(),
 		}
 		e := s.table.accounts[a.ID]
 		if e != nil && e.account.Same(a) {

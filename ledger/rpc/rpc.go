@@ -29,6 +29,7 @@ import (
 type Source interface {
 	usage.Source
 	usage.Records
+	usage.Durations
 	Reprice(ctx context.Context, f usage.Filter, p usage.Repricing, dryRun bool) (usage.Repriced, error)
 	AccountStates(ctx context.Context, ids []int64, now time.Time) ([]store.AccountState, error)
 }

@@ -36,6 +36,7 @@ const token = "ledger-token"
 type books struct {
 	query   usage.Query
 	listing usage.Listing
+	latency usage.LatencyQuery
 	filter  usage.Filter
 	price   usage.Repricing
 	dry     bool
@@ -48,6 +49,14 @@ type books struct {
 	err      error
 }
 
+func (b *books) RecentUsage(_ context.Context, scopes []usage.Scope, week, _ time.Time) ([]usage.Recent, error) {
+	out := make([]usage.Recent, len(scopes))
+	for i, s := range scopes {
+		out[i] = usage.Recent{Day: money.Nanos(s.By), Week: money.Nanos(len(s.Value)), Requests: int64(i), First: week}
+	}
+	return out, nil
+}
+
 func (b *books) Usage(_ context.Context, q usage.Query) ([]usage.Row, error) {
 	b.query = q
 	return b.rows, b.err
@@ -56,6 +65,13 @@ func (b *books) Usage(_ context.Context, q usage.Query) ([]usage.Row, error) {
 func (b *books) Requests(_ context.Context, l usage.Listing) (usage.Page, error) {
 	b.listing = l
 	return b.page, b.err
+}
+
+func (b *books) Latency(_ context.Context, q usage.LatencyQuery) (usage.Latencies, error) {
+	b.latency = q
+	return usage.Latencies{
+		Buckets: []usage.Latency{{Start: q.From, Attempts: 3, P50: 1, P95: 2, P99: 3}}, Total: usage.Latency{Attempts: 3, P50: 4, P95: 5, P99: 6}, Share: 2500,
+	}, b.err
 }
 
 func (b *books) Reprice(_ context.Context, f usage.Filter, p usage.Repricing, dry bool) (usage.Repriced, error) {
@@ -107,14 +123,16 @@ func TestQueryUsage(t *testing.T) {
 		Bucket: usage.Bucket{Day: "2026-11-01", Hour: "2026-11-01T13", Series: usage.Series{
 			KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
 		}},
-		Counts: usage.Counts{Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, Cost: 6},
+		Counts: usage.Counts{Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, Cost: 6}, StatusClass: 2, Errors: 7, Other: true,
 	}}}
 	_, client := serve(t, b, token)
 	req := &ledgerv1.QueryUsageRequest{
+		TimeZone: "Europe/Berlin", TopN: 8, Filters: []*ledgerv1.UsageFilter{{Of: ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS, Values: []string{"4xx"}, Not: true}},
+
 		FromDay: "2026-11-01", ToDay: "2026-11-30", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Tag: "x", Model: "m",
 	}
 	for number := range ledgerv1.UsageDimension_name {
-		if number != 0 {
+		if number != 0 && ledgerv1.UsageDimension(number) != ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE {
 			req.GroupBy = append(req.GroupBy, ledgerv1.UsageDimension(number))
 		}
 	}
@@ -124,28 +142,98 @@ func TestQueryUsage(t *testing.T) {
 	}
 	want := &ledgerv1.UsageRow{
 		Day: "2026-11-01", Hour: "2026-11-01T13", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
-		Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, CostNanos: 6,
+		Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, CostNanos: 6, StatusClass: 2, Errors: 7, Other: true,
 	}
 	if d := cmp.Diff([]*ledgerv1.UsageRow{want}, res.GetRows(), protocmp.Transform()); d != "" || res.GetAsOfUnixMs() == 0 {
 		t.Error(d)
 	}
+	from, to := time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC) // Berlin's days
+	if res.GetFromUnix() != from.Unix() || res.GetToUnix() != to.Unix() {
+		t.Errorf("it says %d to %d", res.GetFromUnix(), res.GetToUnix())
+	}
 	asked := b.query
 	asked.GroupBy = nil
-	if d := cmp.Diff(usage.Query{From: "2026-11-01", To: "2026-11-30", KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Tag: "x", Model: "m"}, asked); d != "" {
+	if d := cmp.Diff(usage.Query{
+		From: "2026-11-01", To: "2026-11-30", KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Tag: "x", Model: "m", Zone: "Europe/Berlin", Top: 8,
+		Where: []usage.Match{{Of: usage.ByStatus, Values: []string{"4xx"}, Not: true}},
+	}, asked); d != "" {
 		t.Error(d)
 	}
-	for d := usage.ByKey; d <= usage.ByHour; d++ {
+	for d := usage.ByKey; d <= usage.ByStatusClass; d++ {
 		if !b.query.By(d) {
 			t.Errorf("dimension %d is missing", d)
 		}
+	}
+	if res, err = client.QueryUsage(t.Context(), &ledgerv1.QueryUsageRequest{FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: from.Unix(), ToUnix: to.Unix()}); err != nil ||
+		!b.query.Begin.Equal(from) || !b.query.End.Equal(to) || res.GetFromUnix() != from.Unix() || res.GetToUnix() != to.Unix() {
+		t.Errorf("%+v, %v", b.query, err)
 	}
 	for name, bad := range map[string]*ledgerv1.QueryUsageRequest{
 		"no days":      {},
 		"backwards":    {FromDay: "2026-11-02", ToDay: "2026-11-01"},
 		"no dimension": {FromDay: "2026-11-01", ToDay: "2026-11-01", GroupBy: []ledgerv1.UsageDimension{0}},
 		"no text":      {FromDay: "2026-11-01", ToDay: "2026-11-01", Team: "a\x00b"},
+		"no zone":      {FromDay: "2026-11-01", ToDay: "2026-11-01", TimeZone: "Mars/Base"},
+		"half an hour": {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 1800, ToUnix: 7200},
+		"no hours":     {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 7200, ToUnix: 7200},
+		"many years":   {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 3600, ToUnix: 3600 * 1e6},
+		"by edge":      {FromDay: "2026-11-01", ToDay: "2026-11-01", GroupBy: []ledgerv1.UsageDimension{ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE}},
+		"of edges":     {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE, false, "e")},
+		"two tags":     {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_TAG, false, "a", "b")},
+		"not a tag":    {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_TAG, true, "a")},
+		"no status":    {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS, false, "fine")},
+		"no values":    {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_KEY, false)},
+		"of days":      {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_DAY, false, "2026-11-01")},
 	} {
 		if _, err := client.QueryUsage(t.Context(), bad); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func filters(of ledgerv1.UsageDimension, not bool, values ...string) []*ledgerv1.UsageFilter {
+	return []*ledgerv1.UsageFilter{{Of: of, Values: values, Not: not}}
+}
+
+// Guarantee: a question about latency arrives as it was asked, with its answer, and one that cannot be answered is refused.
+func TestQueryLatency(t *testing.T) {
+	t.Parallel()
+	b := &books{}
+	_, client := serve(t, b, token)
+	from := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	ask := func(change func(*ledgerv1.QueryLatencyRequest)) *ledgerv1.QueryLatencyRequest {
+		req := &ledgerv1.QueryLatencyRequest{
+			FromUnixMs: from.UnixMilli(), ToUnixMs: from.Add(time.Hour).UnixMilli(), Bucket: ledgerv1.LatencyBucket_LATENCY_BUCKET_MINUTE, TimeZone: "Europe/Berlin",
+			Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE, false, "lon-1"),
+		}
+		change(req)
+		return req
+	}
+	res, err := client.QueryLatency(t.Context(), ask(func(*ledgerv1.QueryLatencyRequest) {}))
+	want := &ledgerv1.QueryLatencyResponse{
+		Buckets: []*ledgerv1.Latency{{StartUnixMs: from.UnixMilli(), Attempts: 3, P50Us: 1, P95Us: 2, P99Us: 3}},
+		Total:   &ledgerv1.Latency{Attempts: 3, P50Us: 4, P95Us: 5, P99Us: 6}, SampledPerMyriad: 2500, AsOfUnixMs: res.GetAsOfUnixMs(),
+	}
+	if d := cmp.Diff(want, res, protocmp.Transform()); err != nil || d != "" || res.GetAsOfUnixMs() == 0 {
+		t.Error(err, d)
+	}
+	if d := cmp.Diff(usage.LatencyQuery{
+		From: from, To: from.Add(time.Hour), Bucket: usage.PerMinute, Zone: "Europe/Berlin", Where: []usage.Match{{Of: usage.ByEdge, Values: []string{"lon-1"}}},
+	}, b.latency); d != "" {
+		t.Error(d)
+	}
+	for name, change := range map[string]func(*ledgerv1.QueryLatencyRequest){
+		"no time":         func(r *ledgerv1.QueryLatencyRequest) { r.ToUnixMs = r.GetFromUnixMs() },
+		"no beginning":    func(r *ledgerv1.QueryLatencyRequest) { r.FromUnixMs = 0 },
+		"two months":      func(r *ledgerv1.QueryLatencyRequest) { r.ToUnixMs = from.AddDate(0, 2, 0).UnixMilli(); r.Bucket = 3 },
+		"minutes of days": func(r *ledgerv1.QueryLatencyRequest) { r.ToUnixMs = from.AddDate(0, 0, 2).UnixMilli() },
+		"no bucket":       func(r *ledgerv1.QueryLatencyRequest) { r.Bucket = 0 },
+		"no zone":         func(r *ledgerv1.QueryLatencyRequest) { r.TimeZone = "Mars/Base" },
+		"no values": func(r *ledgerv1.QueryLatencyRequest) {
+			r.Filters = filters(ledgerv1.UsageDimension_USAGE_DIMENSION_KEY, false)
+		},
+	} {
+		if _, err := client.QueryLatency(t.Context(), ask(change)); connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -163,19 +251,21 @@ func TestListRequests(t *testing.T) {
 	req := &ledgerv1.ListRequestsRequest{PageSize: 10, OldestFirst: true, Filter: &ledgerv1.RequestFilter{
 		FromUnixMs: 5, ToUnixMs: 1793534500000, KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Tag: "x", Model: "m", RequestId: make([]byte, 16),
 		Status: proto.Uint32(0), Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, Unpriced: true,
+		Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_TAG, true, "y", ""), MinCostNanos: 3, MinDurationUs: 4,
 	}}
 	res, err := client.ListRequests(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &ledgerv1.RequestRecord{Position: "1.7.9", Corrects: "1.6.5", Edge: "edge", Event: event}
-	if d := cmp.Diff([]*ledgerv1.RequestRecord{want}, res.GetRequests(), protocmp.Transform()); d != "" {
+	if d := cmp.Diff([]*ledgerv1.RequestRecord{want}, res.GetRequests(), protocmp.Transform()); d != "" || !res.GetWholeFilter() {
 		t.Error(d)
 	}
 	status := uint32(0)
 	asked := usage.Listing{Limit: 10, OldestFirst: true, Filter: usage.Filter{
 		From: time.UnixMilli(5).UTC(), To: time.UnixMilli(1793534500000).UTC(), KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Tag: "x", Model: "m",
 		RequestID: make([]byte, 16), Status: &status, Outcome: eventv1.SpendOutcome_SPEND_OUTCOME_CUT, Unpriced: true,
+		Where: []usage.Match{{Of: usage.ByTag, Values: []string{"y", ""}, Not: true}}, MinCost: 3, MinDuration: 4 * time.Microsecond,
 	}}
 	if d := cmp.Diff(asked, b.listing); d != "" {
 		t.Error(d)
@@ -305,6 +395,32 @@ func TestListAccountStates(t *testing.T) {
 		_, err := client.ListAccountStates(t.Context(), &ledgerv1.ListAccountStatesRequest{Accounts: []int64{5}})
 		if connect.CodeOf(err) != c.code || strings.Contains(err.Error(), "password") {
 			t.Errorf("%v: %v", c.err, err)
+		}
+	}
+}
+
+// Guarantee: recent sums are answered for each scope in the order in which they were asked for.
+func TestRecentUsage(t *testing.T) {
+	t.Parallel()
+	_, s := serve(t, &books{}, token)
+	res, err := s.ListRecentUsage(t.Context(), &ledgerv1.ListRecentUsageRequest{Scopes: []*ledgerv1.RecentScope{
+		{Of: &ledgerv1.RecentScope_KeyId{KeyId: "k"}},
+		{Of: &ledgerv1.RecentScope_EndpointId{EndpointId: "ep"}},
+		{Of: &ledgerv1.RecentScope_Team{Team: "tea"}},
+		{Of: &ledgerv1.RecentScope_Customer{Customer: "cust"}},
+		{Of: &ledgerv1.RecentScope_Tag{Tag: "taggy"}},
+		{Of: &ledgerv1.RecentScope_Everything{Everything: true}},
+	}})
+	if err != nil || len(res.GetUsage()) != 6 {
+		t.Fatal(res, err)
+	}
+	for i, by := range []usage.Dimension{usage.ByKey, usage.ByEndpoint, usage.ByTeam, usage.ByCustomer, usage.ByTag, 0} {
+		u, value := res.GetUsage()[i], int64(i+1)
+		if by == 0 {
+			value = 0
+		}
+		if u.GetDayCostNanos() != int64(by) || u.GetWeekCostNanos() != value || u.GetRequests() != int64(i) || u.GetFirstUnix() == 0 || u.GetDayUnix() <= u.GetWeekUnix() {
+			t.Errorf("%d: %v", i, u)
 		}
 	}
 }

@@ -25,6 +25,17 @@ var dimensions = map[ledgerv1.UsageDimension]usage.Dimension{
 	ledgerv1.UsageDimension_USAGE_DIMENSION_MODEL:    usage.ByModel,
 	ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS:   usage.ByStatus,
 	ledgerv1.UsageDimension_USAGE_DIMENSION_HOUR:     usage.ByHour,
+
+	ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS: usage.ByStatusClass,
+	ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE:         usage.ByEdge,
+}
+
+func matches(list []*ledgerv1.UsageFilter) []usage.Match {
+	var out []usage.Match
+	for _, f := range list {
+		out = append(out, usage.Match{Of: dimensions[f.GetOf()], Values: f.GetValues(), Not: f.GetNot()})
+	}
+	return out
 }
 
 // QueryUsage adds up what was booked.
@@ -33,6 +44,10 @@ func (s *usageService) QueryUsage(ctx context.Context, req *ledgerv1.QueryUsageR
 	q := usage.Query{
 		From: req.GetFromDay(), To: req.GetToDay(), KeyID: req.GetKeyId(), EndpointID: req.GetEndpointId(),
 		Team: req.GetTeam(), Customer: req.GetCustomer(), Tag: req.GetTag(), Model: req.GetModel(),
+		StatusClass: req.GetStatusClass(), Zone: req.GetTimeZone(), Where: matches(req.GetFilters()), Top: int(req.GetTopN()),
+	}
+	if from := req.GetFromUnix(); from != 0 {
+		q.Begin, q.End = time.Unix(from, 0).UTC(), time.Unix(req.GetToUnix(), 0).UTC()
 	}
 	for _, d := range req.GetGroupBy() {
 		q.GroupBy = append(q.GroupBy, dimensions[d])
@@ -41,15 +56,96 @@ func (s *usageService) QueryUsage(ctx context.Context, req *ledgerv1.QueryUsageR
 	if err != nil {
 		return nil, err
 	}
-	res := &ledgerv1.QueryUsageResponse{AsOfUnixMs: now.UnixMilli(), Rows: make([]*ledgerv1.UsageRow, len(rows))}
+	span, err := q.Span()
+	if err != nil {
+		return nil, err
+	}
+	res := &ledgerv1.QueryUsageResponse{
+		AsOfUnixMs: now.UnixMilli(), Rows: make([]*ledgerv1.UsageRow, len(rows)), FromUnix: span.From.Unix(), ToUnix: span.To.Unix(),
+	}
 	for i, r := range rows {
 		b, c := r.Bucket, r.Counts
 		res.Rows[i] = &ledgerv1.UsageRow{
 			KeyId: b.KeyID, EndpointId: b.EndpointID, Day: b.Day, Hour: b.Hour, Team: b.Team, Customer: b.Customer, Tag: b.Tag, Model: b.Model, Status: b.Status,
 			Requests: c.Requests, Failed: c.Failed, Abandoned: c.Abandoned, Unpriced: c.Unpriced, Units: c.Units, CostNanos: int64(c.Cost),
+			StatusClass: r.StatusClass, Errors: r.Errors, Other: r.Other,
 		}
 	}
 	return res, nil
+}
+
+var latencyBuckets = map[ledgerv1.LatencyBucket]usage.LatencyBucket{
+	ledgerv1.LatencyBucket_LATENCY_BUCKET_MINUTE: usage.PerMinute,
+	ledgerv1.LatencyBucket_LATENCY_BUCKET_HOUR:   usage.PerHour,
+	ledgerv1.LatencyBucket_LATENCY_BUCKET_DAY:    usage.PerDay,
+}
+
+// QueryLatency says how long attempts took.
+func (s *usageService) QueryLatency(ctx context.Context, req *ledgerv1.QueryLatencyRequest) (*ledgerv1.QueryLatencyResponse, error) {
+	now := time.Now()
+	got, err := usage.AskLatency(ctx, s.src, usage.LatencyQuery{
+		From: time.UnixMilli(req.GetFromUnixMs()).UTC(), To: time.UnixMilli(req.GetToUnixMs()).UTC(),
+		Bucket: latencyBuckets[req.GetBucket()], Zone: req.GetTimeZone(), Where: matches(req.GetFilters()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := &ledgerv1.QueryLatencyResponse{AsOfUnixMs: now.UnixMilli(), SampledPerMyriad: got.Share, Total: latencyTo(got.Total)}
+	for _, l := range got.Buckets {
+		m := latencyTo(l)
+		m.StartUnixMs = l.Start.UnixMilli()
+		res.Buckets = append(res.Buckets, m)
+	}
+	return res, nil
+}
+
+func latencyTo(l usage.Latency) *ledgerv1.Latency {
+	return &ledgerv1.Latency{Attempts: l.Attempts, P50Us: l.P50, P95Us: l.P95, P99Us: l.P99}
+}
+
+// ListRecentUsage adds up what several scopes have used lately.
+func (s *usageService) ListRecentUsage(ctx context.Context, req *ledgerv1.ListRecentUsageRequest) (*ledgerv1.ListRecentUsageResponse, error) {
+	now := time.Now()
+	scopes := make([]usage.Scope, len(req.GetScopes()))
+	for i, m := range req.GetScopes() {
+		scopes[i] = scopeOf(m)
+	}
+	all, err := usage.AskRecent(ctx, s.src, scopes, now)
+	if err != nil {
+		return nil, err
+	}
+	res := &ledgerv1.ListRecentUsageResponse{AsOfUnixMs: now.UnixMilli()}
+	for _, r := range all {
+		m := &ledgerv1.RecentUsage{
+			DayCostNanos: int64(r.Day), DayUnix: r.DayBegan.Unix(), WeekCostNanos: int64(r.Week), WeekUnix: r.WeekBegan.Unix(), Requests: r.Requests,
+		}
+		if !r.First.IsZero() {
+			m.FirstUnix = r.First.Unix()
+		}
+		res.Usage = append(res.Usage, m)
+	}
+	return res, nil
+}
+
+func scopeOf(m *ledgerv1.RecentScope) usage.Scope {
+	var s usage.Scope
+	if m.GetSinceUnix() > 0 {
+		s.Since = time.Unix(m.GetSinceUnix(), 0)
+	}
+	switch of := m.GetOf().(type) {
+	case *ledgerv1.RecentScope_KeyId:
+		s.By, s.Value = usage.ByKey, of.KeyId
+	case *ledgerv1.RecentScope_EndpointId:
+		s.By, s.Value = usage.ByEndpoint, of.EndpointId
+	case *ledgerv1.RecentScope_Team:
+		s.By, s.Value = usage.ByTeam, of.Team
+	case *ledgerv1.RecentScope_Customer:
+		s.By, s.Value = usage.ByCustomer, of.Customer
+	case *ledgerv1.RecentScope_Tag:
+		s.By, s.Value = usage.ByTag, of.Tag
+	default: // everything
+	}
+	return s
 }
 
 // ListRequests answers with a page of records.
@@ -58,7 +154,7 @@ func (s *usageService) ListRequests(ctx context.Context, req *ledgerv1.ListReque
 	if err != nil {
 		return nil, err
 	}
-	res := &ledgerv1.ListRequestsResponse{NextPageToken: next, Requests: make([]*ledgerv1.RequestRecord, len(page))}
+	res := &ledgerv1.ListRequestsResponse{NextPageToken: next, WholeFilter: true, Requests: make([]*ledgerv1.RequestRecord, len(page))}
 	for i, r := range page {
 		p := &ledgerv1.RequestRecord{Position: r.Position.String(), Event: r.Event, Edge: r.Edge}
 		if r.Corrects != nil {
@@ -131,6 +227,7 @@ func filter(p *ledgerv1.RequestFilter) usage.Filter {
 		KeyID: p.GetKeyId(), EndpointID: p.GetEndpointId(), Team: p.GetTeam(), Customer: p.GetCustomer(), Tag: p.GetTag(), Model: p.GetModel(),
 		RequestID: p.GetRequestId(), Outcome: p.GetOutcome(), Unpriced: p.GetUnpriced(),
 		Meter: p.GetMeter(), Job: p.GetJob(), Deployment: p.GetDeployment(),
+		Where: matches(p.GetFilters()), MinCost: money.Nanos(p.GetMinCostNanos()), MinDuration: time.Duration(p.GetMinDurationUs()) * time.Microsecond,
 	}
 	if p.Status != nil {
 		f.Status = p.Status

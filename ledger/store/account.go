@@ -31,9 +31,13 @@ type Account struct {
 	// Raise is by how much the limit is raised until RaiseUntil, in Unix seconds.
 	Raise      money.Nanos
 	RaiseUntil int64
+	// Opening was spent elsewhere before the account was there, at OpeningUnix in Unix seconds. It matters only when the account
+	// appears, and is not kept with it.
+	Opening     money.Nanos
+	OpeningUnix int64
 }
 
-// Same says whether two accounts are alike in everything.
+// Same says whether two accounts are alike in everything that lasts.
 func (a Account) Same(b Account) bool {
 	return slices.Equal(a.Warn, b.Warn) && a.ID == b.ID && a.Shard == b.Shard && a.Gen == b.Gen && a.Period == b.Period &&
 		a.TimeZone == b.TimeZone && a.Days == b.Days && a.Limit == b.Limit && a.Version == b.Version && a.BudgetID == b.BudgetID &&
@@ -164,11 +168,19 @@ func (l *Leader) ApplyShard(ctx context.Context, shard uint32, v contract.Versio
 		b := &pgx.Batch{}
 		b.Queue(dropLimits, int32(l.part), int32(shard), ids)
 		b.Queue(setRateLimits, int32(l.part), int32(shard), ids, values)
+		now := time.Now()
+		openings, err := newOpenings(ctx, tx, changes)
+		if err != nil {
+			return err
+		}
 		if len(changes) > 0 {
 			queueAccounts(b, l.part, changes)
-			queueLimits(b, changes, time.Now())
+			queueLimits(b, changes, now)
 		}
-		return l.send(ctx, tx, b)
+		if err := l.send(ctx, tx, b); err != nil {
+			return err
+		}
+		return bookOpenings(ctx, tx, l.part, openings, now)
 	})
 	if err != nil {
 		return false, fmt.Errorf("apply account shard %d at %s: %w", shard, v, err)

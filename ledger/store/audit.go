@@ -113,7 +113,7 @@ const behindBy = `
 	WHERE i.hwm > coalesce(m.seq, 0)`
 
 // What records add to usage. A correction adds to the units and the cost, and takes one off what is unpriced
-// where it corrects what was.
+// where it corrects what was. What was spent elsewhere before a budget was there is in no usage.
 const recordSums = `count(*) FILTER (WHERE r.corrects_seq IS NULL) AS requests,
 	count(*) FILTER (WHERE r.corrects_seq IS NULL AND r.cost = 0 AND r.outcome IN (2, 3, 5, 8)) AS failed,
 	count(*) FILTER (WHERE r.corrects_seq IS NULL AND r.outcome = 6) AS abandoned,
@@ -125,10 +125,10 @@ const recordNames = `r.part, date_trunc('hour', r.ended, 'UTC') AS hour, r.key_i
 // Sums of records that ended between the first two arguments.
 const (
 	recordsByHour = `SELECT ` + recordNames + `, ''::text AS tag, ` + recordSums + `
-		FROM ledger.request r WHERE r.ended >= $1 AND r.ended < $2 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8`
+		FROM ledger.request r WHERE r.ended >= $1 AND r.ended < $2 AND r.outcome <> 10 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8`
 	tagsByHour = `SELECT ` + recordNames + `, t.tag, ` + recordSums + `
 		FROM ledger.request r CROSS JOIN LATERAL (SELECT DISTINCT unnest(r.tags) AS tag) t
-		WHERE r.ended >= $1 AND r.ended < $2 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9`
+		WHERE r.ended >= $1 AND r.ended < $2 AND r.outcome <> 10 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9`
 )
 
 const usageSums = `sum(u.requests) AS requests, sum(u.failed) AS failed, sum(u.abandoned) AS abandoned,

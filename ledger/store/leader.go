@@ -51,7 +51,7 @@ type Leader struct {
 
 // Lead makes this process the leader of a partition, or returns ErrTaken.
 func (s *Store) Lead(ctx context.Context, part uint32, owner string) (*Leader, error) {
-	cfg := s.pool.Config().ConnConfig.Copy()
+	cfg := s.own.Copy()
 	params := cfg.RuntimeParams
 	params["application_name"] = "tollgate-ledger-leader"
 	// The lock of a machine that vanished, or of a process that stands still, is freed once the server notices.

@@ -194,6 +194,17 @@ func matching(f usage.Filter, args []any) (string, []any) {
 	if f.Outcome != 0 {
 		add("r.outcome = $%d", int16(f.Outcome))
 	}
+	for _, m := range f.Where {
+		var sql string
+		sql, args = matchSQL("r", true, m, args)
+		b.WriteString(" AND " + sql)
+	}
+	if f.MinCost > 0 {
+		add("r.cost >= $%d", int64(f.MinCost))
+	}
+	if f.MinDuration > 0 {
+		add("r.duration_us >= $%d", f.MinDuration.Microseconds())
+	}
 	if f.Unpriced {
 		b.WriteString(" AND r.unpriced AND " + notPriced)
 	}

@@ -13,6 +13,7 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/id"
+	"tollgate/internal/money"
 	"tollgate/ledger/store"
 	"tollgate/ledger/usage"
 )
@@ -188,6 +189,7 @@ func TestRequestFilters(t *testing.T) {
 			e.RequestId = ids[k]
 			e.KeyId, e.EndpointId, e.Team, e.Customer, e.Model = pick("k1", "k2"), pick("e1", "e2"), pick("", "ops"), pick("", "acme"), pick("", "m1")
 			e.Status, e.Outcome, e.Unpriced = uint32(rng.IntN(2)*200), eventv1.SpendOutcome(1+rng.IntN(3)), rng.IntN(2) == 0
+			e.CostNanos, e.DurationUs = rng.Int64N(9), rng.Int64N(9)
 			for _, tag := range []string{"a", "b"} {
 				if rng.IntN(2) == 0 {
 					e.Tags = append(e.Tags, tag)
@@ -198,7 +200,7 @@ func TestRequestFilters(t *testing.T) {
 		told = append(told, usage.Record{Position: usage.Position{Inc: 7, Seq: uint64(i + 1)}, Event: e})
 	}
 	b.settle(t, 7, events...)
-	for range 150 {
+	for range 300 {
 		var f usage.Filter
 		some := func() bool { return rng.IntN(4) == 0 }
 		if some() {
@@ -226,6 +228,26 @@ func TestRequestFilters(t *testing.T) {
 		if some() {
 			f.Outcome = eventv1.SpendOutcome(1 + rng.IntN(3))
 		}
+		if some() {
+			f.MinCost, f.MinDuration = money.Nanos(rng.Int64N(9)), time.Duration(rng.IntN(9))*time.Microsecond
+		}
+		for _, m := range []usage.Match{
+			{Of: usage.ByKey, Values: []string{"k1", "k9"}},
+			{Of: usage.ByTeam, Values: []string{"", "ops"}},
+			{Of: usage.ByTeam, Values: []string{"ops"}},
+			{Of: usage.ByEndpoint, Values: []string{"e1", "e2"}},
+			{Of: usage.ByCustomer, Values: []string{"acme"}},
+			{Of: usage.ByModel, Values: []string{""}},
+			{Of: usage.ByStatus, Values: []string{"2xx"}},
+			{Of: usage.ByStatus, Values: []string{"0", "4xx"}},
+			{Of: usage.ByEdge, Values: []string{"edge", "x"}},
+			{Of: usage.ByTag, Values: []string{"a", "c"}},
+			{Of: usage.ByTag, Values: []string{"", "b"}},
+		} {
+			if m.Not = rng.IntN(2) == 0; rng.IntN(8) == 0 {
+				f.Where = append(f.Where, m)
+			}
+		}
 		f.Unpriced = some()
 		var want []usage.Position
 		for _, r := range told {
@@ -244,6 +266,21 @@ func TestRequestFilters(t *testing.T) {
 func matches(f usage.Filter, e *eventv1.SpendEvent) bool {
 	at := time.UnixMilli(e.GetUnixMs())
 	same := func(want, got string) bool { return want == "" || want == got }
+	for _, m := range f.Where {
+		has := among(m, e)
+		if m.Of == usage.ByTag {
+			has = slices.ContainsFunc(m.Values, func(v string) bool { return slices.Contains(e.GetTags(), v) || v == "" && len(e.GetTags()) == 0 })
+		}
+		if m.Of == usage.ByEdge {
+			has = slices.Contains(m.Values, "edge")
+		}
+		if has == m.Not {
+			return false
+		}
+	}
+	if e.GetCostNanos() < int64(f.MinCost) || e.GetDurationUs() < f.MinDuration.Microseconds() {
+		return false
+	}
 	return (f.From.IsZero() || !at.Before(f.From)) && (f.To.IsZero() || at.Before(f.To)) &&
 		same(f.KeyID, e.GetKeyId()) && same(f.EndpointID, e.GetEndpointId()) && same(f.Team, e.GetTeam()) &&
 		same(f.Customer, e.GetCustomer()) && same(f.Model, e.GetModel()) && (f.Tag == "" || slices.Contains(e.GetTags(), f.Tag)) &&

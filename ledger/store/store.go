@@ -43,6 +43,7 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // Store reads the ledger and makes leaders. It is safe for concurrent use.
 type Store struct {
 	pool        *pgxpool.Pool
+	own         *pgx.ConnConfig // how leaders' connections are made
 	keepRecords bool
 }
 
@@ -53,9 +54,13 @@ type Option func(*Store)
 // elsewhere.
 func WithoutRecords() Option { return func(s *Store) { s.keepRecords = false } }
 
+// WithOwn has the connections of leaders made in another way than the pool's, which may go through a
+// pooler of transactions.
+func WithOwn(cfg *pgx.ConnConfig) Option { return func(s *Store) { s.own = cfg } }
+
 // New makes a store on a pool that stays its caller's.
 func New(pool *pgxpool.Pool, options ...Option) *Store {
-	s := &Store{pool: pool, keepRecords: true}
+	s := &Store{pool: pool, own: pool.Config().ConnConfig, keepRecords: true}
 	for _, o := range options {
 		o(s)
 	}

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	cmp2 "cmp"
 	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -68,8 +71,8 @@ func (b *bench) settle(tb testing.TB, inc int64, events ...*eventv1.SpendEvent) 
 	}
 }
 
-// Guarantee: a question in any dimensions, with any filters, by day or by hour, is answered as if the
-// records themselves were added up.
+// Guarantee: a question in any dimensions, with any filters, over days of any zone or over
+// hours, is answered as if the records themselves were added up; the groups that cost least are one where only the top is asked for.
 func TestUsageInEveryDimension(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -101,9 +104,9 @@ func TestUsageInEveryDimension(t *testing.T) {
 		all = append(all, some...)
 	}
 	dimensions := []usage.Dimension{
-		usage.ByKey, usage.ByEndpoint, usage.ByDay, usage.ByTeam, usage.ByCustomer, usage.ByTag, usage.ByModel, usage.ByStatus, usage.ByHour,
+		usage.ByKey, usage.ByEndpoint, usage.ByDay, usage.ByTeam, usage.ByCustomer, usage.ByTag, usage.ByModel, usage.ByStatus, usage.ByHour, usage.ByStatusClass,
 	}
-	for i := range 200 {
+	for i := range 400 {
 		q := usage.Query{From: "2026-11-01", To: pick("2026-11-01", "2026-11-02", "2026-11-30")}
 		for _, d := range dimensions {
 			if i < len(dimensions) && d == dimensions[i] || i >= len(dimensions) && rng.IntN(4) == 0 {
@@ -116,47 +119,109 @@ func TestUsageInEveryDimension(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			q.EndpointID, q.Customer, q.Model = pick("", "e1", "e9"), pick("", "acme"), pick("", "m1")
 		}
-		got, err := b.db.Usage(t.Context(), q)
+		if rng.IntN(2) == 0 {
+			q.Zone = pick("Europe/Berlin", "Asia/Kathmandu", "America/Los_Angeles", "Pacific/Kiritimati", "Pacific/Marquesas") // clocks go back in Los Angeles
+		}
+		if rng.IntN(2) == 0 {
+			q.Begin = first.Add(time.Duration(rng.IntN(60)-3) * time.Hour)
+			q.End = q.Begin.Add(time.Duration(1+rng.IntN(70)) * time.Hour)
+		}
+		for _, m := range []usage.Match{
+			{Of: usage.ByKey, Values: []string{"k1", "k3"}},
+			{Of: usage.ByEndpoint, Values: []string{"e1"}},
+			{Of: usage.ByTeam, Values: []string{"", "dev"}},
+			{Of: usage.ByModel, Values: []string{"m1"}},
+			{Of: usage.ByCustomer, Values: []string{"acme"}},
+			{Of: usage.ByStatus, Values: []string{"4xx", "200"}},
+			{Of: usage.ByStatusClass, Values: []string{"0xx"}},
+		} {
+			if m.Not = rng.IntN(2) == 0; rng.IntN(7) == 0 {
+				q.Where = append(q.Where, m)
+			}
+		}
+		if q.Tag == "" && rng.IntN(9) == 0 {
+			q.Where = append(q.Where, usage.Match{Of: usage.ByTag, Values: []string{"b"}})
+		}
+		if rng.IntN(3) == 0 {
+			q.Top = 1 + rng.IntN(4)
+		}
+		got, err := usage.Ask(t.Context(), b.db, q)
 		if err != nil {
 			t.Fatalf("%+v: %v", q, err)
 		}
 		for k := 1; k < len(got); k++ {
-			if got[k].Counts.Cost > got[k-1].Counts.Cost {
+			if got[k].Counts.Cost > got[k-1].Counts.Cost && got[k].Other == got[k-1].Other {
 				t.Errorf("%+v: row %d costs more than the one before", q, k)
 			}
 		}
-		sums := map[usage.Bucket]usage.Counts{}
+		sums := map[group]figures{}
 		for _, r := range got {
-			sums[r.Bucket] = r.Counts
+			sums[group{r.Bucket, r.StatusClass, r.Other}] = figures{r.Counts, r.Errors}
 		}
-		if d := cmp.Diff(addUp(q, all), sums); d != "" || len(sums) != len(got) {
+		if len(q.GroupBy) == 0 && len(sums) == 1 && sums[group{}] == (figures{}) {
+			sums = map[group]figures{}
+			got = nil
+		}
+		if d := cmp.Diff(addUp(t, q, all), sums, cmp.AllowUnexported(group{}, figures{})); d != "" || len(sums) != len(got) {
 			t.Fatalf("%+v: %s", q, d)
 		}
 	}
 }
 
+type group struct {
+	bucket usage.Bucket
+	class  uint32
+	other  bool
+}
+
+type figures struct {
+	counts usage.Counts
+	errors int64
+}
+
+func (f figures) add(e *eventv1.SpendEvent) figures {
+	f.counts = f.counts.Add(usage.CountsOf(e))
+	if e.GetStatus() == 0 || e.GetStatus() >= 500 {
+		f.errors++
+	}
+	return f
+}
+
 // addUp answers a question from records.
-func addUp(q usage.Query, all []*eventv1.SpendEvent) map[usage.Bucket]usage.Counts {
-	sums := map[usage.Bucket]usage.Counts{}
+func addUp(t *testing.T, q usage.Query, all []*eventv1.SpendEvent) map[group]figures {
+	t.Helper()
+	zone, err := time.LoadLocation(q.Zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[group]figures{}
 	for _, e := range all {
-		at := time.UnixMilli(e.GetUnixMs()).UTC()
-		day := at.Format(time.DateOnly)
+		hour := time.UnixMilli(e.GetUnixMs()).UTC().Truncate(time.Hour)
+		day := hour.In(zone).Format(time.DateOnly)
+		out := q.Begin.IsZero() && (day < q.From || day > q.To) || !q.Begin.IsZero() && (hour.Before(q.Begin) || !hour.Before(q.End))
 		for _, f := range [][2]string{
 			{q.KeyID, e.GetKeyId()}, {q.EndpointID, e.GetEndpointId()}, {q.Team, e.GetTeam()}, {q.Customer, e.GetCustomer()}, {q.Model, e.GetModel()},
 		} {
-			if f[0] != "" && f[0] != f[1] {
-				day = "" // out
+			out = out || f[0] != "" && f[0] != f[1]
+		}
+		tag := q.Tag
+		for _, m := range q.Where {
+			if m.Of == usage.ByTag {
+				tag = m.Values[0]
+			} else {
+				out = out || among(m, e) == m.Not
 			}
 		}
-		if day < q.From || day > q.To {
+		if out {
 			continue
 		}
 		tags := []string{""}
 		if q.ByTags() {
-			tags = slices.DeleteFunc(slices.Clone(e.GetTags()), func(tag string) bool { return q.Tag != "" && tag != q.Tag })
+			tags = slices.DeleteFunc(slices.Clone(e.GetTags()), func(one string) bool { return tag != "" && one != tag })
 		}
 		for _, tag := range tags {
-			var b usage.Bucket
+			var g group
+			b := &g.bucket
 			for _, d := range q.GroupBy {
 				switch d {
 				case usage.ByKey:
@@ -175,14 +240,60 @@ func addUp(q usage.Query, all []*eventv1.SpendEvent) map[usage.Bucket]usage.Coun
 					b.Model = e.GetModel()
 				case usage.ByStatus:
 					b.Status = e.GetStatus()
+				case usage.ByStatusClass:
+					g.class = e.GetStatus() / 100
 				case usage.ByHour:
-					b.Hour = at.Format("2006-01-02T15")
+					b.Hour = hour.Format("2006-01-02T15")
+				case usage.ByEdge: // usage is not kept by it
 				}
 			}
-			sums[b] = sums[b].Add(usage.CountsOf(e))
+			sums[g] = sums[g].add(e)
 		}
 	}
-	return sums
+	return topGroups(q, sums)
+}
+
+// among says whether an attempt has one of the values of a match.
+func among(m usage.Match, e *eventv1.SpendEvent) bool {
+	is := map[usage.Dimension]string{
+		usage.ByKey: e.GetKeyId(), usage.ByEndpoint: e.GetEndpointId(), usage.ByTeam: e.GetTeam(), usage.ByModel: e.GetModel(), usage.ByCustomer: e.GetCustomer(),
+	}[m.Of]
+	if m.Of == usage.ByStatus || m.Of == usage.ByStatusClass {
+		return slices.ContainsFunc(m.Values, func(v string) bool {
+			return v == fmt.Sprintf("%d", e.GetStatus()) || v == fmt.Sprintf("%dxx", e.GetStatus()/100)
+		})
+	}
+	return slices.Contains(m.Values, is)
+}
+
+// topGroups adds up the groups that cost less than the top ones.
+func topGroups(q usage.Query, sums map[group]figures) map[group]figures {
+	if named := slices.ContainsFunc(q.GroupBy, func(d usage.Dimension) bool { return d != usage.ByDay && d != usage.ByHour }); q.Top == 0 || !named {
+		return sums
+	}
+	timeless := func(g group) group {
+		g.bucket.Day, g.bucket.Hour = "", ""
+		return g
+	}
+	costs := map[group]money.Nanos{}
+	for g, f := range sums {
+		costs[timeless(g)] += f.counts.Cost
+	}
+	order := slices.SortedFunc(maps.Keys(costs), func(a, b group) int {
+		x, y := a.bucket, b.bucket
+		return cmp2.Or(cmp2.Compare(costs[b], costs[a]), cmp2.Compare(x.KeyID, y.KeyID), cmp2.Compare(x.EndpointID, y.EndpointID), cmp2.Compare(x.Team, y.Team),
+			cmp2.Compare(x.Customer, y.Customer), cmp2.Compare(x.Model, y.Model), cmp2.Compare(x.Tag, y.Tag), cmp2.Compare(x.Status, y.Status), cmp2.Compare(a.class, b.class))
+	})
+	top := order[:min(q.Top, len(order))]
+	out := map[group]figures{}
+	for g, f := range sums {
+		if !slices.Contains(top, timeless(g)) {
+			g = group{usage.Bucket{Day: g.bucket.Day, Hour: g.bucket.Hour}, 0, true}
+		}
+		had := out[g]
+		out[g] = figures{had.counts.Add(f.counts), had.errors + f.errors}
+	}
+	return out
 }
 
 // Guarantee: an answer is bounded, and what it leaves out are the cheapest groups.

@@ -13,6 +13,7 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/fault"
+	"tollgate/internal/money"
 )
 
 // Position is a record's place in the books: the incarnation that told of it, the number of its event,
@@ -51,6 +52,11 @@ type Filter struct {
 	Status     *uint32 // that the target answered
 	Outcome    eventv1.SpendOutcome
 	Unpriced   bool // only those that are unpriced and were not priced since
+	// Where selects further: all of it has to match.
+	Where []Match
+	// MinCost and MinDuration are what they cost and how long they took at least; 0 lets everything through.
+	MinCost     money.Nanos
+	MinDuration time.Duration
 }
 
 // Check refuses what no record can match.
@@ -66,6 +72,7 @@ func (f Filter) Check() error {
 		"key_id": f.KeyID, "endpoint_id": f.EndpointID, "team": f.Team, "customer": f.Customer, "tag": f.Tag, "model": f.Model,
 		"meter": f.Meter, "job": f.Job,
 	})...)
+	violations = append(violations, checkAll("filter.", f.Where, false)...)
 	if !storableUpTo(f.Deployment, maxPlace) {
 		violations = append(violations, fault.Violation{Field: "filter.deployment", Code: "invalid", Reason: notStorable})
 	}
@@ -191,6 +198,12 @@ func (l Listing) fingerprint() uint32 {
 	}
 	if f.Deployment != "" {
 		fmt.Fprintf(h, " deployment %q", f.Deployment)
+	}
+	for _, m := range f.Where {
+		fmt.Fprintf(h, " %d %t %q", m.Of, m.Not, m.Values)
+	}
+	if f.MinCost != 0 || f.MinDuration != 0 {
+		fmt.Fprintf(h, " least %d %d", f.MinCost, f.MinDuration)
 	}
 	return h.Sum32()
 }

@@ -3,6 +3,7 @@ package usage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -159,6 +160,13 @@ func TestCheckBendsJobs(t *testing.T) {
 
 type source struct{ rows []usage.Row }
 
+func (s source) RecentUsage(_ context.Context, scopes []usage.Scope, week, day time.Time) ([]usage.Recent, error) {
+	if week.Minute() != 0 || day.Sub(week) != 6*24*time.Hour {
+		return nil, fmt.Errorf("from %s and %s", week, day)
+	}
+	return make([]usage.Recent, len(scopes)), nil
+}
+
 func (s source) Usage(context.Context, usage.Query) ([]usage.Row, error) { return s.rows, nil }
 
 // Guarantee: a question that cannot be answered is refused with the field that is wrong, and the sum
@@ -186,5 +194,25 @@ func TestAddSaturates(t *testing.T) {
 	t.Parallel()
 	if got := (usage.Counts{Units: 5, Cost: money.Max}).Add(usage.Counts{Requests: 1, Units: int64(money.Max), Cost: 1}); got != (usage.Counts{Requests: 1, Units: int64(money.Max), Cost: money.Max}) {
 		t.Errorf("Add = %+v", got)
+	}
+}
+
+// Guarantee: a day and a week are counted from full hours, and a week not from before a scope's period.
+func TestAskRecent(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 12, 34, 56, 0, time.UTC)
+	began := time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC)
+	got, err := usage.AskRecent(t.Context(), source{}, []usage.Scope{{}, {By: usage.ByKey, Value: "k", Since: began}, {Since: now.AddDate(-1, 0, 0)}}, now)
+	if err != nil || len(got) != 3 {
+		t.Fatal(got, err)
+	}
+	week := time.Date(2026, 11, 15, 13, 0, 0, 0, time.UTC)
+	for i, want := range []time.Time{week, began.Truncate(time.Hour), week} {
+		if r := got[i]; !r.WeekBegan.Equal(want) || !r.DayBegan.Equal(time.Date(2026, 11, 21, 13, 0, 0, 0, time.UTC)) {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+	if _, err := usage.AskRecent(t.Context(), source{}, []usage.Scope{{By: usage.ByKey, Value: "a\x00"}}, now); err == nil {
+		t.Error("a malformed scope is taken")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
+	"tollgate/loadtest/deployment"
 )
 
 // awaitBooks returns when the ledger has what the vendor is owed, kind by kind and as what the team has
@@ -20,7 +21,7 @@ func (c *changes) awaitBooks(ctx context.Context, v *vendors) error {
 		if err != nil || wrong == "" {
 			return err
 		}
-		if time.Now().After(deadline) || !pause(ctx, 200*time.Millisecond) {
+		if time.Now().After(deadline) || !deployment.Pause(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("after %s: %s", bookWithin, wrong)
 		}
 	}

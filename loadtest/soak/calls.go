@@ -13,13 +13,15 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"tollgate/loadtest/deployment"
 )
 
 // seed is a new one.
 func seed() uint64 { return rand.Uint64() >> 1 }
 
 // client is the balancer of a caller.
-func (c *caller) client() *balancer {
+func (c *caller) client() *deployment.Balancer {
 	if c.own != nil {
 		return c.own
 	}
@@ -37,7 +39,7 @@ func (c *caller) ask(ctx context.Context, method, query string, body func() io.R
 		path = "/" + e.value
 		give = func() { key.give(); e.give() }
 	}
-	resp, err := c.client().do(ctx, c.h2, func(base string) (*http.Request, error) {
+	resp, err := c.client().Do(ctx, c.h2, func(base string) (*http.Request, error) {
 		var r io.Reader
 		if body != nil {
 			r = body()
@@ -153,8 +155,8 @@ func stream(ctx context.Context, c *caller) error {
 	if err := expect(resp.Body, lastEvent); err != nil {
 		return fmt.Errorf("a stream at its end %w", err)
 	}
-	if more, err := io.ReadAll(resp.Body); err != nil || len(more) > 0 {
-		return fmt.Errorf("after its end a stream had %.100q and %w", more, err)
+	if err := atEnd(resp.Body); err != nil {
+		return fmt.Errorf("a stream at its end %w", err)
 	}
 	return nil
 }
@@ -282,8 +284,8 @@ func socket(ctx context.Context, c *caller) error {
 	key := c.t.changes.keys.take()
 	defer key.give()
 	s := seed()
-	talk, err := find(ctx, c.client(), func(back *backend) (*conversation, error) {
-		return converse(ctx, back.edge.addr, key.value, s)
+	talk, err := deployment.Find(ctx, c.client(), func(back *deployment.Backend) (*conversation, error) {
+		return converse(ctx, back.Edge.Addr, key.value, s)
 	})
 	if err != nil {
 		return err
@@ -299,7 +301,7 @@ func socket(ctx context.Context, c *caller) error {
 		if err := talk.exchange(f, want); err != nil {
 			return fmt.Errorf("a WebSocket at message %d: %w", i, err)
 		}
-		if !pause(ctx, eventEvery) {
+		if !deployment.Pause(ctx, eventEvery) {
 			return context.Cause(ctx)
 		}
 	}
@@ -337,12 +339,12 @@ func converse(ctx context.Context, addr, key string, s uint64) (_ *conversation,
 		return nil, err
 	}
 	r := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(r, nil)
+	resp, err := http.ReadResponse(r, nil) //nolint:bodyclose // what is no handshake is closed below, or by Own
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		if resp, err = own(resp); err != nil {
+		if resp, err = deployment.Own(resp); err != nil {
 			return nil, err
 		}
 		return nil, errors.Join(fmt.Errorf("a WebSocket was answered with %s", resp.Status), resp.Body.Close())

@@ -15,6 +15,7 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	"tollgate/internal/contract"
 	"tollgate/internal/money"
+	"tollgate/loadtest/deployment"
 )
 
 const (
@@ -31,7 +32,7 @@ var secrets = []string{"vendor", "spare"}
 type changes struct {
 	rpc     clients
 	vendors *vendors
-	b       *balancer
+	b       *deployment.Balancer
 	keys    rotation[string] // their secrets
 	dyn     rotation[string] // the endpoint that comes and goes
 
@@ -46,8 +47,8 @@ type changes struct {
 }
 
 // newChanges makes the first configuration.
-func newChanges(ctx context.Context, s *stack, v *vendors, b *balancer) (*changes, error) {
-	c := &changes{rpc: s.rpc, vendors: v, b: b, kinds: map[string]string{}, made: map[string]int64{}}
+func newChanges(ctx context.Context, rpc clients, v *vendors, b *deployment.Balancer) (*changes, error) {
+	c := &changes{rpc: rpc, vendors: v, b: b, kinds: map[string]string{}, made: map[string]int64{}}
 	for _, name := range secrets {
 		if _, err := c.rpc.secrets.CreateSecret(ctx, &controlv1.CreateSecretRequest{Name: name, Value: credentialPrefix + name}); err != nil {
 			return nil, fmt.Errorf("create a secret: %w", err)
@@ -71,7 +72,7 @@ func newChanges(ctx context.Context, s *stack, v *vendors, b *balancer) (*change
 		}
 		c.kinds[resp.GetEndpoint().GetId()] = kind
 	}
-	if err := b.awaitAll(ctx); err != nil {
+	if err := b.AwaitAll(ctx); err != nil {
 		return nil, err
 	}
 	return c, errors.Join(c.rotateKey(ctx), c.replaceEndpoint(ctx))
@@ -217,15 +218,15 @@ func (c *changes) awaitLive(ctx context.Context, revision int64) error {
 			at[n.GetId()] = n.GetRevision()
 		}
 		behind := ""
-		for _, back := range c.b.backends {
-			if back.ready.Load() && at[back.edge.name] < revision {
-				behind = back.edge.name
+		for _, back := range c.b.Backends {
+			if back.Ready() && at[back.Edge.Name] < revision {
+				behind = back.Edge.Name
 			}
 		}
 		if behind == "" {
 			return nil
 		}
-		if time.Now().After(deadline) || !pause(ctx, 30*time.Millisecond) {
+		if time.Now().After(deadline) || !deployment.Pause(ctx, 30*time.Millisecond) {
 			return fmt.Errorf("%s has revision %d instead of %d after %s", behind, at[behind], revision, liveWithin)
 		}
 	}

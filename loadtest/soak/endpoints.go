@@ -28,6 +28,9 @@ func (c *changes) endpoint(name string) *controlv1.Endpoint {
 			Total: durationpb.New(time.Duration(2+rand.IntN(3)) * time.Minute),
 		},
 	}
+	if kind == "silent" {
+		e.Timeouts.Idle, e.Timeouts.Total = durationpb.New(24*time.Hour), nil
+	}
 	c.targets(e, kind)
 	c.headers(e, kind)
 	resilience(e, kind)
@@ -61,7 +64,7 @@ func (c *changes) targets(e *controlv1.Endpoint, kind string) {
 	switch kind {
 	case "grpc":
 		version = controlv1.HttpVersion_HTTP_VERSION_2
-	case "socket":
+	case "socket", "silent":
 		version = controlv1.HttpVersion_HTTP_VERSION_1_1
 	}
 	for _, i := range order[:n] {

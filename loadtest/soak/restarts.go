@@ -2,21 +2,22 @@ package main
 
 import (
 	"context"
-	"time"
+
+	"tollgate/loadtest/deployment"
 )
 
 // restarts stops and starts all edges but the last, one after the other, until the time is over.
-func restarts(ctx, over context.Context, o options, b *balancer, w *watch) error {
-	for i := 0; pause(over, o.restart); i++ {
-		back := b.backends[i%(len(b.backends)-1)]
-		if err := back.edge.stop(o.drain + 15*time.Second); err != nil {
+func restarts(ctx, over context.Context, o options, b *deployment.Balancer, w *watch) error {
+	for i := 0; deployment.Pause(over, o.restart); i++ {
+		back := b.Backends[i%(len(b.Backends)-1)]
+		if err := back.Edge.Stop(); err != nil {
 			return err
 		}
 		w.ended()
-		if err := back.edge.start(); err != nil {
+		if err := back.Edge.Start(); err != nil {
 			return err
 		}
-		if err := back.edge.await(ctx, "http://"+back.edge.admin+"/-/readyz"); err != nil {
+		if err := back.Edge.AwaitReady(ctx); err != nil {
 			return err
 		}
 	}

@@ -13,11 +13,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tollgate/loadtest/deployment"
 )
 
 func main() {
@@ -38,6 +39,7 @@ func main() {
 type options struct {
 	duration    time.Duration // of the traffic
 	streams     int           // open at a time
+	silent      int           // streams that are open from the beginning to the end, and silent
 	edges       int           // one of which never restarts
 	restart     time.Duration // between the end of a restart and the next one
 	change      time.Duration // between changes of the configuration
@@ -56,6 +58,7 @@ func parseOptions(args []string, getenv func(string) string, out io.Writer) (opt
 	f.SetOutput(out)
 	f.DurationVar(&o.duration, "duration", 3*time.Minute, "how long to send")
 	f.IntVar(&o.streams, "streams", 2000, "streams that are open at a time; other traffic is in proportion")
+	f.IntVar(&o.silent, "silent", 200, "streams that are open all the time and silent, on the edge that never restarts")
 	f.IntVar(&o.edges, "edges", 4, "how many edges to run, one of which never restarts")
 	f.DurationVar(&o.restart, "restart", 10*time.Second, "time from the end of one restart to the next")
 	f.DurationVar(&o.change, "change", time.Second, "time between changes of the configuration")
@@ -72,6 +75,8 @@ func parseOptions(args []string, getenv func(string) string, out io.Writer) (opt
 		return o, fmt.Errorf("--edges: %d is less than 2, so that nobody serves while one restarts", o.edges)
 	case o.streams < 1:
 		return o, fmt.Errorf("--streams: %d is not positive", o.streams)
+	case o.silent < 1:
+		return o, fmt.Errorf("--silent: %d is not positive", o.silent)
 	case o.duration < time.Second, o.restart <= 0, o.change <= 0, o.shortest <= 0, o.longest < o.shortest:
 		return o, errors.New("times must be positive, the duration at least 1s, and --longest no less than --shortest")
 	}
@@ -102,20 +107,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if o.tollgate == "" {
 		o.tollgate = filepath.Join(o.dir, "tollgate")
 		fmt.Fprintln(out, "building tollgate")
-		if err := build(ctx, o.tollgate); err != nil {
+		if err := deployment.Build(ctx, o.tollgate); err != nil {
 			return err
 		}
 	}
 	return soak(ctx, o, out)
-}
-
-func build(ctx context.Context, path string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "tollgate/cmd/tollgate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build tollgate: %w\n%s", err, text)
-	}
-	return nil
 }
 
 // soak is the whole run, from the first process to the report.
@@ -127,41 +123,46 @@ func soak(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer vendors.stop()
-	s, err := startStack(ctx, o)
+	s, err := deployment.Start(ctx, deployment.Options{Dir: o.dir, Tollgate: o.tollgate, DatabaseURL: o.databaseURL, Edges: o.edges, Drain: o.drain})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	b := newBalancer(ctx, s.edges)
-	defer b.stop()
-	c, err := newChanges(ctx, s, vendors, b)
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	b := deployment.NewBalancer(ctx, s.Edges)
+	defer b.Stop()
+	c, err := newChanges(ctx, newClients(s.Server), vendors, b)
 	if err != nil {
 		return err
 	}
-	w := newWatch(s.edges)
+	w := newWatch(s.Edges)
 	if err := w.baseline(ctx); err != nil {
+		return err
+	}
+	t := newTraffic(o, b, c)
+	q := newSilence(t, w, vendors)
+	fmt.Fprintf(out, "opening %d silent streams\n", o.silent)
+	if err := q.begin(ctx); err != nil {
+		q.close()
 		return err
 	}
 	fmt.Fprintf(out, "%d streams and other traffic for %s through %d edges\n", o.streams, o.duration, o.edges)
 
-	r := &report{began: time.Now(), watch: w, vendors: vendors, changes: c}
-	t := newTraffic(o, b, c)
-	r.traffic = t
-	r.failed = during(ctx, o, b, c, w, t)
+	r := &report{began: time.Now(), watch: w, vendors: vendors, changes: c, traffic: t, silence: q}
+	r.failed = during(ctx, o, b, c, w, t, q)
 	r.took = time.Since(r.began)
 	// What is left open now is left by an edge, not by a peer.
-	b.closeIdle()
+	b.CloseIdle()
 	vendors.closeIdle()
 	r.settled = w.awaitSettled(ctx)
 	r.books = c.awaitBooks(ctx, vendors)
-	r.stopped = s.stopEdges()
-	r.logged = s.complaints()
+	r.stopped = s.StopEdges()
+	r.logged = s.Complaints()
 	r.print(out)
 	return r.verdict()
 }
 
 // during has everything happen at once until the time is over and each of them has come to its end.
-func during(ctx context.Context, o options, b *balancer, c *changes, w *watch, t *traffic) error {
+func during(ctx context.Context, o options, b *deployment.Balancer, c *changes, w *watch, t *traffic, q *silence) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	over, stop := context.WithTimeout(ctx, o.duration)
@@ -171,6 +172,7 @@ func during(ctx context.Context, o options, b *balancer, c *changes, w *watch, t
 		func() error { return c.run(ctx, over, o.change) },
 		func() error { return restarts(ctx, over, o, b, w) },
 		func() error { return w.run(over) },
+		func() error { return q.run(ctx, over) },
 	}
 	ended := make(chan error, len(parts))
 	for _, part := range parts {
@@ -187,16 +189,4 @@ func during(ctx context.Context, o options, b *balancer, c *changes, w *watch, t
 		errs = append(errs, <-ended)
 	}
 	return errors.Join(errs...)
-}
-
-// pause waits, and says whether there is still something to do then.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

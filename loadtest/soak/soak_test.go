@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/internal/testenv"
+	"tollgate/loadtest/deployment"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -19,14 +20,14 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions([]string{
-		"--duration", "5s", "--streams", "60", "--edges", "2", "--restart", "1s", "--change", "300ms", "--shortest", "1s", "--longest", "3s",
+		"--duration", "5s", "--streams", "60", "--silent", "40", "--edges", "2", "--restart", "1s", "--change", "300ms", "--shortest", "1s", "--longest", "3s",
 	}, func(string) string { return "" }, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.dir, o.databaseURL = t.TempDir(), testenv.PostgresURL(t, nil)
 	o.tollgate = filepath.Join(o.dir, "tollgate")
-	if err := build(t.Context(), o.tollgate); err != nil {
+	if err := deployment.Build(t.Context(), o.tollgate); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -49,6 +50,7 @@ func TestOptions(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--edges":    {"--edges", "1"},
 		"--streams":  {"--streams", "0"},
+		"--silent":   {"--silent", "0"},
 		"times":      {"--longest", "1s"},
 		"duration":   {"--duration", "1ms"},
 		"unexpected": {"short"},
@@ -66,7 +68,7 @@ func ran() *report {
 		vendors: &vendors{},
 		changes: &changes{},
 		watch:   &watch{lives: 2, rest: sample{rss: 40 << 20, goroutines: 40, files: 15}},
-		traffic: &traffic{o: options{streams: 100}, b: &balancer{}, done: map[string]int64{}, left: 1, mostOpen: 90, failures: map[string]int64{}},
+		traffic: &traffic{o: options{streams: 100}, b: &deployment.Balancer{}, done: map[string]int64{}, left: 1, mostOpen: 90, failures: map[string]int64{}},
 	}
 	for kind := range prices {
 		r.traffic.done[kind] = 1

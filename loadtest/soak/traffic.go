@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/internal/money"
+	"tollgate/loadtest/deployment"
 )
 
 // eventEvery is the time between two events of a stream.
@@ -22,7 +23,7 @@ const unitPrice money.Nanos = 1_001
 // by chance.
 var prices = map[string]money.Nanos{
 	"post": 2_500_003, "metered": 700_001, "stream": 11_000_017, "upload": 5_000_011, "socket": 3_100_021,
-	"grpc": 1_900_009, "blob": 130_003, "errors": 990_001, "retry": 1_700_021, "hedge": 410_009, "dyn": 610_007,
+	"grpc": 1_900_009, "blob": 130_003, "errors": 990_001, "retry": 1_700_021, "hedge": 410_009, "dyn": 610_007, "silent": 170_029,
 }
 
 // usual is for how many open streams the numbers of callers below are meant.
@@ -34,9 +35,9 @@ type caller struct {
 	kind string
 	h2   bool
 	send func(ctx context.Context, c *caller) error
-	rest time.Duration // between two requests, on average
-	time bool          // its answers take no time but the gateway's
-	own  *balancer     // with connections of its own; nil for those of all
+	rest time.Duration        // between two requests, on average
+	time bool                 // its answers take no time but the gateway's
+	own  *deployment.Balancer // with connections of its own; nil for those of all
 }
 
 // group is callers of a kind.
@@ -70,7 +71,7 @@ func groups() []group {
 // traffic is all callers and what came of their requests.
 type traffic struct {
 	o       options
-	b       *balancer
+	b       *deployment.Balancer
 	changes *changes
 
 	mu       sync.Mutex // guards what follows
@@ -84,7 +85,7 @@ type traffic struct {
 	told     []string         // the first of them
 }
 
-func newTraffic(o options, b *balancer, c *changes) *traffic {
+func newTraffic(o options, b *deployment.Balancer, c *changes) *traffic {
 	return &traffic{o: o, b: b, changes: c, done: map[string]int64{}, failures: map[string]int64{}}
 }
 
@@ -97,7 +98,7 @@ func (t *traffic) run(ctx, over context.Context) error {
 			c := g.caller
 			c.t = t
 			if g.kind == "blob" && g.rest > time.Second {
-				c.own = t.b.apart()
+				c.own = t.b.Apart()
 			}
 			// Nobody begins at the same time as all others.
 			first := t.o.longest * time.Duration(i) / time.Duration(3*many)
@@ -113,16 +114,16 @@ func (t *traffic) run(ctx, over context.Context) error {
 
 func (c *caller) repeat(ctx, over context.Context, first time.Duration) {
 	if c.own != nil {
-		defer c.own.closeIdle()
+		defer c.own.CloseIdle()
 	}
-	if !pause(over, first) {
+	if !deployment.Pause(over, first) {
 		return
 	}
 	for over.Err() == nil {
 		began := time.Now()
 		err := c.send(ctx, c)
 		c.t.ended(c, time.Since(began), err)
-		if c.rest > 0 && !pause(over, c.rest/2+rand.N(c.rest)) {
+		if c.rest > 0 && !deployment.Pause(over, c.rest/2+rand.N(c.rest)) {
 			return
 		}
 	}

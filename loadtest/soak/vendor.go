@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tollgate/internal/money"
+	"tollgate/loadtest/deployment"
 )
 
 // Vendor credentials. What comes with none of them did not come from an endpoint as it was configured.
@@ -22,14 +23,14 @@ const (
 	credentialPrefix = "vendor-credential-"
 )
 
-// marker tells a vendor's answer from one that an edge made itself.
-const marker = "X-Soak-Vendor"
-
 // vendors are servers that serve alike and count together, as one that has several addresses.
 type vendors struct {
 	servers []*http.Server
 	urls    []string
 	wg      sync.WaitGroup
+
+	silence    chan struct{} // closed when silent streams are to end
+	endSilence func()
 
 	mu     sync.Mutex // guards what follows
 	owed   map[string]money.Nanos
@@ -40,7 +41,8 @@ type vendors struct {
 }
 
 func startVendors(ctx context.Context, n int) (*vendors, error) {
-	v := &vendors{owed: map[string]money.Nanos{}, counts: map[string]int64{}, seen: map[uint64]bool{}}
+	v := &vendors{owed: map[string]money.Nanos{}, counts: map[string]int64{}, seen: map[uint64]bool{}, silence: make(chan struct{})}
+	v.endSilence = sync.OnceFunc(func() { close(v.silence) })
 	for range n {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -126,7 +128,7 @@ func kindOf(path string) string {
 }
 
 func (v *vendors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(marker, "1")
+	w.Header().Set(deployment.Marker, "1")
 	if strings.HasSuffix(r.URL.Path, "/healthz") {
 		return
 	}
@@ -150,7 +152,7 @@ func (v *vendors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // handlers are what the vendor has to offer, by kind.
 var handlers = map[string]func(v *vendors, w http.ResponseWriter, r *http.Request, a ask){
-	"post": answerBody, "upload": answerBody, "dyn": answerBody, "metered": answerMetered, "stream": answerEvents, "socket": answerSocket,
+	"post": answerBody, "upload": answerBody, "dyn": answerBody, "metered": answerMetered, "stream": answerEvents, "silent": answerSilently, "socket": answerSocket,
 	"grpc": answerGRPC, "blob": answerBlob, "errors": answerError, "retry": answerSecond, "hedge": answerSlowly,
 }
 
@@ -186,7 +188,7 @@ func answerEvents(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	flush := http.NewResponseController(w)
 	for i := range a.n {
-		if i > 0 && !pause(r.Context(), eventEvery) {
+		if i > 0 && !deployment.Pause(r.Context(), eventEvery) {
 			return
 		}
 		if _, err := w.Write(event(a.seed, i)); err != nil || flush.Flush() != nil {
@@ -194,6 +196,22 @@ func answerEvents(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
 		}
 	}
 	_, _ = w.Write(lastEvent)
+}
+
+// answerSilently streams an event, and then nothing until the end.
+func answerSilently(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	v.pay(a.kind, prices[a.kind])
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = w.Write(event(a.seed, 0))
+	_ = http.NewResponseController(w).Flush() // the caller notices what is missing
+	select {
+	case <-v.silence:
+		_, _ = w.Write(lastEvent)
+	case <-r.Context().Done():
+	}
 }
 
 // answerGRPC answers a message in pieces, and tells their sum in a trailer.
@@ -252,7 +270,7 @@ const tooSlow = 20 * time.Second
 
 // answerSlowly leaves what it sees for the first time until nobody waits for it any more.
 func answerSlowly(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
-	if v.first(a.seed) && !pause(r.Context(), tooSlow) {
+	if v.first(a.seed) && !deployment.Pause(r.Context(), tooSlow) {
 		return
 	}
 	v.pay(a.kind, prices[a.kind])
@@ -274,7 +292,7 @@ func answerSocket(v *vendors, w http.ResponseWriter, r *http.Request, a ask) {
 	}
 	defer conn.Close()
 	v.pay(a.kind, prices[a.kind])
-	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s: 1\r\nSec-WebSocket-Accept: %s\r\n\r\n", marker, accepted(key))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s: 1\r\nSec-WebSocket-Accept: %s\r\n\r\n", deployment.Marker, accepted(key))
 	for {
 		f, err := readFrame(buf.Reader)
 		if err != nil {

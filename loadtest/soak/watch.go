@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -12,12 +13,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tollgate/loadtest/deployment"
 )
 
 // sample is what an edge keeps at a time.
 type sample struct {
 	at         time.Duration
 	rss        int64 // bytes
+	live       int64 // bytes of the heap and of stacks
 	files      int
 	goroutines int
 	inFlight   int
@@ -25,7 +29,7 @@ type sample struct {
 
 // watch looks at the edges from outside, once a second. The last edge is the one that never restarts.
 type watch struct {
-	edges  []*edge
+	edges  []*deployment.Edge
 	client *http.Client
 	rest   sample // of the last edge before there was any traffic
 	after  sample // and when it was over
@@ -35,12 +39,12 @@ type watch struct {
 	lives   int      // of edges that have ended as they should
 }
 
-func newWatch(edges []*edge) *watch {
+func newWatch(edges []*deployment.Edge) *watch {
 	return &watch{edges: edges, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
 // steady is the edge that never restarts.
-func (w *watch) steady() *edge { return w.edges[len(w.edges)-1] }
+func (w *watch) steady() *deployment.Edge { return w.edges[len(w.edges)-1] }
 
 func (w *watch) baseline(ctx context.Context) (err error) {
 	w.rest, err = w.look(ctx, w.steady())
@@ -57,7 +61,7 @@ func (w *watch) ended() {
 // run samples until over ends.
 func (w *watch) run(over context.Context) error {
 	began := time.Now()
-	for pause(over, time.Second) {
+	for deployment.Pause(over, time.Second) {
 		s, err := w.look(context.WithoutCancel(over), w.steady())
 		if err != nil {
 			return err
@@ -71,8 +75,8 @@ func (w *watch) run(over context.Context) error {
 }
 
 // look asks the system and the edge itself.
-func (w *watch) look(ctx context.Context, e *edge) (s sample, err error) {
-	proc := fmt.Sprintf("/proc/%d/", e.cmd.Process.Pid)
+func (w *watch) look(ctx context.Context, e *deployment.Edge) (s sample, err error) {
+	proc := fmt.Sprintf("/proc/%d/", e.PID())
 	status, err := os.ReadFile(proc + "status")
 	if err != nil {
 		return s, err
@@ -91,7 +95,7 @@ func (w *watch) look(ctx context.Context, e *edge) (s sample, err error) {
 		return s, err
 	}
 	s.files = len(files)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.admin+"/-/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/metrics", nil)
 	if err != nil {
 		return s, err
 	}
@@ -104,6 +108,8 @@ func (w *watch) look(ctx context.Context, e *edge) (s sample, err error) {
 		name, value, _ := bytes.Cut(in.Bytes(), []byte(" "))
 		n, _ := strconv.ParseFloat(string(value), 64) // what is no number is not asked for
 		switch string(name) {
+		case "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes":
+			s.live += int64(n)
 		case "go_goroutines":
 			s.goroutines = int(n)
 		case "tollgate_edge_in_flight":
@@ -111,9 +117,24 @@ func (w *watch) look(ctx context.Context, e *edge) (s sample, err error) {
 		}
 	}
 	if s.goroutines == 0 {
-		return s, fmt.Errorf("%s does not tell its goroutines", e.name)
+		return s, fmt.Errorf("%s does not tell its goroutines", e.Name)
 	}
 	return s, nil
+}
+
+// collect has an edge collect its garbage: without that, most of what few streams take is what has been thrown away since the last time.
+func (w *watch) collect(ctx context.Context, e *deployment.Edge) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/debug/pprof/heap?gc=1", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err
 }
 
 // What may remain beyond what there was before the first request, and for how long: connections end
@@ -139,13 +160,13 @@ func (w *watch) awaitSettled(ctx context.Context) error {
 			}
 			if s.inFlight > 0 || s.goroutines > w.rest.goroutines+spareGoroutines || s.files > w.rest.files+spareFiles {
 				left = append(left, fmt.Sprintf("%s still has %d requests, %d goroutines (%d before) and %d files (%d before)",
-					e.name, s.inFlight, s.goroutines, w.rest.goroutines, s.files, w.rest.files))
+					e.Name, s.inFlight, s.goroutines, w.rest.goroutines, s.files, w.rest.files))
 			}
 		}
 		if len(left) == 0 {
 			return nil
 		}
-		if time.Now().After(deadline) || !pause(ctx, 200*time.Millisecond) {
+		if time.Now().After(deadline) || !deployment.Pause(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("after %s: %s", settleWithin, strings.Join(left, "; "))
 		}
 	}
@@ -170,5 +191,6 @@ func peak(list []sample, of func(sample) int64) (most int64) {
 }
 
 func rssOf(s sample) int64        { return s.rss }
+func liveOf(s sample) int64       { return s.live }
 func goroutinesOf(s sample) int64 { return int64(s.goroutines) }
 func filesOf(s sample) int64      { return int64(s.files) }

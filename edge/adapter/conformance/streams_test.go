@@ -70,10 +70,18 @@ func TestStreamsInPieces(t *testing.T) {
 				continue // what is behind the reader of lines has seen all cuts
 			}
 			for i := range stream {
+				if end == "\r\n" && !besideAnEnd(stream, i) {
+					continue // the same cut as without the "\r"
+				}
 				check(fmt.Sprint("at ", i), [][]byte{stream[:i], stream[i:]})
 			}
 		}
 	})
+}
+
+// besideAnEnd says whether a cut is before, in or behind the end of a line.
+func besideAnEnd(stream []byte, at int) bool {
+	return bytes.ContainsAny(stream[max(0, at-1):min(len(stream), at+1)], "\r\n")
 }
 
 // Guarantee: no part of a stream that breaks off looks whole to its client; one that comes to its end looks whole only if the
@@ -85,6 +93,9 @@ func TestStreamsThatEndEarly(t *testing.T) {
 		for _, whole := range []bool{false, true} {
 			var last result
 			for i := range stream {
+				if !besideAnEnd(stream, i) && i%8 != 0 {
+					continue // an unfinished line is one wherever it is broken off; some are tried
+				}
 				got := run(t, open, [][]byte{stream[:i]}, whole)
 				if got.err == nil && !ended(g.Vendor.Schema, stream[:i], whole) {
 					t.Fatalf("%d bytes, whole: %v: it looks whole\n%s", i, whole, got.out)

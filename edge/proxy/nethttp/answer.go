@@ -36,11 +36,14 @@ func (b *answerBody) Close() error {
 }
 
 // trailers are what came behind the body, once it was read to its end.
-func (b *answerBody) trailers() []proxy.Header { return listOf(b.resp.Trailer) }
+func (b *answerBody) trailers() []proxy.Header { return TrailersOf(b.resp) }
 
-// headersOf are the headers of an answer, and the names of the trailers that it has announced, which
+// TrailersOf are those of an answer whose body was read to its end.
+func TrailersOf(resp *http.Response) []proxy.Header { return listOf(resp.Trailer) }
+
+// HeadersOf are the headers of an answer, and the names of the trailers that it has announced, which
 // net/http keeps apart.
-func headersOf(resp *http.Response) []proxy.Header {
+func HeadersOf(resp *http.Response) []proxy.Header {
 	out := listOf(resp.Header)
 	if len(resp.Trailer) > 0 {
 		out = append(out, proxy.Header{Name: "Trailer", Value: strings.Join(slices.Sorted(maps.Keys(resp.Trailer)), ", ")})
@@ -52,8 +55,8 @@ func mayHaveTrailers(resp *http.Response) bool {
 	return resp.ProtoMajor == 2 || len(resp.TransferEncoding) > 0
 }
 
-// unusable is what is wrong with an answer; empty if it can be passed on.
-func unusable(resp *http.Response, a *proxy.Attempt, maxLines int) string {
+// Unusable is what is wrong with an answer; empty if it can be passed on.
+func Unusable(resp *http.Response, a *proxy.Attempt, maxLines int) string {
 	switch status := resp.StatusCode; {
 	case status == http.StatusSwitchingProtocols && a.Upgrade != "":
 		if got := resp.Header.Get("Upgrade"); !strings.EqualFold(got, a.Upgrade) {

@@ -71,15 +71,7 @@ func (c *Client) Close() {
 // Sync makes the client forget targets that are no longer configured: their connections are closed, at
 // once or when the requests on them have ended.
 func (c *Client) Sync(endpoints []*routing.Endpoint) {
-	wanted := map[string]bool{}
-	for _, e := range endpoints {
-		for _, t := range e.Targets {
-			wanted[t.Key] = true
-		}
-		if e.Signing != nil && e.Signing.STS != nil {
-			wanted[e.Signing.STS.Key] = true
-		}
-	}
+	wanted := KeysOf(endpoints)
 	c.mu.Lock()
 	old := *c.links.Load()
 	next := maps.Clone(old)
@@ -91,6 +83,20 @@ func (c *Client) Sync(endpoints []*routing.Endpoint) {
 			l.retire()
 		}
 	}
+}
+
+// KeysOf are the keys of all targets that endpoints have.
+func KeysOf(endpoints []*routing.Endpoint) map[string]bool {
+	keys := map[string]bool{}
+	for _, e := range endpoints {
+		for _, t := range e.Targets {
+			keys[t.Key] = true
+		}
+		if e.Signing != nil && e.Signing.STS != nil {
+			keys[e.Signing.STS.Key] = true
+		}
+	}
+	return keys
 }
 
 // link finds the connections to a target, or makes a place for them.
@@ -147,14 +153,14 @@ func (c *Client) RoundTrip(ctx context.Context, a *proxy.Attempt) (*proxy.Answer
 		return nil, e
 	}
 	p.answer = answerBody{ReadCloser: resp.Body, p: p, resp: resp}
-	if text := unusable(resp, a, c.cfg.MaxLines); text != "" {
+	if text := Unusable(resp, a, c.cfg.MaxLines); text != "" {
 		_ = p.answer.Close() // nothing of it is wanted
 		return nil, &proxy.AttemptError{
 			Failure: proxy.FailAnswer, Text: text, Sent: true, Whole: p.whole.Load(), Err: errStatus,
 		}
 	}
 	answer := &proxy.Answer{
-		Status: resp.StatusCode, Headers: headersOf(resp), Length: resp.ContentLength, Cancel: cancel,
+		Status: resp.StatusCode, Headers: HeadersOf(resp), Length: resp.ContentLength, Cancel: cancel, Setup: p.setup(),
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		answer.Conn, answer.Length = newUpgraded(ctx, &p.answer), 0

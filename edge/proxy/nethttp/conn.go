@@ -42,6 +42,10 @@ func (l strictListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &strictConn{Conn: conn, framing: framing{limits: l.limits}, wait: l.wait, log: l.log}
+	if begun, ok := conn.(*Begun); ok {
+		begun.open(c)
+		return c, nil
+	}
 	if l.tls != nil {
 		c.tls = tls.Server(conn, l.tls)
 		c.Conn = c.tls

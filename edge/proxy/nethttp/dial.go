@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http/httptrace"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"tollgate/edge/proxy"
 	"tollgate/edge/routing"
 )
 
@@ -57,11 +59,28 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (*countingConn,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(d.life, cancel)()
-	conn, err := d.net.DialContext(ctx, network, addr)
+	var found dnsTime
+	began := time.Now()
+	conn, err := d.net.DialContext(found.watch(ctx), network, addr)
 	if err != nil {
 		return nil, dialError{err}
 	}
-	return &countingConn{Conn: conn}, nil
+	took, dns := time.Since(began), found.took()
+	return &countingConn{Conn: conn, setup: proxy.Setup{DNS: dns, Connect: max(took-dns, 0)}}, nil
+}
+
+// dnsTime is how long a name server was waited for. Its callbacks may come after the connection was made or given up.
+type dnsTime struct{ began, ended atomic.Int64 }
+
+func (d *dnsTime) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart: func(httptrace.DNSStartInfo) { d.began.Store(time.Now().UnixNano()) },
+		DNSDone:  func(httptrace.DNSDoneInfo) { d.ended.Store(time.Now().UnixNano()) },
+	})
+}
+
+func (d *dnsTime) took() time.Duration {
+	return max(time.Duration(d.ended.Load()-d.began.Load()), 0)
 }
 
 // dialPlain is for HTTP/1.1 over http.
@@ -86,42 +105,61 @@ func (d *dialer) dialPrior(ctx context.Context, network, addr string) (net.Conn,
 // dialTLS is for https. only2 wants HTTP/2 or nothing.
 func (d *dialer) dialTLS(cfg *tls.Config, only2 bool) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := d.dial(ctx, network, addr)
+		secure, _, err := d.secure(ctx, cfg, only2, network, addr)
 		if err != nil {
 			return nil, err
-		}
-		cfg := cfg
-		if cfg.ServerName == "" {
-			host, _, err := net.SplitHostPort(addr)
-			if err != nil {
-				conn.Close()
-				return nil, dialError{err}
-			}
-			cfg = cfg.Clone()
-			cfg.ServerName = host
-		}
-		ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
-		defer cancel()
-		defer context.AfterFunc(d.life, cancel)()
-		secure := tls.Client(conn, cfg)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, tlsError{err}
-		}
-		conn.shared = secure.ConnectionState().NegotiatedProtocol == "h2"
-		if only2 && !conn.shared {
-			_ = secure.Close() // nothing was sent
-			return nil, tlsError{errNoHTTP2}
 		}
 		return secure, nil
 	}
 }
 
+// secure makes a connection with TLS, and returns what is below it as well.
+func (d *dialer) secure(ctx context.Context, cfg *tls.Config, only2 bool, network, addr string) (*tls.Conn, *countingConn, error) {
+	conn, err := d.dial(ctx, network, addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.ServerName == "" {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			conn.Close()
+			return nil, nil, dialError{err}
+		}
+		cfg = cfg.Clone()
+		cfg.ServerName = host
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
+	defer cancel()
+	defer context.AfterFunc(d.life, cancel)()
+	secure := tls.Client(conn, cfg)
+	began := time.Now()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, nil, tlsError{err}
+	}
+	conn.setup.TLS = time.Since(began)
+	conn.shared = secure.ConnectionState().NegotiatedProtocol == "h2"
+	if only2 && !conn.shared {
+		_ = secure.Close() // nothing was sent
+		return nil, nil, tlsError{errNoHTTP2}
+	}
+	return secure, conn, nil
+}
+
 // countingConn knows how much was written to it.
 type countingConn struct {
 	net.Conn
-	shared  bool // by several requests at a time, as HTTP/2 does; set before the first of them
+	shared  bool        // by several requests at a time, as HTTP/2 does; set before the first of them
+	setup   proxy.Setup // how long it took to make; set before the first request
 	written atomic.Int64
+	look    func(p []byte) (int, error) // reads in place of Read while it is set, which is for who reads
+}
+
+func (c *countingConn) Read(p []byte) (int, error) {
+	if c.look != nil {
+		return c.look(p)
+	}
+	return c.Conn.Read(p)
 }
 
 func (c *countingConn) Write(p []byte) (int, error) {

@@ -24,8 +24,7 @@ func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attem
 	}
 	e := &proxy.AttemptError{Sent: p.sent(ctx.Err() != nil), Whole: p.whole.Load(), Err: err}
 	cause := context.Cause(ctx)
-	_, noTLS := errors.AsType[tlsError](err)
-	_, noConn := errors.AsType[dialError](err)
+	unmade, text := Unconnected(err)
 	switch {
 	case errors.Is(cause, errHeaderTimeout) && !connected:
 		e.Failure, e.Text = proxy.FailConnect, "it timed out"
@@ -39,25 +38,37 @@ func explain(ctx context.Context, p *progress, body *watchedBody, a *proxy.Attem
 		e.Failure, e.Text = proxy.FailCanceled, "the exchange ended"
 	case body != nil && body.failure() != nil:
 		e.Failure, e.Text, e.Err = proxy.FailBody, "the body could not be read", body.failure()
-	case noTLS:
-		e.Failure, e.Text = proxy.FailTLS, tlsText(err)
-	case errors.Is(err, errAddress):
-		e.Failure, e.Text = proxy.FailRefused, "its address is one that this edge does not connect to"
-	case noConn:
-		e.Failure, e.Text = proxy.FailConnect, connectText(err)
-	case first && isAlert(err) && aboutCertificate(err):
-		// TLS 1.3 tells a client what it thinks of its certificate after the client has begun to
-		// send, and gives what was sent to nobody.
-		e.Failure, e.Text, e.Sent, e.Whole = proxy.FailTLS, alertText(err), false, false
+	case unmade != 0:
+		e.Failure, e.Text = unmade, text
+	case first && Unaccepted(err):
+		e.Failure, e.Text, e.Sent, e.Whole = proxy.FailTLS, AlertText(err), false, false
 	case connected && strings.Contains(err.Error(), tooManyHeaders):
 		e.Failure, e.Text, e.Sent, e.Whole = proxy.FailRequest, "its headers are larger than the target takes", false, false
 	case connected:
-		e.Failure, e.Text = proxy.FailAnswer, answerText(err)
+		e.Failure, e.Text = proxy.FailAnswer, AnswerText(err)
 	default:
 		e.Failure, e.Text = proxy.FailRequest, "it cannot be written as HTTP"
 	}
 	return e
 }
+
+// Unconnected says why a connection could not be made, if that is what err is about; else there is no failure.
+func Unconnected(err error) (proxy.Failure, string) {
+	if _, ok := errors.AsType[tlsError](err); ok {
+		return proxy.FailTLS, tlsText(err)
+	}
+	if errors.Is(err, errAddress) {
+		return proxy.FailRefused, "its address is one that this edge does not connect to"
+	}
+	if _, ok := errors.AsType[dialError](err); ok {
+		return proxy.FailConnect, connectText(err)
+	}
+	return 0, ""
+}
+
+// Unaccepted says whether an error of the first use of a connection is that the target does not take the edge's certificate, which
+// AlertText puts for people. TLS 1.3 tells a client so after the client has begun to send, and gives what was sent to nobody.
+func Unaccepted(err error) bool { return isAlert(err) && aboutCertificate(err) }
 
 // neverUsed is how the Transport puts that a connection ended before its first stream.
 const neverUsed = "client conn could not be established"
@@ -80,7 +91,8 @@ func wasTurnedAway(err error) bool {
 		strings.HasPrefix(text, refused) && strings.Contains(text, "; REFUSED_STREAM; received from peer")
 }
 
-func answerText(err error) string {
+// AnswerText is what an error says that came in place of an answer.
+func AnswerText(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, errInterims.Error()): // HTTP/2 keeps no more than the text of it
 		return "it sent too many interim answers"
@@ -142,7 +154,7 @@ func tlsText(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the handshake timed out"
 	case isAlert(err):
-		return alertText(err)
+		return AlertText(err)
 	case strings.Contains(err.Error(), "unsupported protocol version"):
 		return "its version of TLS is too old"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
@@ -157,7 +169,8 @@ func isAlert(err error) bool {
 	return ok && op.Op == "remote error"
 }
 
-func alertText(err error) string {
+// AlertText is what the other side says with an alert of TLS.
+func AlertText(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "certificate required"):
 		return "it demands a certificate"

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 )
@@ -24,19 +25,19 @@ type framed struct {
 // listen2 plays script on each connection that comes and speaks HTTP/2 without asking.
 func listen2(t *testing.T, script func(n int, f *framed)) *routing.Target {
 	t.Helper()
-	addr := listen(t, func(n int, c *peer) {
+	addr := clienttest.Listen(t, func(n int, c *clienttest.Peer) {
 		preface := make([]byte, len(http2.ClientPreface))
-		if _, err := io.ReadFull(c.r, preface); err != nil || string(preface) != http2.ClientPreface {
+		if _, err := io.ReadFull(c.R, preface); err != nil || string(preface) != http2.ClientPreface {
 			return
 		}
-		f := &framed{Framer: http2.NewFramer(c.Conn, c.r), t: t}
+		f := &framed{Framer: http2.NewFramer(c.Conn, c.R), t: t}
 		f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 		f.encoder = hpack.NewEncoder(&f.block)
 		if f.WriteSettings() == nil {
 			script(n, f)
 		}
 	})
-	return targetAt(t, "http://"+addr, routing.Transport{HTTP: eventv1.TargetHttp_TARGET_HTTP_2})
+	return clienttest.TargetAt(t, "http://"+addr, routing.Transport{HTTP: eventv1.TargetHttp_TARGET_HTTP_2})
 }
 
 // next is the next frame that says something; nil when the connection has ended.
@@ -118,7 +119,7 @@ func (f *framed) ok(stream uint32) {
 }
 
 // post gives an attempt a body.
-func post(a *proxy.Attempt, b *body, length int64) *proxy.Attempt {
+func post(a *proxy.Attempt, b *clienttest.Body, length int64) *proxy.Attempt {
 	a.Method, a.Body, a.Length = "POST", b, length
 	return a
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 )
@@ -33,13 +34,13 @@ func TestHTTP2Request(t *testing.T) {
 				f.ok(h.StreamID)
 				f.rest()
 			})
-			a := attemptAt(target)
+			a := clienttest.AttemptAt(target)
 			a.URI, a.HostHeader = uri, "other.example"
 			a.Headers = []proxy.Header{{Name: "Te", Value: "trailers"}, {Name: "X-Two", Value: "1"}, {Name: "x-two", Value: "2"}}
-			if answer, b := do(t, testClient(t), a); answer.Status != 200 || b != "ok" {
+			if answer, b := clienttest.Do(t, testClient(t), a); answer.Status != 200 || b != "ok" {
 				t.Errorf("got %d %q", answer.Status, b)
 			}
-			h := receive(t, got, "request")
+			h := clienttest.Receive(t, got, "request")
 			var names []string
 			for _, f := range h.Fields {
 				names = append(names, f.Name+"="+f.Value)
@@ -111,26 +112,26 @@ func TestHTTP2Sent(t *testing.T) {
 					}
 				})
 				c := testClient(t)
-				first := attemptAt(target)
+				first := clienttest.AttemptAt(target)
 				first.URI = "/first"
-				do(t, c, first)
-				a, sent, most := attemptAt(target), tc.bare, int64(1)
+				clienttest.Do(t, c, first)
+				a, sent, most := clienttest.AttemptAt(target), tc.bare, int64(1)
 				switch kind {
 				case "POST":
 					a.Method = "POST"
 				case "POST with a body":
-					a, sent = post(a, bodyOf("abc"), 3), tc.body
+					a, sent = post(a, clienttest.BodyOf("abc"), 3), tc.body
 				}
 				if tc.again && kind == "GET" {
-					do(t, c, a)
+					clienttest.Do(t, c, a)
 					most = 2
 				} else {
-					want(t, fail(t, c, a), proxy.FailAnswer, sent, tc.text)
+					clienttest.Want(t, clienttest.Fail(t, c, a), proxy.FailAnswer, sent, tc.text)
 				}
 				if n := requests.Load(); n != most {
 					t.Errorf("%d requests", n)
 				}
-				do(t, c, first) // the target is reached again
+				clienttest.Do(t, c, first) // the target is reached again
 			})
 		}
 	}
@@ -175,7 +176,7 @@ func TestHTTP2Bodies(t *testing.T) {
 					f.rest()
 				}
 			})
-			answer, err := testClient(t).RoundTrip(t.Context(), attemptAt(target))
+			answer, err := testClient(t).RoundTrip(t.Context(), clienttest.AttemptAt(target))
 			if err != nil {
 				close(goOn)
 				t.Fatal(err)
@@ -213,20 +214,20 @@ func TestHTTP2Trailers(t *testing.T) {
 		f.say(h.StreamID, true, "x-said", "1", "grpc-status", "0")
 		f.rest()
 	})
-	b := bodyOf("abc")
-	b.trailers = []proxy.Header{{Name: "X-Sum", Value: "7"}}
-	a := post(attemptAt(target), b, -1)
+	b := clienttest.BodyOf("abc")
+	b.Sent = []proxy.Header{{Name: "X-Sum", Value: "7"}}
+	a := post(clienttest.AttemptAt(target), b, -1)
 	a.TrailerNames = []string{"x-sum"}
 	var interims []int
 	a.Interim = func(status int, _ []proxy.Header) { interims = append(interims, status) }
-	answer, text := do(t, testClient(t), a)
+	answer, text := clienttest.Do(t, testClient(t), a)
 	if text != "ok" || len(interims) != 1 || interims[0] != 103 {
 		t.Errorf("got %q after %v", text, interims)
 	}
-	if tr := answer.Trailers(); len(tr) != 2 || !has(tr, "X-Said", "1") || !has(tr, "Grpc-Status", "0") {
+	if tr := answer.Trailers(); len(tr) != 2 || !clienttest.Has(tr, "X-Said", "1") || !clienttest.Has(tr, "Grpc-Status", "0") {
 		t.Errorf("trailers %v", tr)
 	}
-	if s := receive(t, got, "trailers"); s != "x-sum=7" {
+	if s := clienttest.Receive(t, got, "trailers"); s != "x-sum=7" {
 		t.Errorf("the target got %s", s)
 	}
 }
@@ -240,9 +241,9 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 		_ = f.WriteData(h.StreamID, true, []byte("big"))
 		f.rest()
 	})
-	b := slowBody()
-	b.pieces <- "some"
-	answer, text := do(t, testClient(t), post(attemptAt(target), b, -1))
+	b := clienttest.SlowBody()
+	b.Pieces <- "some"
+	answer, text := clienttest.Do(t, testClient(t), post(clienttest.AttemptAt(target), b, -1))
 	if answer.Status != 413 || text != "big" {
 		t.Errorf("got %d %q", answer.Status, text)
 	}
@@ -266,12 +267,12 @@ func TestHTTP2Continue(t *testing.T) {
 				}
 				f.rest()
 			})
-			b := bodyOf("abc")
-			a := post(attemptAt(target), b, 3)
+			b := clienttest.BodyOf("abc")
+			a := post(clienttest.AttemptAt(target), b, 3)
 			a.Continue = true
-			answer, _ := do(t, testClient(t), a)
-			if (answer.Status == 401) != (name == "refused") || (len(b.pieces) == 1) != (name == "refused") {
-				t.Errorf("got %d, %d pieces left", answer.Status, len(b.pieces))
+			answer, _ := clienttest.Do(t, testClient(t), a)
+			if (answer.Status == 401) != (name == "refused") || (len(b.Pieces) == 1) != (name == "refused") {
+				t.Errorf("got %d, %d pieces left", answer.Status, len(b.Pieces))
 			}
 		})
 	}
@@ -310,16 +311,16 @@ func TestHTTP2BadAnswers(t *testing.T) {
 				}
 				f.rest()
 			})
-			want(t, fail(t, testClient(t, small), attemptAt(target)), proxy.FailAnswer, true, tc.text)
+			clienttest.Want(t, clienttest.Fail(t, testClient(t, small), clienttest.AttemptAt(target)), proxy.FailAnswer, true, tc.text)
 		})
 	}
-	old := listen(t, func(_ int, c *peer) {
-		c.say("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-		c.rest()
+	old := clienttest.Listen(t, func(_ int, c *clienttest.Peer) {
+		c.Say("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+		c.Rest()
 	})
-	target := targetAt(t, "http://"+old, routing.Transport{HTTP: eventv1.TargetHttp_TARGET_HTTP_2})
+	target := clienttest.TargetAt(t, "http://"+old, routing.Transport{HTTP: eventv1.TargetHttp_TARGET_HTTP_2})
 	// It may have ended the connection before the request came to it.
-	if e := fail(t, testClient(t), attemptAt(target)); e.Failure != proxy.FailAnswer || !strings.Contains(e.Text, "HTTP/2") && !strings.Contains(e.Text, "closed the connection") {
+	if e := clienttest.Fail(t, testClient(t), clienttest.AttemptAt(target)); e.Failure != proxy.FailAnswer || !strings.Contains(e.Text, "HTTP/2") && !strings.Contains(e.Text, "closed the connection") {
 		t.Errorf("got %d %s: %v", e.Failure, e.Text, e.Err)
 	}
 }
@@ -349,25 +350,25 @@ func TestHTTP2Shared(t *testing.T) {
 		}
 	})
 	c := testClient(t)
-	kept := attemptAt(target)
+	kept := clienttest.AttemptAt(target)
 	kept.URI = "/kept"
 	answer, err := c.RoundTrip(t.Context(), kept)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	receive(t, heads, "first request")
+	clienttest.Receive(t, heads, "first request")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan *proxy.AttemptError, 1)
 	go func() {
-		_, err := c.RoundTrip(ctx, attemptAt(target))
+		_, err := c.RoundTrip(ctx, clienttest.AttemptAt(target))
 		e, _ := errors.AsType[*proxy.AttemptError](err)
 		ended <- e
 	}()
-	stream := receive(t, heads, "second request")
+	stream := clienttest.Receive(t, heads, "second request")
 	cancel(errors.New("the caller is gone"))
-	want(t, receive(t, ended, "end"), proxy.FailCanceled, true, "ended")
-	if got := receive(t, resets, "reset"); got != stream {
+	clienttest.Want(t, clienttest.Receive(t, ended, "end"), proxy.FailCanceled, true, "ended")
+	if got := clienttest.Receive(t, resets, "reset"); got != stream {
 		t.Errorf("stream %d was reset, not %d", got, stream)
 	}
 	close(release)
@@ -380,5 +381,5 @@ func TestHTTP2Shared(t *testing.T) {
 	// A body that fails before a byte of the request could be written is not one that was sent.
 	over, stop := context.WithCancel(t.Context())
 	stop()
-	want(t, failIn(over, t, c, attemptAt(target)), proxy.FailCanceled, false, "ended")
+	clienttest.Want(t, clienttest.FailIn(over, t, c, clienttest.AttemptAt(target)), proxy.FailCanceled, false, "ended")
 }

@@ -25,6 +25,7 @@ type link struct {
 	// upgrade is for requests that ask for another protocol, which is a thing of HTTP/1.1.
 	upgrade func() *http.Transport
 	http2   bool // main may speak it
+	direct  *Direct
 
 	busy    atomic.Int64 // attempts whose answer has not ended
 	retired atomic.Bool
@@ -62,6 +63,9 @@ func newLink(life context.Context, cfg *ClientConfig, t *routing.Target) *link {
 		}
 	}
 	l.main = l.newTransport(cfg, tlsConfig, main)
+	if main.HTTP1() {
+		l.direct = newDirect(l, t, tlsConfig, main)
+	}
 	l.upgrade = func() *http.Transport { return l.main }
 	if l.http2 {
 		l.upgrade = sync.OnceValue(func() *http.Transport {
@@ -123,15 +127,7 @@ func (l *link) newTransport(cfg *ClientConfig, tlsConfig *tls.Config, protocols 
 		t.DialContext = l.dialer.dialPlain
 	}
 	if tlsConfig != nil {
-		tlsConfig = tlsConfig.Clone()
-		tlsConfig.NextProtos = nil
-		if protocols.HTTP2() {
-			tlsConfig.NextProtos = append(tlsConfig.NextProtos, "h2")
-		}
-		if protocols.HTTP1() {
-			tlsConfig.NextProtos = append(tlsConfig.NextProtos, "http/1.1")
-		}
-		t.DialTLSContext = l.dialer.dialTLS(tlsConfig, !protocols.HTTP1())
+		t.DialTLSContext = l.dialer.dialTLS(asking(tlsConfig, protocols), !protocols.HTTP1())
 	}
 	if protocols.HTTP2() || protocols.UnencryptedHTTP2() {
 		t.HTTP2 = &http.HTTP2Config{
@@ -142,6 +138,19 @@ func (l *link) newTransport(cfg *ClientConfig, tlsConfig *tls.Config, protocols 
 	return t
 }
 
+// asking is a configuration that asks for one of the protocols.
+func asking(cfg *tls.Config, protocols http.Protocols) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.NextProtos = nil
+	if protocols.HTTP2() {
+		cfg.NextProtos = append(cfg.NextProtos, "h2")
+	}
+	if protocols.HTTP1() {
+		cfg.NextProtos = append(cfg.NextProtos, "http/1.1")
+	}
+	return cfg
+}
+
 func (l *link) transport(a *proxy.Attempt) *http.Transport {
 	if a.Upgrade != "" {
 		return l.upgrade()
@@ -149,10 +158,16 @@ func (l *link) transport(a *proxy.Attempt) *http.Transport {
 	return l.main
 }
 
+// forgets is within what time HTTP/2 takes a stream whose answer was closed for ended. Until then its connection is not idle.
+const forgets = 250 * time.Millisecond
+
 // done ends an attempt. The last one closes the connections of a link that is wanted no more.
 func (l *link) done() {
 	if l.busy.Add(-1) == 0 && l.retired.Load() {
 		l.closeIdle()
+		if l.http2 {
+			time.AfterFunc(forgets, l.closeIdle)
+		}
 	}
 }
 

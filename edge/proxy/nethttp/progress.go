@@ -174,6 +174,16 @@ func (p *progress) state() (connected, shared, first bool) {
 	return p.conns > 0, p.conn != nil && p.conn.shared, p.conns == 1 && p.fresh
 }
 
+// setup is what the connection took that was made for the attempt.
+func (p *progress) setup() proxy.Setup {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil || !p.fresh {
+		return proxy.Setup{}
+	}
+	return p.conn.setup
+}
+
 // whyClosed is what the other side has said when it ended TLS, if that is how the connection ended.
 // The Transport has read it and told nobody, but TLS tells it to all who read later.
 func (p *progress) whyClosed(err error) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/http1"
 	"tollgate/internal/fault"
 	"tollgate/internal/id"
 )
@@ -54,10 +55,11 @@ func refusalHeaders(requestID string, length int) []proxy.Header {
 func refusal(f *fault.Error) []byte {
 	requestID := id.New(id.Request)
 	body := append(proxy.ErrorBody(f, requestID), '\n')
-	out := []byte("HTTP/1.1 " + strconv.Itoa(f.Status()) + " " + http.StatusText(f.Status()) + "\r\n")
-	for _, h := range append(refusalHeaders(requestID, len(body)), proxy.Header{Name: "Connection", Value: "close"}) {
-		out = append(append(append(append(out, h.Name...), ": "...), h.Value...), "\r\n"...)
+	out := http1.AppendStatus(nil, f.Status())
+	for _, h := range refusalHeaders(requestID, len(body)) {
+		out = http1.AppendHeader(out, h.Name, h.Value)
 	}
+	out = http1.AppendHeader(out, "Connection", "close")
 	return append(append(out, "\r\n"...), body...)
 }
 

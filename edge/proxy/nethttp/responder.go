@@ -68,6 +68,9 @@ func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 	if length >= 0 && h["Content-Length"] == nil && status != http.StatusNoContent && status != http.StatusNotModified {
 		h.Set("Content-Length", formatLength(length))
 	}
+	if o.bodied && length < 0 && h["Content-Length"] == nil && o.proto != proxy.HTTP2 {
+		h["Transfer-Encoding"] = chunked // else net/http would find out and say how long a short one is
+	}
 	if status == http.StatusNoContent {
 		delete(h, "Content-Length") // RFC 9110, 8.6; on a stream net/http would pass it on
 	}
@@ -82,6 +85,8 @@ func (o *responder) Begin(status int, headers []proxy.Header, length int64) {
 		clear(h) // else headers of the announced names would be sent again as trailers
 	}
 }
+
+var chunked = []string{"chunked"}
 
 // final says whether this is the last answer of a connection of HTTP/1: what is left of a body, or
 // comes behind an upgrade that was not granted, must never be read as another request.

@@ -99,7 +99,7 @@ func NewServer(cfg ServerConfig, h Handler, log *slog.Logger) *Server {
 // connKey finds a request's connection in its context.
 type connKey struct{}
 
-// Serve accepts until Shutdown or Close.
+// Serve accepts until Shutdown or Close. A connection that is a *Begun is taken over where another engine has left it.
 func (s *Server) Serve(l net.Listener) error {
 	strict := strictListener{
 		Listener: l, limits: limits{s.cfg.MaxHeader, s.cfg.MaxLines}, tls: s.cfg.TLS, wait: s.cfg.HeaderTimeout, log: s.log,

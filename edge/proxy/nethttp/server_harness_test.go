@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/internal/testenv"
 )
 
@@ -77,7 +78,7 @@ func (e *engine) dial() *rawCaller {
 func newPeer(t *testing.T, conn net.Conn) *rawCaller {
 	t.Helper()
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * clienttest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &rawCaller{t, conn, bufio.NewReader(conn)}

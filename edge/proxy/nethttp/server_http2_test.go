@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/internal/testenv/pki"
 )
 
@@ -194,12 +195,12 @@ func TestStreamReset(t *testing.T) {
 	s := e.dial2()
 	for i := range 3 {
 		s.request(uint32(2*i+1), "GET", fmt.Sprint("/", i), true)
-		receive(t, open, "exchange")
+		clienttest.Receive(t, open, "exchange")
 	}
 	if err := s.f.WriteRSTStream(3, 8); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
+	if err := clienttest.Receive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
 		t.Error(err)
 	}
 	select {
@@ -209,7 +210,7 @@ func TestStreamReset(t *testing.T) {
 	}
 	s.Close()
 	for range 2 {
-		if err := receive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
+		if err := clienttest.Receive(t, causes, "end"); !errors.Is(err, proxy.ErrCallerGone) {
 			t.Error(err)
 		}
 	}
@@ -265,7 +266,7 @@ func TestStreamInterim(t *testing.T) {
 	s.want("head 1 :status=200 content-length=3", `data 1 "abc" end`)
 	s.request(3, "POST", "/refuse", false, "expect", "100-continue")
 	s.want("head 3 :status=103 link=a", "head 3 :status=401 content-length=0 end", "reset 3 NO_ERROR")
-	if err := receive(t, unread, "error"); err == nil {
+	if err := clienttest.Receive(t, unread, "error"); err == nil {
 		t.Error("a body that nobody asked for was read")
 	}
 }
@@ -351,7 +352,7 @@ func TestStreamPeerTimeout(t *testing.T) {
 	s.request(1, "GET", "/silent", true)
 	s.want("head 1 :status=200", `data 1 "a"`)
 	s.request(3, "GET", "/stuck", true) // its window is 64 KB and nothing enlarges it
-	if err := receive(t, stuck, "end of a write"); err == nil {
+	if err := clienttest.Receive(t, stuck, "end of a write"); err == nil {
 		t.Error("a write to a caller who takes nothing came to an end")
 	}
 	for !strings.HasPrefix(s.next(), "reset 3") {
@@ -360,7 +361,7 @@ func TestStreamPeerTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.request(5, "POST", "/upload", false) // and nothing more
-	if err := receive(t, asked, "end of a read"); err == nil {
+	if err := clienttest.Receive(t, asked, "end of a read"); err == nil {
 		t.Error("a body that does not end came to an end")
 	}
 	close(silent)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/routing"
 )
 
@@ -77,9 +78,9 @@ func TestStreamBodyAfterTheAnswerBegan(t *testing.T) {
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
 	c := testClient(t)
-	a := attemptAt(targetAt(t, "http://"+listen(t, func(_ int, p *peer) { p.head() }), routing.Transport{}))
+	a := clienttest.AttemptAt(clienttest.TargetAt(t, "http://"+clienttest.Listen(t, func(_ int, p *clienttest.Peer) { p.Head() }), routing.Transport{}))
 	a.Method = "GET /smuggled HTTP/1.1"
-	want(t, fail(t, c, a), proxy.FailRequest, false, "cannot be written")
+	clienttest.Want(t, clienttest.Fail(t, c, a), proxy.FailRequest, false, "cannot be written")
 
 	small := listen2(t, func(_ int, f *framed) {
 		_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 300})
@@ -88,7 +89,7 @@ func TestUnwritable(t *testing.T) {
 			f.rest()
 		}
 	})
-	answer, err := c.RoundTrip(t.Context(), attemptAt(small)) // after it the target's settings are known
+	answer, err := c.RoundTrip(t.Context(), clienttest.AttemptAt(small)) // after it the target's settings are known
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestUnwritable(t *testing.T) {
 		t.Error(err)
 	}
 	answer.Body.Close()
-	a = attemptAt(small)
+	a = clienttest.AttemptAt(small)
 	a.Headers = []proxy.Header{{Name: "X-Long", Value: strings.Repeat("x", 1000)}}
-	want(t, fail(t, c, a), proxy.FailRequest, false, "larger than the target takes")
+	clienttest.Want(t, clienttest.Fail(t, c, a), proxy.FailRequest, false, "larger than the target takes")
 }

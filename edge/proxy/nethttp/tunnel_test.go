@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/routing"
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/testenv/pki"
@@ -35,29 +36,29 @@ func TestTunnel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			head := make(chan string, 1)
-			addr := listen(t, func(_ int, c *peer) {
+			addr := clienttest.Listen(t, func(_ int, c *clienttest.Peer) {
 				if tc.scheme == "https" {
 					secure := tls.Server(c.Conn, cfg)
-					c = &peer{secure, bufio.NewReader(secure)}
+					c = &clienttest.Peer{Conn: secure, R: bufio.NewReader(secure)}
 				}
-				head <- c.head()
-				c.say(switched + "early")
-				got := c.rest() // until the other side has closed its half
-				c.say("after " + got)
+				head <- c.Head()
+				c.Say(switched + "early")
+				got := c.Rest() // until the other side has closed its half
+				c.Say("after " + got)
 				c.Close()
 			})
-			a := attemptAt(targetAt(t, tc.scheme+"://"+addr, routing.Transport{HTTP: tc.http, CA: string(ca.PEM)}))
+			a := clienttest.AttemptAt(clienttest.TargetAt(t, tc.scheme+"://"+addr, routing.Transport{HTTP: tc.http, CA: string(ca.PEM)}))
 			a.Upgrade = "websocket"
 			a.Headers = []proxy.Header{{Name: "Sec-WebSocket-Key", Value: "k"}}
 			answer, err := testClient(t).RoundTrip(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if answer.Status != 101 || answer.Body != nil || !has(answer.Headers, "Sec-WebSocket-Protocol", "chat") {
+			if answer.Status != 101 || answer.Body != nil || !clienttest.Has(answer.Headers, "Sec-WebSocket-Protocol", "chat") {
 				t.Fatalf("got %+v", answer)
 			}
 			defer answer.Conn.Close()
-			h := receive(t, head, "request")
+			h := clienttest.Receive(t, head, "request")
 			for _, s := range []string{"GET / HTTP/1.1\r\n", "Connection: Upgrade\r\n", "Upgrade: websocket\r\n", "Sec-Websocket-Key: k\r\n"} {
 				if !strings.Contains(h, s) {
 					t.Errorf("no %q in %q", s, h)
@@ -92,14 +93,14 @@ func TestTunnelEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gone := make(chan string, 1)
-			addr := listen(t, func(_ int, c *peer) {
-				c.head()
-				c.say(switched)
-				gone <- c.rest()
+			addr := clienttest.Listen(t, func(_ int, c *clienttest.Peer) {
+				c.Head()
+				c.Say(switched)
+				gone <- c.Rest()
 			})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			a := attemptAt(targetAt(t, "http://"+addr, routing.Transport{}))
+			a := clienttest.AttemptAt(clienttest.TargetAt(t, "http://"+addr, routing.Transport{}))
 			a.Upgrade = "websocket"
 			answer, err := testClient(t).RoundTrip(ctx, a)
 			if err != nil {
@@ -112,10 +113,10 @@ func TestTunnelEnds(t *testing.T) {
 				read <- err
 			}()
 			end(answer, cancel)
-			if receive(t, read, "end of reading") == nil {
+			if clienttest.Receive(t, read, "end of reading") == nil {
 				t.Error("a byte was read")
 			}
-			receive(t, gone, "end at the target")
+			clienttest.Receive(t, gone, "end at the target")
 		})
 	}
 }
@@ -133,22 +134,22 @@ func TestUpgradeRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gone := make(chan string, 1)
-			addr := listen(t, func(_ int, c *peer) {
-				c.head()
-				c.say(tc.reply)
-				gone <- c.rest()
+			addr := clienttest.Listen(t, func(_ int, c *clienttest.Peer) {
+				c.Head()
+				c.Say(tc.reply)
+				gone <- c.Rest()
 			})
-			a := attemptAt(targetAt(t, "http://"+addr, routing.Transport{}))
+			a := clienttest.AttemptAt(clienttest.TargetAt(t, "http://"+addr, routing.Transport{}))
 			a.Upgrade = "websocket"
 			c := testClient(t)
 			if tc.text == "" {
-				if answer, b := do(t, c, a); answer.Status != 403 || b != "no" || answer.Conn != nil {
+				if answer, b := clienttest.Do(t, c, a); answer.Status != 403 || b != "no" || answer.Conn != nil {
 					t.Errorf("got %d %q", answer.Status, b)
 				}
 				return
 			}
-			want(t, fail(t, c, a), proxy.FailAnswer, true, tc.text)
-			receive(t, gone, "end at the target")
+			clienttest.Want(t, clienttest.Fail(t, c, a), proxy.FailAnswer, true, tc.text)
+			clienttest.Receive(t, gone, "end at the target")
 		})
 	}
 }

@@ -16,7 +16,7 @@ type upgraded struct {
 
 func newUpgraded(ctx context.Context, b *answerBody) *upgraded {
 	t := &upgraded{body: b}
-	t.ReadWriter, _ = b.ReadCloser.(io.ReadWriter)             // unusable has looked
+	t.ReadWriter, _ = b.ReadCloser.(io.ReadWriter)             // Unusable has looked
 	t.unbid = context.AfterFunc(ctx, func() { _ = b.Close() }) // whoever uses it finds out
 	return t
 }

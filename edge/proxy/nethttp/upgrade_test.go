@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/internal/testenv/pki"
 )
 
@@ -77,7 +78,7 @@ func TestUpgrade(t *testing.T) {
 				if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 					t.Fatal(err)
 				}
-				if text := receive(t, got, "answer"); text != serverSwitched+early+late+"last" {
+				if text := clienttest.Receive(t, got, "answer"); text != serverSwitched+early+late+"last" {
 					t.Errorf("%s, %d early bytes, apart %v: got %d bytes, %.300q", name, len(early), apart, len(text), text)
 				}
 			}
@@ -178,7 +179,7 @@ func TestShutdownEndsEverything(t *testing.T) {
 	answer.send("GET /answer HTTP/1.1\r\nHost: h\r\n\r\n")
 	s.request(1, "GET", "/stream", true)
 	for range 3 {
-		receive(t, begun, "exchange")
+		clienttest.Receive(t, begun, "exchange")
 	}
 	s.want("head 1 :status=200")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -194,11 +195,11 @@ func TestShutdownEndsEverything(t *testing.T) {
 	}
 	cancel()
 	for range 3 {
-		if err := receive(t, ended, "end"); !errors.Is(err, proxy.ErrCutOff) {
+		if err := clienttest.Receive(t, ended, "end"); !errors.Is(err, proxy.ErrCutOff) {
 			t.Errorf("an exchange ended with %v", err)
 		}
 	}
-	if err := receive(t, stopped, "stop"); !errors.Is(err, context.Canceled) {
+	if err := clienttest.Receive(t, stopped, "stop"); !errors.Is(err, context.Canceled) {
 		t.Errorf("stop: %v", err)
 	}
 }
@@ -211,7 +212,7 @@ func TestShutdownWaitsForTunnel(t *testing.T) {
 	p.send(upgradeHead)
 	p.expect(serverSwitched)
 	stopped := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), clienttest.Patience)
 	defer cancel()
 	go func() { stopped <- e.server.Shutdown(ctx) }()
 	p.send("still there")
@@ -220,7 +221,7 @@ func TestShutdownWaitsForTunnel(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.expect("last")
-	if err := receive(t, stopped, "stop"); err != nil {
+	if err := clienttest.Receive(t, stopped, "stop"); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 }
@@ -242,7 +243,7 @@ func TestTunnelPeerTimeout(t *testing.T) {
 	}, func(c *ServerConfig) { c.PeerTimeout = 50 * time.Millisecond })
 	p := e.dial()
 	p.send(upgradeHead)
-	if err := receive(t, failed, "end of writing"); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := clienttest.Receive(t, failed, "end of writing"); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("writing ended with %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -53,8 +54,11 @@ func (l *link) knownBody(ctx context.Context, a *proxy.Attempt) ([]byte, error) 
 	}
 	known, err := body.All()
 	switch {
+	case err == nil && a.Lent:
+		return bytes.Clone(known), nil // the Transport may still write it when the exchange is over
 	case err == nil:
-		return known, nil
+		// The Transport may still read when the attempt and the exchange are over, and the memory be another one's by then.
+		return bytes.Clone(known), nil
 	case ctx.Err() != nil:
 		return nil, &proxy.AttemptError{Failure: proxy.FailCanceled, Text: "the exchange ended", Err: err}
 	default:

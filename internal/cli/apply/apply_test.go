@@ -36,7 +36,7 @@ func (s *endpoints) store(e *controlv1.Endpoint) *controlv1.Endpoint {
 		next.Timeout = durationpb.New(10 * time.Minute)
 	}
 	next.Balance = controlv1.Balance_BALANCE_FAILOVER
-	next.Warnings = []*controlv1.Warning{{Field: "targets[0].url", Code: "plain_http"}}
+	next.Warnings = []*controlv1.Warning{{Field: "targets[0].url", Code: "target_plain"}}
 	if !proto.Equal(s.stored, next) {
 		s.writes++
 		next.Revision = int64(s.writes)

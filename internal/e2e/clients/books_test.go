@@ -66,7 +66,7 @@ func compareBooks(t *testing.T, route string, free int, compare func(booked []re
 func readBooks(t *testing.T, route string, free int, compare func(booked []record) error) error {
 	var booked []record
 	// The test's context has ended when its books are closed.
-	out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", route, "--most", "1000", "-o", "json")
+	out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", route, "--limit", "1000", "-o", "json")
 	if err != nil {
 		return err
 	}

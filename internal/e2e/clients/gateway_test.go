@@ -70,7 +70,7 @@ func startGateway(bin, dir string) (*gateway, error) {
 // env is a small environment, so that nothing of the machine's decides what is tested. A PostgreSQL that is
 // installed in an odd place is still found.
 func (g *gateway) env(more ...string) []string {
-	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, more...)
+	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TOLLGATE_CONFIG=" + filepath.Join(g.dir, "contexts.yaml")}, more...)
 	if at := os.Getenv("PG_BIN"); at != "" {
 		env = append(env, "PG_BIN="+at)
 	}

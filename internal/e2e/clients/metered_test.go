@@ -25,7 +25,7 @@ func compareCharges(t *testing.T, endpoint string, want []charge) {
 	byText := func(a, b charge) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 	slices.SortFunc(want, byText)
 	err := eventually(func() error {
-		out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", endpoint, "--most", "1000", "-o", "json")
+		out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", endpoint, "--limit", "1000", "-o", "json")
 		if err != nil {
 			return err
 		}

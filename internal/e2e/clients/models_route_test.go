@@ -114,7 +114,7 @@ func (m models) checkBooks(t *testing.T) {
 	slices.Sort(seen)
 	err := eventually(func() error {
 		// The test's context has ended when its books are closed.
-		out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", m.name, "--most", "1000", "-o", "json")
+		out, err := theGateway.cli(context.WithoutCancel(t.Context()), "requests", "list", "--endpoint", m.name, "--limit", "1000", "-o", "json")
 		if err != nil {
 			return err
 		}

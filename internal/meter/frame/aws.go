@@ -40,7 +40,9 @@ const (
 )
 
 func (a *aws) reset(w *work) {
-	*a = aws{w: w, headers: a.headers[:0], event: a.event[:0], inner: a.inner}
+	// One by one: what is inside is large, and would pass over the stack.
+	a.w, a.at, a.size, a.total, a.left, a.sum, a.chunk = w, inPrelude, 0, 0, 0, 0, false
+	a.headers, a.event = a.headers[:0], a.event[:0]
 }
 
 func (a *aws) trim() {

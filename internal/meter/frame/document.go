@@ -5,6 +5,8 @@ type document struct {
 	w   *work
 	bom byteOrderMark
 	at  docAt
+	// seen says that the document was read at a glance, and waits for what follows.
+	seen bool
 }
 
 type docAt uint8
@@ -58,12 +60,26 @@ func (d *document) write(p []byte) {
 			d.at = docFirst
 			i++
 		case d.at == docBegin:
+			if d.whole(p) {
+				if n := d.w.look(p[i:]); n > 0 {
+					d.at, d.seen = docBehind, true
+					i += n
+					continue
+				}
+			}
 			d.at = docOne
 			j.begin(d.w.paths.root)
 		case d.at == docFirst && c == ']', d.at == docComma && c == ']':
 			d.at = docAfter
 			i++
 		case d.at == docFirst, d.at == docElem:
+			if n := d.w.look(p[i:]); n > 0 {
+				d.at = docComma
+				i += n
+				d.w.read(nil, false)
+				d.w.done = i
+				continue
+			}
 			d.at = docIn
 			j.begin(d.w.paths.root)
 		case d.at == docComma && c == ',':
@@ -76,6 +92,15 @@ func (d *document) write(p []byte) {
 			d.fail()
 		}
 	}
+}
+
+// whole says whether a piece may be all there is of the document: most are, and nobody has to look at the others twice.
+func (*document) whole(p []byte) bool {
+	end := len(p)
+	for end > 0 && p[end-1] <= ' ' {
+		end--
+	}
+	return end > 0 && p[end-1] == '}'
 }
 
 // fail gives up what is being read.
@@ -97,6 +122,10 @@ func (d *document) end() {
 		d.w.blame("the document broke off")
 		d.w.give(nil, nil, true, false)
 	case docBehind:
+		if d.seen {
+			d.w.read(nil, false)
+			return
+		}
 		d.w.give(nil, j, false, false)
 	case docFirst, docElem, docComma:
 		d.w.blame("the array broke off")

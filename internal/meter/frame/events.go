@@ -16,6 +16,7 @@ type events struct {
 	name []byte // of the event
 	data bool   // the event has data
 	some bool   // which are more than an empty line
+	seen bool   // which were read at a glance, so that the projection has nothing of them
 
 	// Where the next of them is in the piece that is being read; so each is looked for once.
 	lf, ret int
@@ -38,6 +39,11 @@ const (
 )
 
 func (e *events) reset(w *work) { *e = events{w: w, name: e.name[:0]} }
+
+// between says whether nothing has come of another event, and no half of the end of a line.
+func (e *events) between() bool {
+	return e.at == inField && e.size == 0 && !e.cr && !e.data && len(e.name) == 0 && !e.w.dead
+}
 
 func (e *events) write(p []byte) {
 	e.lf, e.ret = -1, -1
@@ -63,7 +69,9 @@ func (e *events) write(p []byte) {
 			e.at = inData
 		case inData:
 			end := e.lineEnd(p, i)
-			e.value(p[i:end])
+			if end == len(p) || !e.glance(p[i:end]) {
+				e.value(p[i:end])
+			}
 			if i = end; i < len(p) {
 				i = e.endLine(p, i)
 			}
@@ -158,13 +166,29 @@ func (e *events) begin() {
 	}
 }
 
+// glance reads a line of data, if that is all that has come of the event and it can be read at a glance.
+func (e *events) glance(line []byte) bool {
+	if e.kind != fieldData || e.some {
+		return false
+	}
+	n := e.w.look(line)
+	e.seen = n > 0 && blank(line, n) == len(line)
+	e.some = e.seen
+	return e.seen
+}
+
 // value takes a part of it.
 func (e *events) value(p []byte) {
 	switch e.kind {
 	case fieldData:
-		if len(p) > 0 {
+		switch {
+		case len(p) == 0:
+		case !e.seen:
 			e.some = true
 			e.w.proj.only(p)
+		case blank(p, 0) < len(p): // more than a document
+			e.seen = false
+			e.w.proj.st = broken
 		}
 	case fieldEvent:
 		e.name = append(e.name, p[:min(len(p), maxLabel-len(e.name))]...)
@@ -174,14 +198,18 @@ func (e *events) value(p []byte) {
 
 // dispatch is behind an event.
 func (e *events) dispatch(partial bool) {
-	if e.data && e.some {
+	switch {
+	case !e.data || !e.some:
+	case e.seen:
+		e.w.read(e.name, partial)
+	default:
 		j := &e.w.proj
 		if j.finish() == nil && !j.over && j.depth > 0 && !j.kinds[0] { // what begins as an array is mostly [DONE]
 			e.w.blame("event " + e.w.next() + " is not JSON, though it begins so")
 		}
 		e.w.give(e.name, j, partial, false)
 	}
-	e.data, e.some, e.name = false, false, e.name[:0]
+	e.data, e.some, e.seen, e.name = false, false, false, e.name[:0]
 }
 
 // end gives what came of an event whose end did not come.

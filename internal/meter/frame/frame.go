@@ -23,17 +23,36 @@ type Frame struct {
 	// out. Texts are cut at 64 KiB. It is nil if the frame is no JSON document, or more than 1 MiB of it is asked for. It is
 	// valid until emit returns.
 	Doc []byte
+	// Fields are what was asked for, if Read says so: of each path at most one, in the order in which they stand in the frame. Those
+	// that are null are left out. They are valid until emit returns.
+	Fields []Field
+	// Read says that the frame was read at a glance, and that Fields are in place of Doc.
+	Read bool
+	kept []byte
+
 	// Sent says that it went to the target, of a WebSocket.
 	Sent bool
 	// Partial says that the body ended, or broke off, before the frame did. It has a document all the same if that was whole.
 	Partial bool
 }
 
+// Value is a field as it is written, a text without its quotes. It has no backslashes.
+func (f *Frame) Value(x Field) []byte { return f.kept[x.from:x.to] }
+
 // Stream takes one body apart. It is used by one goroutine at a time.
 type Stream struct {
-	work    *work // until it ends
+	work    *work // until it ends, but while nothing of a frame is there: what is silent takes no memory
 	frames  int64
 	trouble string
+	done    int           // what work would say of the piece that was written last
+	bom     byteOrderMark // at the beginning of events
+
+	kind     Kind // None also when it has ended
+	agreed   bool
+	encoding string
+	keep     *Paths
+	emit     func(*Frame)
+	top      *spot
 }
 
 // framer finds frames in a body.
@@ -54,6 +73,8 @@ type work struct {
 	dead    bool // nothing that follows can be read
 	done    int  // bytes of the piece that is being read that end with a whole frame
 
+	top      *spot // what a glance looks for; nil if nobody wants fields
+	glance   glance
 	proj     projector
 	document document
 	events   events
@@ -70,19 +91,39 @@ var works = sync.Pool{New: func() any { return new(work) }}
 // New reads a body with that content encoding, empty for none. emit gets its frames in order, while Write and End run.
 func New(kind Kind, encoding string, keep *Paths, emit func(*Frame)) *Stream {
 	s := &Stream{}
-	if kind == None {
-		return s
+	s.begin(kind, encoding, keep, emit)
+	return s
+}
+
+// Begin makes it the stream of a body, as New does, but its frames may have Fields in place of Doc. It has ended before, or
+// never begun.
+func (s *Stream) Begin(kind Kind, encoding string, keep *Paths, emit func(*Frame)) {
+	s.begin(kind, encoding, keep, emit)
+	if s.top = keep.top; s.work != nil {
+		s.work.top = keep.top
 	}
+}
+
+func (s *Stream) begin(kind Kind, encoding string, keep *Paths, emit func(*Frame)) {
+	*s = Stream{kind: kind, encoding: encoding, keep: keep, emit: emit}
+	if kind != None && encoding != "" { // of which it is known now whether it can be read
+		s.start()
+	}
+}
+
+// start takes the memory to read with.
+func (s *Stream) start() {
 	w, _ := works.Get().(*work)
 	s.work = w
-	w.paths, w.emit = keep, emit
-	w.frames, w.trouble, w.dead, w.done = 0, "", false, 0
-	switch kind {
+	w.paths, w.emit, w.top = s.keep, s.emit, s.top
+	w.frames, w.trouble, w.dead, w.done = s.frames, s.trouble, false, 0
+	switch s.kind {
 	case JSON:
 		w.document.reset(w)
 		w.framer = &w.document
 	case Events:
 		w.events.reset(w)
+		w.events.bom = s.bom
 		w.framer = &w.events
 	case Lines:
 		w.lines.reset(w)
@@ -92,27 +133,30 @@ func New(kind Kind, encoding string, keep *Paths, emit func(*Frame)) *Stream {
 		w.framer = &w.aws
 	case Messages:
 		w.messages.reset(w)
+		w.messages.agreed = s.agreed
 		w.framer = &w.messages
 	case None:
 	}
-	w.decoder = decode(w, encoding)
-	return s
+	w.decoder = decode(w, s.encoding)
 }
 
 // Compressed says that messages of a WebSocket may be compressed, because permessage-deflate was agreed on. It is
 // called before anything is written.
 func (s *Stream) Compressed(agreed bool) {
-	if s.work != nil {
+	if s.agreed = agreed; s.work != nil {
 		s.work.messages.agreed = agreed
 	}
 }
 
 // Write takes the next piece.
 func (s *Stream) Write(p []byte) {
-	w := s.work
-	if w == nil {
-		return
+	if s.work == nil {
+		if s.done = 0; s.kind == None || len(p) == 0 {
+			return
+		}
+		s.start()
 	}
+	w := s.work
 	w.done = 0
 	switch {
 	case w.dead || len(p) == 0:
@@ -120,6 +164,15 @@ func (s *Stream) Write(p []byte) {
 		w.decoder.write(p)
 	default:
 		w.framer.write(p)
+		s.rest(len(p))
+	}
+}
+
+// rest gives the memory back after a piece that ends between two events, the next of which may take long.
+func (s *Stream) rest(n int) {
+	if w := s.work; s.kind == Events && w.done == n && w.events.between() {
+		s.frames, s.trouble, s.done, s.bom, s.work = w.frames, w.trouble, n, w.events.bom, nil
+		w.release()
 	}
 }
 
@@ -127,27 +180,29 @@ func (s *Stream) Write(p []byte) {
 // cannot be said because the body is compressed.
 func (s *Stream) Boundary() int {
 	switch {
-	case s.work == nil:
-		return 0
-	case s.work.decoder != nil:
+	case s.work != nil && s.work.decoder != nil:
 		return -1
+	case s.work != nil:
+		return s.work.done
 	}
-	return s.work.done
+	return s.done
 }
 
 // End says that no more comes, and whether that was the end of the body or it broke off. It gives the
 // stream's memory back.
 func (s *Stream) End(whole bool) {
-	w := s.work
-	if w == nil {
+	if s.kind == None {
 		return
 	}
+	if s.work == nil {
+		s.start() // nothing at all may be worth a word
+	}
+	w := s.work
 	if w.decoder != nil {
 		w.decoder.end(whole)
 	}
 	w.framer.end()
-	s.frames, s.trouble = w.frames, w.trouble
-	s.work = nil
+	*s = Stream{frames: w.frames, trouble: w.trouble}
 	w.release()
 }
 
@@ -169,10 +224,13 @@ func (s *Stream) Trouble() string {
 
 // release gives the memory back, unless it is unusually much.
 func (w *work) release() {
-	w.paths, w.emit, w.framer, w.decoder, w.frame = nil, nil, nil, nil, Frame{}
+	w.paths, w.emit, w.framer, w.decoder, w.frame, w.top = nil, nil, nil, nil, Frame{}, nil
 	w.messages.stop()
 	w.proj.trim()
 	w.aws.trim()
+	if cap(w.glance.kept) > 1<<10 {
+		w.glance.kept = nil
+	}
 	works.Put(w)
 }
 
@@ -214,6 +272,27 @@ func (w *work) give(event []byte, j *projector, partial, sent bool) {
 	}
 	w.emit(&w.frame)
 	w.frame.Doc = nil
+}
+
+// read emits a frame that was read at a glance.
+func (w *work) read(event []byte, partial bool) {
+	w.frames++
+	g := &w.glance
+	w.frame = Frame{Read: true, Partial: partial, Fields: g.fields, kept: g.kept}
+	if len(event) > 0 {
+		w.frame.Event = w.intern(event, false)
+	} else {
+		w.frame.Event = w.intern(g.kind(), false)
+	}
+	w.emit(&w.frame)
+}
+
+// look reads a document of which p is the beginning at a glance, and says how much of p that is; 0 if it cannot.
+func (w *work) look(p []byte) int {
+	if w.top == nil || len(p) == 0 || p[0] != '{' {
+		return 0
+	}
+	return w.glance.document(w.top, p)
 }
 
 // nth names the frame that is being emitted.

@@ -17,6 +17,12 @@ const (
 
 // KindOf is the kind of a body by its content type. Its parameters do not matter, nor does the case of its letters.
 func KindOf(contentType string) Kind {
+	switch contentType { // as almost all are
+	case "application/json", "application/json; charset=utf-8":
+		return JSON
+	case "text/event-stream", "text/event-stream; charset=utf-8":
+		return Events
+	}
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
 	switch media {

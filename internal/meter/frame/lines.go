@@ -21,11 +21,26 @@ func (l *lines) write(p []byte) {
 			l.take(p[i:])
 			return
 		}
-		l.take(p[i : i+n])
+		if !l.glance(p[i : i+n]) {
+			l.take(p[i : i+n])
+			l.finish(false)
+		}
 		i += n + 1
-		l.finish(false)
 		l.w.done = i
 	}
+}
+
+// glance reads a whole line at a glance, if it can.
+func (l *lines) glance(p []byte) bool {
+	if l.some {
+		return false
+	}
+	n := l.w.look(p)
+	if n == 0 || blank(p, n) < len(p) {
+		return false
+	}
+	l.w.read(nil, false)
+	return true
 }
 
 func (l *lines) take(p []byte) {

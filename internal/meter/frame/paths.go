@@ -17,7 +17,10 @@ import (
 // Two things differ from what gjson finds in the frame itself. Of a name that an object has more than once the last
 // holds, as for the libraries that clients read answers with. And where there is no array, "#" finds nothing.
 type Paths struct {
-	root *node // of a frame
+	root  *node // of a frame
+	count int
+	// top is root as a glance sees it; nil if there is more to it than plain values.
+	top *spot
 	// wrap is root for AWS's chunks: what the text at "bytes" stands for is read as a frame of its own.
 	wrap *node
 }
@@ -48,9 +51,15 @@ func (p *Paths) add(w want, paths []string) error {
 			return err
 		}
 		p.root.add(steps, w)
+		p.count++
+		p.root.mark(steps, p.count)
 	}
 	p.root.spread()
 	p.wrap = p.root.wrapping("bytes")
+	p.top = nil
+	if top, ok := spotOf(p.root, new(int)); ok {
+		p.top = &top
+	}
 	return nil
 }
 

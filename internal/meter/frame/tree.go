@@ -37,6 +37,9 @@ type node struct {
 	every bool  // these are all
 	index []int // or they are these
 	last  int   // the greatest of index
+
+	path  int  // the number of the path that ends here, from 1; 0 if none does
+	twice bool // two do
 }
 
 func (n *node) kid(name string) *node {
@@ -122,6 +125,17 @@ func (n *node) want(w want) {
 // keeps says whether anything is kept of an element with this index.
 func (n *node) keeps(i int) bool {
 	return n.every || slices.Contains(n.index, i)
+}
+
+// mark notes which path ends at a place that is made of names alone.
+func (n *node) mark(steps []step, path int) {
+	for _, s := range steps {
+		if s.kind != stepName {
+			return
+		}
+		n = n.kid(s.name)
+	}
+	n.path, n.twice = path, n.path > 0
 }
 
 // counts says whether an element with this index has to be there, whatever it is.

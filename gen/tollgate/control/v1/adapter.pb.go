@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -46,7 +47,9 @@ type Adapter struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last written.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,11,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +152,13 @@ func (x *Adapter) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Adapter) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
 }
 
 // CreateAdapterRequest asks for a new adapter.
@@ -341,7 +351,11 @@ type ListAdaptersRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -386,6 +400,20 @@ func (x *ListAdaptersRequest) GetPageSize() int32 {
 func (x *ListAdaptersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAdaptersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListAdaptersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -449,7 +477,9 @@ func (x *ListAdaptersResponse) GetNextPageToken() string {
 type UpdateAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The adapter: id or name says which, etag must be the one that was read; empty skips the comparison.
-	Adapter       *Adapter `protobuf:"bytes,1,opt,name=adapter,proto3" json:"adapter,omitempty"`
+	Adapter *Adapter `protobuf:"bytes,1,opt,name=adapter,proto3" json:"adapter,omitempty"`
+	// Which fields change; not set means all. A field that is named and not set is cleared.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +517,13 @@ func (*UpdateAdapterRequest) Descriptor() ([]byte, []int) {
 func (x *UpdateAdapterRequest) GetAdapter() *Adapter {
 	if x != nil {
 		return x.Adapter
+	}
+	return nil
+}
+
+func (x *UpdateAdapterRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -633,7 +670,7 @@ var File_tollgate_control_v1_adapter_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_adapter_proto_rawDesc = "" +
 	"\n" +
-	"!tollgate/control/v1/adapter.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/control/v1/endpoint.proto\"\xf2\x03\n" +
+	"!tollgate/control/v1/adapter.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a\"tollgate/control/v1/endpoint.proto\"\x91\x04\n" +
 	"\aAdapter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12;\n" +
@@ -649,7 +686,9 @@ const file_tollgate_control_v1_adapter_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"V\n" +
+	"updateTime\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\v \x01(\tR\tmanagedBy\"V\n" +
 	"\x14CreateAdapterRequest\x12>\n" +
 	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterB\x06\xbaH\x03\xc8\x01\x01R\aadapter\"O\n" +
 	"\x15CreateAdapterResponse\x126\n" +
@@ -657,29 +696,33 @@ const file_tollgate_control_v1_adapter_proto_rawDesc = "" +
 	"\x11GetAdapterRequest\x12!\n" +
 	"\aadapter\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aadapter\"L\n" +
 	"\x12GetAdapterResponse\x126\n" +
-	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterR\aadapter\"Z\n" +
+	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterR\aadapter\"\xa0\x01\n" +
 	"\x13ListAdaptersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"x\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"x\n" +
 	"\x14ListAdaptersResponse\x128\n" +
 	"\badapters\x18\x01 \x03(\v2\x1c.tollgate.control.v1.AdapterR\badapters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"V\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n" +
 	"\x14UpdateAdapterRequest\x12>\n" +
-	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterB\x06\xbaH\x03\xc8\x01\x01R\aadapter\"O\n" +
+	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterB\x06\xbaH\x03\xc8\x01\x01R\aadapter\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"O\n" +
 	"\x15UpdateAdapterResponse\x126\n" +
 	"\aadapter\x18\x01 \x01(\v2\x1c.tollgate.control.v1.AdapterR\aadapter\"M\n" +
 	"\x14DeleteAdapterRequest\x12!\n" +
 	"\aadapter\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aadapter\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x17\n" +
-	"\x15DeleteAdapterResponse2\x96\x04\n" +
-	"\x0eAdapterService\x12f\n" +
-	"\rCreateAdapter\x12).tollgate.control.v1.CreateAdapterRequest\x1a*.tollgate.control.v1.CreateAdapterResponse\x12b\n" +
+	"\x15DeleteAdapterResponse2\xba\x04\n" +
+	"\x0eAdapterService\x12n\n" +
+	"\rCreateAdapter\x12).tollgate.control.v1.CreateAdapterRequest\x1a*.tollgate.control.v1.CreateAdapterResponse\"\x06\xca\xf3\x18\x02\b\x04\x12h\n" +
 	"\n" +
-	"GetAdapter\x12&.tollgate.control.v1.GetAdapterRequest\x1a'.tollgate.control.v1.GetAdapterResponse\"\x03\x90\x02\x01\x12h\n" +
-	"\fListAdapters\x12(.tollgate.control.v1.ListAdaptersRequest\x1a).tollgate.control.v1.ListAdaptersResponse\"\x03\x90\x02\x01\x12f\n" +
-	"\rUpdateAdapter\x12).tollgate.control.v1.UpdateAdapterRequest\x1a*.tollgate.control.v1.UpdateAdapterResponse\x12f\n" +
-	"\rDeleteAdapter\x12).tollgate.control.v1.DeleteAdapterRequest\x1a*.tollgate.control.v1.DeleteAdapterResponseB\xc1\x01\n" +
+	"GetAdapter\x12&.tollgate.control.v1.GetAdapterRequest\x1a'.tollgate.control.v1.GetAdapterResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12n\n" +
+	"\fListAdapters\x12(.tollgate.control.v1.ListAdaptersRequest\x1a).tollgate.control.v1.ListAdaptersResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12n\n" +
+	"\rUpdateAdapter\x12).tollgate.control.v1.UpdateAdapterRequest\x1a*.tollgate.control.v1.UpdateAdapterResponse\"\x06\xca\xf3\x18\x02\b\x04\x12n\n" +
+	"\rDeleteAdapter\x12).tollgate.control.v1.DeleteAdapterRequest\x1a*.tollgate.control.v1.DeleteAdapterResponse\"\x06\xca\xf3\x18\x02\b\x04B\xc1\x01\n" +
 	"\x17com.tollgate.control.v1B\fAdapterProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -711,6 +754,7 @@ var file_tollgate_control_v1_adapter_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
 	(*Header)(nil),                // 13: tollgate.control.v1.Header
 	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
 }
 var file_tollgate_control_v1_adapter_proto_depIdxs = []int32{
 	11, // 0: tollgate.control.v1.Adapter.target:type_name -> tollgate.control.v1.Target
@@ -723,22 +767,23 @@ var file_tollgate_control_v1_adapter_proto_depIdxs = []int32{
 	0,  // 7: tollgate.control.v1.GetAdapterResponse.adapter:type_name -> tollgate.control.v1.Adapter
 	0,  // 8: tollgate.control.v1.ListAdaptersResponse.adapters:type_name -> tollgate.control.v1.Adapter
 	0,  // 9: tollgate.control.v1.UpdateAdapterRequest.adapter:type_name -> tollgate.control.v1.Adapter
-	0,  // 10: tollgate.control.v1.UpdateAdapterResponse.adapter:type_name -> tollgate.control.v1.Adapter
-	1,  // 11: tollgate.control.v1.AdapterService.CreateAdapter:input_type -> tollgate.control.v1.CreateAdapterRequest
-	3,  // 12: tollgate.control.v1.AdapterService.GetAdapter:input_type -> tollgate.control.v1.GetAdapterRequest
-	5,  // 13: tollgate.control.v1.AdapterService.ListAdapters:input_type -> tollgate.control.v1.ListAdaptersRequest
-	7,  // 14: tollgate.control.v1.AdapterService.UpdateAdapter:input_type -> tollgate.control.v1.UpdateAdapterRequest
-	9,  // 15: tollgate.control.v1.AdapterService.DeleteAdapter:input_type -> tollgate.control.v1.DeleteAdapterRequest
-	2,  // 16: tollgate.control.v1.AdapterService.CreateAdapter:output_type -> tollgate.control.v1.CreateAdapterResponse
-	4,  // 17: tollgate.control.v1.AdapterService.GetAdapter:output_type -> tollgate.control.v1.GetAdapterResponse
-	6,  // 18: tollgate.control.v1.AdapterService.ListAdapters:output_type -> tollgate.control.v1.ListAdaptersResponse
-	8,  // 19: tollgate.control.v1.AdapterService.UpdateAdapter:output_type -> tollgate.control.v1.UpdateAdapterResponse
-	10, // 20: tollgate.control.v1.AdapterService.DeleteAdapter:output_type -> tollgate.control.v1.DeleteAdapterResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	15, // 10: tollgate.control.v1.UpdateAdapterRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 11: tollgate.control.v1.UpdateAdapterResponse.adapter:type_name -> tollgate.control.v1.Adapter
+	1,  // 12: tollgate.control.v1.AdapterService.CreateAdapter:input_type -> tollgate.control.v1.CreateAdapterRequest
+	3,  // 13: tollgate.control.v1.AdapterService.GetAdapter:input_type -> tollgate.control.v1.GetAdapterRequest
+	5,  // 14: tollgate.control.v1.AdapterService.ListAdapters:input_type -> tollgate.control.v1.ListAdaptersRequest
+	7,  // 15: tollgate.control.v1.AdapterService.UpdateAdapter:input_type -> tollgate.control.v1.UpdateAdapterRequest
+	9,  // 16: tollgate.control.v1.AdapterService.DeleteAdapter:input_type -> tollgate.control.v1.DeleteAdapterRequest
+	2,  // 17: tollgate.control.v1.AdapterService.CreateAdapter:output_type -> tollgate.control.v1.CreateAdapterResponse
+	4,  // 18: tollgate.control.v1.AdapterService.GetAdapter:output_type -> tollgate.control.v1.GetAdapterResponse
+	6,  // 19: tollgate.control.v1.AdapterService.ListAdapters:output_type -> tollgate.control.v1.ListAdaptersResponse
+	8,  // 20: tollgate.control.v1.AdapterService.UpdateAdapter:output_type -> tollgate.control.v1.UpdateAdapterResponse
+	10, // 21: tollgate.control.v1.AdapterService.DeleteAdapter:output_type -> tollgate.control.v1.DeleteAdapterResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_adapter_proto_init() }
@@ -746,6 +791,7 @@ func file_tollgate_control_v1_adapter_proto_init() {
 	if File_tollgate_control_v1_adapter_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_endpoint_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

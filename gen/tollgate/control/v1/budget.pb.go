@@ -146,6 +146,63 @@ func (Enforcement) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
 }
 
+// BudgetStatus is how a budget stands.
+type BudgetStatus int32
+
+const (
+	// Not known.
+	BudgetStatus_BUDGET_STATUS_UNSPECIFIED BudgetStatus = 0
+	// It lasts until its period ends, as far as one can tell.
+	BudgetStatus_BUDGET_STATUS_OK BudgetStatus = 1
+	// It runs out before its period ends, or the last of its warnings has come.
+	BudgetStatus_BUDGET_STATUS_AT_RISK BudgetStatus = 2
+	// Nothing is left.
+	BudgetStatus_BUDGET_STATUS_EXHAUSTED BudgetStatus = 3
+)
+
+// Enum value maps for BudgetStatus.
+var (
+	BudgetStatus_name = map[int32]string{
+		0: "BUDGET_STATUS_UNSPECIFIED",
+		1: "BUDGET_STATUS_OK",
+		2: "BUDGET_STATUS_AT_RISK",
+		3: "BUDGET_STATUS_EXHAUSTED",
+	}
+	BudgetStatus_value = map[string]int32{
+		"BUDGET_STATUS_UNSPECIFIED": 0,
+		"BUDGET_STATUS_OK":          1,
+		"BUDGET_STATUS_AT_RISK":     2,
+		"BUDGET_STATUS_EXHAUSTED":   3,
+	}
+)
+
+func (x BudgetStatus) Enum() *BudgetStatus {
+	p := new(BudgetStatus)
+	*p = x
+	return p
+}
+
+func (x BudgetStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BudgetStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_budget_proto_enumTypes[2].Descriptor()
+}
+
+func (BudgetStatus) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_budget_proto_enumTypes[2]
+}
+
+func (x BudgetStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BudgetStatus.Descriptor instead.
+func (BudgetStatus) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{2}
+}
+
 // Budget is an amount per period on a key, a team, a customer, a tag, an endpoint or everything.
 type Budget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -168,8 +225,8 @@ type Budget struct {
 	Amount *money.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How often it starts anew; cannot be changed later.
 	Period Period `protobuf:"varint,7,opt,name=period,proto3,enum=tollgate.control.v1.Period" json:"period,omitempty"`
-	// IANA time zone of the period's boundaries, "Europe/Berlin"; empty means UTC. Cannot be changed
-	// later.
+	// IANA time zone of the period's boundaries, "Europe/Berlin"; empty means that of the settings. Cannot be
+	// changed later.
 	TimeZone string `protobuf:"bytes,8,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// The ledger's number for it.
 	AccountId int64 `protobuf:"varint,9,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
@@ -191,7 +248,12 @@ type Budget struct {
 	// Shares of the amount, in percent, at which a warning is recorded.
 	WarnPercents []uint32 `protobuf:"varint,20,rep,packed,name=warn_percents,json=warnPercents,proto3" json:"warn_percents,omitempty"`
 	// A raise for a while; not set without one, or when it is over. Set by RaiseBudget only.
-	Raise         *BudgetRaise `protobuf:"bytes,21,opt,name=raise,proto3" json:"raise,omitempty"`
+	Raise *BudgetRaise `protobuf:"bytes,21,opt,name=raise,proto3" json:"raise,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy string `protobuf:"bytes,22,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
+	// What was spent of it elsewhere before it was created, such as with another gateway. It counts from the start on: there is no
+	// moment in which it could be spent again. Set when a budget is created, and never changed later.
+	Opening       *BudgetOpening `protobuf:"bytes,23,opt,name=opening,proto3" json:"opening,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +454,20 @@ func (x *Budget) GetRaise() *BudgetRaise {
 	return nil
 }
 
+func (x *Budget) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
+}
+
+func (x *Budget) GetOpening() *BudgetOpening {
+	if x != nil {
+		return x.Opening
+	}
+	return nil
+}
+
 type isBudget_Scope interface {
 	isBudget_Scope()
 }
@@ -438,6 +514,61 @@ func (*Budget_Customer) isBudget_Scope() {}
 
 func (*Budget_Tag) isBudget_Scope() {}
 
+// BudgetOpening is what was spent of a budget before it was created.
+type BudgetOpening struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// US dollars; not negative.
+	Spent *money.Money `protobuf:"bytes,1,opt,name=spent,proto3" json:"spent,omitempty"`
+	// When that was so. It counts in the period of this time only; not set means now.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetOpening) Reset() {
+	*x = BudgetOpening{}
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetOpening) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetOpening) ProtoMessage() {}
+
+func (x *BudgetOpening) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetOpening.ProtoReflect.Descriptor instead.
+func (*BudgetOpening) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BudgetOpening) GetSpent() *money.Money {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
+func (x *BudgetOpening) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // BudgetRaise adds to a budget's amount until a time.
 type BudgetRaise struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -451,7 +582,7 @@ type BudgetRaise struct {
 
 func (x *BudgetRaise) Reset() {
 	*x = BudgetRaise{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +594,7 @@ func (x *BudgetRaise) String() string {
 func (*BudgetRaise) ProtoMessage() {}
 
 func (x *BudgetRaise) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +607,7 @@ func (x *BudgetRaise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetRaise.ProtoReflect.Descriptor instead.
 func (*BudgetRaise) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *BudgetRaise) GetBy() *money.Money {
@@ -508,7 +639,7 @@ type BudgetWarning struct {
 
 func (x *BudgetWarning) Reset() {
 	*x = BudgetWarning{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +651,7 @@ func (x *BudgetWarning) String() string {
 func (*BudgetWarning) ProtoMessage() {}
 
 func (x *BudgetWarning) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +664,7 @@ func (x *BudgetWarning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetWarning.ProtoReflect.Descriptor instead.
 func (*BudgetWarning) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BudgetWarning) GetPercent() uint32 {
@@ -581,14 +712,27 @@ type BudgetState struct {
 	// cost more than was held. Contained in spent.
 	Overrun *money.Money `protobuf:"bytes,9,opt,name=overrun,proto3" json:"overrun,omitempty"`
 	// Shares of the limit that were reached in this period, in ascending order.
-	Warnings      []*BudgetWarning `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*BudgetWarning `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// How it stands.
+	Status BudgetStatus `protobuf:"varint,11,opt,name=status,proto3,enum=tollgate.control.v1.BudgetStatus" json:"status,omitempty"`
+	// What is spent an hour at present: of the last day, or of the last seven days or since the period began, whichever is more.
+	// Not set where there is too little to tell.
+	Pace *money.Money `protobuf:"bytes,12,opt,name=pace,proto3" json:"pace,omitempty"`
+	// When it runs out at that pace, if it does so before the period ends: between these two times, which differ where the two
+	// ways to look at the pace do.
+	RunsOutAfter *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=runs_out_after,json=runsOutAfter,proto3" json:"runs_out_after,omitempty"`
+	// See runs_out_after.
+	RunsOutBefore *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=runs_out_before,json=runsOutBefore,proto3" json:"runs_out_before,omitempty"`
+	// What will be spent when the period ends, at that pace, if it does not run out before; not set without a pace or a period
+	// that ends.
+	Projected     *money.Money `protobuf:"bytes,15,opt,name=projected,proto3" json:"projected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BudgetState) Reset() {
 	*x = BudgetState{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +744,7 @@ func (x *BudgetState) String() string {
 func (*BudgetState) ProtoMessage() {}
 
 func (x *BudgetState) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +757,7 @@ func (x *BudgetState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetState.ProtoReflect.Descriptor instead.
 func (*BudgetState) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *BudgetState) GetBudgetId() string {
@@ -686,6 +830,41 @@ func (x *BudgetState) GetWarnings() []*BudgetWarning {
 	return nil
 }
 
+func (x *BudgetState) GetStatus() BudgetStatus {
+	if x != nil {
+		return x.Status
+	}
+	return BudgetStatus_BUDGET_STATUS_UNSPECIFIED
+}
+
+func (x *BudgetState) GetPace() *money.Money {
+	if x != nil {
+		return x.Pace
+	}
+	return nil
+}
+
+func (x *BudgetState) GetRunsOutAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunsOutAfter
+	}
+	return nil
+}
+
+func (x *BudgetState) GetRunsOutBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunsOutBefore
+	}
+	return nil
+}
+
+func (x *BudgetState) GetProjected() *money.Money {
+	if x != nil {
+		return x.Projected
+	}
+	return nil
+}
+
 // CreateBudgetRequest asks for a new budget.
 type CreateBudgetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -697,7 +876,7 @@ type CreateBudgetRequest struct {
 
 func (x *CreateBudgetRequest) Reset() {
 	*x = CreateBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +888,7 @@ func (x *CreateBudgetRequest) String() string {
 func (*CreateBudgetRequest) ProtoMessage() {}
 
 func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +901,7 @@ func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*CreateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateBudgetRequest) GetBudget() *Budget {
@@ -743,7 +922,7 @@ type CreateBudgetResponse struct {
 
 func (x *CreateBudgetResponse) Reset() {
 	*x = CreateBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +934,7 @@ func (x *CreateBudgetResponse) String() string {
 func (*CreateBudgetResponse) ProtoMessage() {}
 
 func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +947,7 @@ func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*CreateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateBudgetResponse) GetBudget() *Budget {
@@ -789,7 +968,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +980,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,7 +993,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetBudgetRequest) GetBudget() string {
@@ -835,7 +1014,7 @@ type GetBudgetResponse struct {
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +1026,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +1039,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetBudgetResponse) GetBudget() *Budget {
@@ -876,14 +1055,20 @@ type ListBudgetsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// Whether the answer has the states as well.
+	WithStates    bool `protobuf:"varint,5,opt,name=with_states,json=withStates,proto3" json:"with_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListBudgetsRequest) Reset() {
 	*x = ListBudgetsRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1080,7 @@ func (x *ListBudgetsRequest) String() string {
 func (*ListBudgetsRequest) ProtoMessage() {}
 
 func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1093,7 @@ func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsRequest.ProtoReflect.Descriptor instead.
 func (*ListBudgetsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListBudgetsRequest) GetPageSize() int32 {
@@ -925,6 +1110,27 @@ func (x *ListBudgetsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListBudgetsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListBudgetsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
+func (x *ListBudgetsRequest) GetWithStates() bool {
+	if x != nil {
+		return x.WithStates
+	}
+	return false
+}
+
 // ListBudgetsResponse is one page.
 type ListBudgetsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -932,13 +1138,18 @@ type ListBudgetsResponse struct {
 	Budgets []*Budget `protobuf:"bytes,1,rep,name=budgets,proto3" json:"budgets,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// States in the current periods, in the order of budgets; empty unless they were asked for, or where the ledger cannot be
+	// reached.
+	States []*BudgetState `protobuf:"bytes,3,rep,name=states,proto3" json:"states,omitempty"`
+	// Why there are no states, if they were asked for and are not there.
+	StatesMissing string `protobuf:"bytes,4,opt,name=states_missing,json=statesMissing,proto3" json:"states_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListBudgetsResponse) Reset() {
 	*x = ListBudgetsResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1161,7 @@ func (x *ListBudgetsResponse) String() string {
 func (*ListBudgetsResponse) ProtoMessage() {}
 
 func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1174,7 @@ func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsResponse.ProtoReflect.Descriptor instead.
 func (*ListBudgetsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListBudgetsResponse) GetBudgets() []*Budget {
@@ -976,6 +1187,20 @@ func (x *ListBudgetsResponse) GetBudgets() []*Budget {
 func (x *ListBudgetsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListBudgetsResponse) GetStates() []*BudgetState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListBudgetsResponse) GetStatesMissing() string {
+	if x != nil {
+		return x.StatesMissing
 	}
 	return ""
 }
@@ -1001,7 +1226,7 @@ type UpdateBudgetRequest struct {
 
 func (x *UpdateBudgetRequest) Reset() {
 	*x = UpdateBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1238,7 @@ func (x *UpdateBudgetRequest) String() string {
 func (*UpdateBudgetRequest) ProtoMessage() {}
 
 func (x *UpdateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1251,7 @@ func (x *UpdateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateBudgetRequest) GetBudget() string {
@@ -1082,7 +1307,7 @@ type UpdateBudgetResponse struct {
 
 func (x *UpdateBudgetResponse) Reset() {
 	*x = UpdateBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1319,7 @@ func (x *UpdateBudgetResponse) String() string {
 func (*UpdateBudgetResponse) ProtoMessage() {}
 
 func (x *UpdateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1332,7 @@ func (x *UpdateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateBudgetResponse) GetBudget() *Budget {
@@ -1130,7 +1355,7 @@ type DeleteBudgetRequest struct {
 
 func (x *DeleteBudgetRequest) Reset() {
 	*x = DeleteBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1367,7 @@ func (x *DeleteBudgetRequest) String() string {
 func (*DeleteBudgetRequest) ProtoMessage() {}
 
 func (x *DeleteBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1380,7 @@ func (x *DeleteBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBudgetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteBudgetRequest) GetBudget() string {
@@ -1181,7 +1406,7 @@ type DeleteBudgetResponse struct {
 
 func (x *DeleteBudgetResponse) Reset() {
 	*x = DeleteBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1418,7 @@ func (x *DeleteBudgetResponse) String() string {
 func (*DeleteBudgetResponse) ProtoMessage() {}
 
 func (x *DeleteBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1431,7 @@ func (x *DeleteBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBudgetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{14}
 }
 
 // GetBudgetStateRequest names a budget.
@@ -1220,7 +1445,7 @@ type GetBudgetStateRequest struct {
 
 func (x *GetBudgetStateRequest) Reset() {
 	*x = GetBudgetStateRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1457,7 @@ func (x *GetBudgetStateRequest) String() string {
 func (*GetBudgetStateRequest) ProtoMessage() {}
 
 func (x *GetBudgetStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[14]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1470,7 @@ func (x *GetBudgetStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetStateRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetStateRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetBudgetStateRequest) GetBudget() string {
@@ -1266,7 +1491,7 @@ type GetBudgetStateResponse struct {
 
 func (x *GetBudgetStateResponse) Reset() {
 	*x = GetBudgetStateResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1503,7 @@ func (x *GetBudgetStateResponse) String() string {
 func (*GetBudgetStateResponse) ProtoMessage() {}
 
 func (x *GetBudgetStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[15]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1516,7 @@ func (x *GetBudgetStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetStateResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetStateResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetBudgetStateResponse) GetState() *BudgetState {
@@ -1323,7 +1548,7 @@ type RaiseBudgetRequest struct {
 
 func (x *RaiseBudgetRequest) Reset() {
 	*x = RaiseBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1560,7 @@ func (x *RaiseBudgetRequest) String() string {
 func (*RaiseBudgetRequest) ProtoMessage() {}
 
 func (x *RaiseBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[16]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1573,7 @@ func (x *RaiseBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseBudgetRequest.ProtoReflect.Descriptor instead.
 func (*RaiseBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RaiseBudgetRequest) GetBudget() string {
@@ -1427,7 +1652,7 @@ type RaiseBudgetResponse struct {
 
 func (x *RaiseBudgetResponse) Reset() {
 	*x = RaiseBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1664,7 @@ func (x *RaiseBudgetResponse) String() string {
 func (*RaiseBudgetResponse) ProtoMessage() {}
 
 func (x *RaiseBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[17]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1677,7 @@ func (x *RaiseBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseBudgetResponse.ProtoReflect.Descriptor instead.
 func (*RaiseBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RaiseBudgetResponse) GetBudget() *Budget {
@@ -1475,7 +1700,7 @@ type ResetBudgetRequest struct {
 
 func (x *ResetBudgetRequest) Reset() {
 	*x = ResetBudgetRequest{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1712,7 @@ func (x *ResetBudgetRequest) String() string {
 func (*ResetBudgetRequest) ProtoMessage() {}
 
 func (x *ResetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[18]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1725,7 @@ func (x *ResetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*ResetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResetBudgetRequest) GetBudget() string {
@@ -1528,7 +1753,7 @@ type ResetBudgetResponse struct {
 
 func (x *ResetBudgetResponse) Reset() {
 	*x = ResetBudgetResponse{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1765,7 @@ func (x *ResetBudgetResponse) String() string {
 func (*ResetBudgetResponse) ProtoMessage() {}
 
 func (x *ResetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[19]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1778,7 @@ func (x *ResetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*ResetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResetBudgetResponse) GetBudget() *Budget {
@@ -1574,7 +1799,7 @@ type UpdateBudgetRequest_Overdraft struct {
 
 func (x *UpdateBudgetRequest_Overdraft) Reset() {
 	*x = UpdateBudgetRequest_Overdraft{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1811,7 @@ func (x *UpdateBudgetRequest_Overdraft) String() string {
 func (*UpdateBudgetRequest_Overdraft) ProtoMessage() {}
 
 func (x *UpdateBudgetRequest_Overdraft) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[20]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1824,7 @@ func (x *UpdateBudgetRequest_Overdraft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetRequest_Overdraft.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetRequest_Overdraft) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10, 0}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *UpdateBudgetRequest_Overdraft) GetAmount() *money.Money {
@@ -1620,7 +1845,7 @@ type UpdateBudgetRequest_WarnPercents struct {
 
 func (x *UpdateBudgetRequest_WarnPercents) Reset() {
 	*x = UpdateBudgetRequest_WarnPercents{}
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1857,7 @@ func (x *UpdateBudgetRequest_WarnPercents) String() string {
 func (*UpdateBudgetRequest_WarnPercents) ProtoMessage() {}
 
 func (x *UpdateBudgetRequest_WarnPercents) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_budget_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_budget_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1870,7 @@ func (x *UpdateBudgetRequest_WarnPercents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBudgetRequest_WarnPercents.ProtoReflect.Descriptor instead.
 func (*UpdateBudgetRequest_WarnPercents) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{10, 1}
+	return file_tollgate_control_v1_budget_proto_rawDescGZIP(), []int{11, 1}
 }
 
 func (x *UpdateBudgetRequest_WarnPercents) GetPercents() []uint32 {
@@ -1659,7 +1884,7 @@ var File_tollgate_control_v1_budget_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/budget.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xa4\b\n" +
+	" tollgate/control/v1/budget.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a tollgate/control/v1/access.proto\"\x81\t\n" +
 	"\x06Budget\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12A\n" +
 	"\x04name\x18\x02 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12\x1b\n" +
@@ -1688,15 +1913,21 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\venforcement\x18\x12 \x01(\x0e2 .tollgate.control.v1.EnforcementB\b\xbaH\x05\x82\x01\x02\x10\x01R\venforcement\x120\n" +
 	"\toverdraft\x18\x13 \x01(\v2\x12.google.type.MoneyR\toverdraft\x128\n" +
 	"\rwarn_percents\x18\x14 \x03(\rB\x13\xbaH\x10\x92\x01\r\x10\b\x18\x01\"\a*\x05\x18\xe8\a(\x01R\fwarnPercents\x126\n" +
-	"\x05raise\x18\x15 \x01(\v2 .tollgate.control.v1.BudgetRaiseR\x05raiseB\x0e\n" +
-	"\x05scope\x12\x05\xbaH\x02\b\x01\"c\n" +
+	"\x05raise\x18\x15 \x01(\v2 .tollgate.control.v1.BudgetRaiseR\x05raise\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x16 \x01(\tR\tmanagedBy\x12<\n" +
+	"\aopening\x18\x17 \x01(\v2\".tollgate.control.v1.BudgetOpeningR\aopeningB\x0e\n" +
+	"\x05scope\x12\x05\xbaH\x02\b\x01\"q\n" +
+	"\rBudgetOpening\x120\n" +
+	"\x05spent\x18\x01 \x01(\v2\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05spent\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"c\n" +
 	"\vBudgetRaise\x12\"\n" +
 	"\x02by\x18\x01 \x01(\v2\x12.google.type.MoneyR\x02by\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x83\x01\n" +
 	"\rBudgetWarning\x12\x18\n" +
 	"\apercent\x18\x01 \x01(\rR\apercent\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12(\n" +
-	"\x05spent\x18\x03 \x01(\v2\x12.google.type.MoneyR\x05spent\"\xf1\x03\n" +
+	"\x05spent\x18\x03 \x01(\v2\x12.google.type.MoneyR\x05spent\"\x8c\x06\n" +
 	"\vBudgetState\x12\x1b\n" +
 	"\tbudget_id\x18\x01 \x01(\tR\bbudgetId\x12(\n" +
 	"\x05limit\x18\x02 \x01(\v2\x12.google.type.MoneyR\x05limit\x12(\n" +
@@ -1709,7 +1940,12 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\x05as_of\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12,\n" +
 	"\aoverrun\x18\t \x01(\v2\x12.google.type.MoneyR\aoverrun\x12>\n" +
 	"\bwarnings\x18\n" +
-	" \x03(\v2\".tollgate.control.v1.BudgetWarningR\bwarnings\"R\n" +
+	" \x03(\v2\".tollgate.control.v1.BudgetWarningR\bwarnings\x129\n" +
+	"\x06status\x18\v \x01(\x0e2!.tollgate.control.v1.BudgetStatusR\x06status\x12&\n" +
+	"\x04pace\x18\f \x01(\v2\x12.google.type.MoneyR\x04pace\x12@\n" +
+	"\x0eruns_out_after\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\frunsOutAfter\x12B\n" +
+	"\x0fruns_out_before\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\rrunsOutBefore\x120\n" +
+	"\tprojected\x18\x0f \x01(\v2\x12.google.type.MoneyR\tprojected\"R\n" +
 	"\x13CreateBudgetRequest\x12;\n" +
 	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetB\x06\xbaH\x03\xc8\x01\x01R\x06budget\"K\n" +
 	"\x14CreateBudgetResponse\x123\n" +
@@ -1717,14 +1953,20 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\x10GetBudgetRequest\x12\x1f\n" +
 	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\"H\n" +
 	"\x11GetBudgetResponse\x123\n" +
-	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetR\x06budget\"Y\n" +
+	"\x06budget\x18\x01 \x01(\v2\x1b.tollgate.control.v1.BudgetR\x06budget\"\xc0\x01\n" +
 	"\x12ListBudgetsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\x12\x1f\n" +
+	"\vwith_states\x18\x05 \x01(\bR\n" +
+	"withStates\"\xd5\x01\n" +
 	"\x13ListBudgetsResponse\x125\n" +
 	"\abudgets\x18\x01 \x03(\v2\x1b.tollgate.control.v1.BudgetR\abudgets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xec\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x128\n" +
+	"\x06states\x18\x03 \x03(\v2 .tollgate.control.v1.BudgetStateR\x06states\x12%\n" +
+	"\x0estates_missing\x18\x04 \x01(\tR\rstatesMissing\"\xec\x03\n" +
 	"\x13UpdateBudgetRequest\x12\x1f\n" +
 	"\x06budget\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06budget\x12*\n" +
 	"\x06amount\x18\x02 \x01(\v2\x12.google.type.MoneyR\x06amount\x12\x12\n" +
@@ -1773,16 +2015,26 @@ const file_tollgate_control_v1_budget_proto_rawDesc = "" +
 	"\vEnforcement\x12\x1b\n" +
 	"\x17ENFORCEMENT_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ENFORCEMENT_HARD\x10\x01\x12\x14\n" +
-	"\x10ENFORCEMENT_SOFT\x10\x022\xba\x06\n" +
-	"\rBudgetService\x12c\n" +
-	"\fCreateBudget\x12(.tollgate.control.v1.CreateBudgetRequest\x1a).tollgate.control.v1.CreateBudgetResponse\x12_\n" +
-	"\tGetBudget\x12%.tollgate.control.v1.GetBudgetRequest\x1a&.tollgate.control.v1.GetBudgetResponse\"\x03\x90\x02\x01\x12e\n" +
-	"\vListBudgets\x12'.tollgate.control.v1.ListBudgetsRequest\x1a(.tollgate.control.v1.ListBudgetsResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\fUpdateBudget\x12(.tollgate.control.v1.UpdateBudgetRequest\x1a).tollgate.control.v1.UpdateBudgetResponse\x12c\n" +
-	"\fDeleteBudget\x12(.tollgate.control.v1.DeleteBudgetRequest\x1a).tollgate.control.v1.DeleteBudgetResponse\x12`\n" +
-	"\vRaiseBudget\x12'.tollgate.control.v1.RaiseBudgetRequest\x1a(.tollgate.control.v1.RaiseBudgetResponse\x12`\n" +
-	"\vResetBudget\x12'.tollgate.control.v1.ResetBudgetRequest\x1a(.tollgate.control.v1.ResetBudgetResponse\x12n\n" +
-	"\x0eGetBudgetState\x12*.tollgate.control.v1.GetBudgetStateRequest\x1a+.tollgate.control.v1.GetBudgetStateResponse\"\x03\x90\x02\x01B\xc0\x01\n" +
+	"\x10ENFORCEMENT_SOFT\x10\x02*{\n" +
+	"\fBudgetStatus\x12\x1d\n" +
+	"\x19BUDGET_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10BUDGET_STATUS_OK\x10\x01\x12\x19\n" +
+	"\x15BUDGET_STATUS_AT_RISK\x10\x02\x12\x1b\n" +
+	"\x17BUDGET_STATUS_EXHAUSTED\x10\x032\x84\a\n" +
+	"\rBudgetService\x12m\n" +
+	"\fCreateBudget\x12(.tollgate.control.v1.CreateBudgetRequest\x1a).tollgate.control.v1.CreateBudgetResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12g\n" +
+	"\tGetBudget\x12%.tollgate.control.v1.GetBudgetRequest\x1a&.tollgate.control.v1.GetBudgetResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12m\n" +
+	"\vListBudgets\x12'.tollgate.control.v1.ListBudgetsRequest\x1a(.tollgate.control.v1.ListBudgetsResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12m\n" +
+	"\fUpdateBudget\x12(.tollgate.control.v1.UpdateBudgetRequest\x1a).tollgate.control.v1.UpdateBudgetResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12m\n" +
+	"\fDeleteBudget\x12(.tollgate.control.v1.DeleteBudgetRequest\x1a).tollgate.control.v1.DeleteBudgetResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12j\n" +
+	"\vRaiseBudget\x12'.tollgate.control.v1.RaiseBudgetRequest\x1a(.tollgate.control.v1.RaiseBudgetResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12j\n" +
+	"\vResetBudget\x12'.tollgate.control.v1.ResetBudgetRequest\x1a(.tollgate.control.v1.ResetBudgetResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12v\n" +
+	"\x0eGetBudgetState\x12*.tollgate.control.v1.GetBudgetStateRequest\x1a+.tollgate.control.v1.GetBudgetStateResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01B\xc0\x01\n" +
 	"\x17com.tollgate.control.v1B\vBudgetProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -1797,93 +2049,104 @@ func file_tollgate_control_v1_budget_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_budget_proto_rawDescData
 }
 
-var file_tollgate_control_v1_budget_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_control_v1_budget_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tollgate_control_v1_budget_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tollgate_control_v1_budget_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tollgate_control_v1_budget_proto_goTypes = []any{
 	(Period)(0),                              // 0: tollgate.control.v1.Period
 	(Enforcement)(0),                         // 1: tollgate.control.v1.Enforcement
-	(*Budget)(nil),                           // 2: tollgate.control.v1.Budget
-	(*BudgetRaise)(nil),                      // 3: tollgate.control.v1.BudgetRaise
-	(*BudgetWarning)(nil),                    // 4: tollgate.control.v1.BudgetWarning
-	(*BudgetState)(nil),                      // 5: tollgate.control.v1.BudgetState
-	(*CreateBudgetRequest)(nil),              // 6: tollgate.control.v1.CreateBudgetRequest
-	(*CreateBudgetResponse)(nil),             // 7: tollgate.control.v1.CreateBudgetResponse
-	(*GetBudgetRequest)(nil),                 // 8: tollgate.control.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),                // 9: tollgate.control.v1.GetBudgetResponse
-	(*ListBudgetsRequest)(nil),               // 10: tollgate.control.v1.ListBudgetsRequest
-	(*ListBudgetsResponse)(nil),              // 11: tollgate.control.v1.ListBudgetsResponse
-	(*UpdateBudgetRequest)(nil),              // 12: tollgate.control.v1.UpdateBudgetRequest
-	(*UpdateBudgetResponse)(nil),             // 13: tollgate.control.v1.UpdateBudgetResponse
-	(*DeleteBudgetRequest)(nil),              // 14: tollgate.control.v1.DeleteBudgetRequest
-	(*DeleteBudgetResponse)(nil),             // 15: tollgate.control.v1.DeleteBudgetResponse
-	(*GetBudgetStateRequest)(nil),            // 16: tollgate.control.v1.GetBudgetStateRequest
-	(*GetBudgetStateResponse)(nil),           // 17: tollgate.control.v1.GetBudgetStateResponse
-	(*RaiseBudgetRequest)(nil),               // 18: tollgate.control.v1.RaiseBudgetRequest
-	(*RaiseBudgetResponse)(nil),              // 19: tollgate.control.v1.RaiseBudgetResponse
-	(*ResetBudgetRequest)(nil),               // 20: tollgate.control.v1.ResetBudgetRequest
-	(*ResetBudgetResponse)(nil),              // 21: tollgate.control.v1.ResetBudgetResponse
-	(*UpdateBudgetRequest_Overdraft)(nil),    // 22: tollgate.control.v1.UpdateBudgetRequest.Overdraft
-	(*UpdateBudgetRequest_WarnPercents)(nil), // 23: tollgate.control.v1.UpdateBudgetRequest.WarnPercents
-	(*money.Money)(nil),                      // 24: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 25: google.protobuf.Timestamp
+	(BudgetStatus)(0),                        // 2: tollgate.control.v1.BudgetStatus
+	(*Budget)(nil),                           // 3: tollgate.control.v1.Budget
+	(*BudgetOpening)(nil),                    // 4: tollgate.control.v1.BudgetOpening
+	(*BudgetRaise)(nil),                      // 5: tollgate.control.v1.BudgetRaise
+	(*BudgetWarning)(nil),                    // 6: tollgate.control.v1.BudgetWarning
+	(*BudgetState)(nil),                      // 7: tollgate.control.v1.BudgetState
+	(*CreateBudgetRequest)(nil),              // 8: tollgate.control.v1.CreateBudgetRequest
+	(*CreateBudgetResponse)(nil),             // 9: tollgate.control.v1.CreateBudgetResponse
+	(*GetBudgetRequest)(nil),                 // 10: tollgate.control.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),                // 11: tollgate.control.v1.GetBudgetResponse
+	(*ListBudgetsRequest)(nil),               // 12: tollgate.control.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),              // 13: tollgate.control.v1.ListBudgetsResponse
+	(*UpdateBudgetRequest)(nil),              // 14: tollgate.control.v1.UpdateBudgetRequest
+	(*UpdateBudgetResponse)(nil),             // 15: tollgate.control.v1.UpdateBudgetResponse
+	(*DeleteBudgetRequest)(nil),              // 16: tollgate.control.v1.DeleteBudgetRequest
+	(*DeleteBudgetResponse)(nil),             // 17: tollgate.control.v1.DeleteBudgetResponse
+	(*GetBudgetStateRequest)(nil),            // 18: tollgate.control.v1.GetBudgetStateRequest
+	(*GetBudgetStateResponse)(nil),           // 19: tollgate.control.v1.GetBudgetStateResponse
+	(*RaiseBudgetRequest)(nil),               // 20: tollgate.control.v1.RaiseBudgetRequest
+	(*RaiseBudgetResponse)(nil),              // 21: tollgate.control.v1.RaiseBudgetResponse
+	(*ResetBudgetRequest)(nil),               // 22: tollgate.control.v1.ResetBudgetRequest
+	(*ResetBudgetResponse)(nil),              // 23: tollgate.control.v1.ResetBudgetResponse
+	(*UpdateBudgetRequest_Overdraft)(nil),    // 24: tollgate.control.v1.UpdateBudgetRequest.Overdraft
+	(*UpdateBudgetRequest_WarnPercents)(nil), // 25: tollgate.control.v1.UpdateBudgetRequest.WarnPercents
+	(*money.Money)(nil),                      // 26: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 27: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_budget_proto_depIdxs = []int32{
-	24, // 0: tollgate.control.v1.Budget.amount:type_name -> google.type.Money
+	26, // 0: tollgate.control.v1.Budget.amount:type_name -> google.type.Money
 	0,  // 1: tollgate.control.v1.Budget.period:type_name -> tollgate.control.v1.Period
-	25, // 2: tollgate.control.v1.Budget.create_time:type_name -> google.protobuf.Timestamp
-	25, // 3: tollgate.control.v1.Budget.update_time:type_name -> google.protobuf.Timestamp
+	27, // 2: tollgate.control.v1.Budget.create_time:type_name -> google.protobuf.Timestamp
+	27, // 3: tollgate.control.v1.Budget.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: tollgate.control.v1.Budget.enforcement:type_name -> tollgate.control.v1.Enforcement
-	24, // 5: tollgate.control.v1.Budget.overdraft:type_name -> google.type.Money
-	3,  // 6: tollgate.control.v1.Budget.raise:type_name -> tollgate.control.v1.BudgetRaise
-	24, // 7: tollgate.control.v1.BudgetRaise.by:type_name -> google.type.Money
-	25, // 8: tollgate.control.v1.BudgetRaise.until:type_name -> google.protobuf.Timestamp
-	25, // 9: tollgate.control.v1.BudgetWarning.time:type_name -> google.protobuf.Timestamp
-	24, // 10: tollgate.control.v1.BudgetWarning.spent:type_name -> google.type.Money
-	24, // 11: tollgate.control.v1.BudgetState.limit:type_name -> google.type.Money
-	24, // 12: tollgate.control.v1.BudgetState.spent:type_name -> google.type.Money
-	24, // 13: tollgate.control.v1.BudgetState.held:type_name -> google.type.Money
-	24, // 14: tollgate.control.v1.BudgetState.remaining:type_name -> google.type.Money
-	25, // 15: tollgate.control.v1.BudgetState.period_start:type_name -> google.protobuf.Timestamp
-	25, // 16: tollgate.control.v1.BudgetState.period_end:type_name -> google.protobuf.Timestamp
-	25, // 17: tollgate.control.v1.BudgetState.as_of:type_name -> google.protobuf.Timestamp
-	24, // 18: tollgate.control.v1.BudgetState.overrun:type_name -> google.type.Money
-	4,  // 19: tollgate.control.v1.BudgetState.warnings:type_name -> tollgate.control.v1.BudgetWarning
-	2,  // 20: tollgate.control.v1.CreateBudgetRequest.budget:type_name -> tollgate.control.v1.Budget
-	2,  // 21: tollgate.control.v1.CreateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	2,  // 22: tollgate.control.v1.GetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	2,  // 23: tollgate.control.v1.ListBudgetsResponse.budgets:type_name -> tollgate.control.v1.Budget
-	24, // 24: tollgate.control.v1.UpdateBudgetRequest.amount:type_name -> google.type.Money
-	1,  // 25: tollgate.control.v1.UpdateBudgetRequest.enforcement:type_name -> tollgate.control.v1.Enforcement
-	22, // 26: tollgate.control.v1.UpdateBudgetRequest.overdraft:type_name -> tollgate.control.v1.UpdateBudgetRequest.Overdraft
-	23, // 27: tollgate.control.v1.UpdateBudgetRequest.warn_percents:type_name -> tollgate.control.v1.UpdateBudgetRequest.WarnPercents
-	2,  // 28: tollgate.control.v1.UpdateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	5,  // 29: tollgate.control.v1.GetBudgetStateResponse.state:type_name -> tollgate.control.v1.BudgetState
-	24, // 30: tollgate.control.v1.RaiseBudgetRequest.by:type_name -> google.type.Money
-	25, // 31: tollgate.control.v1.RaiseBudgetRequest.until:type_name -> google.protobuf.Timestamp
-	2,  // 32: tollgate.control.v1.RaiseBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	2,  // 33: tollgate.control.v1.ResetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
-	24, // 34: tollgate.control.v1.UpdateBudgetRequest.Overdraft.amount:type_name -> google.type.Money
-	6,  // 35: tollgate.control.v1.BudgetService.CreateBudget:input_type -> tollgate.control.v1.CreateBudgetRequest
-	8,  // 36: tollgate.control.v1.BudgetService.GetBudget:input_type -> tollgate.control.v1.GetBudgetRequest
-	10, // 37: tollgate.control.v1.BudgetService.ListBudgets:input_type -> tollgate.control.v1.ListBudgetsRequest
-	12, // 38: tollgate.control.v1.BudgetService.UpdateBudget:input_type -> tollgate.control.v1.UpdateBudgetRequest
-	14, // 39: tollgate.control.v1.BudgetService.DeleteBudget:input_type -> tollgate.control.v1.DeleteBudgetRequest
-	18, // 40: tollgate.control.v1.BudgetService.RaiseBudget:input_type -> tollgate.control.v1.RaiseBudgetRequest
-	20, // 41: tollgate.control.v1.BudgetService.ResetBudget:input_type -> tollgate.control.v1.ResetBudgetRequest
-	16, // 42: tollgate.control.v1.BudgetService.GetBudgetState:input_type -> tollgate.control.v1.GetBudgetStateRequest
-	7,  // 43: tollgate.control.v1.BudgetService.CreateBudget:output_type -> tollgate.control.v1.CreateBudgetResponse
-	9,  // 44: tollgate.control.v1.BudgetService.GetBudget:output_type -> tollgate.control.v1.GetBudgetResponse
-	11, // 45: tollgate.control.v1.BudgetService.ListBudgets:output_type -> tollgate.control.v1.ListBudgetsResponse
-	13, // 46: tollgate.control.v1.BudgetService.UpdateBudget:output_type -> tollgate.control.v1.UpdateBudgetResponse
-	15, // 47: tollgate.control.v1.BudgetService.DeleteBudget:output_type -> tollgate.control.v1.DeleteBudgetResponse
-	19, // 48: tollgate.control.v1.BudgetService.RaiseBudget:output_type -> tollgate.control.v1.RaiseBudgetResponse
-	21, // 49: tollgate.control.v1.BudgetService.ResetBudget:output_type -> tollgate.control.v1.ResetBudgetResponse
-	17, // 50: tollgate.control.v1.BudgetService.GetBudgetState:output_type -> tollgate.control.v1.GetBudgetStateResponse
-	43, // [43:51] is the sub-list for method output_type
-	35, // [35:43] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	26, // 5: tollgate.control.v1.Budget.overdraft:type_name -> google.type.Money
+	5,  // 6: tollgate.control.v1.Budget.raise:type_name -> tollgate.control.v1.BudgetRaise
+	4,  // 7: tollgate.control.v1.Budget.opening:type_name -> tollgate.control.v1.BudgetOpening
+	26, // 8: tollgate.control.v1.BudgetOpening.spent:type_name -> google.type.Money
+	27, // 9: tollgate.control.v1.BudgetOpening.time:type_name -> google.protobuf.Timestamp
+	26, // 10: tollgate.control.v1.BudgetRaise.by:type_name -> google.type.Money
+	27, // 11: tollgate.control.v1.BudgetRaise.until:type_name -> google.protobuf.Timestamp
+	27, // 12: tollgate.control.v1.BudgetWarning.time:type_name -> google.protobuf.Timestamp
+	26, // 13: tollgate.control.v1.BudgetWarning.spent:type_name -> google.type.Money
+	26, // 14: tollgate.control.v1.BudgetState.limit:type_name -> google.type.Money
+	26, // 15: tollgate.control.v1.BudgetState.spent:type_name -> google.type.Money
+	26, // 16: tollgate.control.v1.BudgetState.held:type_name -> google.type.Money
+	26, // 17: tollgate.control.v1.BudgetState.remaining:type_name -> google.type.Money
+	27, // 18: tollgate.control.v1.BudgetState.period_start:type_name -> google.protobuf.Timestamp
+	27, // 19: tollgate.control.v1.BudgetState.period_end:type_name -> google.protobuf.Timestamp
+	27, // 20: tollgate.control.v1.BudgetState.as_of:type_name -> google.protobuf.Timestamp
+	26, // 21: tollgate.control.v1.BudgetState.overrun:type_name -> google.type.Money
+	6,  // 22: tollgate.control.v1.BudgetState.warnings:type_name -> tollgate.control.v1.BudgetWarning
+	2,  // 23: tollgate.control.v1.BudgetState.status:type_name -> tollgate.control.v1.BudgetStatus
+	26, // 24: tollgate.control.v1.BudgetState.pace:type_name -> google.type.Money
+	27, // 25: tollgate.control.v1.BudgetState.runs_out_after:type_name -> google.protobuf.Timestamp
+	27, // 26: tollgate.control.v1.BudgetState.runs_out_before:type_name -> google.protobuf.Timestamp
+	26, // 27: tollgate.control.v1.BudgetState.projected:type_name -> google.type.Money
+	3,  // 28: tollgate.control.v1.CreateBudgetRequest.budget:type_name -> tollgate.control.v1.Budget
+	3,  // 29: tollgate.control.v1.CreateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	3,  // 30: tollgate.control.v1.GetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	3,  // 31: tollgate.control.v1.ListBudgetsResponse.budgets:type_name -> tollgate.control.v1.Budget
+	7,  // 32: tollgate.control.v1.ListBudgetsResponse.states:type_name -> tollgate.control.v1.BudgetState
+	26, // 33: tollgate.control.v1.UpdateBudgetRequest.amount:type_name -> google.type.Money
+	1,  // 34: tollgate.control.v1.UpdateBudgetRequest.enforcement:type_name -> tollgate.control.v1.Enforcement
+	24, // 35: tollgate.control.v1.UpdateBudgetRequest.overdraft:type_name -> tollgate.control.v1.UpdateBudgetRequest.Overdraft
+	25, // 36: tollgate.control.v1.UpdateBudgetRequest.warn_percents:type_name -> tollgate.control.v1.UpdateBudgetRequest.WarnPercents
+	3,  // 37: tollgate.control.v1.UpdateBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	7,  // 38: tollgate.control.v1.GetBudgetStateResponse.state:type_name -> tollgate.control.v1.BudgetState
+	26, // 39: tollgate.control.v1.RaiseBudgetRequest.by:type_name -> google.type.Money
+	27, // 40: tollgate.control.v1.RaiseBudgetRequest.until:type_name -> google.protobuf.Timestamp
+	3,  // 41: tollgate.control.v1.RaiseBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	3,  // 42: tollgate.control.v1.ResetBudgetResponse.budget:type_name -> tollgate.control.v1.Budget
+	26, // 43: tollgate.control.v1.UpdateBudgetRequest.Overdraft.amount:type_name -> google.type.Money
+	8,  // 44: tollgate.control.v1.BudgetService.CreateBudget:input_type -> tollgate.control.v1.CreateBudgetRequest
+	10, // 45: tollgate.control.v1.BudgetService.GetBudget:input_type -> tollgate.control.v1.GetBudgetRequest
+	12, // 46: tollgate.control.v1.BudgetService.ListBudgets:input_type -> tollgate.control.v1.ListBudgetsRequest
+	14, // 47: tollgate.control.v1.BudgetService.UpdateBudget:input_type -> tollgate.control.v1.UpdateBudgetRequest
+	16, // 48: tollgate.control.v1.BudgetService.DeleteBudget:input_type -> tollgate.control.v1.DeleteBudgetRequest
+	20, // 49: tollgate.control.v1.BudgetService.RaiseBudget:input_type -> tollgate.control.v1.RaiseBudgetRequest
+	22, // 50: tollgate.control.v1.BudgetService.ResetBudget:input_type -> tollgate.control.v1.ResetBudgetRequest
+	18, // 51: tollgate.control.v1.BudgetService.GetBudgetState:input_type -> tollgate.control.v1.GetBudgetStateRequest
+	9,  // 52: tollgate.control.v1.BudgetService.CreateBudget:output_type -> tollgate.control.v1.CreateBudgetResponse
+	11, // 53: tollgate.control.v1.BudgetService.GetBudget:output_type -> tollgate.control.v1.GetBudgetResponse
+	13, // 54: tollgate.control.v1.BudgetService.ListBudgets:output_type -> tollgate.control.v1.ListBudgetsResponse
+	15, // 55: tollgate.control.v1.BudgetService.UpdateBudget:output_type -> tollgate.control.v1.UpdateBudgetResponse
+	17, // 56: tollgate.control.v1.BudgetService.DeleteBudget:output_type -> tollgate.control.v1.DeleteBudgetResponse
+	21, // 57: tollgate.control.v1.BudgetService.RaiseBudget:output_type -> tollgate.control.v1.RaiseBudgetResponse
+	23, // 58: tollgate.control.v1.BudgetService.ResetBudget:output_type -> tollgate.control.v1.ResetBudgetResponse
+	19, // 59: tollgate.control.v1.BudgetService.GetBudgetState:output_type -> tollgate.control.v1.GetBudgetStateResponse
+	52, // [52:60] is the sub-list for method output_type
+	44, // [44:52] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_budget_proto_init() }
@@ -1891,6 +2154,7 @@ func file_tollgate_control_v1_budget_proto_init() {
 	if File_tollgate_control_v1_budget_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_budget_proto_msgTypes[0].OneofWrappers = []any{
 		(*Budget_Key)(nil),
 		(*Budget_Endpoint)(nil),
@@ -1899,7 +2163,7 @@ func file_tollgate_control_v1_budget_proto_init() {
 		(*Budget_Customer)(nil),
 		(*Budget_Tag)(nil),
 	}
-	file_tollgate_control_v1_budget_proto_msgTypes[16].OneofWrappers = []any{
+	file_tollgate_control_v1_budget_proto_msgTypes[17].OneofWrappers = []any{
 		(*RaiseBudgetRequest_Until)(nil),
 		(*RaiseBudgetRequest_UntilReset)(nil),
 	}
@@ -1908,8 +2172,8 @@ func file_tollgate_control_v1_budget_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_budget_proto_rawDesc), len(file_tollgate_control_v1_budget_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

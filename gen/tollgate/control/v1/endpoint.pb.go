@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -429,7 +430,13 @@ type Endpoint struct {
 	// Signs requests to the targets for AWS.
 	AwsSigning *AwsSigning `protobuf:"bytes,33,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
 	// Serves models in place of targets: requests go to a deployment of the model that they name.
-	Models        *Models `protobuf:"bytes,34,opt,name=models,proto3" json:"models,omitempty"`
+	Models *Models `protobuf:"bytes,34,opt,name=models,proto3" json:"models,omitempty"`
+	// Whether its requests are refused with endpoint_disabled. Set by SetEndpointEnabled only, but for a new endpoint.
+	Disabled bool `protobuf:"varint,35,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,36,opt,name=description,proto3" json:"description,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,37,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -700,6 +707,27 @@ func (x *Endpoint) GetModels() *Models {
 		return x.Models
 	}
 	return nil
+}
+
+func (x *Endpoint) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *Endpoint) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Endpoint) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
 }
 
 // Models says how an endpoint serves models. Below its path, with or without "/v1", it answers
@@ -1175,7 +1203,7 @@ type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Field that it is about, "targets[0].tls.skip_verify".
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// Machine-readable: "tls_not_verified", "plain_http", "public", "private_address".
+	// Machine-readable: "tls_not_verified", "target_plain", "public", "target_private".
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	// What it means, in a sentence.
 	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
@@ -1664,7 +1692,11 @@ type ListEndpointsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1709,6 +1741,20 @@ func (x *ListEndpointsRequest) GetPageSize() int32 {
 func (x *ListEndpointsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListEndpointsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListEndpointsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1773,7 +1819,9 @@ type UpdateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint: id or name says which, etag must be the one that was read; empty skips the
 	// comparison.
-	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Which fields change; not set means all. A field that is named and not set is cleared.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,6 +1859,13 @@ func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
 func (x *UpdateEndpointRequest) GetEndpoint() *Endpoint {
 	if x != nil {
 		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *UpdateEndpointRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -1953,6 +2008,627 @@ func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{20}
 }
 
+// SetEndpointEnabledRequest names an endpoint.
+type SetEndpointEnabledRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Whether it is to answer.
+	Enabled bool `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// If set, it fails with aborted when the endpoint changed since.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetEndpointEnabledRequest) Reset() {
+	*x = SetEndpointEnabledRequest{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetEndpointEnabledRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetEndpointEnabledRequest) ProtoMessage() {}
+
+func (x *SetEndpointEnabledRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetEndpointEnabledRequest.ProtoReflect.Descriptor instead.
+func (*SetEndpointEnabledRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetEndpointEnabledRequest) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *SetEndpointEnabledRequest) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *SetEndpointEnabledRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// SetEndpointEnabledResponse answers with what was stored.
+type SetEndpointEnabledResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored endpoint.
+	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetEndpointEnabledResponse) Reset() {
+	*x = SetEndpointEnabledResponse{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetEndpointEnabledResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetEndpointEnabledResponse) ProtoMessage() {}
+
+func (x *SetEndpointEnabledResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetEndpointEnabledResponse.ProtoReflect.Descriptor instead.
+func (*SetEndpointEnabledResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SetEndpointEnabledResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+// PreviewEndpointRequest holds a draft.
+type PreviewEndpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft. With the id or name of an endpoint that is there it stands for a change of that, otherwise for a new one; see create.
+	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Requests to try on it.
+	Tries []*PreviewTry `protobuf:"bytes,2,rep,name=tries,proto3" json:"tries,omitempty"`
+	// Whether it stands for a new endpoint even where one has its name, which is then in its way.
+	Create        bool `protobuf:"varint,3,opt,name=create,proto3" json:"create,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewEndpointRequest) Reset() {
+	*x = PreviewEndpointRequest{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewEndpointRequest) ProtoMessage() {}
+
+func (x *PreviewEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewEndpointRequest.ProtoReflect.Descriptor instead.
+func (*PreviewEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PreviewEndpointRequest) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *PreviewEndpointRequest) GetTries() []*PreviewTry {
+	if x != nil {
+		return x.Tries
+	}
+	return nil
+}
+
+func (x *PreviewEndpointRequest) GetCreate() bool {
+	if x != nil {
+		return x.Create
+	}
+	return false
+}
+
+// PreviewEndpointResponse says what a draft would do.
+type PreviewEndpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong with it; empty if it could be stored.
+	Violations []*PreviewViolation `protobuf:"bytes,1,rep,name=violations,proto3" json:"violations,omitempty"`
+	// What may be meant otherwise.
+	Warnings []*PreviewViolation `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Where requests would go: rows for the path itself and for what is below it.
+	Routes []*PreviewRoute `protobuf:"bytes,3,rep,name=routes,proto3" json:"routes,omitempty"`
+	// What each of the tries would do, among all endpoints that there are.
+	Tries []*Explanation `protobuf:"bytes,4,rep,name=tries,proto3" json:"tries,omitempty"`
+	// Headers of a request to the target: those that are added, replaced, passed on and removed.
+	Headers []*ExplainedHeader `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty"`
+	// What a request costs, in words.
+	Price string `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
+	// Who may call it, in words.
+	Access string `protobuf:"bytes,7,opt,name=access,proto3" json:"access,omitempty"`
+	// The endpoint as it would be stored.
+	Endpoint *Endpoint `protobuf:"bytes,8,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// A request to it with curl. Where a key is needed it says $TOLLGATE_KEY.
+	Curl          string `protobuf:"bytes,9,opt,name=curl,proto3" json:"curl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewEndpointResponse) Reset() {
+	*x = PreviewEndpointResponse{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewEndpointResponse) ProtoMessage() {}
+
+func (x *PreviewEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewEndpointResponse.ProtoReflect.Descriptor instead.
+func (*PreviewEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PreviewEndpointResponse) GetViolations() []*PreviewViolation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetWarnings() []*PreviewViolation {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetRoutes() []*PreviewRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetTries() []*Explanation {
+	if x != nil {
+		return x.Tries
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetHeaders() []*ExplainedHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *PreviewEndpointResponse) GetAccess() string {
+	if x != nil {
+		return x.Access
+	}
+	return ""
+}
+
+func (x *PreviewEndpointResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *PreviewEndpointResponse) GetCurl() string {
+	if x != nil {
+		return x.Curl
+	}
+	return ""
+}
+
+// ListEndpointRevisionsRequest asks for a page.
+type ListEndpointRevisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// At most this many; 0 means 100, more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndpointRevisionsRequest) Reset() {
+	*x = ListEndpointRevisionsRequest{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndpointRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndpointRevisionsRequest) ProtoMessage() {}
+
+func (x *ListEndpointRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndpointRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListEndpointRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListEndpointRevisionsRequest) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *ListEndpointRevisionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEndpointRevisionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListEndpointRevisionsResponse is one page.
+type ListEndpointRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revisions, newest first.
+	Revisions []*EndpointRevision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndpointRevisionsResponse) Reset() {
+	*x = ListEndpointRevisionsResponse{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndpointRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndpointRevisionsResponse) ProtoMessage() {}
+
+func (x *ListEndpointRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndpointRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListEndpointRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListEndpointRevisionsResponse) GetRevisions() []*EndpointRevision {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+func (x *ListEndpointRevisionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// EndpointRevision is an endpoint as it was.
+type EndpointRevision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Configuration revision that made it so.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Who did it.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What was done: "create", "update", "delete", "enable", "disable", "revert".
+	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	// The endpoint from then on; not set if it was deleted.
+	Endpoint *Endpoint `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// What changed, field by field.
+	Changes []*FieldChange `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Whether it can be reverted to.
+	Revertible    bool `protobuf:"varint,7,opt,name=revertible,proto3" json:"revertible,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointRevision) Reset() {
+	*x = EndpointRevision{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointRevision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointRevision) ProtoMessage() {}
+
+func (x *EndpointRevision) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointRevision.ProtoReflect.Descriptor instead.
+func (*EndpointRevision) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *EndpointRevision) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *EndpointRevision) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *EndpointRevision) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *EndpointRevision) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *EndpointRevision) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *EndpointRevision) GetChanges() []*FieldChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *EndpointRevision) GetRevertible() bool {
+	if x != nil {
+		return x.Revertible
+	}
+	return false
+}
+
+// RevertEndpointRequest names a revision of an endpoint.
+type RevertEndpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Revision whose settings it gets.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// If set, it fails with aborted when the endpoint changed since.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevertEndpointRequest) Reset() {
+	*x = RevertEndpointRequest{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevertEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevertEndpointRequest) ProtoMessage() {}
+
+func (x *RevertEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevertEndpointRequest.ProtoReflect.Descriptor instead.
+func (*RevertEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RevertEndpointRequest) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *RevertEndpointRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RevertEndpointRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// RevertEndpointResponse answers with what was stored.
+type RevertEndpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored endpoint.
+	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevertEndpointResponse) Reset() {
+	*x = RevertEndpointResponse{}
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevertEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevertEndpointResponse) ProtoMessage() {}
+
+func (x *RevertEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevertEndpointResponse.ProtoReflect.Descriptor instead.
+func (*RevertEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_endpoint_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RevertEndpointResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
 // Keys asks for a key.
 type Access_Keys struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1962,7 +2638,7 @@ type Access_Keys struct {
 
 func (x *Access_Keys) Reset() {
 	*x = Access_Keys{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1974,7 +2650,7 @@ func (x *Access_Keys) String() string {
 func (*Access_Keys) ProtoMessage() {}
 
 func (x *Access_Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2679,7 @@ type Access_Public struct {
 
 func (x *Access_Public) Reset() {
 	*x = Access_Public{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2691,7 @@ func (x *Access_Public) String() string {
 func (*Access_Public) ProtoMessage() {}
 
 func (x *Access_Public) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2730,7 @@ type HostHeader_Target struct {
 
 func (x *HostHeader_Target) Reset() {
 	*x = HostHeader_Target{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2742,7 @@ func (x *HostHeader_Target) String() string {
 func (*HostHeader_Target) ProtoMessage() {}
 
 func (x *HostHeader_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2767,7 @@ type HostHeader_Caller struct {
 
 func (x *HostHeader_Caller) Reset() {
 	*x = HostHeader_Caller{}
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2779,7 @@ func (x *HostHeader_Caller) String() string {
 func (*HostHeader_Caller) ProtoMessage() {}
 
 func (x *HostHeader_Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tollgate_control_v1_endpoint_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2799,7 @@ var File_tollgate_control_v1_endpoint_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a tollgate/control/v1/schema.proto\x1a!tollgate/control/v1/signing.proto\"\xcd\x0f\n" +
+	"\"tollgate/control/v1/endpoint.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a\x1ftollgate/control/v1/audit.proto\x1a!tollgate/control/v1/explain.proto\x1a!tollgate/control/v1/preview.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a tollgate/control/v1/schema.proto\x1a!tollgate/control/v1/signing.proto\"\xb4\x10\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\x04name\x18\x02 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12!\n" +
@@ -2166,7 +2842,11 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\bwarnings\x18  \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\x12@\n" +
 	"\vaws_signing\x18! \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
 	"awsSigning\x123\n" +
-	"\x06models\x18\" \x01(\v2\x1b.tollgate.control.v1.ModelsR\x06models\"\xa6\x01\n" +
+	"\x06models\x18\" \x01(\v2\x1b.tollgate.control.v1.ModelsR\x06models\x12\x1a\n" +
+	"\bdisabled\x18# \x01(\bR\bdisabled\x12*\n" +
+	"\vdescription\x18$ \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18% \x01(\tR\tmanagedBy\"\xa6\x01\n" +
 	"\x06Models\x12J\n" +
 	"\aschemas\x18\x01 \x03(\x0e2\x1b.tollgate.control.v1.SchemaB\x13\xbaH\x10\x92\x01\r\x10\x03\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\aschemas\x12!\n" +
 	"\aadapter\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aadapter\x12-\n" +
@@ -2239,22 +2919,72 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x12GetEndpointRequest\x12#\n" +
 	"\bendpoint\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bendpoint\"P\n" +
 	"\x13GetEndpointResponse\x129\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\"[\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\"\xa1\x01\n" +
 	"\x14ListEndpointsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"|\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"|\n" +
 	"\x15ListEndpointsResponse\x12;\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1d.tollgate.control.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Z\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
 	"\x15UpdateEndpointRequest\x12A\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01R\bendpoint\"S\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01R\bendpoint\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"S\n" +
 	"\x16UpdateEndpointResponse\x129\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\"P\n" +
 	"\x15DeleteEndpointRequest\x12#\n" +
 	"\bendpoint\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bendpoint\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x18\n" +
-	"\x16DeleteEndpointResponse*T\n" +
+	"\x16DeleteEndpointResponse\"n\n" +
+	"\x19SetEndpointEnabledRequest\x12#\n" +
+	"\bendpoint\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bendpoint\x12\x18\n" +
+	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"W\n" +
+	"\x1aSetEndpointEnabledResponse\x129\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\"\xb4\x01\n" +
+	"\x16PreviewEndpointRequest\x12A\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01R\bendpoint\x12?\n" +
+	"\x05tries\x18\x02 \x03(\v2\x1f.tollgate.control.v1.PreviewTryB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05tries\x12\x16\n" +
+	"\x06create\x18\x03 \x01(\bR\x06create\"\xd3\x03\n" +
+	"\x17PreviewEndpointResponse\x12E\n" +
+	"\n" +
+	"violations\x18\x01 \x03(\v2%.tollgate.control.v1.PreviewViolationR\n" +
+	"violations\x12A\n" +
+	"\bwarnings\x18\x02 \x03(\v2%.tollgate.control.v1.PreviewViolationR\bwarnings\x129\n" +
+	"\x06routes\x18\x03 \x03(\v2!.tollgate.control.v1.PreviewRouteR\x06routes\x126\n" +
+	"\x05tries\x18\x04 \x03(\v2 .tollgate.control.v1.ExplanationR\x05tries\x12>\n" +
+	"\aheaders\x18\x05 \x03(\v2$.tollgate.control.v1.ExplainedHeaderR\aheaders\x12\x14\n" +
+	"\x05price\x18\x06 \x01(\tR\x05price\x12\x16\n" +
+	"\x06access\x18\a \x01(\tR\x06access\x129\n" +
+	"\bendpoint\x18\b \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\x12\x12\n" +
+	"\x04curl\x18\t \x01(\tR\x04curl\"\x88\x01\n" +
+	"\x1cListEndpointRevisionsRequest\x12#\n" +
+	"\bendpoint\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bendpoint\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x8c\x01\n" +
+	"\x1dListEndpointRevisionsResponse\x12C\n" +
+	"\trevisions\x18\x01 \x03(\v2%.tollgate.control.v1.EndpointRevisionR\trevisions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x02\n" +
+	"\x10EndpointRevision\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x129\n" +
+	"\bendpoint\x18\x05 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint\x12:\n" +
+	"\achanges\x18\x06 \x03(\v2 .tollgate.control.v1.FieldChangeR\achanges\x12\x1e\n" +
+	"\n" +
+	"revertible\x18\a \x01(\bR\n" +
+	"revertible\"u\n" +
+	"\x15RevertEndpointRequest\x12#\n" +
+	"\bendpoint\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bendpoint\x12#\n" +
+	"\brevision\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\brevision\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"S\n" +
+	"\x16RevertEndpointResponse\x129\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1d.tollgate.control.v1.EndpointR\bendpoint*T\n" +
 	"\tMatchKind\x12\x1a\n" +
 	"\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MATCH_KIND_PREFIX\x10\x01\x12\x14\n" +
@@ -2282,13 +3012,17 @@ const file_tollgate_control_v1_endpoint_proto_rawDesc = "" +
 	"\x15ABANDONED_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ABANDONED_RESERVED\x10\x01\x12\x15\n" +
 	"\x11ABANDONED_METERED\x10\x02\x12\x15\n" +
-	"\x11ABANDONED_NOTHING\x10\x032\xa6\x04\n" +
-	"\x0fEndpointService\x12i\n" +
-	"\x0eCreateEndpoint\x12*.tollgate.control.v1.CreateEndpointRequest\x1a+.tollgate.control.v1.CreateEndpointResponse\x12e\n" +
-	"\vGetEndpoint\x12'.tollgate.control.v1.GetEndpointRequest\x1a(.tollgate.control.v1.GetEndpointResponse\"\x03\x90\x02\x01\x12k\n" +
-	"\rListEndpoints\x12).tollgate.control.v1.ListEndpointsRequest\x1a*.tollgate.control.v1.ListEndpointsResponse\"\x03\x90\x02\x01\x12i\n" +
-	"\x0eUpdateEndpoint\x12*.tollgate.control.v1.UpdateEndpointRequest\x1a+.tollgate.control.v1.UpdateEndpointResponse\x12i\n" +
-	"\x0eDeleteEndpoint\x12*.tollgate.control.v1.DeleteEndpointRequest\x1a+.tollgate.control.v1.DeleteEndpointResponseB\xc2\x01\n" +
+	"\x11ABANDONED_NOTHING\x10\x032\xc1\b\n" +
+	"\x0fEndpointService\x12q\n" +
+	"\x0eCreateEndpoint\x12*.tollgate.control.v1.CreateEndpointRequest\x1a+.tollgate.control.v1.CreateEndpointResponse\"\x06\xca\xf3\x18\x02\b\x04\x12k\n" +
+	"\vGetEndpoint\x12'.tollgate.control.v1.GetEndpointRequest\x1a(.tollgate.control.v1.GetEndpointResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12q\n" +
+	"\rListEndpoints\x12).tollgate.control.v1.ListEndpointsRequest\x1a*.tollgate.control.v1.ListEndpointsResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12q\n" +
+	"\x0eUpdateEndpoint\x12*.tollgate.control.v1.UpdateEndpointRequest\x1a+.tollgate.control.v1.UpdateEndpointResponse\"\x06\xca\xf3\x18\x02\b\x04\x12q\n" +
+	"\x0eDeleteEndpoint\x12*.tollgate.control.v1.DeleteEndpointRequest\x1a+.tollgate.control.v1.DeleteEndpointResponse\"\x06\xca\xf3\x18\x02\b\x04\x12}\n" +
+	"\x12SetEndpointEnabled\x12..tollgate.control.v1.SetEndpointEnabledRequest\x1a/.tollgate.control.v1.SetEndpointEnabledResponse\"\x06\xca\xf3\x18\x02\b\x04\x12w\n" +
+	"\x0fPreviewEndpoint\x12+.tollgate.control.v1.PreviewEndpointRequest\x1a,.tollgate.control.v1.PreviewEndpointResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12\x89\x01\n" +
+	"\x15ListEndpointRevisions\x121.tollgate.control.v1.ListEndpointRevisionsRequest\x1a2.tollgate.control.v1.ListEndpointRevisionsResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12q\n" +
+	"\x0eRevertEndpoint\x12*.tollgate.control.v1.RevertEndpointRequest\x1a+.tollgate.control.v1.RevertEndpointResponse\"\x06\xca\xf3\x18\x02\b\x04B\xc2\x01\n" +
 	"\x17com.tollgate.control.v1B\rEndpointProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -2304,85 +3038,101 @@ func file_tollgate_control_v1_endpoint_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_tollgate_control_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tollgate_control_v1_endpoint_proto_goTypes = []any{
-	(MatchKind)(0),                 // 0: tollgate.control.v1.MatchKind
-	(ForwardHeaders)(0),            // 1: tollgate.control.v1.ForwardHeaders
-	(Mode)(0),                      // 2: tollgate.control.v1.Mode
-	(TlsVersion)(0),                // 3: tollgate.control.v1.TlsVersion
-	(HttpVersion)(0),               // 4: tollgate.control.v1.HttpVersion
-	(Abandoned)(0),                 // 5: tollgate.control.v1.Abandoned
-	(*Endpoint)(nil),               // 6: tollgate.control.v1.Endpoint
-	(*Models)(nil),                 // 7: tollgate.control.v1.Models
-	(*Access)(nil),                 // 8: tollgate.control.v1.Access
-	(*QueryParameter)(nil),         // 9: tollgate.control.v1.QueryParameter
-	(*HostHeader)(nil),             // 10: tollgate.control.v1.HostHeader
-	(*Timeouts)(nil),               // 11: tollgate.control.v1.Timeouts
-	(*Credential)(nil),             // 12: tollgate.control.v1.Credential
-	(*Warning)(nil),                // 13: tollgate.control.v1.Warning
-	(*Target)(nil),                 // 14: tollgate.control.v1.Target
-	(*TargetTLS)(nil),              // 15: tollgate.control.v1.TargetTLS
-	(*Header)(nil),                 // 16: tollgate.control.v1.Header
-	(*CreateEndpointRequest)(nil),  // 17: tollgate.control.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil), // 18: tollgate.control.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),     // 19: tollgate.control.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),    // 20: tollgate.control.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),   // 21: tollgate.control.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),  // 22: tollgate.control.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),  // 23: tollgate.control.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil), // 24: tollgate.control.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),  // 25: tollgate.control.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil), // 26: tollgate.control.v1.DeleteEndpointResponse
-	(*Access_Keys)(nil),            // 27: tollgate.control.v1.Access.Keys
-	(*Access_Public)(nil),          // 28: tollgate.control.v1.Access.Public
-	(*HostHeader_Target)(nil),      // 29: tollgate.control.v1.HostHeader.Target
-	(*HostHeader_Caller)(nil),      // 30: tollgate.control.v1.HostHeader.Caller
-	(*Price)(nil),                  // 31: tollgate.control.v1.Price
-	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
-	(Balance)(0),                   // 34: tollgate.control.v1.Balance
-	(*Retry)(nil),                  // 35: tollgate.control.v1.Retry
-	(*Hedge)(nil),                  // 36: tollgate.control.v1.Hedge
-	(*Breaker)(nil),                // 37: tollgate.control.v1.Breaker
-	(*HealthCheck)(nil),            // 38: tollgate.control.v1.HealthCheck
-	(*OutlierEjection)(nil),        // 39: tollgate.control.v1.OutlierEjection
-	(*AwsSigning)(nil),             // 40: tollgate.control.v1.AwsSigning
-	(Schema)(0),                    // 41: tollgate.control.v1.Schema
+	(MatchKind)(0),                        // 0: tollgate.control.v1.MatchKind
+	(ForwardHeaders)(0),                   // 1: tollgate.control.v1.ForwardHeaders
+	(Mode)(0),                             // 2: tollgate.control.v1.Mode
+	(TlsVersion)(0),                       // 3: tollgate.control.v1.TlsVersion
+	(HttpVersion)(0),                      // 4: tollgate.control.v1.HttpVersion
+	(Abandoned)(0),                        // 5: tollgate.control.v1.Abandoned
+	(*Endpoint)(nil),                      // 6: tollgate.control.v1.Endpoint
+	(*Models)(nil),                        // 7: tollgate.control.v1.Models
+	(*Access)(nil),                        // 8: tollgate.control.v1.Access
+	(*QueryParameter)(nil),                // 9: tollgate.control.v1.QueryParameter
+	(*HostHeader)(nil),                    // 10: tollgate.control.v1.HostHeader
+	(*Timeouts)(nil),                      // 11: tollgate.control.v1.Timeouts
+	(*Credential)(nil),                    // 12: tollgate.control.v1.Credential
+	(*Warning)(nil),                       // 13: tollgate.control.v1.Warning
+	(*Target)(nil),                        // 14: tollgate.control.v1.Target
+	(*TargetTLS)(nil),                     // 15: tollgate.control.v1.TargetTLS
+	(*Header)(nil),                        // 16: tollgate.control.v1.Header
+	(*CreateEndpointRequest)(nil),         // 17: tollgate.control.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),        // 18: tollgate.control.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),            // 19: tollgate.control.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),           // 20: tollgate.control.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),          // 21: tollgate.control.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),         // 22: tollgate.control.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),         // 23: tollgate.control.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),        // 24: tollgate.control.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),         // 25: tollgate.control.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),        // 26: tollgate.control.v1.DeleteEndpointResponse
+	(*SetEndpointEnabledRequest)(nil),     // 27: tollgate.control.v1.SetEndpointEnabledRequest
+	(*SetEndpointEnabledResponse)(nil),    // 28: tollgate.control.v1.SetEndpointEnabledResponse
+	(*PreviewEndpointRequest)(nil),        // 29: tollgate.control.v1.PreviewEndpointRequest
+	(*PreviewEndpointResponse)(nil),       // 30: tollgate.control.v1.PreviewEndpointResponse
+	(*ListEndpointRevisionsRequest)(nil),  // 31: tollgate.control.v1.ListEndpointRevisionsRequest
+	(*ListEndpointRevisionsResponse)(nil), // 32: tollgate.control.v1.ListEndpointRevisionsResponse
+	(*EndpointRevision)(nil),              // 33: tollgate.control.v1.EndpointRevision
+	(*RevertEndpointRequest)(nil),         // 34: tollgate.control.v1.RevertEndpointRequest
+	(*RevertEndpointResponse)(nil),        // 35: tollgate.control.v1.RevertEndpointResponse
+	(*Access_Keys)(nil),                   // 36: tollgate.control.v1.Access.Keys
+	(*Access_Public)(nil),                 // 37: tollgate.control.v1.Access.Public
+	(*HostHeader_Target)(nil),             // 38: tollgate.control.v1.HostHeader.Target
+	(*HostHeader_Caller)(nil),             // 39: tollgate.control.v1.HostHeader.Caller
+	(*Price)(nil),                         // 40: tollgate.control.v1.Price
+	(*durationpb.Duration)(nil),           // 41: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 42: google.protobuf.Timestamp
+	(Balance)(0),                          // 43: tollgate.control.v1.Balance
+	(*Retry)(nil),                         // 44: tollgate.control.v1.Retry
+	(*Hedge)(nil),                         // 45: tollgate.control.v1.Hedge
+	(*Breaker)(nil),                       // 46: tollgate.control.v1.Breaker
+	(*HealthCheck)(nil),                   // 47: tollgate.control.v1.HealthCheck
+	(*OutlierEjection)(nil),               // 48: tollgate.control.v1.OutlierEjection
+	(*AwsSigning)(nil),                    // 49: tollgate.control.v1.AwsSigning
+	(Schema)(0),                           // 50: tollgate.control.v1.Schema
+	(*fieldmaskpb.FieldMask)(nil),         // 51: google.protobuf.FieldMask
+	(*PreviewTry)(nil),                    // 52: tollgate.control.v1.PreviewTry
+	(*PreviewViolation)(nil),              // 53: tollgate.control.v1.PreviewViolation
+	(*PreviewRoute)(nil),                  // 54: tollgate.control.v1.PreviewRoute
+	(*Explanation)(nil),                   // 55: tollgate.control.v1.Explanation
+	(*ExplainedHeader)(nil),               // 56: tollgate.control.v1.ExplainedHeader
+	(*FieldChange)(nil),                   // 57: tollgate.control.v1.FieldChange
 }
 var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Endpoint.match:type_name -> tollgate.control.v1.MatchKind
 	14, // 1: tollgate.control.v1.Endpoint.targets:type_name -> tollgate.control.v1.Target
 	16, // 2: tollgate.control.v1.Endpoint.headers:type_name -> tollgate.control.v1.Header
 	1,  // 3: tollgate.control.v1.Endpoint.forward_headers:type_name -> tollgate.control.v1.ForwardHeaders
-	31, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
-	32, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
-	33, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	33, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	40, // 4: tollgate.control.v1.Endpoint.price:type_name -> tollgate.control.v1.Price
+	41, // 5: tollgate.control.v1.Endpoint.timeout:type_name -> google.protobuf.Duration
+	42, // 6: tollgate.control.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	42, // 7: tollgate.control.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 8: tollgate.control.v1.Endpoint.abandoned:type_name -> tollgate.control.v1.Abandoned
 	8,  // 9: tollgate.control.v1.Endpoint.access:type_name -> tollgate.control.v1.Access
 	9,  // 10: tollgate.control.v1.Endpoint.query:type_name -> tollgate.control.v1.QueryParameter
 	10, // 11: tollgate.control.v1.Endpoint.host_header:type_name -> tollgate.control.v1.HostHeader
 	11, // 12: tollgate.control.v1.Endpoint.timeouts:type_name -> tollgate.control.v1.Timeouts
-	34, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
+	43, // 13: tollgate.control.v1.Endpoint.balance:type_name -> tollgate.control.v1.Balance
 	12, // 14: tollgate.control.v1.Endpoint.credentials:type_name -> tollgate.control.v1.Credential
-	34, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
-	35, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
-	36, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
-	37, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
-	38, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
-	39, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
+	43, // 15: tollgate.control.v1.Endpoint.credential_balance:type_name -> tollgate.control.v1.Balance
+	44, // 16: tollgate.control.v1.Endpoint.retry:type_name -> tollgate.control.v1.Retry
+	45, // 17: tollgate.control.v1.Endpoint.hedge:type_name -> tollgate.control.v1.Hedge
+	46, // 18: tollgate.control.v1.Endpoint.breaker:type_name -> tollgate.control.v1.Breaker
+	47, // 19: tollgate.control.v1.Endpoint.health_check:type_name -> tollgate.control.v1.HealthCheck
+	48, // 20: tollgate.control.v1.Endpoint.outlier_ejection:type_name -> tollgate.control.v1.OutlierEjection
 	13, // 21: tollgate.control.v1.Endpoint.warnings:type_name -> tollgate.control.v1.Warning
-	40, // 22: tollgate.control.v1.Endpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
+	49, // 22: tollgate.control.v1.Endpoint.aws_signing:type_name -> tollgate.control.v1.AwsSigning
 	7,  // 23: tollgate.control.v1.Endpoint.models:type_name -> tollgate.control.v1.Models
-	41, // 24: tollgate.control.v1.Models.schemas:type_name -> tollgate.control.v1.Schema
-	27, // 25: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
-	28, // 26: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
+	50, // 24: tollgate.control.v1.Models.schemas:type_name -> tollgate.control.v1.Schema
+	36, // 25: tollgate.control.v1.Access.keys:type_name -> tollgate.control.v1.Access.Keys
+	37, // 26: tollgate.control.v1.Access.public:type_name -> tollgate.control.v1.Access.Public
 	2,  // 27: tollgate.control.v1.QueryParameter.mode:type_name -> tollgate.control.v1.Mode
-	29, // 28: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
-	30, // 29: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
-	32, // 30: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
-	32, // 31: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
-	32, // 32: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	38, // 28: tollgate.control.v1.HostHeader.target:type_name -> tollgate.control.v1.HostHeader.Target
+	39, // 29: tollgate.control.v1.HostHeader.caller:type_name -> tollgate.control.v1.HostHeader.Caller
+	41, // 30: tollgate.control.v1.Timeouts.connect:type_name -> google.protobuf.Duration
+	41, // 31: tollgate.control.v1.Timeouts.idle:type_name -> google.protobuf.Duration
+	41, // 32: tollgate.control.v1.Timeouts.total:type_name -> google.protobuf.Duration
 	16, // 33: tollgate.control.v1.Credential.headers:type_name -> tollgate.control.v1.Header
 	9,  // 34: tollgate.control.v1.Credential.query:type_name -> tollgate.control.v1.QueryParameter
 	15, // 35: tollgate.control.v1.Target.tls:type_name -> tollgate.control.v1.TargetTLS
@@ -2394,22 +3144,45 @@ var file_tollgate_control_v1_endpoint_proto_depIdxs = []int32{
 	6,  // 41: tollgate.control.v1.GetEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
 	6,  // 42: tollgate.control.v1.ListEndpointsResponse.endpoints:type_name -> tollgate.control.v1.Endpoint
 	6,  // 43: tollgate.control.v1.UpdateEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
-	6,  // 44: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
-	17, // 45: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
-	19, // 46: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
-	21, // 47: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
-	23, // 48: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
-	25, // 49: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
-	18, // 50: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
-	20, // 51: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
-	22, // 52: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
-	24, // 53: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
-	26, // 54: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
-	50, // [50:55] is the sub-list for method output_type
-	45, // [45:50] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	51, // 44: tollgate.control.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 45: tollgate.control.v1.UpdateEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 46: tollgate.control.v1.SetEndpointEnabledResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	6,  // 47: tollgate.control.v1.PreviewEndpointRequest.endpoint:type_name -> tollgate.control.v1.Endpoint
+	52, // 48: tollgate.control.v1.PreviewEndpointRequest.tries:type_name -> tollgate.control.v1.PreviewTry
+	53, // 49: tollgate.control.v1.PreviewEndpointResponse.violations:type_name -> tollgate.control.v1.PreviewViolation
+	53, // 50: tollgate.control.v1.PreviewEndpointResponse.warnings:type_name -> tollgate.control.v1.PreviewViolation
+	54, // 51: tollgate.control.v1.PreviewEndpointResponse.routes:type_name -> tollgate.control.v1.PreviewRoute
+	55, // 52: tollgate.control.v1.PreviewEndpointResponse.tries:type_name -> tollgate.control.v1.Explanation
+	56, // 53: tollgate.control.v1.PreviewEndpointResponse.headers:type_name -> tollgate.control.v1.ExplainedHeader
+	6,  // 54: tollgate.control.v1.PreviewEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	33, // 55: tollgate.control.v1.ListEndpointRevisionsResponse.revisions:type_name -> tollgate.control.v1.EndpointRevision
+	42, // 56: tollgate.control.v1.EndpointRevision.time:type_name -> google.protobuf.Timestamp
+	6,  // 57: tollgate.control.v1.EndpointRevision.endpoint:type_name -> tollgate.control.v1.Endpoint
+	57, // 58: tollgate.control.v1.EndpointRevision.changes:type_name -> tollgate.control.v1.FieldChange
+	6,  // 59: tollgate.control.v1.RevertEndpointResponse.endpoint:type_name -> tollgate.control.v1.Endpoint
+	17, // 60: tollgate.control.v1.EndpointService.CreateEndpoint:input_type -> tollgate.control.v1.CreateEndpointRequest
+	19, // 61: tollgate.control.v1.EndpointService.GetEndpoint:input_type -> tollgate.control.v1.GetEndpointRequest
+	21, // 62: tollgate.control.v1.EndpointService.ListEndpoints:input_type -> tollgate.control.v1.ListEndpointsRequest
+	23, // 63: tollgate.control.v1.EndpointService.UpdateEndpoint:input_type -> tollgate.control.v1.UpdateEndpointRequest
+	25, // 64: tollgate.control.v1.EndpointService.DeleteEndpoint:input_type -> tollgate.control.v1.DeleteEndpointRequest
+	27, // 65: tollgate.control.v1.EndpointService.SetEndpointEnabled:input_type -> tollgate.control.v1.SetEndpointEnabledRequest
+	29, // 66: tollgate.control.v1.EndpointService.PreviewEndpoint:input_type -> tollgate.control.v1.PreviewEndpointRequest
+	31, // 67: tollgate.control.v1.EndpointService.ListEndpointRevisions:input_type -> tollgate.control.v1.ListEndpointRevisionsRequest
+	34, // 68: tollgate.control.v1.EndpointService.RevertEndpoint:input_type -> tollgate.control.v1.RevertEndpointRequest
+	18, // 69: tollgate.control.v1.EndpointService.CreateEndpoint:output_type -> tollgate.control.v1.CreateEndpointResponse
+	20, // 70: tollgate.control.v1.EndpointService.GetEndpoint:output_type -> tollgate.control.v1.GetEndpointResponse
+	22, // 71: tollgate.control.v1.EndpointService.ListEndpoints:output_type -> tollgate.control.v1.ListEndpointsResponse
+	24, // 72: tollgate.control.v1.EndpointService.UpdateEndpoint:output_type -> tollgate.control.v1.UpdateEndpointResponse
+	26, // 73: tollgate.control.v1.EndpointService.DeleteEndpoint:output_type -> tollgate.control.v1.DeleteEndpointResponse
+	28, // 74: tollgate.control.v1.EndpointService.SetEndpointEnabled:output_type -> tollgate.control.v1.SetEndpointEnabledResponse
+	30, // 75: tollgate.control.v1.EndpointService.PreviewEndpoint:output_type -> tollgate.control.v1.PreviewEndpointResponse
+	32, // 76: tollgate.control.v1.EndpointService.ListEndpointRevisions:output_type -> tollgate.control.v1.ListEndpointRevisionsResponse
+	35, // 77: tollgate.control.v1.EndpointService.RevertEndpoint:output_type -> tollgate.control.v1.RevertEndpointResponse
+	69, // [69:78] is the sub-list for method output_type
+	60, // [60:69] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_endpoint_proto_init() }
@@ -2417,6 +3190,10 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 	if File_tollgate_control_v1_endpoint_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_audit_proto_init()
+	file_tollgate_control_v1_explain_proto_init()
+	file_tollgate_control_v1_preview_proto_init()
 	file_tollgate_control_v1_price_proto_init()
 	file_tollgate_control_v1_resilience_proto_init()
 	file_tollgate_control_v1_schema_proto_init()
@@ -2436,7 +3213,7 @@ func file_tollgate_control_v1_endpoint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_endpoint_proto_rawDesc), len(file_tollgate_control_v1_endpoint_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   25,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

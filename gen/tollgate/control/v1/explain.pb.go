@@ -720,7 +720,7 @@ var File_tollgate_control_v1_explain_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\n" +
-	"!tollgate/control/v1/explain.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\"\x9f\x02\n" +
+	"!tollgate/control/v1/explain.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\x1a tollgate/control/v1/access.proto\"\x9f\x02\n" +
 	"\x0eExplainRequest\x12!\n" +
 	"\x06method\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06method\x12!\n" +
 	"\x04path\x18\x02 \x01(\tB\r\xbaH\n" +
@@ -781,9 +781,9 @@ const file_tollgate_control_v1_explain_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
-	"\x04hint\x18\x04 \x01(\tR\x04hint2k\n" +
-	"\x0eExplainService\x12Y\n" +
-	"\aExplain\x12#.tollgate.control.v1.ExplainRequest\x1a$.tollgate.control.v1.ExplainResponse\"\x03\x90\x02\x01B\xc1\x01\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint2q\n" +
+	"\x0eExplainService\x12_\n" +
+	"\aExplain\x12#.tollgate.control.v1.ExplainRequest\x1a$.tollgate.control.v1.ExplainResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01B\xc1\x01\n" +
 	"\x17com.tollgate.control.v1B\fExplainProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -832,6 +832,7 @@ func file_tollgate_control_v1_explain_proto_init() {
 	if File_tollgate_control_v1_explain_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -10,6 +10,9 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -22,6 +25,75 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// KeyStatus is whether a key may be used.
+type KeyStatus int32
+
+const (
+	// Not known.
+	KeyStatus_KEY_STATUS_UNSPECIFIED KeyStatus = 0
+	// It may be used.
+	KeyStatus_KEY_STATUS_ACTIVE KeyStatus = 1
+	// It may be used with either of two secrets.
+	KeyStatus_KEY_STATUS_ROTATING KeyStatus = 2
+	// It may be used, and expires within a week.
+	KeyStatus_KEY_STATUS_EXPIRING KeyStatus = 3
+	// It has expired.
+	KeyStatus_KEY_STATUS_EXPIRED KeyStatus = 4
+	// It is blocked, or its team is.
+	KeyStatus_KEY_STATUS_BLOCKED KeyStatus = 5
+	// It was revoked.
+	KeyStatus_KEY_STATUS_REVOKED KeyStatus = 6
+)
+
+// Enum value maps for KeyStatus.
+var (
+	KeyStatus_name = map[int32]string{
+		0: "KEY_STATUS_UNSPECIFIED",
+		1: "KEY_STATUS_ACTIVE",
+		2: "KEY_STATUS_ROTATING",
+		3: "KEY_STATUS_EXPIRING",
+		4: "KEY_STATUS_EXPIRED",
+		5: "KEY_STATUS_BLOCKED",
+		6: "KEY_STATUS_REVOKED",
+	}
+	KeyStatus_value = map[string]int32{
+		"KEY_STATUS_UNSPECIFIED": 0,
+		"KEY_STATUS_ACTIVE":      1,
+		"KEY_STATUS_ROTATING":    2,
+		"KEY_STATUS_EXPIRING":    3,
+		"KEY_STATUS_EXPIRED":     4,
+		"KEY_STATUS_BLOCKED":     5,
+		"KEY_STATUS_REVOKED":     6,
+	}
+)
+
+func (x KeyStatus) Enum() *KeyStatus {
+	p := new(KeyStatus)
+	*p = x
+	return p
+}
+
+func (x KeyStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeyStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_key_proto_enumTypes[0].Descriptor()
+}
+
+func (KeyStatus) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_key_proto_enumTypes[0]
+}
+
+func (x KeyStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeyStatus.Descriptor instead.
+func (KeyStatus) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{0}
+}
 
 // Key is what a caller presents, without its secret.
 type Key struct {
@@ -53,7 +125,29 @@ type Key struct {
 	// Tags of its requests, beside those that a request names in the header x-tollgate-tags.
 	Tags []string `protobuf:"bytes,12,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Models that it may ask for: names, with "*" for any text; empty means all, present and future.
-	Models        []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
+	Models []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,14,opt,name=description,proto3" json:"description,omitempty"`
+	// Methods of requests that it may make; empty means all.
+	Methods []string `protobuf:"bytes,15,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Networks from which it may be used, "10.0.0.0/8" or "2001:db8::1"; empty means all.
+	Networks []string `protobuf:"bytes,16,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata *structpb.Struct `protobuf:"bytes,17,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Whether it is refused.
+	Blocked bool `protobuf:"varint,18,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// Last four characters of the secret, to recognise it by; empty for imported keys.
+	Suffix string `protobuf:"bytes,19,opt,name=suffix,proto3" json:"suffix,omitempty"`
+	// Changes with every write.
+	Etag string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When the old secret stops working; not set without one that works.
+	OverlapEndTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=overlap_end_time,json=overlapEndTime,proto3" json:"overlap_end_time,omitempty"`
+	// When it was last given a new secret; not set if never.
+	RotateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	// Whether it may be used, and if not why.
+	Status KeyStatus `protobuf:"varint,23,opt,name=status,proto3,enum=tollgate.control.v1.KeyStatus" json:"status,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,24,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -179,6 +273,83 @@ func (x *Key) GetModels() []string {
 	return nil
 }
 
+func (x *Key) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Key) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *Key) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *Key) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Key) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *Key) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+func (x *Key) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Key) GetOverlapEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OverlapEndTime
+	}
+	return nil
+}
+
+func (x *Key) GetRotateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotateTime
+	}
+	return nil
+}
+
+func (x *Key) GetStatus() KeyStatus {
+	if x != nil {
+		return x.Status
+	}
+	return KeyStatus_KEY_STATUS_UNSPECIFIED
+}
+
+func (x *Key) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
+}
+
 // CreateKeyRequest asks for a new key.
 type CreateKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -198,7 +369,22 @@ type CreateKeyRequest struct {
 	// Tags of its requests.
 	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Models that it may ask for, with "*" for any text; empty means all.
-	Models        []string `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
+	Models []string `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,9,opt,name=description,proto3" json:"description,omitempty"`
+	// Methods of requests that it may make; empty means all.
+	Methods []string `protobuf:"bytes,10,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Networks from which it may be used, "10.0.0.0/8" or "2001:db8::1"; empty means all.
+	Networks []string `protobuf:"bytes,11,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata *structpb.Struct `protobuf:"bytes,12,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Budget that is made for the key, with its name; none if not set. One that the settings have for new keys is made where
+	// this is not set.
+	Budget *DefaultBudget `protobuf:"bytes,13,opt,name=budget,proto3" json:"budget,omitempty"`
+	// Whether the key gets no budget and no expiry but those that are asked for.
+	NoDefaults bool `protobuf:"varint,14,opt,name=no_defaults,json=noDefaults,proto3" json:"no_defaults,omitempty"`
+	// Whether it is refused until it is unblocked.
+	Blocked       bool `protobuf:"varint,15,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +473,55 @@ func (x *CreateKeyRequest) GetModels() []string {
 		return x.Models
 	}
 	return nil
+}
+
+func (x *CreateKeyRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *CreateKeyRequest) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetBudget() *DefaultBudget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetNoDefaults() bool {
+	if x != nil {
+		return x.NoDefaults
+	}
+	return false
+}
+
+func (x *CreateKeyRequest) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
 }
 
 // CreateKeyResponse holds the key and, once, its secret.
@@ -442,7 +677,11 @@ type ListKeysRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +726,20 @@ func (x *ListKeysRequest) GetPageSize() int32 {
 func (x *ListKeysRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListKeysRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListKeysRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -550,7 +803,9 @@ func (x *ListKeysResponse) GetNextPageToken() string {
 type RevokeKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id or name.
-	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// If set, it fails with aborted when the key changed since.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -588,6 +843,13 @@ func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
 func (x *RevokeKeyRequest) GetKey() string {
 	if x != nil {
 		return x.Key
+	}
+	return ""
+}
+
+func (x *RevokeKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -650,7 +912,27 @@ type UpdateKeyRequest struct {
 	// Tags.
 	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Models that it may ask for. Not set leaves them as they are.
-	Models        *ModelAccess `protobuf:"bytes,5,opt,name=models,proto3" json:"models,omitempty"`
+	Models *ModelAccess `protobuf:"bytes,5,opt,name=models,proto3" json:"models,omitempty"`
+	// Which fields change: "team", "customer", "tags", "models", "endpoints", "restricted", "expire_time", "description",
+	// "methods", "networks", "metadata". A field that is named and not set is cleared. Without a mask, team, customer and tags
+	// change, and models where they are set.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Endpoints that it may call, by name or id; with "endpoints" in the mask it is restricted to them.
+	Endpoints []string `protobuf:"bytes,7,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Whether endpoints limits it; false with "restricted" in the mask lets it call every endpoint.
+	Restricted bool `protobuf:"varint,8,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	// When it stops working.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,10,opt,name=description,proto3" json:"description,omitempty"`
+	// Methods of requests that it may make; empty means all.
+	Methods []string `protobuf:"bytes,11,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Networks from which it may be used, "10.0.0.0/8" or "2001:db8::1"; empty means all.
+	Networks []string `protobuf:"bytes,12,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata *structpb.Struct `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// If set, the update fails with aborted when the key changed since.
+	Etag          string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +1000,69 @@ func (x *UpdateKeyRequest) GetModels() *ModelAccess {
 		return x.Models
 	}
 	return nil
+}
+
+func (x *UpdateKeyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetEndpoints() []string {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
+}
+
+func (x *UpdateKeyRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *UpdateKeyRequest) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *UpdateKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // ModelAccess says which models a key may ask for.
@@ -812,11 +1157,587 @@ func (x *UpdateKeyResponse) GetKey() *Key {
 	return nil
 }
 
+// BlockKeyRequest names a key.
+type BlockKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Whether it is to be refused.
+	Blocked bool `protobuf:"varint,2,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// If set, it fails with aborted when the key changed since.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockKeyRequest) Reset() {
+	*x = BlockKeyRequest{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockKeyRequest) ProtoMessage() {}
+
+func (x *BlockKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockKeyRequest.ProtoReflect.Descriptor instead.
+func (*BlockKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BlockKeyRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *BlockKeyRequest) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *BlockKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// BlockKeyResponse answers with what was stored.
+type BlockKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored key.
+	Key           *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockKeyResponse) Reset() {
+	*x = BlockKeyResponse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockKeyResponse) ProtoMessage() {}
+
+func (x *BlockKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockKeyResponse.ProtoReflect.Descriptor instead.
+func (*BlockKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BlockKeyResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+// RotateKeyRequest names a key.
+type RotateKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// How long the old secret goes on working; 24 hours if not set, zero ends it at once.
+	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	// SHA-256 of the new secret, to take over one that callers already hold. No secret is returned then.
+	SecretSha256 []byte `protobuf:"bytes,3,opt,name=secret_sha256,json=secretSha256,proto3" json:"secret_sha256,omitempty"`
+	// If set, it fails with aborted when the key changed since.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeyRequest) Reset() {
+	*x = RotateKeyRequest{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeyRequest) ProtoMessage() {}
+
+func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RotateKeyRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RotateKeyRequest) GetOverlap() *durationpb.Duration {
+	if x != nil {
+		return x.Overlap
+	}
+	return nil
+}
+
+func (x *RotateKeyRequest) GetSecretSha256() []byte {
+	if x != nil {
+		return x.SecretSha256
+	}
+	return nil
+}
+
+func (x *RotateKeyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// RotateKeyResponse holds the key and, once, its new secret.
+type RotateKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored key.
+	Key *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What the caller presents from now on. It cannot be read again.
+	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeyResponse) Reset() {
+	*x = RotateKeyResponse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeyResponse) ProtoMessage() {}
+
+func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RotateKeyResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RotateKeyResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// EndKeyOverlapRequest names a key.
+type EndKeyOverlapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// When the old secret stops working; not set means now. It may be later than before, up to 30 days from now.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndKeyOverlapRequest) Reset() {
+	*x = EndKeyOverlapRequest{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndKeyOverlapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndKeyOverlapRequest) ProtoMessage() {}
+
+func (x *EndKeyOverlapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndKeyOverlapRequest.ProtoReflect.Descriptor instead.
+func (*EndKeyOverlapRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EndKeyOverlapRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *EndKeyOverlapRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// EndKeyOverlapResponse answers with what was stored.
+type EndKeyOverlapResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored key.
+	Key           *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndKeyOverlapResponse) Reset() {
+	*x = EndKeyOverlapResponse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndKeyOverlapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndKeyOverlapResponse) ProtoMessage() {}
+
+func (x *EndKeyOverlapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndKeyOverlapResponse.ProtoReflect.Descriptor instead.
+func (*EndKeyOverlapResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *EndKeyOverlapResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+// GetKeyUseRequest names a key.
+type GetKeyUseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeyUseRequest) Reset() {
+	*x = GetKeyUseRequest{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeyUseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeyUseRequest) ProtoMessage() {}
+
+func (x *GetKeyUseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeyUseRequest.ProtoReflect.Descriptor instead.
+func (*GetKeyUseRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetKeyUseRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// GetKeyUseResponse tells about the secrets of a key.
+type GetKeyUseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret that holds, then the old one if it still works or was used lately.
+	Secrets       []*KeySecretUse `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeyUseResponse) Reset() {
+	*x = GetKeyUseResponse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeyUseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeyUseResponse) ProtoMessage() {}
+
+func (x *GetKeyUseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeyUseResponse.ProtoReflect.Descriptor instead.
+func (*GetKeyUseResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetKeyUseResponse) GetSecrets() []*KeySecretUse {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+// KeySecretUse tells how a secret was used, as far as edges have told. It is counted from the last rotation of its key on.
+type KeySecretUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it is the one that holds, and not the old one.
+	Current bool `protobuf:"varint,1,opt,name=current,proto3" json:"current,omitempty"`
+	// First characters of the secret; empty for imported ones.
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Last four characters of it; empty for imported ones.
+	Suffix string `protobuf:"bytes,3,opt,name=suffix,proto3" json:"suffix,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it stops working; not set if it has no end.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Requests with it.
+	Requests int64 `protobuf:"varint,6,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Requests with it in the last hour.
+	RequestsLastHour int64 `protobuf:"varint,7,opt,name=requests_last_hour,json=requestsLastHour,proto3" json:"requests_last_hour,omitempty"`
+	// When it was first and last used; not set if it was not.
+	FirstUseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_use_time,json=firstUseTime,proto3" json:"first_use_time,omitempty"`
+	// See first_use_time.
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// Address, program and edge of the last use.
+	LastAddress string `protobuf:"bytes,10,opt,name=last_address,json=lastAddress,proto3" json:"last_address,omitempty"`
+	// See last_address.
+	LastAgent string `protobuf:"bytes,11,opt,name=last_agent,json=lastAgent,proto3" json:"last_agent,omitempty"`
+	// See last_address.
+	LastEdge      string `protobuf:"bytes,12,opt,name=last_edge,json=lastEdge,proto3" json:"last_edge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeySecretUse) Reset() {
+	*x = KeySecretUse{}
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeySecretUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeySecretUse) ProtoMessage() {}
+
+func (x *KeySecretUse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_key_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeySecretUse.ProtoReflect.Descriptor instead.
+func (*KeySecretUse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_key_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *KeySecretUse) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+func (x *KeySecretUse) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *KeySecretUse) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+func (x *KeySecretUse) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *KeySecretUse) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *KeySecretUse) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *KeySecretUse) GetRequestsLastHour() int64 {
+	if x != nil {
+		return x.RequestsLastHour
+	}
+	return 0
+}
+
+func (x *KeySecretUse) GetFirstUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstUseTime
+	}
+	return nil
+}
+
+func (x *KeySecretUse) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+func (x *KeySecretUse) GetLastAddress() string {
+	if x != nil {
+		return x.LastAddress
+	}
+	return ""
+}
+
+func (x *KeySecretUse) GetLastAgent() string {
+	if x != nil {
+		return x.LastAgent
+	}
+	return ""
+}
+
+func (x *KeySecretUse) GetLastEdge() string {
+	if x != nil {
+		return x.LastEdge
+	}
+	return ""
+}
+
 var File_tollgate_control_v1_key_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x03\n" +
+	"\x1dtollgate/control/v1/key.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a\"tollgate/control/v1/settings.proto\"\x9e\a\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -836,7 +1757,20 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	" \x01(\tR\x04team\x12\x1a\n" +
 	"\bcustomer\x18\v \x01(\tR\bcustomer\x12\x12\n" +
 	"\x04tags\x18\f \x03(\tR\x04tags\x12\x16\n" +
-	"\x06models\x18\r \x03(\tR\x06models\"\x89\x04\n" +
+	"\x06models\x18\r \x03(\tR\x06models\x12*\n" +
+	"\vdescription\x18\x0e \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12=\n" +
+	"\amethods\x18\x0f \x03(\tB#\xbaH \x92\x01\x1d\x10\x10\x18\x01\"\x17r\x152\x13^[A-Z][A-Z-]{0,31}$R\amethods\x12.\n" +
+	"\bnetworks\x18\x10 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10@\x18\x01\"\x06r\x04\x10\x02\x18@R\bnetworks\x123\n" +
+	"\bmetadata\x18\x11 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\x18\n" +
+	"\ablocked\x18\x12 \x01(\bR\ablocked\x12\x16\n" +
+	"\x06suffix\x18\x13 \x01(\tR\x06suffix\x12\x12\n" +
+	"\x04etag\x18\x14 \x01(\tR\x04etag\x12D\n" +
+	"\x10overlap_end_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x0eoverlapEndTime\x12;\n" +
+	"\vrotate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"rotateTime\x126\n" +
+	"\x06status\x18\x17 \x01(\x0e2\x1e.tollgate.control.v1.KeyStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x18 \x01(\tR\tmanagedBy\"\xd0\x06\n" +
 	"\x10CreateKeyRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tendpoints\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12;\n" +
@@ -847,42 +1781,120 @@ const file_tollgate_control_v1_key_proto_rawDesc = "" +
 	"\x04team\x18\x05 \x01(\tR\x04team\x12X\n" +
 	"\bcustomer\x18\x06 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
 	"\x04tags\x18\a \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\x12S\n" +
-	"\x06models\x18\b \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\"W\n" +
+	"\x06models\x18\b \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\x12*\n" +
+	"\vdescription\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12=\n" +
+	"\amethods\x18\n" +
+	" \x03(\tB#\xbaH \x92\x01\x1d\x10\x10\x18\x01\"\x17r\x152\x13^[A-Z][A-Z-]{0,31}$R\amethods\x12.\n" +
+	"\bnetworks\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10@\x18\x01\"\x06r\x04\x10\x02\x18@R\bnetworks\x123\n" +
+	"\bmetadata\x18\f \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12:\n" +
+	"\x06budget\x18\r \x01(\v2\".tollgate.control.v1.DefaultBudgetR\x06budget\x12\x1f\n" +
+	"\vno_defaults\x18\x0e \x01(\bR\n" +
+	"noDefaults\x12\x18\n" +
+	"\ablocked\x18\x0f \x01(\bR\ablocked\"\\\n" +
 	"\x11CreateKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"*\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"*\n" +
 	"\rGetKeyRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"<\n" +
 	"\x0eGetKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"V\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\x9c\x01\n" +
 	"\x0fListKeysRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"h\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"h\n" +
 	"\x10ListKeysResponse\x12,\n" +
 	"\x04keys\x18\x01 \x03(\v2\x18.tollgate.control.v1.KeyR\x04keys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
 	"\x10RevokeKeyRequest\x12\x19\n" +
-	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"?\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"?\n" +
 	"\x11RevokeKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xad\x02\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xd6\x05\n" +
 	"\x10UpdateKeyRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12X\n" +
 	"\bcustomer\x18\x03 \x01(\tB<\xbaH9r725^(|[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?)$R\bcustomer\x12V\n" +
 	"\x04tags\x18\x04 \x03(\tBB\xbaH?\x92\x01<\x10\x04\x18\x01\"6r422^[A-Za-z0-9]([A-Za-z0-9._@:-]{0,126}[A-Za-z0-9])?$R\x04tags\x128\n" +
-	"\x06models\x18\x05 \x01(\v2 .tollgate.control.v1.ModelAccessR\x06models\"`\n" +
+	"\x06models\x18\x05 \x01(\v2 .tollgate.control.v1.ModelAccessR\x06models\x12;\n" +
+	"\vupdate_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12)\n" +
+	"\tendpoints\x18\a \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\b \x01(\bR\n" +
+	"restricted\x12;\n" +
+	"\vexpire_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12*\n" +
+	"\vdescription\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12=\n" +
+	"\amethods\x18\v \x03(\tB#\xbaH \x92\x01\x1d\x10\x10\x18\x01\"\x17r\x152\x13^[A-Z][A-Z-]{0,31}$R\amethods\x12.\n" +
+	"\bnetworks\x18\f \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10@\x18\x01\"\x06r\x04\x10\x02\x18@R\bnetworks\x123\n" +
+	"\bmetadata\x18\r \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\x12\n" +
+	"\x04etag\x18\x0e \x01(\tR\x04etag\"`\n" +
 	"\vModelAccess\x12Q\n" +
 	"\x05names\x18\x01 \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x05names\"?\n" +
 	"\x11UpdateKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key2\xd6\x03\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"Z\n" +
+	"\x0fBlockKeyRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12\x18\n" +
+	"\ablocked\x18\x02 \x01(\bR\ablocked\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\">\n" +
+	"\x10BlockKeyResponse\x12*\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"\xb8\x01\n" +
+	"\x10RotateKeyRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x12D\n" +
+	"\aoverlap\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\aoverlap\x12/\n" +
+	"\rsecret_sha256\x18\x03 \x01(\fB\n" +
+	"\xbaH\a\xd8\x01\x01z\x02h R\fsecretSha256\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"\\\n" +
+	"\x11RotateKeyResponse\x12*\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"h\n" +
+	"\x14EndKeyOverlapRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"C\n" +
+	"\x15EndKeyOverlapResponse\x12*\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.control.v1.KeyR\x03key\"-\n" +
+	"\x10GetKeyUseRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"P\n" +
+	"\x11GetKeyUseResponse\x12;\n" +
+	"\asecrets\x18\x01 \x03(\v2!.tollgate.control.v1.KeySecretUseR\asecrets\"\xf7\x03\n" +
+	"\fKeySecretUse\x12\x18\n" +
+	"\acurrent\x18\x01 \x01(\bR\acurrent\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x16\n" +
+	"\x06suffix\x18\x03 \x01(\tR\x06suffix\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1a\n" +
+	"\brequests\x18\x06 \x01(\x03R\brequests\x12,\n" +
+	"\x12requests_last_hour\x18\a \x01(\x03R\x10requestsLastHour\x12@\n" +
+	"\x0efirst_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\ffirstUseTime\x12>\n" +
+	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12!\n" +
+	"\flast_address\x18\n" +
+	" \x01(\tR\vlastAddress\x12\x1d\n" +
 	"\n" +
-	"KeyService\x12Z\n" +
-	"\tCreateKey\x12%.tollgate.control.v1.CreateKeyRequest\x1a&.tollgate.control.v1.CreateKeyResponse\x12V\n" +
-	"\x06GetKey\x12\".tollgate.control.v1.GetKeyRequest\x1a#.tollgate.control.v1.GetKeyResponse\"\x03\x90\x02\x01\x12\\\n" +
-	"\bListKeys\x12$.tollgate.control.v1.ListKeysRequest\x1a%.tollgate.control.v1.ListKeysResponse\"\x03\x90\x02\x01\x12Z\n" +
-	"\tUpdateKey\x12%.tollgate.control.v1.UpdateKeyRequest\x1a&.tollgate.control.v1.UpdateKeyResponse\x12Z\n" +
-	"\tRevokeKey\x12%.tollgate.control.v1.RevokeKeyRequest\x1a&.tollgate.control.v1.RevokeKeyResponseB\xbd\x01\n" +
+	"last_agent\x18\v \x01(\tR\tlastAgent\x12\x1b\n" +
+	"\tlast_edge\x18\f \x01(\tR\blastEdge*\xb8\x01\n" +
+	"\tKeyStatus\x12\x1a\n" +
+	"\x16KEY_STATUS_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11KEY_STATUS_ACTIVE\x10\x01\x12\x17\n" +
+	"\x13KEY_STATUS_ROTATING\x10\x02\x12\x17\n" +
+	"\x13KEY_STATUS_EXPIRING\x10\x03\x12\x16\n" +
+	"\x12KEY_STATUS_EXPIRED\x10\x04\x12\x16\n" +
+	"\x12KEY_STATUS_BLOCKED\x10\x05\x12\x16\n" +
+	"\x12KEY_STATUS_REVOKED\x10\x062\xa8\a\n" +
+	"\n" +
+	"KeyService\x12d\n" +
+	"\tCreateKey\x12%.tollgate.control.v1.CreateKeyRequest\x1a&.tollgate.control.v1.CreateKeyResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12^\n" +
+	"\x06GetKey\x12\".tollgate.control.v1.GetKeyRequest\x1a#.tollgate.control.v1.GetKeyResponse\"\v\xca\xf3\x18\x04\b\x05\x10\x01\x90\x02\x01\x12d\n" +
+	"\bListKeys\x12$.tollgate.control.v1.ListKeysRequest\x1a%.tollgate.control.v1.ListKeysResponse\"\v\xca\xf3\x18\x04\b\x05\x10\x01\x90\x02\x01\x12d\n" +
+	"\tUpdateKey\x12%.tollgate.control.v1.UpdateKeyRequest\x1a&.tollgate.control.v1.UpdateKeyResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12d\n" +
+	"\tRevokeKey\x12%.tollgate.control.v1.RevokeKeyRequest\x1a&.tollgate.control.v1.RevokeKeyResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12a\n" +
+	"\bBlockKey\x12$.tollgate.control.v1.BlockKeyRequest\x1a%.tollgate.control.v1.BlockKeyResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12d\n" +
+	"\tRotateKey\x12%.tollgate.control.v1.RotateKeyRequest\x1a&.tollgate.control.v1.RotateKeyResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12p\n" +
+	"\rEndKeyOverlap\x12).tollgate.control.v1.EndKeyOverlapRequest\x1a*.tollgate.control.v1.EndKeyOverlapResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12g\n" +
+	"\tGetKeyUse\x12%.tollgate.control.v1.GetKeyUseRequest\x1a&.tollgate.control.v1.GetKeyUseResponse\"\v\xca\xf3\x18\x04\b\x05\x10\x01\x90\x02\x01B\xbd\x01\n" +
 	"\x17com.tollgate.control.v1B\bKeyProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -897,48 +1909,90 @@ func file_tollgate_control_v1_key_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_key_proto_rawDescData
 }
 
-var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tollgate_control_v1_key_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tollgate_control_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tollgate_control_v1_key_proto_goTypes = []any{
-	(*Key)(nil),                   // 0: tollgate.control.v1.Key
-	(*CreateKeyRequest)(nil),      // 1: tollgate.control.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 2: tollgate.control.v1.CreateKeyResponse
-	(*GetKeyRequest)(nil),         // 3: tollgate.control.v1.GetKeyRequest
-	(*GetKeyResponse)(nil),        // 4: tollgate.control.v1.GetKeyResponse
-	(*ListKeysRequest)(nil),       // 5: tollgate.control.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 6: tollgate.control.v1.ListKeysResponse
-	(*RevokeKeyRequest)(nil),      // 7: tollgate.control.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),     // 8: tollgate.control.v1.RevokeKeyResponse
-	(*UpdateKeyRequest)(nil),      // 9: tollgate.control.v1.UpdateKeyRequest
-	(*ModelAccess)(nil),           // 10: tollgate.control.v1.ModelAccess
-	(*UpdateKeyResponse)(nil),     // 11: tollgate.control.v1.UpdateKeyResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(KeyStatus)(0),                // 0: tollgate.control.v1.KeyStatus
+	(*Key)(nil),                   // 1: tollgate.control.v1.Key
+	(*CreateKeyRequest)(nil),      // 2: tollgate.control.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 3: tollgate.control.v1.CreateKeyResponse
+	(*GetKeyRequest)(nil),         // 4: tollgate.control.v1.GetKeyRequest
+	(*GetKeyResponse)(nil),        // 5: tollgate.control.v1.GetKeyResponse
+	(*ListKeysRequest)(nil),       // 6: tollgate.control.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 7: tollgate.control.v1.ListKeysResponse
+	(*RevokeKeyRequest)(nil),      // 8: tollgate.control.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),     // 9: tollgate.control.v1.RevokeKeyResponse
+	(*UpdateKeyRequest)(nil),      // 10: tollgate.control.v1.UpdateKeyRequest
+	(*ModelAccess)(nil),           // 11: tollgate.control.v1.ModelAccess
+	(*UpdateKeyResponse)(nil),     // 12: tollgate.control.v1.UpdateKeyResponse
+	(*BlockKeyRequest)(nil),       // 13: tollgate.control.v1.BlockKeyRequest
+	(*BlockKeyResponse)(nil),      // 14: tollgate.control.v1.BlockKeyResponse
+	(*RotateKeyRequest)(nil),      // 15: tollgate.control.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),     // 16: tollgate.control.v1.RotateKeyResponse
+	(*EndKeyOverlapRequest)(nil),  // 17: tollgate.control.v1.EndKeyOverlapRequest
+	(*EndKeyOverlapResponse)(nil), // 18: tollgate.control.v1.EndKeyOverlapResponse
+	(*GetKeyUseRequest)(nil),      // 19: tollgate.control.v1.GetKeyUseRequest
+	(*GetKeyUseResponse)(nil),     // 20: tollgate.control.v1.GetKeyUseResponse
+	(*KeySecretUse)(nil),          // 21: tollgate.control.v1.KeySecretUse
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 23: google.protobuf.Struct
+	(*DefaultBudget)(nil),         // 24: tollgate.control.v1.DefaultBudget
+	(*fieldmaskpb.FieldMask)(nil), // 25: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
 }
 var file_tollgate_control_v1_key_proto_depIdxs = []int32{
-	12, // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	12, // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
-	12, // 3: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: tollgate.control.v1.CreateKeyResponse.key:type_name -> tollgate.control.v1.Key
-	0,  // 5: tollgate.control.v1.GetKeyResponse.key:type_name -> tollgate.control.v1.Key
-	0,  // 6: tollgate.control.v1.ListKeysResponse.keys:type_name -> tollgate.control.v1.Key
-	0,  // 7: tollgate.control.v1.RevokeKeyResponse.key:type_name -> tollgate.control.v1.Key
-	10, // 8: tollgate.control.v1.UpdateKeyRequest.models:type_name -> tollgate.control.v1.ModelAccess
-	0,  // 9: tollgate.control.v1.UpdateKeyResponse.key:type_name -> tollgate.control.v1.Key
-	1,  // 10: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
-	3,  // 11: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
-	5,  // 12: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
-	9,  // 13: tollgate.control.v1.KeyService.UpdateKey:input_type -> tollgate.control.v1.UpdateKeyRequest
-	7,  // 14: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
-	2,  // 15: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
-	4,  // 16: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
-	6,  // 17: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
-	11, // 18: tollgate.control.v1.KeyService.UpdateKey:output_type -> tollgate.control.v1.UpdateKeyResponse
-	8,  // 19: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	22, // 0: tollgate.control.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 1: tollgate.control.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
+	22, // 2: tollgate.control.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	23, // 3: tollgate.control.v1.Key.metadata:type_name -> google.protobuf.Struct
+	22, // 4: tollgate.control.v1.Key.overlap_end_time:type_name -> google.protobuf.Timestamp
+	22, // 5: tollgate.control.v1.Key.rotate_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: tollgate.control.v1.Key.status:type_name -> tollgate.control.v1.KeyStatus
+	22, // 7: tollgate.control.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 8: tollgate.control.v1.CreateKeyRequest.metadata:type_name -> google.protobuf.Struct
+	24, // 9: tollgate.control.v1.CreateKeyRequest.budget:type_name -> tollgate.control.v1.DefaultBudget
+	1,  // 10: tollgate.control.v1.CreateKeyResponse.key:type_name -> tollgate.control.v1.Key
+	1,  // 11: tollgate.control.v1.GetKeyResponse.key:type_name -> tollgate.control.v1.Key
+	1,  // 12: tollgate.control.v1.ListKeysResponse.keys:type_name -> tollgate.control.v1.Key
+	1,  // 13: tollgate.control.v1.RevokeKeyResponse.key:type_name -> tollgate.control.v1.Key
+	11, // 14: tollgate.control.v1.UpdateKeyRequest.models:type_name -> tollgate.control.v1.ModelAccess
+	25, // 15: tollgate.control.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 16: tollgate.control.v1.UpdateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 17: tollgate.control.v1.UpdateKeyRequest.metadata:type_name -> google.protobuf.Struct
+	1,  // 18: tollgate.control.v1.UpdateKeyResponse.key:type_name -> tollgate.control.v1.Key
+	1,  // 19: tollgate.control.v1.BlockKeyResponse.key:type_name -> tollgate.control.v1.Key
+	26, // 20: tollgate.control.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	1,  // 21: tollgate.control.v1.RotateKeyResponse.key:type_name -> tollgate.control.v1.Key
+	22, // 22: tollgate.control.v1.EndKeyOverlapRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 23: tollgate.control.v1.EndKeyOverlapResponse.key:type_name -> tollgate.control.v1.Key
+	21, // 24: tollgate.control.v1.GetKeyUseResponse.secrets:type_name -> tollgate.control.v1.KeySecretUse
+	22, // 25: tollgate.control.v1.KeySecretUse.create_time:type_name -> google.protobuf.Timestamp
+	22, // 26: tollgate.control.v1.KeySecretUse.end_time:type_name -> google.protobuf.Timestamp
+	22, // 27: tollgate.control.v1.KeySecretUse.first_use_time:type_name -> google.protobuf.Timestamp
+	22, // 28: tollgate.control.v1.KeySecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	2,  // 29: tollgate.control.v1.KeyService.CreateKey:input_type -> tollgate.control.v1.CreateKeyRequest
+	4,  // 30: tollgate.control.v1.KeyService.GetKey:input_type -> tollgate.control.v1.GetKeyRequest
+	6,  // 31: tollgate.control.v1.KeyService.ListKeys:input_type -> tollgate.control.v1.ListKeysRequest
+	10, // 32: tollgate.control.v1.KeyService.UpdateKey:input_type -> tollgate.control.v1.UpdateKeyRequest
+	8,  // 33: tollgate.control.v1.KeyService.RevokeKey:input_type -> tollgate.control.v1.RevokeKeyRequest
+	13, // 34: tollgate.control.v1.KeyService.BlockKey:input_type -> tollgate.control.v1.BlockKeyRequest
+	15, // 35: tollgate.control.v1.KeyService.RotateKey:input_type -> tollgate.control.v1.RotateKeyRequest
+	17, // 36: tollgate.control.v1.KeyService.EndKeyOverlap:input_type -> tollgate.control.v1.EndKeyOverlapRequest
+	19, // 37: tollgate.control.v1.KeyService.GetKeyUse:input_type -> tollgate.control.v1.GetKeyUseRequest
+	3,  // 38: tollgate.control.v1.KeyService.CreateKey:output_type -> tollgate.control.v1.CreateKeyResponse
+	5,  // 39: tollgate.control.v1.KeyService.GetKey:output_type -> tollgate.control.v1.GetKeyResponse
+	7,  // 40: tollgate.control.v1.KeyService.ListKeys:output_type -> tollgate.control.v1.ListKeysResponse
+	12, // 41: tollgate.control.v1.KeyService.UpdateKey:output_type -> tollgate.control.v1.UpdateKeyResponse
+	9,  // 42: tollgate.control.v1.KeyService.RevokeKey:output_type -> tollgate.control.v1.RevokeKeyResponse
+	14, // 43: tollgate.control.v1.KeyService.BlockKey:output_type -> tollgate.control.v1.BlockKeyResponse
+	16, // 44: tollgate.control.v1.KeyService.RotateKey:output_type -> tollgate.control.v1.RotateKeyResponse
+	18, // 45: tollgate.control.v1.KeyService.EndKeyOverlap:output_type -> tollgate.control.v1.EndKeyOverlapResponse
+	20, // 46: tollgate.control.v1.KeyService.GetKeyUse:output_type -> tollgate.control.v1.GetKeyUseResponse
+	38, // [38:47] is the sub-list for method output_type
+	29, // [29:38] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_key_proto_init() }
@@ -946,18 +2000,21 @@ func file_tollgate_control_v1_key_proto_init() {
 	if File_tollgate_control_v1_key_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_settings_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_key_proto_rawDesc), len(file_tollgate_control_v1_key_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   12,
+			NumEnums:      1,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tollgate_control_v1_key_proto_goTypes,
 		DependencyIndexes: file_tollgate_control_v1_key_proto_depIdxs,
+		EnumInfos:         file_tollgate_control_v1_key_proto_enumTypes,
 		MessageInfos:      file_tollgate_control_v1_key_proto_msgTypes,
 	}.Build()
 	File_tollgate_control_v1_key_proto = out.File

@@ -171,7 +171,9 @@ type Limit struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last written.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,17,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +337,13 @@ func (x *Limit) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Limit) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
 }
 
 type isLimit_Scope interface {
@@ -573,7 +582,11 @@ type ListLimitsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +631,20 @@ func (x *ListLimitsRequest) GetPageSize() int32 {
 func (x *ListLimitsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListLimitsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListLimitsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -901,7 +928,7 @@ var File_tollgate_control_v1_limit_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_limit_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/control/v1/limit.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x06\n" +
+	"\x1ftollgate/control/v1/limit.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\"\xc1\x06\n" +
 	"\x05Limit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12A\n" +
 	"\x04name\x18\x02 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12\x1b\n" +
@@ -924,7 +951,9 @@ const file_tollgate_control_v1_limit_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTimeB\x0e\n" +
+	"updateTime\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x11 \x01(\tR\tmanagedByB\x0e\n" +
 	"\x05scope\x12\x05\xbaH\x02\b\x01\"N\n" +
 	"\x12CreateLimitRequest\x128\n" +
 	"\x05limit\x18\x01 \x01(\v2\x1a.tollgate.control.v1.LimitB\x06\xbaH\x03\xc8\x01\x01R\x05limit\"G\n" +
@@ -933,11 +962,13 @@ const file_tollgate_control_v1_limit_proto_rawDesc = "" +
 	"\x0fGetLimitRequest\x12\x1d\n" +
 	"\x05limit\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05limit\"D\n" +
 	"\x10GetLimitResponse\x120\n" +
-	"\x05limit\x18\x01 \x01(\v2\x1a.tollgate.control.v1.LimitR\x05limit\"X\n" +
+	"\x05limit\x18\x01 \x01(\v2\x1a.tollgate.control.v1.LimitR\x05limit\"\x9e\x01\n" +
 	"\x11ListLimitsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"p\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"p\n" +
 	"\x12ListLimitsResponse\x122\n" +
 	"\x06limits\x18\x01 \x03(\v2\x1a.tollgate.control.v1.LimitR\x06limits\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n" +
@@ -964,14 +995,17 @@ const file_tollgate_control_v1_limit_proto_rawDesc = "" +
 	"\x1aLIMIT_FALLBACK_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LIMIT_FALLBACK_SHARE\x10\x01\x12\x17\n" +
 	"\x13LIMIT_FALLBACK_OPEN\x10\x02\x12\x19\n" +
-	"\x15LIMIT_FALLBACK_CLOSED\x10\x032\xf6\x03\n" +
-	"\fLimitService\x12`\n" +
-	"\vCreateLimit\x12'.tollgate.control.v1.CreateLimitRequest\x1a(.tollgate.control.v1.CreateLimitResponse\x12\\\n" +
-	"\bGetLimit\x12$.tollgate.control.v1.GetLimitRequest\x1a%.tollgate.control.v1.GetLimitResponse\"\x03\x90\x02\x01\x12b\n" +
+	"\x15LIMIT_FALLBACK_CLOSED\x10\x032\xa4\x04\n" +
+	"\fLimitService\x12j\n" +
+	"\vCreateLimit\x12'.tollgate.control.v1.CreateLimitRequest\x1a(.tollgate.control.v1.CreateLimitResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12d\n" +
+	"\bGetLimit\x12$.tollgate.control.v1.GetLimitRequest\x1a%.tollgate.control.v1.GetLimitResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12j\n" +
 	"\n" +
-	"ListLimits\x12&.tollgate.control.v1.ListLimitsRequest\x1a'.tollgate.control.v1.ListLimitsResponse\"\x03\x90\x02\x01\x12`\n" +
-	"\vUpdateLimit\x12'.tollgate.control.v1.UpdateLimitRequest\x1a(.tollgate.control.v1.UpdateLimitResponse\x12`\n" +
-	"\vDeleteLimit\x12'.tollgate.control.v1.DeleteLimitRequest\x1a(.tollgate.control.v1.DeleteLimitResponseB\xbf\x01\n" +
+	"ListLimits\x12&.tollgate.control.v1.ListLimitsRequest\x1a'.tollgate.control.v1.ListLimitsResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12j\n" +
+	"\vUpdateLimit\x12'.tollgate.control.v1.UpdateLimitRequest\x1a(.tollgate.control.v1.UpdateLimitResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01\x12j\n" +
+	"\vDeleteLimit\x12'.tollgate.control.v1.DeleteLimitRequest\x1a(.tollgate.control.v1.DeleteLimitResponse\"\b\xca\xf3\x18\x04\b\n" +
+	"\x10\x01B\xbf\x01\n" +
 	"\x17com.tollgate.control.v1B\n" +
 	"LimitProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1038,6 +1072,7 @@ func file_tollgate_control_v1_limit_proto_init() {
 	if File_tollgate_control_v1_limit_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_limit_proto_msgTypes[0].OneofWrappers = []any{
 		(*Limit_Key)(nil),
 		(*Limit_Endpoint)(nil),

@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -285,7 +286,9 @@ type Model struct {
 	// When it was last written.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// What an operator should know of it. Set by the server.
-	Warnings      []*Warning `protobuf:"bytes,14,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,14,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,15,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +419,13 @@ func (x *Model) GetWarnings() []*Warning {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *Model) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
 }
 
 // Deployment is a model of a vendor, and how to reach it.
@@ -938,7 +948,11 @@ type ListModelsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -983,6 +997,20 @@ func (x *ListModelsRequest) GetPageSize() int32 {
 func (x *ListModelsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListModelsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListModelsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1046,7 +1074,9 @@ func (x *ListModelsResponse) GetNextPageToken() string {
 type UpdateModelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The model: id or name says which, etag must be the one that was read; empty skips the comparison.
-	Model         *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Model *Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Which fields change; not set means all. A field that is named and not set is cleared.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1084,6 +1114,13 @@ func (*UpdateModelRequest) Descriptor() ([]byte, []int) {
 func (x *UpdateModelRequest) GetModel() *Model {
 	if x != nil {
 		return x.Model
+	}
+	return nil
+}
+
+func (x *UpdateModelRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -1230,7 +1267,7 @@ var File_tollgate_control_v1_model_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/control/v1/model.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a tollgate/control/v1/schema.proto\"\x94\x06\n" +
+	"\x1ftollgate/control/v1/model.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/price.proto\x1a$tollgate/control/v1/resilience.proto\x1a tollgate/control/v1/schema.proto\"\xb3\x06\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12E\n" +
 	"\x04name\x18\x02 \x01(\tB1\xbaH.r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x04name\x12R\n" +
@@ -1249,7 +1286,9 @@ const file_tollgate_control_v1_model_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x128\n" +
-	"\bwarnings\x18\x0e \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\"\x83\x05\n" +
+	"\bwarnings\x18\x0e \x03(\v2\x1c.tollgate.control.v1.WarningR\bwarnings\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x0f \x01(\tR\tmanagedBy\"\x83\x05\n" +
 	"\n" +
 	"Deployment\x12D\n" +
 	"\x04name\x18\x01 \x01(\tB0\xbaH-r+2)^(|[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)$R\x04name\x12;\n" +
@@ -1292,16 +1331,20 @@ const file_tollgate_control_v1_model_proto_rawDesc = "" +
 	"\x0fGetModelRequest\x12\x1d\n" +
 	"\x05model\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05model\"D\n" +
 	"\x10GetModelResponse\x120\n" +
-	"\x05model\x18\x01 \x01(\v2\x1a.tollgate.control.v1.ModelR\x05model\"X\n" +
+	"\x05model\x18\x01 \x01(\v2\x1a.tollgate.control.v1.ModelR\x05model\"\x9e\x01\n" +
 	"\x11ListModelsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"p\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"p\n" +
 	"\x12ListModelsResponse\x122\n" +
 	"\x06models\x18\x01 \x03(\v2\x1a.tollgate.control.v1.ModelR\x06models\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"N\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n" +
 	"\x12UpdateModelRequest\x128\n" +
-	"\x05model\x18\x01 \x01(\v2\x1a.tollgate.control.v1.ModelB\x06\xbaH\x03\xc8\x01\x01R\x05model\"G\n" +
+	"\x05model\x18\x01 \x01(\v2\x1a.tollgate.control.v1.ModelB\x06\xbaH\x03\xc8\x01\x01R\x05model\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"G\n" +
 	"\x13UpdateModelResponse\x120\n" +
 	"\x05model\x18\x01 \x01(\v2\x1a.tollgate.control.v1.ModelR\x05model\"G\n" +
 	"\x12DeleteModelRequest\x12\x1d\n" +
@@ -1327,14 +1370,14 @@ const file_tollgate_control_v1_model_proto_rawDesc = "" +
 	"\x18EXTRA_FIELDS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EXTRA_FIELDS_DROP\x10\x01\x12\x15\n" +
 	"\x11EXTRA_FIELDS_PASS\x10\x02\x12\x17\n" +
-	"\x13EXTRA_FIELDS_REFUSE\x10\x032\xf6\x03\n" +
-	"\fModelService\x12`\n" +
-	"\vCreateModel\x12'.tollgate.control.v1.CreateModelRequest\x1a(.tollgate.control.v1.CreateModelResponse\x12\\\n" +
-	"\bGetModel\x12$.tollgate.control.v1.GetModelRequest\x1a%.tollgate.control.v1.GetModelResponse\"\x03\x90\x02\x01\x12b\n" +
+	"\x13EXTRA_FIELDS_REFUSE\x10\x032\x9a\x04\n" +
+	"\fModelService\x12h\n" +
+	"\vCreateModel\x12'.tollgate.control.v1.CreateModelRequest\x1a(.tollgate.control.v1.CreateModelResponse\"\x06\xca\xf3\x18\x02\b\x04\x12b\n" +
+	"\bGetModel\x12$.tollgate.control.v1.GetModelRequest\x1a%.tollgate.control.v1.GetModelResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12h\n" +
 	"\n" +
-	"ListModels\x12&.tollgate.control.v1.ListModelsRequest\x1a'.tollgate.control.v1.ListModelsResponse\"\x03\x90\x02\x01\x12`\n" +
-	"\vUpdateModel\x12'.tollgate.control.v1.UpdateModelRequest\x1a(.tollgate.control.v1.UpdateModelResponse\x12`\n" +
-	"\vDeleteModel\x12'.tollgate.control.v1.DeleteModelRequest\x1a(.tollgate.control.v1.DeleteModelResponseB\xbf\x01\n" +
+	"ListModels\x12&.tollgate.control.v1.ListModelsRequest\x1a'.tollgate.control.v1.ListModelsResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12h\n" +
+	"\vUpdateModel\x12'.tollgate.control.v1.UpdateModelRequest\x1a(.tollgate.control.v1.UpdateModelResponse\"\x06\xca\xf3\x18\x02\b\x04\x12h\n" +
+	"\vDeleteModel\x12'.tollgate.control.v1.DeleteModelRequest\x1a(.tollgate.control.v1.DeleteModelResponse\"\x06\xca\xf3\x18\x02\b\x04B\xbf\x01\n" +
 	"\x17com.tollgate.control.v1B\n" +
 	"ModelProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1383,6 +1426,7 @@ var file_tollgate_control_v1_model_proto_goTypes = []any{
 	(*QueryParameter)(nil),        // 27: tollgate.control.v1.QueryParameter
 	(*Price)(nil),                 // 28: tollgate.control.v1.Price
 	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil), // 30: google.protobuf.FieldMask
 }
 var file_tollgate_control_v1_model_proto_depIdxs = []int32{
 	5,  // 0: tollgate.control.v1.Model.deployments:type_name -> tollgate.control.v1.Deployment
@@ -1410,22 +1454,23 @@ var file_tollgate_control_v1_model_proto_depIdxs = []int32{
 	4,  // 22: tollgate.control.v1.GetModelResponse.model:type_name -> tollgate.control.v1.Model
 	4,  // 23: tollgate.control.v1.ListModelsResponse.models:type_name -> tollgate.control.v1.Model
 	4,  // 24: tollgate.control.v1.UpdateModelRequest.model:type_name -> tollgate.control.v1.Model
-	4,  // 25: tollgate.control.v1.UpdateModelResponse.model:type_name -> tollgate.control.v1.Model
-	7,  // 26: tollgate.control.v1.ModelService.CreateModel:input_type -> tollgate.control.v1.CreateModelRequest
-	9,  // 27: tollgate.control.v1.ModelService.GetModel:input_type -> tollgate.control.v1.GetModelRequest
-	11, // 28: tollgate.control.v1.ModelService.ListModels:input_type -> tollgate.control.v1.ListModelsRequest
-	13, // 29: tollgate.control.v1.ModelService.UpdateModel:input_type -> tollgate.control.v1.UpdateModelRequest
-	15, // 30: tollgate.control.v1.ModelService.DeleteModel:input_type -> tollgate.control.v1.DeleteModelRequest
-	8,  // 31: tollgate.control.v1.ModelService.CreateModel:output_type -> tollgate.control.v1.CreateModelResponse
-	10, // 32: tollgate.control.v1.ModelService.GetModel:output_type -> tollgate.control.v1.GetModelResponse
-	12, // 33: tollgate.control.v1.ModelService.ListModels:output_type -> tollgate.control.v1.ListModelsResponse
-	14, // 34: tollgate.control.v1.ModelService.UpdateModel:output_type -> tollgate.control.v1.UpdateModelResponse
-	16, // 35: tollgate.control.v1.ModelService.DeleteModel:output_type -> tollgate.control.v1.DeleteModelResponse
-	31, // [31:36] is the sub-list for method output_type
-	26, // [26:31] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	30, // 25: tollgate.control.v1.UpdateModelRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 26: tollgate.control.v1.UpdateModelResponse.model:type_name -> tollgate.control.v1.Model
+	7,  // 27: tollgate.control.v1.ModelService.CreateModel:input_type -> tollgate.control.v1.CreateModelRequest
+	9,  // 28: tollgate.control.v1.ModelService.GetModel:input_type -> tollgate.control.v1.GetModelRequest
+	11, // 29: tollgate.control.v1.ModelService.ListModels:input_type -> tollgate.control.v1.ListModelsRequest
+	13, // 30: tollgate.control.v1.ModelService.UpdateModel:input_type -> tollgate.control.v1.UpdateModelRequest
+	15, // 31: tollgate.control.v1.ModelService.DeleteModel:input_type -> tollgate.control.v1.DeleteModelRequest
+	8,  // 32: tollgate.control.v1.ModelService.CreateModel:output_type -> tollgate.control.v1.CreateModelResponse
+	10, // 33: tollgate.control.v1.ModelService.GetModel:output_type -> tollgate.control.v1.GetModelResponse
+	12, // 34: tollgate.control.v1.ModelService.ListModels:output_type -> tollgate.control.v1.ListModelsResponse
+	14, // 35: tollgate.control.v1.ModelService.UpdateModel:output_type -> tollgate.control.v1.UpdateModelResponse
+	16, // 36: tollgate.control.v1.ModelService.DeleteModel:output_type -> tollgate.control.v1.DeleteModelResponse
+	32, // [32:37] is the sub-list for method output_type
+	27, // [27:32] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_model_proto_init() }
@@ -1433,6 +1478,7 @@ func file_tollgate_control_v1_model_proto_init() {
 	if File_tollgate_control_v1_model_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_endpoint_proto_init()
 	file_tollgate_control_v1_price_proto_init()
 	file_tollgate_control_v1_resilience_proto_init()

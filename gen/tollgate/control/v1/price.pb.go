@@ -1146,7 +1146,7 @@ var File_tollgate_control_v1_price_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_price_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/control/v1/price.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\x1a\x1ftollgate/control/v1/meter.proto\"\xe1\n" +
+	"\x1ftollgate/control/v1/price.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/type/money.proto\x1a tollgate/control/v1/access.proto\x1a\x1ftollgate/control/v1/meter.proto\"\xe1\n" +
 	"\n" +
 	"\x05Price\x125\n" +
 	"\x04free\x18\x01 \x01(\v2\x1f.tollgate.control.v1.Price.FreeH\x00R\x04free\x128\n" +
@@ -1234,9 +1234,9 @@ const file_tollgate_control_v1_price_proto_rawDesc = "" +
 	"\bquantity\x18\x02 \x01(\tR\bquantity\x12\x14\n" +
 	"\x05price\x18\x03 \x01(\tR\x05price\x12\x10\n" +
 	"\x03per\x18\x04 \x01(\x03R\x03per\x12\x16\n" +
-	"\x06amount\x18\x05 \x01(\tR\x06amount2o\n" +
-	"\fPriceService\x12_\n" +
-	"\tTestPrice\x12%.tollgate.control.v1.TestPriceRequest\x1a&.tollgate.control.v1.TestPriceResponse\"\x03\x90\x02\x01B\xbf\x01\n" +
+	"\x06amount\x18\x05 \x01(\tR\x06amount2u\n" +
+	"\fPriceService\x12e\n" +
+	"\tTestPrice\x12%.tollgate.control.v1.TestPriceRequest\x1a&.tollgate.control.v1.TestPriceResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01B\xbf\x01\n" +
 	"\x17com.tollgate.control.v1B\n" +
 	"PriceProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1313,6 +1313,7 @@ func file_tollgate_control_v1_price_proto_init() {
 	if File_tollgate_control_v1_price_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_meter_proto_init()
 	file_tollgate_control_v1_price_proto_msgTypes[0].OneofWrappers = []any{
 		(*Price_Free_)(nil),

@@ -925,7 +925,7 @@ var File_tollgate_control_v1_pricebook_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_pricebook_proto_rawDesc = "" +
 	"\n" +
-	"#tollgate/control/v1/pricebook.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftollgate/control/v1/meter.proto\"Q\n" +
+	"#tollgate/control/v1/pricebook.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a\x1ftollgate/control/v1/meter.proto\"Q\n" +
 	"\tPriceList\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x1c\n" +
@@ -987,13 +987,13 @@ const file_tollgate_control_v1_pricebook_proto_rawDesc = "" +
 	"\x17DeleteModelPriceRequest\x12\x1b\n" +
 	"\x04list\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04list\x12\x1e\n" +
 	"\x05model\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05model\"\x1a\n" +
-	"\x18DeleteModelPriceResponse2\xb6\x04\n" +
-	"\x10PriceBookService\x12h\n" +
-	"\fGetPriceBook\x12(.tollgate.control.v1.GetPriceBookRequest\x1a).tollgate.control.v1.GetPriceBookResponse\"\x03\x90\x02\x01\x12q\n" +
-	"\x0fListModelPrices\x12+.tollgate.control.v1.ListModelPricesRequest\x1a,.tollgate.control.v1.ListModelPricesResponse\"\x03\x90\x02\x01\x12l\n" +
-	"\x0fUpdatePriceBook\x12+.tollgate.control.v1.UpdatePriceBookRequest\x1a,.tollgate.control.v1.UpdatePriceBookResponse\x12f\n" +
-	"\rSetModelPrice\x12).tollgate.control.v1.SetModelPriceRequest\x1a*.tollgate.control.v1.SetModelPriceResponse\x12o\n" +
-	"\x10DeleteModelPrice\x12,.tollgate.control.v1.DeleteModelPriceRequest\x1a-.tollgate.control.v1.DeleteModelPriceResponseB\xc3\x01\n" +
+	"\x18DeleteModelPriceResponse2\xda\x04\n" +
+	"\x10PriceBookService\x12n\n" +
+	"\fGetPriceBook\x12(.tollgate.control.v1.GetPriceBookRequest\x1a).tollgate.control.v1.GetPriceBookResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12w\n" +
+	"\x0fListModelPrices\x12+.tollgate.control.v1.ListModelPricesRequest\x1a,.tollgate.control.v1.ListModelPricesResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12t\n" +
+	"\x0fUpdatePriceBook\x12+.tollgate.control.v1.UpdatePriceBookRequest\x1a,.tollgate.control.v1.UpdatePriceBookResponse\"\x06\xca\xf3\x18\x02\b\x04\x12n\n" +
+	"\rSetModelPrice\x12).tollgate.control.v1.SetModelPriceRequest\x1a*.tollgate.control.v1.SetModelPriceResponse\"\x06\xca\xf3\x18\x02\b\x04\x12w\n" +
+	"\x10DeleteModelPrice\x12,.tollgate.control.v1.DeleteModelPriceRequest\x1a-.tollgate.control.v1.DeleteModelPriceResponse\"\x06\xca\xf3\x18\x02\b\x04B\xc3\x01\n" +
 	"\x17com.tollgate.control.v1B\x0ePricebookProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -1061,6 +1061,7 @@ func file_tollgate_control_v1_pricebook_proto_init() {
 	if File_tollgate_control_v1_pricebook_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_meter_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

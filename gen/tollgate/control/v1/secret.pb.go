@@ -39,7 +39,21 @@ type Secret struct {
 	// Names of the models that refer to it.
 	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
 	// Names of the adapters that refer to it.
-	Adapters      []string `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
+	Adapters []string `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
+	// Number of its value, from 1; it grows with each rotation and rollback.
+	Version int64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,9,opt,name=description,proto3" json:"description,omitempty"`
+	// Where each edge finds its value: "env:NAME", "file:/path", "vault:MOUNT/PATH#FIELD"; empty for a value that is stored.
+	Reference string `protobuf:"bytes,10,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Until when the value before can be brought back; not set if it cannot.
+	RollbackEndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=rollback_end_time,json=rollbackEndTime,proto3" json:"rollback_end_time,omitempty"`
+	// Changes with every write.
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Configuration revision of the last write.
+	Revision int64 `protobuf:"varint,13,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,14,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -123,13 +137,66 @@ func (x *Secret) GetAdapters() []string {
 	return nil
 }
 
+func (x *Secret) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Secret) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Secret) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Secret) GetRollbackEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RollbackEndTime
+	}
+	return nil
+}
+
+func (x *Secret) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Secret) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Secret) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
+}
+
 // CreateSecretRequest stores a credential.
 type CreateSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique name: lower-case letters, digits, hyphens, underscores and dots.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The credential.
-	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The credential; empty with a reference.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Where each edge finds the value, in place of one that is stored: "env:NAME", "file:/path", "vault:MOUNT/PATH#FIELD".
+	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What it is for.
+	Description   string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,6 +241,20 @@ func (x *CreateSecretRequest) GetName() string {
 func (x *CreateSecretRequest) GetValue() string {
 	if x != nil {
 		return x.Value
+	}
+	return ""
+}
+
+func (x *CreateSecretRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *CreateSecretRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
 	}
 	return ""
 }
@@ -230,7 +311,11 @@ type ListSecretsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +360,20 @@ func (x *ListSecretsRequest) GetPageSize() int32 {
 func (x *ListSecretsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSecretsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListSecretsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -340,7 +439,9 @@ type RotateSecretRequest struct {
 	// Id or name.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The new credential.
-	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// If set, it fails with aborted when the secret changed since.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +486,13 @@ func (x *RotateSecretRequest) GetSecret() string {
 func (x *RotateSecretRequest) GetValue() string {
 	if x != nil {
 		return x.Value
+	}
+	return ""
+}
+
+func (x *RotateSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -439,7 +547,9 @@ func (x *RotateSecretResponse) GetSecret() *Secret {
 type DeleteSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id or name.
-	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// If set, the deletion fails with aborted when the secret changed since.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -481,6 +591,13 @@ func (x *DeleteSecretRequest) GetSecret() string {
 	return ""
 }
 
+func (x *DeleteSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // DeleteSecretResponse is empty.
 type DeleteSecretResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -518,11 +635,552 @@ func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{8}
 }
 
+// GetSecretRequest names a secret.
+type GetSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSecretRequest) Reset() {
+	*x = GetSecretRequest{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSecretRequest) ProtoMessage() {}
+
+func (x *GetSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSecretRequest.ProtoReflect.Descriptor instead.
+func (*GetSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetSecretRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// GetSecretResponse holds one secret.
+type GetSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret, without its value.
+	Secret        *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSecretResponse) Reset() {
+	*x = GetSecretResponse{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSecretResponse) ProtoMessage() {}
+
+func (x *GetSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSecretResponse.ProtoReflect.Descriptor instead.
+func (*GetSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// UpdateSecretRequest changes a secret.
+type UpdateSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// What it is for; not set leaves it.
+	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	// Where each edge finds the value; not set leaves it. A stored value that becomes a reference is gone.
+	Reference *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
+	// If set, the update fails with aborted when the secret changed since.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSecretRequest) Reset() {
+	*x = UpdateSecretRequest{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSecretRequest) ProtoMessage() {}
+
+func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSecretRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateSecretRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *UpdateSecretRequest) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *UpdateSecretRequest) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
+func (x *UpdateSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// UpdateSecretResponse answers without the value.
+type UpdateSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored secret.
+	Secret        *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSecretResponse) Reset() {
+	*x = UpdateSecretResponse{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSecretResponse) ProtoMessage() {}
+
+func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSecretResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// RollbackSecretRequest names a secret.
+type RollbackSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// If set, it fails with aborted when the secret changed since.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackSecretRequest) Reset() {
+	*x = RollbackSecretRequest{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackSecretRequest) ProtoMessage() {}
+
+func (x *RollbackSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackSecretRequest.ProtoReflect.Descriptor instead.
+func (*RollbackSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RollbackSecretRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RollbackSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// RollbackSecretResponse answers without the value.
+type RollbackSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored secret.
+	Secret        *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackSecretResponse) Reset() {
+	*x = RollbackSecretResponse{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackSecretResponse) ProtoMessage() {}
+
+func (x *RollbackSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackSecretResponse.ProtoReflect.Descriptor instead.
+func (*RollbackSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RollbackSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// ListSecretReferencesRequest names a secret.
+type ListSecretReferencesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretReferencesRequest) Reset() {
+	*x = ListSecretReferencesRequest{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretReferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretReferencesRequest) ProtoMessage() {}
+
+func (x *ListSecretReferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretReferencesRequest.ProtoReflect.Descriptor instead.
+func (*ListSecretReferencesRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListSecretReferencesRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// ListSecretReferencesResponse lists what uses a secret.
+type ListSecretReferencesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What uses it, by kind and name.
+	References []*SecretReference `protobuf:"bytes,1,rep,name=references,proto3" json:"references,omitempty"`
+	// Edges that are heard, and whether each can read it.
+	Nodes         []*SecretOnNode `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretReferencesResponse) Reset() {
+	*x = ListSecretReferencesResponse{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretReferencesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretReferencesResponse) ProtoMessage() {}
+
+func (x *ListSecretReferencesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretReferencesResponse.ProtoReflect.Descriptor instead.
+func (*ListSecretReferencesResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListSecretReferencesResponse) GetReferences() []*SecretReference {
+	if x != nil {
+		return x.References
+	}
+	return nil
+}
+
+func (x *ListSecretReferencesResponse) GetNodes() []*SecretOnNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// SecretReference is a place that uses a secret.
+type SecretReference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "endpoint", "model" or "adapter".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Name of it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Where in it, "headers[api_token]".
+	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretReference) Reset() {
+	*x = SecretReference{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretReference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretReference) ProtoMessage() {}
+
+func (x *SecretReference) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretReference.ProtoReflect.Descriptor instead.
+func (*SecretReference) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SecretReference) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SecretReference) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SecretReference) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+// SecretOnNode says whether an edge can read a secret.
+type SecretOnNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the edge.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Whether it can.
+	Resolved bool `protobuf:"varint,2,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	// Why it cannot, without any value; empty if it can.
+	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretOnNode) Reset() {
+	*x = SecretOnNode{}
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretOnNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretOnNode) ProtoMessage() {}
+
+func (x *SecretOnNode) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_secret_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretOnNode.ProtoReflect.Descriptor instead.
+func (*SecretOnNode) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_secret_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SecretOnNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SecretOnNode) GetResolved() bool {
+	if x != nil {
+		return x.Resolved
+	}
+	return false
+}
+
+func (x *SecretOnNode) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_tollgate_control_v1_secret_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_secret_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/secret.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x01\n" +
+	" tollgate/control/v1/secret.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\"\xf3\x03\n" +
 	"\x06Secret\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
@@ -532,32 +1190,86 @@ const file_tollgate_control_v1_secret_proto_rawDesc = "" +
 	"updateTime\x12\x1c\n" +
 	"\tendpoints\x18\x05 \x03(\tR\tendpoints\x12\x16\n" +
 	"\x06models\x18\x06 \x03(\tR\x06models\x12\x1a\n" +
-	"\badapters\x18\a \x03(\tR\badapters\"~\n" +
+	"\badapters\x18\a \x03(\tR\badapters\x12\x18\n" +
+	"\aversion\x18\b \x01(\x03R\aversion\x12*\n" +
+	"\vdescription\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\x1c\n" +
+	"\treference\x18\n" +
+	" \x01(\tR\treference\x12F\n" +
+	"\x11rollback_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0frollbackEndTime\x12\x12\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12\x1a\n" +
+	"\brevision\x18\r \x01(\x03R\brevision\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x0e \x01(\tR\tmanagedBy\"\xd0\x01\n" +
 	"\x13CreateSecretRequest\x12A\n" +
-	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12$\n" +
-	"\x05value\x18\x02 \x01(\tB\x0e\xbaH\br\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\x05value\"K\n" +
+	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12\"\n" +
+	"\x05value\x18\x02 \x01(\tB\f\xbaH\x06r\x04\x18\x80\x80\x04\x80\x01\x01R\x05value\x12&\n" +
+	"\treference\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\treference\x12*\n" +
+	"\vdescription\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\"K\n" +
 	"\x14CreateSecretResponse\x123\n" +
-	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"Y\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"\x9f\x01\n" +
 	"\x12ListSecretsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"t\n" +
 	"\x13ListSecretsResponse\x125\n" +
 	"\asecrets\x18\x01 \x03(\v2\x1b.tollgate.control.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\\\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"p\n" +
 	"\x13RotateSecretRequest\x12\x1f\n" +
 	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\x12$\n" +
-	"\x05value\x18\x02 \x01(\tB\x0e\xbaH\br\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\x05value\"K\n" +
+	"\x05value\x18\x02 \x01(\tB\x0e\xbaH\br\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\x05value\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"K\n" +
 	"\x14RotateSecretResponse\x123\n" +
-	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"6\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"J\n" +
 	"\x13DeleteSecretRequest\x12\x1f\n" +
-	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\"\x16\n" +
-	"\x14DeleteSecretResponse2\xa5\x03\n" +
-	"\rSecretService\x12c\n" +
-	"\fCreateSecret\x12(.tollgate.control.v1.CreateSecretRequest\x1a).tollgate.control.v1.CreateSecretResponse\x12e\n" +
-	"\vListSecrets\x12'.tollgate.control.v1.ListSecretsRequest\x1a(.tollgate.control.v1.ListSecretsResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\fRotateSecret\x12(.tollgate.control.v1.RotateSecretRequest\x1a).tollgate.control.v1.RotateSecretResponse\x12c\n" +
-	"\fDeleteSecret\x12(.tollgate.control.v1.DeleteSecretRequest\x1a).tollgate.control.v1.DeleteSecretResponseB\xc0\x01\n" +
+	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x16\n" +
+	"\x14DeleteSecretResponse\"3\n" +
+	"\x10GetSecretRequest\x12\x1f\n" +
+	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\"H\n" +
+	"\x11GetSecretResponse\x123\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"\xc8\x01\n" +
+	"\x13UpdateSecretRequest\x12\x1f\n" +
+	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\x12/\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x00R\vdescription\x88\x01\x01\x12-\n" +
+	"\treference\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bH\x01R\treference\x88\x01\x01\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etagB\x0e\n" +
+	"\f_descriptionB\f\n" +
+	"\n" +
+	"_reference\"K\n" +
+	"\x14UpdateSecretResponse\x123\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\"L\n" +
+	"\x15RollbackSecretRequest\x12\x1f\n" +
+	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"M\n" +
+	"\x16RollbackSecretResponse\x123\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.tollgate.control.v1.SecretR\x06secret\">\n" +
+	"\x1bListSecretReferencesRequest\x12\x1f\n" +
+	"\x06secret\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06secret\"\x9d\x01\n" +
+	"\x1cListSecretReferencesResponse\x12D\n" +
+	"\n" +
+	"references\x18\x01 \x03(\v2$.tollgate.control.v1.SecretReferenceR\n" +
+	"references\x127\n" +
+	"\x05nodes\x18\x02 \x03(\v2!.tollgate.control.v1.SecretOnNodeR\x05nodes\"O\n" +
+	"\x0fSecretReference\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\"T\n" +
+	"\fSecretOnNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1a\n" +
+	"\bresolved\x18\x02 \x01(\bR\bresolved\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error2\x93\a\n" +
+	"\rSecretService\x12k\n" +
+	"\fCreateSecret\x12(.tollgate.control.v1.CreateSecretRequest\x1a).tollgate.control.v1.CreateSecretResponse\"\x06\xca\xf3\x18\x02\b\b\x12k\n" +
+	"\vListSecrets\x12'.tollgate.control.v1.ListSecretsRequest\x1a(.tollgate.control.v1.ListSecretsResponse\"\t\xca\xf3\x18\x02\b\a\x90\x02\x01\x12k\n" +
+	"\fRotateSecret\x12(.tollgate.control.v1.RotateSecretRequest\x1a).tollgate.control.v1.RotateSecretResponse\"\x06\xca\xf3\x18\x02\b\b\x12k\n" +
+	"\fDeleteSecret\x12(.tollgate.control.v1.DeleteSecretRequest\x1a).tollgate.control.v1.DeleteSecretResponse\"\x06\xca\xf3\x18\x02\b\b\x12e\n" +
+	"\tGetSecret\x12%.tollgate.control.v1.GetSecretRequest\x1a&.tollgate.control.v1.GetSecretResponse\"\t\xca\xf3\x18\x02\b\a\x90\x02\x01\x12k\n" +
+	"\fUpdateSecret\x12(.tollgate.control.v1.UpdateSecretRequest\x1a).tollgate.control.v1.UpdateSecretResponse\"\x06\xca\xf3\x18\x02\b\b\x12q\n" +
+	"\x0eRollbackSecret\x12*.tollgate.control.v1.RollbackSecretRequest\x1a+.tollgate.control.v1.RollbackSecretResponse\"\x06\xca\xf3\x18\x02\b\b\x12\x86\x01\n" +
+	"\x14ListSecretReferences\x120.tollgate.control.v1.ListSecretReferencesRequest\x1a1.tollgate.control.v1.ListSecretReferencesResponse\"\t\xca\xf3\x18\x02\b\a\x90\x02\x01B\xc0\x01\n" +
 	"\x17com.tollgate.control.v1B\vSecretProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -572,38 +1284,62 @@ func file_tollgate_control_v1_secret_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_secret_proto_rawDescData
 }
 
-var file_tollgate_control_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_control_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tollgate_control_v1_secret_proto_goTypes = []any{
-	(*Secret)(nil),                // 0: tollgate.control.v1.Secret
-	(*CreateSecretRequest)(nil),   // 1: tollgate.control.v1.CreateSecretRequest
-	(*CreateSecretResponse)(nil),  // 2: tollgate.control.v1.CreateSecretResponse
-	(*ListSecretsRequest)(nil),    // 3: tollgate.control.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),   // 4: tollgate.control.v1.ListSecretsResponse
-	(*RotateSecretRequest)(nil),   // 5: tollgate.control.v1.RotateSecretRequest
-	(*RotateSecretResponse)(nil),  // 6: tollgate.control.v1.RotateSecretResponse
-	(*DeleteSecretRequest)(nil),   // 7: tollgate.control.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),  // 8: tollgate.control.v1.DeleteSecretResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Secret)(nil),                       // 0: tollgate.control.v1.Secret
+	(*CreateSecretRequest)(nil),          // 1: tollgate.control.v1.CreateSecretRequest
+	(*CreateSecretResponse)(nil),         // 2: tollgate.control.v1.CreateSecretResponse
+	(*ListSecretsRequest)(nil),           // 3: tollgate.control.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),          // 4: tollgate.control.v1.ListSecretsResponse
+	(*RotateSecretRequest)(nil),          // 5: tollgate.control.v1.RotateSecretRequest
+	(*RotateSecretResponse)(nil),         // 6: tollgate.control.v1.RotateSecretResponse
+	(*DeleteSecretRequest)(nil),          // 7: tollgate.control.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),         // 8: tollgate.control.v1.DeleteSecretResponse
+	(*GetSecretRequest)(nil),             // 9: tollgate.control.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),            // 10: tollgate.control.v1.GetSecretResponse
+	(*UpdateSecretRequest)(nil),          // 11: tollgate.control.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),         // 12: tollgate.control.v1.UpdateSecretResponse
+	(*RollbackSecretRequest)(nil),        // 13: tollgate.control.v1.RollbackSecretRequest
+	(*RollbackSecretResponse)(nil),       // 14: tollgate.control.v1.RollbackSecretResponse
+	(*ListSecretReferencesRequest)(nil),  // 15: tollgate.control.v1.ListSecretReferencesRequest
+	(*ListSecretReferencesResponse)(nil), // 16: tollgate.control.v1.ListSecretReferencesResponse
+	(*SecretReference)(nil),              // 17: tollgate.control.v1.SecretReference
+	(*SecretOnNode)(nil),                 // 18: tollgate.control.v1.SecretOnNode
+	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
 }
 var file_tollgate_control_v1_secret_proto_depIdxs = []int32{
-	9, // 0: tollgate.control.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	9, // 1: tollgate.control.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
-	0, // 2: tollgate.control.v1.CreateSecretResponse.secret:type_name -> tollgate.control.v1.Secret
-	0, // 3: tollgate.control.v1.ListSecretsResponse.secrets:type_name -> tollgate.control.v1.Secret
-	0, // 4: tollgate.control.v1.RotateSecretResponse.secret:type_name -> tollgate.control.v1.Secret
-	1, // 5: tollgate.control.v1.SecretService.CreateSecret:input_type -> tollgate.control.v1.CreateSecretRequest
-	3, // 6: tollgate.control.v1.SecretService.ListSecrets:input_type -> tollgate.control.v1.ListSecretsRequest
-	5, // 7: tollgate.control.v1.SecretService.RotateSecret:input_type -> tollgate.control.v1.RotateSecretRequest
-	7, // 8: tollgate.control.v1.SecretService.DeleteSecret:input_type -> tollgate.control.v1.DeleteSecretRequest
-	2, // 9: tollgate.control.v1.SecretService.CreateSecret:output_type -> tollgate.control.v1.CreateSecretResponse
-	4, // 10: tollgate.control.v1.SecretService.ListSecrets:output_type -> tollgate.control.v1.ListSecretsResponse
-	6, // 11: tollgate.control.v1.SecretService.RotateSecret:output_type -> tollgate.control.v1.RotateSecretResponse
-	8, // 12: tollgate.control.v1.SecretService.DeleteSecret:output_type -> tollgate.control.v1.DeleteSecretResponse
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	19, // 0: tollgate.control.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	19, // 1: tollgate.control.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	19, // 2: tollgate.control.v1.Secret.rollback_end_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: tollgate.control.v1.CreateSecretResponse.secret:type_name -> tollgate.control.v1.Secret
+	0,  // 4: tollgate.control.v1.ListSecretsResponse.secrets:type_name -> tollgate.control.v1.Secret
+	0,  // 5: tollgate.control.v1.RotateSecretResponse.secret:type_name -> tollgate.control.v1.Secret
+	0,  // 6: tollgate.control.v1.GetSecretResponse.secret:type_name -> tollgate.control.v1.Secret
+	0,  // 7: tollgate.control.v1.UpdateSecretResponse.secret:type_name -> tollgate.control.v1.Secret
+	0,  // 8: tollgate.control.v1.RollbackSecretResponse.secret:type_name -> tollgate.control.v1.Secret
+	17, // 9: tollgate.control.v1.ListSecretReferencesResponse.references:type_name -> tollgate.control.v1.SecretReference
+	18, // 10: tollgate.control.v1.ListSecretReferencesResponse.nodes:type_name -> tollgate.control.v1.SecretOnNode
+	1,  // 11: tollgate.control.v1.SecretService.CreateSecret:input_type -> tollgate.control.v1.CreateSecretRequest
+	3,  // 12: tollgate.control.v1.SecretService.ListSecrets:input_type -> tollgate.control.v1.ListSecretsRequest
+	5,  // 13: tollgate.control.v1.SecretService.RotateSecret:input_type -> tollgate.control.v1.RotateSecretRequest
+	7,  // 14: tollgate.control.v1.SecretService.DeleteSecret:input_type -> tollgate.control.v1.DeleteSecretRequest
+	9,  // 15: tollgate.control.v1.SecretService.GetSecret:input_type -> tollgate.control.v1.GetSecretRequest
+	11, // 16: tollgate.control.v1.SecretService.UpdateSecret:input_type -> tollgate.control.v1.UpdateSecretRequest
+	13, // 17: tollgate.control.v1.SecretService.RollbackSecret:input_type -> tollgate.control.v1.RollbackSecretRequest
+	15, // 18: tollgate.control.v1.SecretService.ListSecretReferences:input_type -> tollgate.control.v1.ListSecretReferencesRequest
+	2,  // 19: tollgate.control.v1.SecretService.CreateSecret:output_type -> tollgate.control.v1.CreateSecretResponse
+	4,  // 20: tollgate.control.v1.SecretService.ListSecrets:output_type -> tollgate.control.v1.ListSecretsResponse
+	6,  // 21: tollgate.control.v1.SecretService.RotateSecret:output_type -> tollgate.control.v1.RotateSecretResponse
+	8,  // 22: tollgate.control.v1.SecretService.DeleteSecret:output_type -> tollgate.control.v1.DeleteSecretResponse
+	10, // 23: tollgate.control.v1.SecretService.GetSecret:output_type -> tollgate.control.v1.GetSecretResponse
+	12, // 24: tollgate.control.v1.SecretService.UpdateSecret:output_type -> tollgate.control.v1.UpdateSecretResponse
+	14, // 25: tollgate.control.v1.SecretService.RollbackSecret:output_type -> tollgate.control.v1.RollbackSecretResponse
+	16, // 26: tollgate.control.v1.SecretService.ListSecretReferences:output_type -> tollgate.control.v1.ListSecretReferencesResponse
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_secret_proto_init() }
@@ -611,13 +1347,15 @@ func file_tollgate_control_v1_secret_proto_init() {
 	if File_tollgate_control_v1_secret_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_secret_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_secret_proto_rawDesc), len(file_tollgate_control_v1_secret_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

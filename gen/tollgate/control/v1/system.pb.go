@@ -7,8 +7,10 @@
 package controlv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -111,7 +113,33 @@ type Node struct {
 	// Targets that it has tried or cannot try: those in trouble first, at most 256.
 	Targets []*NodeTarget `protobuf:"bytes,14,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Requests in flight.
-	InFlight      int64 `protobuf:"varint,15,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight int64 `protobuf:"varint,15,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Region that it was told; empty for none.
+	Region string `protobuf:"bytes,16,opt,name=region,proto3" json:"region,omitempty"`
+	// Address under which others reach it, "http://10.0.0.7:4000"; empty if it was not told.
+	Advertised string `protobuf:"bytes,17,opt,name=advertised,proto3" json:"advertised,omitempty"`
+	// Whether it wants no more requests.
+	Draining bool `protobuf:"varint,18,opt,name=draining,proto3" json:"draining,omitempty"`
+	// Requests since it started.
+	Requests int64 `protobuf:"varint,19,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Of these, those that it or a target answered with 5xx.
+	Errors int64 `protobuf:"varint,20,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Requests a second, of the last ten seconds.
+	RequestRate float64 `protobuf:"fixed64,21,opt,name=request_rate,json=requestRate,proto3" json:"request_rate,omitempty"`
+	// Time that the gateway itself needs for half of all requests, in microseconds, of the last ten seconds.
+	OverheadP50Us int64 `protobuf:"varint,22,opt,name=overhead_p50_us,json=overheadP50Us,proto3" json:"overhead_p50_us,omitempty"`
+	// Likewise for 99 of 100.
+	OverheadP99Us int64 `protobuf:"varint,23,opt,name=overhead_p99_us,json=overheadP99Us,proto3" json:"overhead_p99_us,omitempty"`
+	// By how much its clock differs from the control plane's, in milliseconds, as far as one can tell.
+	ClockSkewMs int64 `protobuf:"varint,24,opt,name=clock_skew_ms,json=clockSkewMs,proto3" json:"clock_skew_ms,omitempty"`
+	// Secrets that it cannot read, and why.
+	UnresolvedSecrets []*UnresolvedSecret `protobuf:"bytes,25,rep,name=unresolved_secrets,json=unresolvedSecrets,proto3" json:"unresolved_secrets,omitempty"`
+	// Part of the spool's space that is used, in percent.
+	SpoolPercent int32 `protobuf:"varint,26,opt,name=spool_percent,json=spoolPercent,proto3" json:"spool_percent,omitempty"`
+	// Resident memory in bytes; 0 if not known.
+	MemoryBytes int64 `protobuf:"varint,27,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Events of requests that were not told to whoever watches, because there were too many.
+	SeenLost      int64 `protobuf:"varint,28,opt,name=seen_lost,json=seenLost,proto3" json:"seen_lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +275,97 @@ func (x *Node) GetTargets() []*NodeTarget {
 func (x *Node) GetInFlight() int64 {
 	if x != nil {
 		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Node) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *Node) GetAdvertised() string {
+	if x != nil {
+		return x.Advertised
+	}
+	return ""
+}
+
+func (x *Node) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Node) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Node) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Node) GetRequestRate() float64 {
+	if x != nil {
+		return x.RequestRate
+	}
+	return 0
+}
+
+func (x *Node) GetOverheadP50Us() int64 {
+	if x != nil {
+		return x.OverheadP50Us
+	}
+	return 0
+}
+
+func (x *Node) GetOverheadP99Us() int64 {
+	if x != nil {
+		return x.OverheadP99Us
+	}
+	return 0
+}
+
+func (x *Node) GetClockSkewMs() int64 {
+	if x != nil {
+		return x.ClockSkewMs
+	}
+	return 0
+}
+
+func (x *Node) GetUnresolvedSecrets() []*UnresolvedSecret {
+	if x != nil {
+		return x.UnresolvedSecrets
+	}
+	return nil
+}
+
+func (x *Node) GetSpoolPercent() int32 {
+	if x != nil {
+		return x.SpoolPercent
+	}
+	return 0
+}
+
+func (x *Node) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Node) GetSeenLost() int64 {
+	if x != nil {
+		return x.SeenLost
 	}
 	return 0
 }
@@ -463,8 +582,30 @@ type GetInfoResponse struct {
 	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Revision that has been published to edges.
 	PublishedRevision int64 `protobuf:"varint,4,opt,name=published_revision,json=publishedRevision,proto3" json:"published_revision,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Name of the deployment.
+	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	// Address under which callers reach the edges; empty if not known.
+	GatewayUrl string `protobuf:"bytes,6,opt,name=gateway_url,json=gatewayUrl,proto3" json:"gateway_url,omitempty"`
+	// The control plane's clock.
+	Time *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`
+	// Whether the ledger answers; not set if there is none.
+	Ledger *bool `protobuf:"varint,8,opt,name=ledger,proto3,oneof" json:"ledger,omitempty"`
+	// Whether NATS is connected.
+	Nats bool `protobuf:"varint,9,opt,name=nats,proto3" json:"nats,omitempty"`
+	// Oldest version of the command line that works with it.
+	OldestClient string `protobuf:"bytes,10,opt,name=oldest_client,json=oldestClient,proto3" json:"oldest_client,omitempty"`
+	// What the deployment is for, by its settings; empty for nothing.
+	Environment string `protobuf:"bytes,11,opt,name=environment,proto3" json:"environment,omitempty"`
+	// Colour in which that is shown.
+	EnvironmentColor string `protobuf:"bytes,12,opt,name=environment_color,json=environmentColor,proto3" json:"environment_color,omitempty"`
+	// Commit that the control plane was built from; empty if it is not known.
+	Commit string `protobuf:"bytes,13,opt,name=commit,proto3" json:"commit,omitempty"`
+	// When that commit was made; not set if it is not known.
+	CommitTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
+	// Version of Go that it was built with.
+	GoVersion     string `protobuf:"bytes,15,opt,name=go_version,json=goVersion,proto3" json:"go_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetInfoResponse) Reset() {
@@ -525,6 +666,311 @@ func (x *GetInfoResponse) GetPublishedRevision() int64 {
 	return 0
 }
 
+func (x *GetInfoResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetGatewayUrl() string {
+	if x != nil {
+		return x.GatewayUrl
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *GetInfoResponse) GetLedger() bool {
+	if x != nil && x.Ledger != nil {
+		return *x.Ledger
+	}
+	return false
+}
+
+func (x *GetInfoResponse) GetNats() bool {
+	if x != nil {
+		return x.Nats
+	}
+	return false
+}
+
+func (x *GetInfoResponse) GetOldestClient() string {
+	if x != nil {
+		return x.OldestClient
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetEnvironmentColor() string {
+	if x != nil {
+		return x.EnvironmentColor
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetCommit() string {
+	if x != nil {
+		return x.Commit
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetCommitTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CommitTime
+	}
+	return nil
+}
+
+func (x *GetInfoResponse) GetGoVersion() string {
+	if x != nil {
+		return x.GoVersion
+	}
+	return ""
+}
+
+// GetSignInSettingsRequest is empty.
+type GetSignInSettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignInSettingsRequest) Reset() {
+	*x = GetSignInSettingsRequest{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignInSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignInSettingsRequest) ProtoMessage() {}
+
+func (x *GetSignInSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignInSettingsRequest.ProtoReflect.Descriptor instead.
+func (*GetSignInSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{5}
+}
+
+// GetSignInSettingsResponse is how people sign in.
+type GetSignInSettingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where browsers reach the control plane.
+	BaseUrl string `protobuf:"bytes,1,opt,name=base_url,json=baseUrl,proto3" json:"base_url,omitempty"`
+	// After which a session that is not used ends.
+	SessionIdle *durationpb.Duration `protobuf:"bytes,2,opt,name=session_idle,json=sessionIdle,proto3" json:"session_idle,omitempty"`
+	// After which every session ends.
+	SessionTotal *durationpb.Duration `protobuf:"bytes,3,opt,name=session_total,json=sessionTotal,proto3" json:"session_total,omitempty"`
+	// Single sign-on; not set without it.
+	SingleSignOn  *SingleSignOn `protobuf:"bytes,4,opt,name=single_sign_on,json=singleSignOn,proto3" json:"single_sign_on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignInSettingsResponse) Reset() {
+	*x = GetSignInSettingsResponse{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignInSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignInSettingsResponse) ProtoMessage() {}
+
+func (x *GetSignInSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignInSettingsResponse.ProtoReflect.Descriptor instead.
+func (*GetSignInSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetSignInSettingsResponse) GetBaseUrl() string {
+	if x != nil {
+		return x.BaseUrl
+	}
+	return ""
+}
+
+func (x *GetSignInSettingsResponse) GetSessionIdle() *durationpb.Duration {
+	if x != nil {
+		return x.SessionIdle
+	}
+	return nil
+}
+
+func (x *GetSignInSettingsResponse) GetSessionTotal() *durationpb.Duration {
+	if x != nil {
+		return x.SessionTotal
+	}
+	return nil
+}
+
+func (x *GetSignInSettingsResponse) GetSingleSignOn() *SingleSignOn {
+	if x != nil {
+		return x.SingleSignOn
+	}
+	return nil
+}
+
+// SingleSignOn is a provider of OpenID Connect.
+type SingleSignOn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name, for the button.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// URL of the provider.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// As what the provider knows this gateway.
+	ClientId string `protobuf:"bytes,3,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// URL that the provider has to send people back to.
+	RedirectUrl string `protobuf:"bytes,4,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
+	// URL at which signing in so begins: whoever opens it tries it.
+	StartUrl string `protobuf:"bytes,5,opt,name=start_url,json=startUrl,proto3" json:"start_url,omitempty"`
+	// Domains of e-mail addresses that may sign in; empty for all.
+	Domains []string `protobuf:"bytes,6,rep,name=domains,proto3" json:"domains,omitempty"`
+	// Claim with the groups of a person; empty for none.
+	RolesClaim string `protobuf:"bytes,7,opt,name=roles_claim,json=rolesClaim,proto3" json:"roles_claim,omitempty"`
+	// What groups give: "group=role".
+	Roles []string `protobuf:"bytes,8,rep,name=roles,proto3" json:"roles,omitempty"`
+	// Role of somebody who is new and in no such group; empty refuses them.
+	DefaultRole   string `protobuf:"bytes,9,opt,name=default_role,json=defaultRole,proto3" json:"default_role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SingleSignOn) Reset() {
+	*x = SingleSignOn{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SingleSignOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SingleSignOn) ProtoMessage() {}
+
+func (x *SingleSignOn) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SingleSignOn.ProtoReflect.Descriptor instead.
+func (*SingleSignOn) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SingleSignOn) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetRedirectUrl() string {
+	if x != nil {
+		return x.RedirectUrl
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetStartUrl() string {
+	if x != nil {
+		return x.StartUrl
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetDomains() []string {
+	if x != nil {
+		return x.Domains
+	}
+	return nil
+}
+
+func (x *SingleSignOn) GetRolesClaim() string {
+	if x != nil {
+		return x.RolesClaim
+	}
+	return ""
+}
+
+func (x *SingleSignOn) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *SingleSignOn) GetDefaultRole() string {
+	if x != nil {
+		return x.DefaultRole
+	}
+	return ""
+}
+
 // ListNodesRequest is empty.
 type ListNodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -534,7 +980,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +992,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +1005,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 // ListNodesResponse lists the fleet.
@@ -575,7 +1021,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +1033,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +1046,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -617,11 +1063,294 @@ func (x *ListNodesResponse) GetRevision() int64 {
 	return 0
 }
 
+// UnresolvedSecret is a secret that an edge cannot read.
+type UnresolvedSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the secret.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Why, without any value.
+	Error         string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnresolvedSecret) Reset() {
+	*x = UnresolvedSecret{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnresolvedSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnresolvedSecret) ProtoMessage() {}
+
+func (x *UnresolvedSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnresolvedSecret.ProtoReflect.Descriptor instead.
+func (*UnresolvedSecret) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UnresolvedSecret) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *UnresolvedSecret) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// WatchChangesRequest says where to begin.
+type WatchChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only changes after this revision; 0 means from now on.
+	AfterRevision int64 `protobuf:"varint,1,opt,name=after_revision,json=afterRevision,proto3" json:"after_revision,omitempty"`
+	// Only of these kinds; empty means all.
+	Kinds         []string `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChangesRequest) Reset() {
+	*x = WatchChangesRequest{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChangesRequest) ProtoMessage() {}
+
+func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
+func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchChangesRequest) GetAfterRevision() int64 {
+	if x != nil {
+		return x.AfterRevision
+	}
+	return 0
+}
+
+func (x *WatchChangesRequest) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+// WatchChangesResponse is what changed since the last one. One without changes comes at least every ten seconds.
+type WatchChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Changes, oldest first.
+	Changes []*Change `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Revision up to which this is everything.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Whether the revision that was asked for is too old, or of another epoch: everything has to be read again.
+	Reset_ bool `protobuf:"varint,3,opt,name=reset,proto3" json:"reset,omitempty"`
+	// Epoch of the revisions.
+	Epoch         int64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChangesResponse) Reset() {
+	*x = WatchChangesResponse{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChangesResponse) ProtoMessage() {}
+
+func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChangesResponse.ProtoReflect.Descriptor instead.
+func (*WatchChangesResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchChangesResponse) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *WatchChangesResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *WatchChangesResponse) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
+func (x *WatchChangesResponse) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+// Change is an object that was changed.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revision that did it.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Kind of the object.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Its id.
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// What was done: "create", "update", "delete", …
+	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
+	// Who did it.
+	Actor string `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Change) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Change) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Change) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Change) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Change) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Change) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Change) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_system_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\n" +
-	" tollgate/control/v1/system.proto\x12\x13tollgate.control.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x04\n" +
+	" tollgate/control/v1/system.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\"\xaa\b\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x03R\vincarnation\x127\n" +
@@ -641,7 +1370,22 @@ const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"missingEnv\x12\x18\n" +
 	"\aaddress\x18\r \x01(\tR\aaddress\x129\n" +
 	"\atargets\x18\x0e \x03(\v2\x1f.tollgate.control.v1.NodeTargetR\atargets\x12\x1b\n" +
-	"\tin_flight\x18\x0f \x01(\x03R\binFlight\"\x80\x02\n" +
+	"\tin_flight\x18\x0f \x01(\x03R\binFlight\x12\x16\n" +
+	"\x06region\x18\x10 \x01(\tR\x06region\x12\x1e\n" +
+	"\n" +
+	"advertised\x18\x11 \x01(\tR\n" +
+	"advertised\x12\x1a\n" +
+	"\bdraining\x18\x12 \x01(\bR\bdraining\x12\x1a\n" +
+	"\brequests\x18\x13 \x01(\x03R\brequests\x12\x16\n" +
+	"\x06errors\x18\x14 \x01(\x03R\x06errors\x12!\n" +
+	"\frequest_rate\x18\x15 \x01(\x01R\vrequestRate\x12&\n" +
+	"\x0foverhead_p50_us\x18\x16 \x01(\x03R\roverheadP50Us\x12&\n" +
+	"\x0foverhead_p99_us\x18\x17 \x01(\x03R\roverheadP99Us\x12\"\n" +
+	"\rclock_skew_ms\x18\x18 \x01(\x03R\vclockSkewMs\x12T\n" +
+	"\x12unresolved_secrets\x18\x19 \x03(\v2%.tollgate.control.v1.UnresolvedSecretR\x11unresolvedSecrets\x12#\n" +
+	"\rspool_percent\x18\x1a \x01(\x05R\fspoolPercent\x12!\n" +
+	"\fmemory_bytes\x18\x1b \x01(\x03R\vmemoryBytes\x12\x1b\n" +
+	"\tseen_lost\x18\x1c \x01(\x03R\bseenLost\"\x80\x02\n" +
 	"\n" +
 	"NodeTarget\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
@@ -656,25 +1400,79 @@ const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\vNodeBreaker\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\"\x10\n" +
-	"\x0eGetInfoRequest\"\x8c\x01\n" +
+	"\x0eGetInfoRequest\"\x95\x04\n" +
 	"\x0fGetInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12-\n" +
-	"\x12published_revision\x18\x04 \x01(\x03R\x11publishedRevision\"\x12\n" +
+	"\x12published_revision\x18\x04 \x01(\x03R\x11publishedRevision\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x1f\n" +
+	"\vgateway_url\x18\x06 \x01(\tR\n" +
+	"gatewayUrl\x12.\n" +
+	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n" +
+	"\x06ledger\x18\b \x01(\bH\x00R\x06ledger\x88\x01\x01\x12\x12\n" +
+	"\x04nats\x18\t \x01(\bR\x04nats\x12#\n" +
+	"\roldest_client\x18\n" +
+	" \x01(\tR\foldestClient\x12 \n" +
+	"\venvironment\x18\v \x01(\tR\venvironment\x12+\n" +
+	"\x11environment_color\x18\f \x01(\tR\x10environmentColor\x12\x16\n" +
+	"\x06commit\x18\r \x01(\tR\x06commit\x12;\n" +
+	"\vcommit_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"commitTime\x12\x1d\n" +
+	"\n" +
+	"go_version\x18\x0f \x01(\tR\tgoVersionB\t\n" +
+	"\a_ledger\"\x1a\n" +
+	"\x18GetSignInSettingsRequest\"\xfd\x01\n" +
+	"\x19GetSignInSettingsResponse\x12\x19\n" +
+	"\bbase_url\x18\x01 \x01(\tR\abaseUrl\x12<\n" +
+	"\fsession_idle\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vsessionIdle\x12>\n" +
+	"\rsession_total\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\fsessionTotal\x12G\n" +
+	"\x0esingle_sign_on\x18\x04 \x01(\v2!.tollgate.control.v1.SingleSignOnR\fsingleSignOn\"\x8b\x02\n" +
+	"\fSingleSignOn\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tclient_id\x18\x03 \x01(\tR\bclientId\x12!\n" +
+	"\fredirect_url\x18\x04 \x01(\tR\vredirectUrl\x12\x1b\n" +
+	"\tstart_url\x18\x05 \x01(\tR\bstartUrl\x12\x18\n" +
+	"\adomains\x18\x06 \x03(\tR\adomains\x12\x1f\n" +
+	"\vroles_claim\x18\a \x01(\tR\n" +
+	"rolesClaim\x12\x14\n" +
+	"\x05roles\x18\b \x03(\tR\x05roles\x12!\n" +
+	"\fdefault_role\x18\t \x01(\tR\vdefaultRole\"\x12\n" +
 	"\x10ListNodesRequest\"`\n" +
 	"\x11ListNodesResponse\x12/\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x19.tollgate.control.v1.NodeR\x05nodes\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision*o\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"@\n" +
+	"\x10UnresolvedSecret\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"e\n" +
+	"\x13WatchChangesRequest\x12.\n" +
+	"\x0eafter_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterRevision\x12\x1e\n" +
+	"\x05kinds\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x05kinds\"\x95\x01\n" +
+	"\x14WatchChangesResponse\x125\n" +
+	"\achanges\x18\x01 \x03(\v2\x1b.tollgate.control.v1.ChangeR\achanges\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05reset\x18\x03 \x01(\bR\x05reset\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x03R\x05epoch\"\xba\x01\n" +
+	"\x06Change\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\tR\x06action\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x12.\n" +
+	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time*o\n" +
 	"\n" +
 	"NodeStatus\x12\x1b\n" +
 	"\x17NODE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NODE_STATUS_LIVE\x10\x01\x12\x16\n" +
 	"\x12NODE_STATUS_BEHIND\x10\x02\x12\x16\n" +
-	"\x12NODE_STATUS_SILENT\x10\x032\xcb\x01\n" +
-	"\rSystemService\x12Y\n" +
-	"\aGetInfo\x12#.tollgate.control.v1.GetInfoRequest\x1a$.tollgate.control.v1.GetInfoResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\tListNodes\x12%.tollgate.control.v1.ListNodesRequest\x1a&.tollgate.control.v1.ListNodesResponse\"\x03\x90\x02\x01B\xc0\x01\n" +
+	"\x12NODE_STATUS_SILENT\x10\x032\xcc\x03\n" +
+	"\rSystemService\x12a\n" +
+	"\aGetInfo\x12#.tollgate.control.v1.GetInfoRequest\x1a$.tollgate.control.v1.GetInfoResponse\"\v\xca\xf3\x18\x04\b\x02\x10\x01\x90\x02\x01\x12e\n" +
+	"\tListNodes\x12%.tollgate.control.v1.ListNodesRequest\x1a&.tollgate.control.v1.ListNodesResponse\"\t\xca\xf3\x18\x02\b\f\x90\x02\x01\x12}\n" +
+	"\x11GetSignInSettings\x12-.tollgate.control.v1.GetSignInSettingsRequest\x1a..tollgate.control.v1.GetSignInSettingsResponse\"\t\xca\xf3\x18\x02\b\x0f\x90\x02\x01\x12r\n" +
+	"\fWatchChanges\x12(.tollgate.control.v1.WatchChangesRequest\x1a).tollgate.control.v1.WatchChangesResponse\"\v\xca\xf3\x18\x04\b\x02\x10\x01\x90\x02\x010\x01B\xc0\x01\n" +
 	"\x17com.tollgate.control.v1B\vSystemProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -690,35 +1488,55 @@ func file_tollgate_control_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tollgate_control_v1_system_proto_goTypes = []any{
-	(NodeStatus)(0),               // 0: tollgate.control.v1.NodeStatus
-	(*Node)(nil),                  // 1: tollgate.control.v1.Node
-	(*NodeTarget)(nil),            // 2: tollgate.control.v1.NodeTarget
-	(*NodeBreaker)(nil),           // 3: tollgate.control.v1.NodeBreaker
-	(*GetInfoRequest)(nil),        // 4: tollgate.control.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),       // 5: tollgate.control.v1.GetInfoResponse
-	(*ListNodesRequest)(nil),      // 6: tollgate.control.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),     // 7: tollgate.control.v1.ListNodesResponse
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(NodeStatus)(0),                   // 0: tollgate.control.v1.NodeStatus
+	(*Node)(nil),                      // 1: tollgate.control.v1.Node
+	(*NodeTarget)(nil),                // 2: tollgate.control.v1.NodeTarget
+	(*NodeBreaker)(nil),               // 3: tollgate.control.v1.NodeBreaker
+	(*GetInfoRequest)(nil),            // 4: tollgate.control.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),           // 5: tollgate.control.v1.GetInfoResponse
+	(*GetSignInSettingsRequest)(nil),  // 6: tollgate.control.v1.GetSignInSettingsRequest
+	(*GetSignInSettingsResponse)(nil), // 7: tollgate.control.v1.GetSignInSettingsResponse
+	(*SingleSignOn)(nil),              // 8: tollgate.control.v1.SingleSignOn
+	(*ListNodesRequest)(nil),          // 9: tollgate.control.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),         // 10: tollgate.control.v1.ListNodesResponse
+	(*UnresolvedSecret)(nil),          // 11: tollgate.control.v1.UnresolvedSecret
+	(*WatchChangesRequest)(nil),       // 12: tollgate.control.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil),      // 13: tollgate.control.v1.WatchChangesResponse
+	(*Change)(nil),                    // 14: tollgate.control.v1.Change
+	(*timestamppb.Timestamp)(nil),     // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 16: google.protobuf.Duration
 }
 var file_tollgate_control_v1_system_proto_depIdxs = []int32{
-	0, // 0: tollgate.control.v1.Node.status:type_name -> tollgate.control.v1.NodeStatus
-	8, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
-	8, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
-	3, // 3: tollgate.control.v1.Node.breakers:type_name -> tollgate.control.v1.NodeBreaker
-	2, // 4: tollgate.control.v1.Node.targets:type_name -> tollgate.control.v1.NodeTarget
-	8, // 5: tollgate.control.v1.NodeTarget.retry_time:type_name -> google.protobuf.Timestamp
-	1, // 6: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
-	4, // 7: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
-	6, // 8: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
-	5, // 9: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
-	7, // 10: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: tollgate.control.v1.Node.status:type_name -> tollgate.control.v1.NodeStatus
+	15, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
+	15, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
+	3,  // 3: tollgate.control.v1.Node.breakers:type_name -> tollgate.control.v1.NodeBreaker
+	2,  // 4: tollgate.control.v1.Node.targets:type_name -> tollgate.control.v1.NodeTarget
+	11, // 5: tollgate.control.v1.Node.unresolved_secrets:type_name -> tollgate.control.v1.UnresolvedSecret
+	15, // 6: tollgate.control.v1.NodeTarget.retry_time:type_name -> google.protobuf.Timestamp
+	15, // 7: tollgate.control.v1.GetInfoResponse.time:type_name -> google.protobuf.Timestamp
+	15, // 8: tollgate.control.v1.GetInfoResponse.commit_time:type_name -> google.protobuf.Timestamp
+	16, // 9: tollgate.control.v1.GetSignInSettingsResponse.session_idle:type_name -> google.protobuf.Duration
+	16, // 10: tollgate.control.v1.GetSignInSettingsResponse.session_total:type_name -> google.protobuf.Duration
+	8,  // 11: tollgate.control.v1.GetSignInSettingsResponse.single_sign_on:type_name -> tollgate.control.v1.SingleSignOn
+	1,  // 12: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
+	14, // 13: tollgate.control.v1.WatchChangesResponse.changes:type_name -> tollgate.control.v1.Change
+	15, // 14: tollgate.control.v1.Change.time:type_name -> google.protobuf.Timestamp
+	4,  // 15: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
+	9,  // 16: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
+	6,  // 17: tollgate.control.v1.SystemService.GetSignInSettings:input_type -> tollgate.control.v1.GetSignInSettingsRequest
+	12, // 18: tollgate.control.v1.SystemService.WatchChanges:input_type -> tollgate.control.v1.WatchChangesRequest
+	5,  // 19: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
+	10, // 20: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
+	7,  // 21: tollgate.control.v1.SystemService.GetSignInSettings:output_type -> tollgate.control.v1.GetSignInSettingsResponse
+	13, // 22: tollgate.control.v1.SystemService.WatchChanges:output_type -> tollgate.control.v1.WatchChangesResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_system_proto_init() }
@@ -726,13 +1544,15 @@ func file_tollgate_control_v1_system_proto_init() {
 	if File_tollgate_control_v1_system_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_system_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_system_proto_rawDesc), len(file_tollgate_control_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,8 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -33,7 +35,27 @@ type Team struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Configuration revision of the last write.
-	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// Names of the endpoints that its keys may call at most; see restricted.
+	Endpoints []string `protobuf:"bytes,6,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Whether endpoints limits its keys; without it they may call what each of them may.
+	Restricted bool `protobuf:"varint,7,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	// Models that its keys may ask for at most, with "*" for any text; empty means all.
+	Models []string `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata *structpb.Struct `protobuf:"bytes,9,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Whether its keys are refused.
+	Blocked bool `protobuf:"varint,10,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// People who belong to it.
+	Members []*TeamMember `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	// Keys that are charged to it and not revoked.
+	Keys int64 `protobuf:"varint,12,opt,name=keys,proto3" json:"keys,omitempty"`
+	// Changes with every write.
+	Etag string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Owner of the file that manages it; empty for none.
+	ManagedBy     string `protobuf:"bytes,14,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -96,11 +118,91 @@ func (x *Team) GetRevision() int64 {
 	return 0
 }
 
+func (x *Team) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Team) GetEndpoints() []string {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *Team) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
+}
+
+func (x *Team) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *Team) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Team) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *Team) GetMembers() []*TeamMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Team) GetKeys() int64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *Team) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Team) GetManagedBy() string {
+	if x != nil {
+		return x.ManagedBy
+	}
+	return ""
+}
+
 // CreateTeamRequest asks for a new team.
 type CreateTeamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique name: lower-case letters, digits, hyphens, underscores and dots.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// Names of the endpoints that its keys may call at most; see restricted.
+	Endpoints []string `protobuf:"bytes,3,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Whether endpoints limits its keys; without it they may call what each of them may.
+	Restricted bool `protobuf:"varint,4,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	// Models that its keys may ask for at most, with "*" for any text; empty means all.
+	Models []string `protobuf:"bytes,5,rep,name=models,proto3" json:"models,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata      *structpb.Struct `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,6 +242,41 @@ func (x *CreateTeamRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *CreateTeamRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *CreateTeamRequest) GetEndpoints() []string {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *CreateTeamRequest) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
+}
+
+func (x *CreateTeamRequest) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *CreateTeamRequest) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // CreateTeamResponse answers with what was stored.
@@ -286,7 +423,11 @@ type ListTeamsRequest struct {
 	// At most this many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which of them; see the reference of filters.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Order: a field's name, with "-" before it for the other way round; empty means by name.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +472,20 @@ func (x *ListTeamsRequest) GetPageSize() int32 {
 func (x *ListTeamsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListTeamsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListTeamsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -394,7 +549,11 @@ func (x *ListTeamsResponse) GetNextPageToken() string {
 type DeleteTeamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id or name.
-	Team          string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// If set, the deletion fails with aborted when the team changed since.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Team that its keys are moved to; empty means that it must have none.
+	MoveKeysTo    string `protobuf:"bytes,3,opt,name=move_keys_to,json=moveKeysTo,proto3" json:"move_keys_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -436,6 +595,20 @@ func (x *DeleteTeamRequest) GetTeam() string {
 	return ""
 }
 
+func (x *DeleteTeamRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteTeamRequest) GetMoveKeysTo() string {
+	if x != nil {
+		return x.MoveKeysTo
+	}
+	return ""
+}
+
 // DeleteTeamResponse is empty.
 type DeleteTeamResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -473,42 +646,555 @@ func (*DeleteTeamResponse) Descriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{8}
 }
 
+// TeamMember is a person in a team.
+type TeamMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the person.
+	PersonId string `protobuf:"bytes,1,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// Their e-mail address.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// What they may do in the team.
+	Role          TeamRole `protobuf:"varint,3,opt,name=role,proto3,enum=tollgate.control.v1.TeamRole" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamMember) Reset() {
+	*x = TeamMember{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamMember) ProtoMessage() {}
+
+func (x *TeamMember) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamMember.ProtoReflect.Descriptor instead.
+func (*TeamMember) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TeamMember) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *TeamMember) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *TeamMember) GetRole() TeamRole {
+	if x != nil {
+		return x.Role
+	}
+	return TeamRole_TEAM_ROLE_UNSPECIFIED
+}
+
+// UpdateTeamRequest changes a team.
+type UpdateTeamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// What it is for; empty for nothing.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// Names of the endpoints that its keys may call at most; see restricted.
+	Endpoints []string `protobuf:"bytes,3,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// Whether endpoints limits its keys; without it they may call what each of them may.
+	Restricted bool `protobuf:"varint,4,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	// Models that its keys may ask for at most, with "*" for any text; empty means all.
+	Models []string `protobuf:"bytes,5,rep,name=models,proto3" json:"models,omitempty"`
+	// Anything that the owner wants to keep with it.
+	Metadata *structpb.Struct `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Whether its keys are refused.
+	Blocked bool `protobuf:"varint,7,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// New name.
+	Name string `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
+	// Which fields change: "name", "description", "endpoints", "restricted", "models", "metadata", "blocked". A field that is
+	// named and not set is cleared; the name cannot be.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// If set, the update fails with aborted when the team changed since.
+	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTeamRequest) Reset() {
+	*x = UpdateTeamRequest{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTeamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTeamRequest) ProtoMessage() {}
+
+func (x *UpdateTeamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTeamRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTeamRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateTeamRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *UpdateTeamRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *UpdateTeamRequest) GetEndpoints() []string {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *UpdateTeamRequest) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
+}
+
+func (x *UpdateTeamRequest) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *UpdateTeamRequest) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *UpdateTeamRequest) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *UpdateTeamRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateTeamRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateTeamRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// UpdateTeamResponse answers with what was stored.
+type UpdateTeamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stored team.
+	Team          *Team `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTeamResponse) Reset() {
+	*x = UpdateTeamResponse{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTeamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTeamResponse) ProtoMessage() {}
+
+func (x *UpdateTeamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTeamResponse.ProtoReflect.Descriptor instead.
+func (*UpdateTeamResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateTeamResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// SetTeamMemberRequest names a team and a person.
+type SetTeamMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name of the team.
+	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// Id or e-mail address of the person.
+	Person string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// What they may do in it.
+	Role          TeamRole `protobuf:"varint,3,opt,name=role,proto3,enum=tollgate.control.v1.TeamRole" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTeamMemberRequest) Reset() {
+	*x = SetTeamMemberRequest{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTeamMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTeamMemberRequest) ProtoMessage() {}
+
+func (x *SetTeamMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTeamMemberRequest.ProtoReflect.Descriptor instead.
+func (*SetTeamMemberRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetTeamMemberRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SetTeamMemberRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *SetTeamMemberRequest) GetRole() TeamRole {
+	if x != nil {
+		return x.Role
+	}
+	return TeamRole_TEAM_ROLE_UNSPECIFIED
+}
+
+// SetTeamMemberResponse answers with what was stored.
+type SetTeamMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The team.
+	Team          *Team `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTeamMemberResponse) Reset() {
+	*x = SetTeamMemberResponse{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTeamMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTeamMemberResponse) ProtoMessage() {}
+
+func (x *SetTeamMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTeamMemberResponse.ProtoReflect.Descriptor instead.
+func (*SetTeamMemberResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetTeamMemberResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// RemoveTeamMemberRequest names a team and a person.
+type RemoveTeamMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name of the team.
+	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// Id or e-mail address of the person.
+	Person        string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveTeamMemberRequest) Reset() {
+	*x = RemoveTeamMemberRequest{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveTeamMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveTeamMemberRequest) ProtoMessage() {}
+
+func (x *RemoveTeamMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveTeamMemberRequest.ProtoReflect.Descriptor instead.
+func (*RemoveTeamMemberRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RemoveTeamMemberRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RemoveTeamMemberRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+// RemoveTeamMemberResponse answers with what was stored.
+type RemoveTeamMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The team.
+	Team          *Team `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveTeamMemberResponse) Reset() {
+	*x = RemoveTeamMemberResponse{}
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveTeamMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveTeamMemberResponse) ProtoMessage() {}
+
+func (x *RemoveTeamMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_team_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveTeamMemberResponse.ProtoReflect.Descriptor instead.
+func (*RemoveTeamMemberResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_team_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RemoveTeamMemberResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
 var File_tollgate_control_v1_team_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_team_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/control/v1/team.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n" +
+	"\x1etollgate/control/v1/team.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/control/v1/access.proto\x1a tollgate/control/v1/person.proto\"\xa0\x04\n" +
 	"\x04Team\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"V\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12*\n" +
+	"\vdescription\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12)\n" +
+	"\tendpoints\x18\x06 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\a \x01(\bR\n" +
+	"restricted\x12S\n" +
+	"\x06models\x18\b \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\x123\n" +
+	"\bmetadata\x18\t \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\x18\n" +
+	"\ablocked\x18\n" +
+	" \x01(\bR\ablocked\x129\n" +
+	"\amembers\x18\v \x03(\v2\x1f.tollgate.control.v1.TeamMemberR\amembers\x12\x12\n" +
+	"\x04keys\x18\f \x01(\x03R\x04keys\x12\x12\n" +
+	"\x04etag\x18\r \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"managed_by\x18\x0e \x01(\tR\tmanagedBy\"\xd7\x02\n" +
 	"\x11CreateTeamRequest\x12A\n" +
-	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\"C\n" +
+	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$R\x04name\x12*\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12)\n" +
+	"\tendpoints\x18\x03 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\x04 \x01(\bR\n" +
+	"restricted\x12S\n" +
+	"\x06models\x18\x05 \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\x123\n" +
+	"\bmetadata\x18\x06 \x01(\v2\x17.google.protobuf.StructR\bmetadata\"C\n" +
 	"\x12CreateTeamResponse\x12-\n" +
 	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team\"-\n" +
 	"\x0eGetTeamRequest\x12\x1b\n" +
 	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\"@\n" +
 	"\x0fGetTeamResponse\x12-\n" +
-	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team\"W\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team\"\x9d\x01\n" +
 	"\x10ListTeamsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"l\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12\"\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderBy\"l\n" +
 	"\x11ListTeamsResponse\x12/\n" +
 	"\x05teams\x18\x01 \x03(\v2\x19.tollgate.control.v1.TeamR\x05teams\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"0\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
 	"\x11DeleteTeamRequest\x12\x1b\n" +
-	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\"\x14\n" +
-	"\x12DeleteTeamResponse2\x87\x03\n" +
-	"\vTeamService\x12]\n" +
+	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12 \n" +
+	"\fmove_keys_to\x18\x03 \x01(\tR\n" +
+	"moveKeysTo\"\x14\n" +
+	"\x12DeleteTeamResponse\"r\n" +
 	"\n" +
-	"CreateTeam\x12&.tollgate.control.v1.CreateTeamRequest\x1a'.tollgate.control.v1.CreateTeamResponse\x12Y\n" +
-	"\aGetTeam\x12#.tollgate.control.v1.GetTeamRequest\x1a$.tollgate.control.v1.GetTeamResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\tListTeams\x12%.tollgate.control.v1.ListTeamsRequest\x1a&.tollgate.control.v1.ListTeamsResponse\"\x03\x90\x02\x01\x12]\n" +
+	"TeamMember\x12\x1b\n" +
+	"\tperson_id\x18\x01 \x01(\tR\bpersonId\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x121\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x1d.tollgate.control.v1.TeamRoleR\x04role\"\xe2\x03\n" +
+	"\x11UpdateTeamRequest\x12\x1b\n" +
+	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\x12*\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12)\n" +
+	"\tendpoints\x18\x03 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xe8\a\x18\x01R\tendpoints\x12\x1e\n" +
 	"\n" +
-	"DeleteTeam\x12&.tollgate.control.v1.DeleteTeamRequest\x1a'.tollgate.control.v1.DeleteTeamResponseB\xbe\x01\n" +
+	"restricted\x18\x04 \x01(\bR\n" +
+	"restricted\x12S\n" +
+	"\x06models\x18\x05 \x03(\tB;\xbaH8\x92\x015\x10\xe8\a\x18\x01\".r,2*^[A-Za-z0-9*@][A-Za-z0-9._:/@*+ -]{0,254}$R\x06models\x123\n" +
+	"\bmetadata\x18\x06 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\x18\n" +
+	"\ablocked\x18\a \x01(\bR\ablocked\x12D\n" +
+	"\x04name\x18\b \x01(\tB0\xbaH-r+2)^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?)?$R\x04name\x12;\n" +
+	"\vupdate_mask\x18\t \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12\x12\n" +
+	"\x04etag\x18\n" +
+	" \x01(\tR\x04etag\"C\n" +
+	"\x12UpdateTeamResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team\"\x93\x01\n" +
+	"\x14SetTeamMemberRequest\x12\x1b\n" +
+	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\x12\x1f\n" +
+	"\x06person\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06person\x12=\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x1d.tollgate.control.v1.TeamRoleB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\"F\n" +
+	"\x15SetTeamMemberResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team\"W\n" +
+	"\x17RemoveTeamMemberRequest\x12\x1b\n" +
+	"\x04team\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04team\x12\x1f\n" +
+	"\x06person\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06person\"I\n" +
+	"\x18RemoveTeamMemberResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.tollgate.control.v1.TeamR\x04team2\xfb\x05\n" +
+	"\vTeamService\x12e\n" +
+	"\n" +
+	"CreateTeam\x12&.tollgate.control.v1.CreateTeamRequest\x1a'.tollgate.control.v1.CreateTeamResponse\"\x06\xca\xf3\x18\x02\b\x06\x12a\n" +
+	"\aGetTeam\x12#.tollgate.control.v1.GetTeamRequest\x1a$.tollgate.control.v1.GetTeamResponse\"\v\xca\xf3\x18\x04\b\x05\x10\x01\x90\x02\x01\x12g\n" +
+	"\tListTeams\x12%.tollgate.control.v1.ListTeamsRequest\x1a&.tollgate.control.v1.ListTeamsResponse\"\v\xca\xf3\x18\x04\b\x05\x10\x01\x90\x02\x01\x12e\n" +
+	"\n" +
+	"DeleteTeam\x12&.tollgate.control.v1.DeleteTeamRequest\x1a'.tollgate.control.v1.DeleteTeamResponse\"\x06\xca\xf3\x18\x02\b\x06\x12e\n" +
+	"\n" +
+	"UpdateTeam\x12&.tollgate.control.v1.UpdateTeamRequest\x1a'.tollgate.control.v1.UpdateTeamResponse\"\x06\xca\xf3\x18\x02\b\x06\x12p\n" +
+	"\rSetTeamMember\x12).tollgate.control.v1.SetTeamMemberRequest\x1a*.tollgate.control.v1.SetTeamMemberResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01\x12y\n" +
+	"\x10RemoveTeamMember\x12,.tollgate.control.v1.RemoveTeamMemberRequest\x1a-.tollgate.control.v1.RemoveTeamMemberResponse\"\b\xca\xf3\x18\x04\b\x06\x10\x01B\xbe\x01\n" +
 	"\x17com.tollgate.control.v1B\tTeamProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -523,37 +1209,63 @@ func file_tollgate_control_v1_team_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_team_proto_rawDescData
 }
 
-var file_tollgate_control_v1_team_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_control_v1_team_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollgate_control_v1_team_proto_goTypes = []any{
-	(*Team)(nil),                  // 0: tollgate.control.v1.Team
-	(*CreateTeamRequest)(nil),     // 1: tollgate.control.v1.CreateTeamRequest
-	(*CreateTeamResponse)(nil),    // 2: tollgate.control.v1.CreateTeamResponse
-	(*GetTeamRequest)(nil),        // 3: tollgate.control.v1.GetTeamRequest
-	(*GetTeamResponse)(nil),       // 4: tollgate.control.v1.GetTeamResponse
-	(*ListTeamsRequest)(nil),      // 5: tollgate.control.v1.ListTeamsRequest
-	(*ListTeamsResponse)(nil),     // 6: tollgate.control.v1.ListTeamsResponse
-	(*DeleteTeamRequest)(nil),     // 7: tollgate.control.v1.DeleteTeamRequest
-	(*DeleteTeamResponse)(nil),    // 8: tollgate.control.v1.DeleteTeamResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Team)(nil),                     // 0: tollgate.control.v1.Team
+	(*CreateTeamRequest)(nil),        // 1: tollgate.control.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),       // 2: tollgate.control.v1.CreateTeamResponse
+	(*GetTeamRequest)(nil),           // 3: tollgate.control.v1.GetTeamRequest
+	(*GetTeamResponse)(nil),          // 4: tollgate.control.v1.GetTeamResponse
+	(*ListTeamsRequest)(nil),         // 5: tollgate.control.v1.ListTeamsRequest
+	(*ListTeamsResponse)(nil),        // 6: tollgate.control.v1.ListTeamsResponse
+	(*DeleteTeamRequest)(nil),        // 7: tollgate.control.v1.DeleteTeamRequest
+	(*DeleteTeamResponse)(nil),       // 8: tollgate.control.v1.DeleteTeamResponse
+	(*TeamMember)(nil),               // 9: tollgate.control.v1.TeamMember
+	(*UpdateTeamRequest)(nil),        // 10: tollgate.control.v1.UpdateTeamRequest
+	(*UpdateTeamResponse)(nil),       // 11: tollgate.control.v1.UpdateTeamResponse
+	(*SetTeamMemberRequest)(nil),     // 12: tollgate.control.v1.SetTeamMemberRequest
+	(*SetTeamMemberResponse)(nil),    // 13: tollgate.control.v1.SetTeamMemberResponse
+	(*RemoveTeamMemberRequest)(nil),  // 14: tollgate.control.v1.RemoveTeamMemberRequest
+	(*RemoveTeamMemberResponse)(nil), // 15: tollgate.control.v1.RemoveTeamMemberResponse
+	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),          // 17: google.protobuf.Struct
+	(TeamRole)(0),                    // 18: tollgate.control.v1.TeamRole
+	(*fieldmaskpb.FieldMask)(nil),    // 19: google.protobuf.FieldMask
 }
 var file_tollgate_control_v1_team_proto_depIdxs = []int32{
-	9, // 0: tollgate.control.v1.Team.create_time:type_name -> google.protobuf.Timestamp
-	0, // 1: tollgate.control.v1.CreateTeamResponse.team:type_name -> tollgate.control.v1.Team
-	0, // 2: tollgate.control.v1.GetTeamResponse.team:type_name -> tollgate.control.v1.Team
-	0, // 3: tollgate.control.v1.ListTeamsResponse.teams:type_name -> tollgate.control.v1.Team
-	1, // 4: tollgate.control.v1.TeamService.CreateTeam:input_type -> tollgate.control.v1.CreateTeamRequest
-	3, // 5: tollgate.control.v1.TeamService.GetTeam:input_type -> tollgate.control.v1.GetTeamRequest
-	5, // 6: tollgate.control.v1.TeamService.ListTeams:input_type -> tollgate.control.v1.ListTeamsRequest
-	7, // 7: tollgate.control.v1.TeamService.DeleteTeam:input_type -> tollgate.control.v1.DeleteTeamRequest
-	2, // 8: tollgate.control.v1.TeamService.CreateTeam:output_type -> tollgate.control.v1.CreateTeamResponse
-	4, // 9: tollgate.control.v1.TeamService.GetTeam:output_type -> tollgate.control.v1.GetTeamResponse
-	6, // 10: tollgate.control.v1.TeamService.ListTeams:output_type -> tollgate.control.v1.ListTeamsResponse
-	8, // 11: tollgate.control.v1.TeamService.DeleteTeam:output_type -> tollgate.control.v1.DeleteTeamResponse
-	8, // [8:12] is the sub-list for method output_type
-	4, // [4:8] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	16, // 0: tollgate.control.v1.Team.create_time:type_name -> google.protobuf.Timestamp
+	17, // 1: tollgate.control.v1.Team.metadata:type_name -> google.protobuf.Struct
+	9,  // 2: tollgate.control.v1.Team.members:type_name -> tollgate.control.v1.TeamMember
+	17, // 3: tollgate.control.v1.CreateTeamRequest.metadata:type_name -> google.protobuf.Struct
+	0,  // 4: tollgate.control.v1.CreateTeamResponse.team:type_name -> tollgate.control.v1.Team
+	0,  // 5: tollgate.control.v1.GetTeamResponse.team:type_name -> tollgate.control.v1.Team
+	0,  // 6: tollgate.control.v1.ListTeamsResponse.teams:type_name -> tollgate.control.v1.Team
+	18, // 7: tollgate.control.v1.TeamMember.role:type_name -> tollgate.control.v1.TeamRole
+	17, // 8: tollgate.control.v1.UpdateTeamRequest.metadata:type_name -> google.protobuf.Struct
+	19, // 9: tollgate.control.v1.UpdateTeamRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 10: tollgate.control.v1.UpdateTeamResponse.team:type_name -> tollgate.control.v1.Team
+	18, // 11: tollgate.control.v1.SetTeamMemberRequest.role:type_name -> tollgate.control.v1.TeamRole
+	0,  // 12: tollgate.control.v1.SetTeamMemberResponse.team:type_name -> tollgate.control.v1.Team
+	0,  // 13: tollgate.control.v1.RemoveTeamMemberResponse.team:type_name -> tollgate.control.v1.Team
+	1,  // 14: tollgate.control.v1.TeamService.CreateTeam:input_type -> tollgate.control.v1.CreateTeamRequest
+	3,  // 15: tollgate.control.v1.TeamService.GetTeam:input_type -> tollgate.control.v1.GetTeamRequest
+	5,  // 16: tollgate.control.v1.TeamService.ListTeams:input_type -> tollgate.control.v1.ListTeamsRequest
+	7,  // 17: tollgate.control.v1.TeamService.DeleteTeam:input_type -> tollgate.control.v1.DeleteTeamRequest
+	10, // 18: tollgate.control.v1.TeamService.UpdateTeam:input_type -> tollgate.control.v1.UpdateTeamRequest
+	12, // 19: tollgate.control.v1.TeamService.SetTeamMember:input_type -> tollgate.control.v1.SetTeamMemberRequest
+	14, // 20: tollgate.control.v1.TeamService.RemoveTeamMember:input_type -> tollgate.control.v1.RemoveTeamMemberRequest
+	2,  // 21: tollgate.control.v1.TeamService.CreateTeam:output_type -> tollgate.control.v1.CreateTeamResponse
+	4,  // 22: tollgate.control.v1.TeamService.GetTeam:output_type -> tollgate.control.v1.GetTeamResponse
+	6,  // 23: tollgate.control.v1.TeamService.ListTeams:output_type -> tollgate.control.v1.ListTeamsResponse
+	8,  // 24: tollgate.control.v1.TeamService.DeleteTeam:output_type -> tollgate.control.v1.DeleteTeamResponse
+	11, // 25: tollgate.control.v1.TeamService.UpdateTeam:output_type -> tollgate.control.v1.UpdateTeamResponse
+	13, // 26: tollgate.control.v1.TeamService.SetTeamMember:output_type -> tollgate.control.v1.SetTeamMemberResponse
+	15, // 27: tollgate.control.v1.TeamService.RemoveTeamMember:output_type -> tollgate.control.v1.RemoveTeamMemberResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_team_proto_init() }
@@ -561,13 +1273,15 @@ func file_tollgate_control_v1_team_proto_init() {
 	if File_tollgate_control_v1_team_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_person_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_team_proto_rawDesc), len(file_tollgate_control_v1_team_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

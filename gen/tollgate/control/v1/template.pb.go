@@ -457,7 +457,7 @@ var File_tollgate_control_v1_template_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_template_proto_rawDesc = "" +
 	"\n" +
-	"\"tollgate/control/v1/template.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/model.proto\x1a\x1ftollgate/control/v1/price.proto\"\xb2\x03\n" +
+	"\"tollgate/control/v1/template.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a tollgate/control/v1/access.proto\x1a\"tollgate/control/v1/endpoint.proto\x1a\x1ftollgate/control/v1/model.proto\x1a\x1ftollgate/control/v1/price.proto\"\xb2\x03\n" +
 	"\bTemplate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -488,10 +488,10 @@ const file_tollgate_control_v1_template_proto_rawDesc = "" +
 	"\x12GetTemplateRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\"P\n" +
 	"\x13GetTemplateResponse\x129\n" +
-	"\btemplate\x18\x01 \x01(\v2\x1d.tollgate.control.v1.TemplateR\btemplate2\xe5\x01\n" +
-	"\x0fTemplateService\x12k\n" +
-	"\rListTemplates\x12).tollgate.control.v1.ListTemplatesRequest\x1a*.tollgate.control.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12e\n" +
-	"\vGetTemplate\x12'.tollgate.control.v1.GetTemplateRequest\x1a(.tollgate.control.v1.GetTemplateResponse\"\x03\x90\x02\x01B\xc2\x01\n" +
+	"\btemplate\x18\x01 \x01(\v2\x1d.tollgate.control.v1.TemplateR\btemplate2\xf1\x01\n" +
+	"\x0fTemplateService\x12q\n" +
+	"\rListTemplates\x12).tollgate.control.v1.ListTemplatesRequest\x1a*.tollgate.control.v1.ListTemplatesResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12k\n" +
+	"\vGetTemplate\x12'.tollgate.control.v1.GetTemplateRequest\x1a(.tollgate.control.v1.GetTemplateResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01B\xc2\x01\n" +
 	"\x17com.tollgate.control.v1B\rTemplateProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
 var (
@@ -543,6 +543,7 @@ func file_tollgate_control_v1_template_proto_init() {
 	if File_tollgate_control_v1_template_proto != nil {
 		return
 	}
+	file_tollgate_control_v1_access_proto_init()
 	file_tollgate_control_v1_endpoint_proto_init()
 	file_tollgate_control_v1_model_proto_init()
 	file_tollgate_control_v1_price_proto_init()

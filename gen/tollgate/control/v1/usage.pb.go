@@ -11,6 +11,7 @@ import (
 	money "google.golang.org/genproto/googleapis/type/money"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -34,7 +35,7 @@ const (
 	UsageDimension_USAGE_DIMENSION_KEY UsageDimension = 1
 	// By endpoint.
 	UsageDimension_USAGE_DIMENSION_ENDPOINT UsageDimension = 2
-	// By UTC day.
+	// By day, of the time zone that is asked for.
 	UsageDimension_USAGE_DIMENSION_DAY UsageDimension = 3
 	// By team.
 	UsageDimension_USAGE_DIMENSION_TEAM UsageDimension = 4
@@ -48,33 +49,41 @@ const (
 	UsageDimension_USAGE_DIMENSION_STATUS UsageDimension = 8
 	// By UTC hour.
 	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
+	// By the class of the status: "2xx", "4xx", "5xx", and "0xx" for targets that did not answer.
+	UsageDimension_USAGE_DIMENSION_STATUS_CLASS UsageDimension = 10
+	// Edge. Records can be filtered by it; usage is not kept by edge.
+	UsageDimension_USAGE_DIMENSION_EDGE UsageDimension = 11
 )
 
 // Enum value maps for UsageDimension.
 var (
 	UsageDimension_name = map[int32]string{
-		0: "USAGE_DIMENSION_UNSPECIFIED",
-		1: "USAGE_DIMENSION_KEY",
-		2: "USAGE_DIMENSION_ENDPOINT",
-		3: "USAGE_DIMENSION_DAY",
-		4: "USAGE_DIMENSION_TEAM",
-		5: "USAGE_DIMENSION_CUSTOMER",
-		6: "USAGE_DIMENSION_TAG",
-		7: "USAGE_DIMENSION_MODEL",
-		8: "USAGE_DIMENSION_STATUS",
-		9: "USAGE_DIMENSION_HOUR",
+		0:  "USAGE_DIMENSION_UNSPECIFIED",
+		1:  "USAGE_DIMENSION_KEY",
+		2:  "USAGE_DIMENSION_ENDPOINT",
+		3:  "USAGE_DIMENSION_DAY",
+		4:  "USAGE_DIMENSION_TEAM",
+		5:  "USAGE_DIMENSION_CUSTOMER",
+		6:  "USAGE_DIMENSION_TAG",
+		7:  "USAGE_DIMENSION_MODEL",
+		8:  "USAGE_DIMENSION_STATUS",
+		9:  "USAGE_DIMENSION_HOUR",
+		10: "USAGE_DIMENSION_STATUS_CLASS",
+		11: "USAGE_DIMENSION_EDGE",
 	}
 	UsageDimension_value = map[string]int32{
-		"USAGE_DIMENSION_UNSPECIFIED": 0,
-		"USAGE_DIMENSION_KEY":         1,
-		"USAGE_DIMENSION_ENDPOINT":    2,
-		"USAGE_DIMENSION_DAY":         3,
-		"USAGE_DIMENSION_TEAM":        4,
-		"USAGE_DIMENSION_CUSTOMER":    5,
-		"USAGE_DIMENSION_TAG":         6,
-		"USAGE_DIMENSION_MODEL":       7,
-		"USAGE_DIMENSION_STATUS":      8,
-		"USAGE_DIMENSION_HOUR":        9,
+		"USAGE_DIMENSION_UNSPECIFIED":  0,
+		"USAGE_DIMENSION_KEY":          1,
+		"USAGE_DIMENSION_ENDPOINT":     2,
+		"USAGE_DIMENSION_DAY":          3,
+		"USAGE_DIMENSION_TEAM":         4,
+		"USAGE_DIMENSION_CUSTOMER":     5,
+		"USAGE_DIMENSION_TAG":          6,
+		"USAGE_DIMENSION_MODEL":        7,
+		"USAGE_DIMENSION_STATUS":       8,
+		"USAGE_DIMENSION_HOUR":         9,
+		"USAGE_DIMENSION_STATUS_CLASS": 10,
+		"USAGE_DIMENSION_EDGE":         11,
 	}
 )
 
@@ -103,6 +112,63 @@ func (x UsageDimension) Number() protoreflect.EnumNumber {
 // Deprecated: Use UsageDimension.Descriptor instead.
 func (UsageDimension) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{0}
+}
+
+// LatencyBucket is how long the times are that latency is told for.
+type LatencyBucket int32
+
+const (
+	// Not set: invalid.
+	LatencyBucket_LATENCY_BUCKET_UNSPECIFIED LatencyBucket = 0
+	// A minute; for no longer than a day.
+	LatencyBucket_LATENCY_BUCKET_MINUTE LatencyBucket = 1
+	// An hour.
+	LatencyBucket_LATENCY_BUCKET_HOUR LatencyBucket = 2
+	// A day of the time zone.
+	LatencyBucket_LATENCY_BUCKET_DAY LatencyBucket = 3
+)
+
+// Enum value maps for LatencyBucket.
+var (
+	LatencyBucket_name = map[int32]string{
+		0: "LATENCY_BUCKET_UNSPECIFIED",
+		1: "LATENCY_BUCKET_MINUTE",
+		2: "LATENCY_BUCKET_HOUR",
+		3: "LATENCY_BUCKET_DAY",
+	}
+	LatencyBucket_value = map[string]int32{
+		"LATENCY_BUCKET_UNSPECIFIED": 0,
+		"LATENCY_BUCKET_MINUTE":      1,
+		"LATENCY_BUCKET_HOUR":        2,
+		"LATENCY_BUCKET_DAY":         3,
+	}
+)
+
+func (x LatencyBucket) Enum() *LatencyBucket {
+	p := new(LatencyBucket)
+	*p = x
+	return p
+}
+
+func (x LatencyBucket) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LatencyBucket) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_control_v1_usage_proto_enumTypes[1].Descriptor()
+}
+
+func (LatencyBucket) Type() protoreflect.EnumType {
+	return &file_tollgate_control_v1_usage_proto_enumTypes[1]
+}
+
+func (x LatencyBucket) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LatencyBucket.Descriptor instead.
+func (LatencyBucket) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{1}
 }
 
 // ExportFormat is the form of an exported file.
@@ -142,11 +208,11 @@ func (x ExportFormat) String() string {
 }
 
 func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_control_v1_usage_proto_enumTypes[1].Descriptor()
+	return file_tollgate_control_v1_usage_proto_enumTypes[2].Descriptor()
 }
 
 func (ExportFormat) Type() protoreflect.EnumType {
-	return &file_tollgate_control_v1_usage_proto_enumTypes[1]
+	return &file_tollgate_control_v1_usage_proto_enumTypes[2]
 }
 
 func (x ExportFormat) Number() protoreflect.EnumNumber {
@@ -155,15 +221,80 @@ func (x ExportFormat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExportFormat.Descriptor instead.
 func (ExportFormat) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
-// QueryUsageRequest selects days and groups.
+// UsageFilter selects by one dimension.
+type UsageFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which dimension; days and hours are none here.
+	Of UsageDimension `protobuf:"varint,1,opt,name=of,proto3,enum=tollgate.control.v1.UsageDimension" json:"of,omitempty"`
+	// Any of these has to match: keys and endpoints by id or name, statuses as "404" or "4xx", where "0xx" are targets that did not
+	// answer, all others by name. An empty text stands for requests that have none: no key, no team, no customer, no model.
+	Values []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// None of them may match instead.
+	Not           bool `protobuf:"varint,3,opt,name=not,proto3" json:"not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageFilter) Reset() {
+	*x = UsageFilter{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageFilter) ProtoMessage() {}
+
+func (x *UsageFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageFilter.ProtoReflect.Descriptor instead.
+func (*UsageFilter) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *UsageFilter) GetOf() UsageDimension {
+	if x != nil {
+		return x.Of
+	}
+	return UsageDimension_USAGE_DIMENSION_UNSPECIFIED
+}
+
+func (x *UsageFilter) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *UsageFilter) GetNot() bool {
+	if x != nil {
+		return x.Not
+	}
+	return false
+}
+
+// QueryUsageRequest selects a time and groups.
 type QueryUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// First UTC day, "2026-11-01"; empty means 30 days ago.
+	// First day, "2026-11-01"; empty means 30 days ago.
 	FromDay string `protobuf:"bytes,1,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
-	// Last UTC day, included; empty means today.
+	// Last day, included; empty means today.
 	ToDay string `protobuf:"bytes,2,opt,name=to_day,json=toDay,proto3" json:"to_day,omitempty"`
 	// What to group by; empty gives one row with the total.
 	GroupBy []UsageDimension `protobuf:"varint,3,rep,packed,name=group_by,json=groupBy,proto3,enum=tollgate.control.v1.UsageDimension" json:"group_by,omitempty"`
@@ -178,14 +309,32 @@ type QueryUsageRequest struct {
 	// Only this tag; empty means all.
 	Tag string `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`
 	// Only this model; empty means all.
-	Model         string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
+	Model string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
+	// Only the groups that cost most, so many, and one row for all others together; 0 means all groups. Days and hours do not count
+	// as groups here: each of the rows has all of its days.
+	TopN int32 `protobuf:"varint,10,opt,name=top_n,json=topN,proto3" json:"top_n,omitempty"`
+	// Only this status class: "2xx", "4xx", "5xx"; empty means all.
+	StatusClass string `protobuf:"bytes,11,opt,name=status_class,json=statusClass,proto3" json:"status_class,omitempty"`
+	// From this time on, in place of from_day. Usage is kept by the hour, so the full hour that it is in counts.
+	FromTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
+	// Before this time, in place of to_day; not set means now. The full hour that it is in counts.
+	ToTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
+	// Zone of the days, "Europe/Berlin"; empty is UTC. Where days of a zone do not begin on the full hour of UTC, an hour belongs to
+	// the day in which it begins. Rows by hour have hours of UTC whatever the zone.
+	TimeZone string `protobuf:"bytes,14,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// All of them have to match, beside what is said above. A request may have several tags, so usage can be filtered by one tag
+	// only, and not by the absence of one.
+	Filters []*UsageFilter `protobuf:"bytes,15,rep,name=filters,proto3" json:"filters,omitempty"`
+	// Whether to tell as well what the same groups used in the time before, which is as long. What groups used then that are in no row now
+	// is in the total only.
+	Compare       bool `protobuf:"varint,16,opt,name=compare,proto3" json:"compare,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryUsageRequest) Reset() {
 	*x = QueryUsageRequest{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +346,7 @@ func (x *QueryUsageRequest) String() string {
 func (*QueryUsageRequest) ProtoMessage() {}
 
 func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +359,7 @@ func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageRequest.ProtoReflect.Descriptor instead.
 func (*QueryUsageRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{0}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *QueryUsageRequest) GetFromDay() string {
@@ -276,6 +425,55 @@ func (x *QueryUsageRequest) GetModel() string {
 	return ""
 }
 
+func (x *QueryUsageRequest) GetTopN() int32 {
+	if x != nil {
+		return x.TopN
+	}
+	return 0
+}
+
+func (x *QueryUsageRequest) GetStatusClass() string {
+	if x != nil {
+		return x.StatusClass
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *QueryUsageRequest) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
+	}
+	return nil
+}
+
+func (x *QueryUsageRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *QueryUsageRequest) GetCompare() bool {
+	if x != nil {
+		return x.Compare
+	}
+	return false
+}
+
 // UsageRow is one group.
 type UsageRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -287,7 +485,7 @@ type UsageRow struct {
 	EndpointId string `protobuf:"bytes,3,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// Endpoint name; empty if the endpoint is unknown to the control plane.
 	EndpointName string `protobuf:"bytes,4,opt,name=endpoint_name,json=endpointName,proto3" json:"endpoint_name,omitempty"`
-	// UTC day; empty unless grouped by day.
+	// Day; empty unless grouped by day.
 	Day string `protobuf:"bytes,5,opt,name=day,proto3" json:"day,omitempty"`
 	// Attempts settled.
 	Requests int64 `protobuf:"varint,6,opt,name=requests,proto3" json:"requests,omitempty"`
@@ -312,14 +510,26 @@ type UsageRow struct {
 	// Units that they used.
 	Units int64 `protobuf:"varint,16,opt,name=units,proto3" json:"units,omitempty"`
 	// Of the requests, those that were charged a fallback and not priced since.
-	Unpriced      int64 `protobuf:"varint,17,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced int64 `protobuf:"varint,17,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Whether the row stands for all groups beyond top_n; their names are empty then.
+	Other bool `protobuf:"varint,18,opt,name=other,proto3" json:"other,omitempty"`
+	// Of the requests, those that the target answered with 5xx or did not answer.
+	Errors int64 `protobuf:"varint,19,opt,name=errors,proto3" json:"errors,omitempty"`
+	// "2xx", "4xx", "5xx", and "0xx" for targets that did not answer; empty unless grouped by status class.
+	StatusClass string `protobuf:"bytes,20,opt,name=status_class,json=statusClass,proto3" json:"status_class,omitempty"`
+	// Requests of the time before; only where compare was asked for, and not in rows by day or hour.
+	PreviousRequests int64 `protobuf:"varint,21,opt,name=previous_requests,json=previousRequests,proto3" json:"previous_requests,omitempty"`
+	// Errors of the time before.
+	PreviousErrors int64 `protobuf:"varint,22,opt,name=previous_errors,json=previousErrors,proto3" json:"previous_errors,omitempty"`
+	// Cost of the time before; not set where it is not told.
+	PreviousCost  *money.Money `protobuf:"bytes,23,opt,name=previous_cost,json=previousCost,proto3" json:"previous_cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
 	*x = UsageRow{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +541,7 @@ func (x *UsageRow) String() string {
 func (*UsageRow) ProtoMessage() {}
 
 func (x *UsageRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +554,7 @@ func (x *UsageRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
 func (*UsageRow) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UsageRow) GetKeyId() string {
@@ -466,23 +676,78 @@ func (x *UsageRow) GetUnpriced() int64 {
 	return 0
 }
 
+func (x *UsageRow) GetOther() bool {
+	if x != nil {
+		return x.Other
+	}
+	return false
+}
+
+func (x *UsageRow) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *UsageRow) GetStatusClass() string {
+	if x != nil {
+		return x.StatusClass
+	}
+	return ""
+}
+
+func (x *UsageRow) GetPreviousRequests() int64 {
+	if x != nil {
+		return x.PreviousRequests
+	}
+	return 0
+}
+
+func (x *UsageRow) GetPreviousErrors() int64 {
+	if x != nil {
+		return x.PreviousErrors
+	}
+	return 0
+}
+
+func (x *UsageRow) GetPreviousCost() *money.Money {
+	if x != nil {
+		return x.PreviousCost
+	}
+	return nil
+}
+
 // QueryUsageResponse holds the groups and their sum.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Groups, by cost, largest first.
+	// Groups, by cost, largest first; times without any are absent.
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// All that the query selects, each request once: the sum of the rows, unless it is grouped by tag, where
 	// a request is in the row of each of its tags or in none.
 	Total *UsageRow `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
 	// When the ledger read it.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// First hour that was added up.
+	FromTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
+	// End of the last hour that was added up.
+	ToTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
+	// All that ended before is booked: no edge has told of anything older that the ledger has not confirmed. Of an edge that is silent,
+	// when it was heard last counts. Not set if no edge is known.
+	CompleteTo *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=complete_to,json=completeTo,proto3" json:"complete_to,omitempty"`
+	// Edge that complete_to is because of.
+	SlowestEdge string `protobuf:"bytes,7,opt,name=slowest_edge,json=slowestEdge,proto3" json:"slowest_edge,omitempty"`
+	// If the rows are by day or hour: the groups without their times, in the same order. Empty otherwise.
+	Groups []*UsageRow `protobuf:"bytes,8,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Where the time before begins; only where compare was asked for. It ends where from_time begins.
+	PreviousFromTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=previous_from_time,json=previousFromTime,proto3" json:"previous_from_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *QueryUsageResponse) Reset() {
 	*x = QueryUsageResponse{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +759,7 @@ func (x *QueryUsageResponse) String() string {
 func (*QueryUsageResponse) ProtoMessage() {}
 
 func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +772,7 @@ func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageResponse.ProtoReflect.Descriptor instead.
 func (*QueryUsageResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueryUsageResponse) GetRows() []*UsageRow {
@@ -525,6 +790,303 @@ func (x *QueryUsageResponse) GetTotal() *UsageRow {
 }
 
 func (x *QueryUsageResponse) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *QueryUsageResponse) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *QueryUsageResponse) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
+	}
+	return nil
+}
+
+func (x *QueryUsageResponse) GetCompleteTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompleteTo
+	}
+	return nil
+}
+
+func (x *QueryUsageResponse) GetSlowestEdge() string {
+	if x != nil {
+		return x.SlowestEdge
+	}
+	return ""
+}
+
+func (x *QueryUsageResponse) GetGroups() []*UsageRow {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *QueryUsageResponse) GetPreviousFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousFromTime
+	}
+	return nil
+}
+
+// QueryLatencyRequest selects attempts.
+type QueryLatencyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended at this time or later; not set means 24 hours before to_time.
+	FromTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
+	// Ended before this time; not set means now. At most 31 days after from_time.
+	ToTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
+	// How long the times are.
+	Bucket LatencyBucket `protobuf:"varint,3,opt,name=bucket,proto3,enum=tollgate.control.v1.LatencyBucket" json:"bucket,omitempty"`
+	// Zone of the days; empty is UTC.
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// All of them have to match.
+	Filters []*UsageFilter `protobuf:"bytes,5,rep,name=filters,proto3" json:"filters,omitempty"`
+	// Only this team; empty means all.
+	Team          string `protobuf:"bytes,6,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryLatencyRequest) Reset() {
+	*x = QueryLatencyRequest{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryLatencyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryLatencyRequest) ProtoMessage() {}
+
+func (x *QueryLatencyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryLatencyRequest.ProtoReflect.Descriptor instead.
+func (*QueryLatencyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QueryLatencyRequest) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *QueryLatencyRequest) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
+	}
+	return nil
+}
+
+func (x *QueryLatencyRequest) GetBucket() LatencyBucket {
+	if x != nil {
+		return x.Bucket
+	}
+	return LatencyBucket_LATENCY_BUCKET_UNSPECIFIED
+}
+
+func (x *QueryLatencyRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *QueryLatencyRequest) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *QueryLatencyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+// Latency is how long the attempts of one time took.
+type Latency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the time begins; not set in the total.
+	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// Attempts that were looked at.
+	Attempts int64 `protobuf:"varint,2,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Half of them took no longer.
+	P50 *durationpb.Duration `protobuf:"bytes,3,opt,name=p50,proto3" json:"p50,omitempty"`
+	// 95 of 100 took no longer.
+	P95 *durationpb.Duration `protobuf:"bytes,4,opt,name=p95,proto3" json:"p95,omitempty"`
+	// 99 of 100 took no longer.
+	P99           *durationpb.Duration `protobuf:"bytes,5,opt,name=p99,proto3" json:"p99,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Latency) Reset() {
+	*x = Latency{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Latency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Latency) ProtoMessage() {}
+
+func (x *Latency) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Latency.ProtoReflect.Descriptor instead.
+func (*Latency) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Latency) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Latency) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Latency) GetP50() *durationpb.Duration {
+	if x != nil {
+		return x.P50
+	}
+	return nil
+}
+
+func (x *Latency) GetP95() *durationpb.Duration {
+	if x != nil {
+		return x.P95
+	}
+	return nil
+}
+
+func (x *Latency) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
+// QueryLatencyResponse tells of the times that have attempts.
+type QueryLatencyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The times, in order; those without attempts are absent.
+	Buckets []*Latency `protobuf:"bytes,1,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// All of them together.
+	Total *Latency `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
+	// Whether only some of the attempts were looked at, because there are very many.
+	Sampled bool `protobuf:"varint,3,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	// How many of 100 attempts were looked at, rounded up.
+	SampledPercent int32 `protobuf:"varint,4,opt,name=sampled_percent,json=sampledPercent,proto3" json:"sampled_percent,omitempty"`
+	// When the ledger read it.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryLatencyResponse) Reset() {
+	*x = QueryLatencyResponse{}
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryLatencyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryLatencyResponse) ProtoMessage() {}
+
+func (x *QueryLatencyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryLatencyResponse.ProtoReflect.Descriptor instead.
+func (*QueryLatencyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *QueryLatencyResponse) GetBuckets() []*Latency {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *QueryLatencyResponse) GetTotal() *Latency {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *QueryLatencyResponse) GetSampled() bool {
+	if x != nil {
+		return x.Sampled
+	}
+	return false
+}
+
+func (x *QueryLatencyResponse) GetSampledPercent() int32 {
+	if x != nil {
+		return x.SampledPercent
+	}
+	return 0
+}
+
+func (x *QueryLatencyResponse) GetAsOf() *timestamppb.Timestamp {
 	if x != nil {
 		return x.AsOf
 	}
@@ -598,7 +1160,7 @@ type RequestRecord struct {
 
 func (x *RequestRecord) Reset() {
 	*x = RequestRecord{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +1172,7 @@ func (x *RequestRecord) String() string {
 func (*RequestRecord) ProtoMessage() {}
 
 func (x *RequestRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +1185,7 @@ func (x *RequestRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
 func (*RequestRecord) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RequestRecord) GetPosition() string {
@@ -839,7 +1401,7 @@ type RequestDraw struct {
 
 func (x *RequestDraw) Reset() {
 	*x = RequestDraw{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1413,7 @@ func (x *RequestDraw) String() string {
 func (*RequestDraw) ProtoMessage() {}
 
 func (x *RequestDraw) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1426,7 @@ func (x *RequestDraw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestDraw.ProtoReflect.Descriptor instead.
 func (*RequestDraw) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RequestDraw) GetAccountId() int64 {
@@ -928,14 +1490,20 @@ type RequestFilter struct {
 	// Name of the meter that read it.
 	Meter string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
 	// Deployment that served it, "MODEL/DEPLOYMENT", or "MODEL/" for all deployments of a model.
-	Deployment    string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// All of them have to match, beside what is said above; not for pricing requests.
+	Filters []*UsageFilter `protobuf:"bytes,16,rep,name=filters,proto3" json:"filters,omitempty"`
+	// What it cost at least; not for pricing requests.
+	MinCost *money.Money `protobuf:"bytes,17,opt,name=min_cost,json=minCost,proto3" json:"min_cost,omitempty"`
+	// How long it took at least; not for pricing requests.
+	MinTime       *durationpb.Duration `protobuf:"bytes,18,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestFilter) Reset() {
 	*x = RequestFilter{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1515,7 @@ func (x *RequestFilter) String() string {
 func (*RequestFilter) ProtoMessage() {}
 
 func (x *RequestFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1528,7 @@ func (x *RequestFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestFilter.ProtoReflect.Descriptor instead.
 func (*RequestFilter) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RequestFilter) GetFromTime() *timestamppb.Timestamp {
@@ -1068,6 +1636,27 @@ func (x *RequestFilter) GetDeployment() string {
 	return ""
 }
 
+func (x *RequestFilter) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetMinCost() *money.Money {
+	if x != nil {
+		return x.MinCost
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetMinTime() *durationpb.Duration {
+	if x != nil {
+		return x.MinTime
+	}
+	return nil
+}
+
 // ListRequestsRequest asks for a page.
 type ListRequestsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1083,7 +1672,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1684,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1697,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRequestsRequest) GetFilter() *RequestFilter {
@@ -1146,7 +1735,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1747,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1760,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*RequestRecord {
@@ -1201,7 +1790,7 @@ type ExportRequestsRequest struct {
 
 func (x *ExportRequestsRequest) Reset() {
 	*x = ExportRequestsRequest{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1802,7 @@ func (x *ExportRequestsRequest) String() string {
 func (*ExportRequestsRequest) ProtoMessage() {}
 
 func (x *ExportRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1815,7 @@ func (x *ExportRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExportRequestsRequest) GetFilter() *RequestFilter {
@@ -1254,7 +1843,7 @@ type ExportRequestsResponse struct {
 
 func (x *ExportRequestsResponse) Reset() {
 	*x = ExportRequestsResponse{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1855,7 @@ func (x *ExportRequestsResponse) String() string {
 func (*ExportRequestsResponse) ProtoMessage() {}
 
 func (x *ExportRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1868,7 @@ func (x *ExportRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ExportRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExportRequestsResponse) GetData() []byte {
@@ -1309,7 +1898,7 @@ type RepriceRequestsRequest struct {
 
 func (x *RepriceRequestsRequest) Reset() {
 	*x = RepriceRequestsRequest{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1910,7 @@ func (x *RepriceRequestsRequest) String() string {
 func (*RepriceRequestsRequest) ProtoMessage() {}
 
 func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1923,7 @@ func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsRequest.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RepriceRequestsRequest) GetFilter() *RequestFilter {
@@ -1389,7 +1978,7 @@ type StillUnpriced struct {
 
 func (x *StillUnpriced) Reset() {
 	*x = StillUnpriced{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1990,7 @@ func (x *StillUnpriced) String() string {
 func (*StillUnpriced) ProtoMessage() {}
 
 func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +2003,7 @@ func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StillUnpriced.ProtoReflect.Descriptor instead.
 func (*StillUnpriced) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StillUnpriced) GetEndpointId() string {
@@ -1462,7 +2051,7 @@ type RepriceRequestsResponse struct {
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +2063,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_usage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +2076,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_usage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -1522,7 +2111,11 @@ var File_tollgate_control_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/control/v1/usage.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xf0\x02\n" +
+	"\x1ftollgate/control/v1/usage.proto\x12\x13tollgate.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a tollgate/control/v1/access.proto\"\x8f\x01\n" +
+	"\vUsageFilter\x12C\n" +
+	"\x02of\x18\x01 \x01(\x0e2#.tollgate.control.v1.UsageDimensionB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \x03 \tR\x02of\x12)\n" +
+	"\x06values\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x01\x10d\"\x05r\x03\x18\x80\x02R\x06values\x12\x10\n" +
+	"\x03not\x18\x03 \x01(\bR\x03not\"\xbd\x05\n" +
 	"\x11QueryUsageRequest\x12A\n" +
 	"\bfrom_day\x18\x01 \x01(\tB&\xbaH#r!2\x1f^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$R\afromDay\x12=\n" +
 	"\x06to_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^(|[0-9]{4}-[0-9]{2}-[0-9]{2})$R\x05toDay\x12S\n" +
@@ -1532,7 +2125,16 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x04team\x18\x06 \x01(\tR\x04team\x12\x1a\n" +
 	"\bcustomer\x18\a \x01(\tR\bcustomer\x12\x10\n" +
 	"\x03tag\x18\b \x01(\tR\x03tag\x12\x14\n" +
-	"\x05model\x18\t \x01(\tR\x05model\"\xc4\x03\n" +
+	"\x05model\x18\t \x01(\tR\x05model\x12\x1f\n" +
+	"\x05top_n\x18\n" +
+	" \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04topN\x126\n" +
+	"\fstatus_class\x18\v \x01(\tB\x13\xbaH\x10r\x0e2\f^([1-5]xx)?$R\vstatusClass\x127\n" +
+	"\tfrom_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
+	"\ato_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12$\n" +
+	"\ttime_zone\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12D\n" +
+	"\afilters\x18\x0f \x03(\v2 .tollgate.control.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12\x18\n" +
+	"\acompare\x18\x10 \x01(\bR\acompare\"\xa4\x05\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x19\n" +
 	"\bkey_name\x18\x02 \x01(\tR\akeyName\x12\x1f\n" +
@@ -1552,11 +2154,44 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x06status\x18\x0e \x01(\rR\x06status\x12\x12\n" +
 	"\x04hour\x18\x0f \x01(\tR\x04hour\x12\x14\n" +
 	"\x05units\x18\x10 \x01(\x03R\x05units\x12\x1a\n" +
-	"\bunpriced\x18\x11 \x01(\x03R\bunpriced\"\xad\x01\n" +
+	"\bunpriced\x18\x11 \x01(\x03R\bunpriced\x12\x14\n" +
+	"\x05other\x18\x12 \x01(\bR\x05other\x12\x16\n" +
+	"\x06errors\x18\x13 \x01(\x03R\x06errors\x12!\n" +
+	"\fstatus_class\x18\x14 \x01(\tR\vstatusClass\x12+\n" +
+	"\x11previous_requests\x18\x15 \x01(\x03R\x10previousRequests\x12'\n" +
+	"\x0fprevious_errors\x18\x16 \x01(\x03R\x0epreviousErrors\x127\n" +
+	"\rprevious_cost\x18\x17 \x01(\v2\x12.google.type.MoneyR\fpreviousCost\"\xfc\x03\n" +
 	"\x12QueryUsageResponse\x121\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x04rows\x123\n" +
 	"\x05total\x18\x02 \x01(\v2\x1d.tollgate.control.v1.UsageRowR\x05total\x12/\n" +
-	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xb8\a\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x127\n" +
+	"\tfrom_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
+	"\ato_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12;\n" +
+	"\vcomplete_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"completeTo\x12!\n" +
+	"\fslowest_edge\x18\a \x01(\tR\vslowestEdge\x125\n" +
+	"\x06groups\x18\b \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x06groups\x12H\n" +
+	"\x12previous_from_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x10previousFromTime\"\xcb\x02\n" +
+	"\x13QueryLatencyRequest\x127\n" +
+	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
+	"\ato_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12F\n" +
+	"\x06bucket\x18\x03 \x01(\x0e2\".tollgate.control.v1.LatencyBucketB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06bucket\x12$\n" +
+	"\ttime_zone\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12D\n" +
+	"\afilters\x18\x05 \x03(\v2 .tollgate.control.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12\x12\n" +
+	"\x04team\x18\x06 \x01(\tR\x04team\"\xde\x01\n" +
+	"\aLatency\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12\x1a\n" +
+	"\battempts\x18\x02 \x01(\x03R\battempts\x12+\n" +
+	"\x03p50\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p50\x12+\n" +
+	"\x03p95\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03p95\x12+\n" +
+	"\x03p99\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03p99\"\xf6\x01\n" +
+	"\x14QueryLatencyResponse\x126\n" +
+	"\abuckets\x18\x01 \x03(\v2\x1c.tollgate.control.v1.LatencyR\abuckets\x122\n" +
+	"\x05total\x18\x02 \x01(\v2\x1c.tollgate.control.v1.LatencyR\x05total\x12\x18\n" +
+	"\asampled\x18\x03 \x01(\bR\asampled\x12'\n" +
+	"\x0fsampled_percent\x18\x04 \x01(\x05R\x0esampledPercent\x12/\n" +
+	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xb8\a\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x12\x1d\n" +
 	"\n" +
@@ -1600,7 +2235,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"account_id\x18\x01 \x01(\x03R\taccountId\x12\x10\n" +
 	"\x03gen\x18\x02 \x01(\rR\x03gen\x120\n" +
 	"\x05start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12&\n" +
-	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\xe5\x03\n" +
+	"\x04cost\x18\x04 \x01(\v2\x12.google.type.MoneyR\x04cost\"\x90\x05\n" +
 	"\rRequestFilter\x127\n" +
 	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
 	"\ato_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12\x10\n" +
@@ -1620,7 +2255,10 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x05meter\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x05meter\x12(\n" +
 	"\n" +
 	"deployment\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\n" +
-	"deploymentB\t\n" +
+	"deployment\x12D\n" +
+	"\afilters\x18\x10 \x03(\v2 .tollgate.control.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12-\n" +
+	"\bmin_cost\x18\x11 \x01(\v2\x12.google.type.MoneyR\aminCost\x124\n" +
+	"\bmin_time\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\aminTimeB\t\n" +
 	"\a_status\"\x96\x01\n" +
 	"\x13ListRequestsRequest\x12:\n" +
 	"\x06filter\x18\x01 \x01(\v2\".tollgate.control.v1.RequestFilterR\x06filter\x12$\n" +
@@ -1655,7 +2293,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"difference\x18\x02 \x01(\v2\x12.google.type.MoneyR\n" +
 	"difference\x12%\n" +
 	"\x0estill_unpriced\x18\x03 \x01(\x03R\rstillUnpriced\x12<\n" +
-	"\areasons\x18\x04 \x03(\v2\".tollgate.control.v1.StillUnpricedR\areasons*\xa3\x02\n" +
+	"\areasons\x18\x04 \x03(\v2\".tollgate.control.v1.StillUnpricedR\areasons*\xdf\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
@@ -1666,17 +2304,27 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\x13USAGE_DIMENSION_TAG\x10\x06\x12\x19\n" +
 	"\x15USAGE_DIMENSION_MODEL\x10\a\x12\x1a\n" +
 	"\x16USAGE_DIMENSION_STATUS\x10\b\x12\x18\n" +
-	"\x14USAGE_DIMENSION_HOUR\x10\t*^\n" +
+	"\x14USAGE_DIMENSION_HOUR\x10\t\x12 \n" +
+	"\x1cUSAGE_DIMENSION_STATUS_CLASS\x10\n" +
+	"\x12\x18\n" +
+	"\x14USAGE_DIMENSION_EDGE\x10\v*{\n" +
+	"\rLatencyBucket\x12\x1e\n" +
+	"\x1aLATENCY_BUCKET_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15LATENCY_BUCKET_MINUTE\x10\x01\x12\x17\n" +
+	"\x13LATENCY_BUCKET_HOUR\x10\x02\x12\x16\n" +
+	"\x12LATENCY_BUCKET_DAY\x10\x03*^\n" +
 	"\fExportFormat\x12\x1d\n" +
 	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EXPORT_FORMAT_CSV\x10\x01\x12\x18\n" +
-	"\x14EXPORT_FORMAT_NDJSON\x10\x022\xbc\x03\n" +
-	"\fUsageService\x12b\n" +
+	"\x14EXPORT_FORMAT_NDJSON\x10\x022\xd0\x04\n" +
+	"\fUsageService\x12j\n" +
 	"\n" +
-	"QueryUsage\x12&.tollgate.control.v1.QueryUsageRequest\x1a'.tollgate.control.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12h\n" +
-	"\fListRequests\x12(.tollgate.control.v1.ListRequestsRequest\x1a).tollgate.control.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12p\n" +
-	"\x0eExportRequests\x12*.tollgate.control.v1.ExportRequestsRequest\x1a+.tollgate.control.v1.ExportRequestsResponse\"\x03\x90\x02\x010\x01\x12l\n" +
-	"\x0fRepriceRequests\x12+.tollgate.control.v1.RepriceRequestsRequest\x1a,.tollgate.control.v1.RepriceRequestsResponseB\xbf\x01\n" +
+	"QueryUsage\x12&.tollgate.control.v1.QueryUsageRequest\x1a'.tollgate.control.v1.QueryUsageResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12p\n" +
+	"\fQueryLatency\x12(.tollgate.control.v1.QueryLatencyRequest\x1a).tollgate.control.v1.QueryLatencyResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12p\n" +
+	"\fListRequests\x12(.tollgate.control.v1.ListRequestsRequest\x1a).tollgate.control.v1.ListRequestsResponse\"\v\xca\xf3\x18\x04\b\t\x10\x01\x90\x02\x01\x12z\n" +
+	"\x0eExportRequests\x12*.tollgate.control.v1.ExportRequestsRequest\x1a+.tollgate.control.v1.ExportRequestsResponse\"\r\xca\xf3\x18\x06\b\t\x10\x01\x18\x01\x90\x02\x010\x01\x12t\n" +
+	"\x0fRepriceRequests\x12+.tollgate.control.v1.RepriceRequestsRequest\x1a,.tollgate.control.v1.RepriceRequestsResponse\"\x06\xca\xf3\x18\x02\b\n" +
+	"B\xbf\x01\n" +
 	"\x17com.tollgate.control.v1B\n" +
 	"UsageProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1692,65 +2340,97 @@ func file_tollgate_control_v1_usage_proto_rawDescGZIP() []byte {
 	return file_tollgate_control_v1_usage_proto_rawDescData
 }
 
-var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_control_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tollgate_control_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollgate_control_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.control.v1.UsageDimension
-	(ExportFormat)(0),               // 1: tollgate.control.v1.ExportFormat
-	(*QueryUsageRequest)(nil),       // 2: tollgate.control.v1.QueryUsageRequest
-	(*UsageRow)(nil),                // 3: tollgate.control.v1.UsageRow
-	(*QueryUsageResponse)(nil),      // 4: tollgate.control.v1.QueryUsageResponse
-	(*RequestRecord)(nil),           // 5: tollgate.control.v1.RequestRecord
-	(*RequestDraw)(nil),             // 6: tollgate.control.v1.RequestDraw
-	(*RequestFilter)(nil),           // 7: tollgate.control.v1.RequestFilter
-	(*ListRequestsRequest)(nil),     // 8: tollgate.control.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),    // 9: tollgate.control.v1.ListRequestsResponse
-	(*ExportRequestsRequest)(nil),   // 10: tollgate.control.v1.ExportRequestsRequest
-	(*ExportRequestsResponse)(nil),  // 11: tollgate.control.v1.ExportRequestsResponse
-	(*RepriceRequestsRequest)(nil),  // 12: tollgate.control.v1.RepriceRequestsRequest
-	(*StillUnpriced)(nil),           // 13: tollgate.control.v1.StillUnpriced
-	(*RepriceRequestsResponse)(nil), // 14: tollgate.control.v1.RepriceRequestsResponse
-	nil,                             // 15: tollgate.control.v1.RequestRecord.CountsEntry
-	(*money.Money)(nil),             // 16: google.type.Money
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(LatencyBucket)(0),              // 1: tollgate.control.v1.LatencyBucket
+	(ExportFormat)(0),               // 2: tollgate.control.v1.ExportFormat
+	(*UsageFilter)(nil),             // 3: tollgate.control.v1.UsageFilter
+	(*QueryUsageRequest)(nil),       // 4: tollgate.control.v1.QueryUsageRequest
+	(*UsageRow)(nil),                // 5: tollgate.control.v1.UsageRow
+	(*QueryUsageResponse)(nil),      // 6: tollgate.control.v1.QueryUsageResponse
+	(*QueryLatencyRequest)(nil),     // 7: tollgate.control.v1.QueryLatencyRequest
+	(*Latency)(nil),                 // 8: tollgate.control.v1.Latency
+	(*QueryLatencyResponse)(nil),    // 9: tollgate.control.v1.QueryLatencyResponse
+	(*RequestRecord)(nil),           // 10: tollgate.control.v1.RequestRecord
+	(*RequestDraw)(nil),             // 11: tollgate.control.v1.RequestDraw
+	(*RequestFilter)(nil),           // 12: tollgate.control.v1.RequestFilter
+	(*ListRequestsRequest)(nil),     // 13: tollgate.control.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),    // 14: tollgate.control.v1.ListRequestsResponse
+	(*ExportRequestsRequest)(nil),   // 15: tollgate.control.v1.ExportRequestsRequest
+	(*ExportRequestsResponse)(nil),  // 16: tollgate.control.v1.ExportRequestsResponse
+	(*RepriceRequestsRequest)(nil),  // 17: tollgate.control.v1.RepriceRequestsRequest
+	(*StillUnpriced)(nil),           // 18: tollgate.control.v1.StillUnpriced
+	(*RepriceRequestsResponse)(nil), // 19: tollgate.control.v1.RepriceRequestsResponse
+	nil,                             // 20: tollgate.control.v1.RequestRecord.CountsEntry
+	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(*money.Money)(nil),             // 22: google.type.Money
+	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
 }
 var file_tollgate_control_v1_usage_proto_depIdxs = []int32{
-	0,  // 0: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
-	16, // 1: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
-	3,  // 2: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
-	3,  // 3: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
-	17, // 4: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
-	17, // 5: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
-	16, // 6: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
-	16, // 7: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
-	6,  // 8: tollgate.control.v1.RequestRecord.draws:type_name -> tollgate.control.v1.RequestDraw
-	15, // 9: tollgate.control.v1.RequestRecord.counts:type_name -> tollgate.control.v1.RequestRecord.CountsEntry
-	17, // 10: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
-	16, // 11: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
-	17, // 12: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
-	17, // 13: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
-	7,  // 14: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	5,  // 15: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
-	7,  // 16: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	1,  // 17: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
-	7,  // 18: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
-	16, // 19: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
-	16, // 20: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
-	16, // 21: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
-	13, // 22: tollgate.control.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.control.v1.StillUnpriced
-	2,  // 23: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
-	8,  // 24: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
-	10, // 25: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
-	12, // 26: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
-	4,  // 27: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
-	9,  // 28: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
-	11, // 29: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
-	14, // 30: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
-	27, // [27:31] is the sub-list for method output_type
-	23, // [23:27] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	0,  // 0: tollgate.control.v1.UsageFilter.of:type_name -> tollgate.control.v1.UsageDimension
+	0,  // 1: tollgate.control.v1.QueryUsageRequest.group_by:type_name -> tollgate.control.v1.UsageDimension
+	21, // 2: tollgate.control.v1.QueryUsageRequest.from_time:type_name -> google.protobuf.Timestamp
+	21, // 3: tollgate.control.v1.QueryUsageRequest.to_time:type_name -> google.protobuf.Timestamp
+	3,  // 4: tollgate.control.v1.QueryUsageRequest.filters:type_name -> tollgate.control.v1.UsageFilter
+	22, // 5: tollgate.control.v1.UsageRow.cost:type_name -> google.type.Money
+	22, // 6: tollgate.control.v1.UsageRow.previous_cost:type_name -> google.type.Money
+	5,  // 7: tollgate.control.v1.QueryUsageResponse.rows:type_name -> tollgate.control.v1.UsageRow
+	5,  // 8: tollgate.control.v1.QueryUsageResponse.total:type_name -> tollgate.control.v1.UsageRow
+	21, // 9: tollgate.control.v1.QueryUsageResponse.as_of:type_name -> google.protobuf.Timestamp
+	21, // 10: tollgate.control.v1.QueryUsageResponse.from_time:type_name -> google.protobuf.Timestamp
+	21, // 11: tollgate.control.v1.QueryUsageResponse.to_time:type_name -> google.protobuf.Timestamp
+	21, // 12: tollgate.control.v1.QueryUsageResponse.complete_to:type_name -> google.protobuf.Timestamp
+	5,  // 13: tollgate.control.v1.QueryUsageResponse.groups:type_name -> tollgate.control.v1.UsageRow
+	21, // 14: tollgate.control.v1.QueryUsageResponse.previous_from_time:type_name -> google.protobuf.Timestamp
+	21, // 15: tollgate.control.v1.QueryLatencyRequest.from_time:type_name -> google.protobuf.Timestamp
+	21, // 16: tollgate.control.v1.QueryLatencyRequest.to_time:type_name -> google.protobuf.Timestamp
+	1,  // 17: tollgate.control.v1.QueryLatencyRequest.bucket:type_name -> tollgate.control.v1.LatencyBucket
+	3,  // 18: tollgate.control.v1.QueryLatencyRequest.filters:type_name -> tollgate.control.v1.UsageFilter
+	21, // 19: tollgate.control.v1.Latency.start:type_name -> google.protobuf.Timestamp
+	23, // 20: tollgate.control.v1.Latency.p50:type_name -> google.protobuf.Duration
+	23, // 21: tollgate.control.v1.Latency.p95:type_name -> google.protobuf.Duration
+	23, // 22: tollgate.control.v1.Latency.p99:type_name -> google.protobuf.Duration
+	8,  // 23: tollgate.control.v1.QueryLatencyResponse.buckets:type_name -> tollgate.control.v1.Latency
+	8,  // 24: tollgate.control.v1.QueryLatencyResponse.total:type_name -> tollgate.control.v1.Latency
+	21, // 25: tollgate.control.v1.QueryLatencyResponse.as_of:type_name -> google.protobuf.Timestamp
+	21, // 26: tollgate.control.v1.RequestRecord.time:type_name -> google.protobuf.Timestamp
+	22, // 27: tollgate.control.v1.RequestRecord.cost:type_name -> google.type.Money
+	22, // 28: tollgate.control.v1.RequestRecord.reserved:type_name -> google.type.Money
+	11, // 29: tollgate.control.v1.RequestRecord.draws:type_name -> tollgate.control.v1.RequestDraw
+	20, // 30: tollgate.control.v1.RequestRecord.counts:type_name -> tollgate.control.v1.RequestRecord.CountsEntry
+	21, // 31: tollgate.control.v1.RequestDraw.start:type_name -> google.protobuf.Timestamp
+	22, // 32: tollgate.control.v1.RequestDraw.cost:type_name -> google.type.Money
+	21, // 33: tollgate.control.v1.RequestFilter.from_time:type_name -> google.protobuf.Timestamp
+	21, // 34: tollgate.control.v1.RequestFilter.to_time:type_name -> google.protobuf.Timestamp
+	3,  // 35: tollgate.control.v1.RequestFilter.filters:type_name -> tollgate.control.v1.UsageFilter
+	22, // 36: tollgate.control.v1.RequestFilter.min_cost:type_name -> google.type.Money
+	23, // 37: tollgate.control.v1.RequestFilter.min_time:type_name -> google.protobuf.Duration
+	12, // 38: tollgate.control.v1.ListRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	10, // 39: tollgate.control.v1.ListRequestsResponse.requests:type_name -> tollgate.control.v1.RequestRecord
+	12, // 40: tollgate.control.v1.ExportRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	2,  // 41: tollgate.control.v1.ExportRequestsRequest.format:type_name -> tollgate.control.v1.ExportFormat
+	12, // 42: tollgate.control.v1.RepriceRequestsRequest.filter:type_name -> tollgate.control.v1.RequestFilter
+	22, // 43: tollgate.control.v1.RepriceRequestsRequest.per_request:type_name -> google.type.Money
+	22, // 44: tollgate.control.v1.RepriceRequestsRequest.per_million_units:type_name -> google.type.Money
+	22, // 45: tollgate.control.v1.RepriceRequestsResponse.difference:type_name -> google.type.Money
+	18, // 46: tollgate.control.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.control.v1.StillUnpriced
+	4,  // 47: tollgate.control.v1.UsageService.QueryUsage:input_type -> tollgate.control.v1.QueryUsageRequest
+	7,  // 48: tollgate.control.v1.UsageService.QueryLatency:input_type -> tollgate.control.v1.QueryLatencyRequest
+	13, // 49: tollgate.control.v1.UsageService.ListRequests:input_type -> tollgate.control.v1.ListRequestsRequest
+	15, // 50: tollgate.control.v1.UsageService.ExportRequests:input_type -> tollgate.control.v1.ExportRequestsRequest
+	17, // 51: tollgate.control.v1.UsageService.RepriceRequests:input_type -> tollgate.control.v1.RepriceRequestsRequest
+	6,  // 52: tollgate.control.v1.UsageService.QueryUsage:output_type -> tollgate.control.v1.QueryUsageResponse
+	9,  // 53: tollgate.control.v1.UsageService.QueryLatency:output_type -> tollgate.control.v1.QueryLatencyResponse
+	14, // 54: tollgate.control.v1.UsageService.ListRequests:output_type -> tollgate.control.v1.ListRequestsResponse
+	16, // 55: tollgate.control.v1.UsageService.ExportRequests:output_type -> tollgate.control.v1.ExportRequestsResponse
+	19, // 56: tollgate.control.v1.UsageService.RepriceRequests:output_type -> tollgate.control.v1.RepriceRequestsResponse
+	52, // [52:57] is the sub-list for method output_type
+	47, // [47:52] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_usage_proto_init() }
@@ -1758,14 +2438,15 @@ func file_tollgate_control_v1_usage_proto_init() {
 	if File_tollgate_control_v1_usage_proto != nil {
 		return
 	}
-	file_tollgate_control_v1_usage_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tollgate_control_v1_access_proto_init()
+	file_tollgate_control_v1_usage_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_usage_proto_rawDesc), len(file_tollgate_control_v1_usage_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   14,
+			NumEnums:      3,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -421,7 +421,11 @@ type ConfigHead struct {
 	// When the publisher sent it, in Unix milliseconds.
 	PublishedUnixMs int64 `protobuf:"varint,1,opt,name=published_unix_ms,json=publishedUnixMs,proto3" json:"published_unix_ms,omitempty"`
 	// Names the sealing key under which the routes' secrets are, without telling it.
-	SealingKeyId  []byte `protobuf:"bytes,2,opt,name=sealing_key_id,json=sealingKeyId,proto3" json:"sealing_key_id,omitempty"`
+	SealingKeyId []byte `protobuf:"bytes,2,opt,name=sealing_key_id,json=sealingKeyId,proto3" json:"sealing_key_id,omitempty"`
+	// How much of the configuration its publisher knew: each version that adds something to a value has a higher number. A
+	// publisher that finds a lower one publishes everything again, because what the other did not know is missing. 0 is from
+	// before there was a number.
+	Knows         uint32 `protobuf:"varint,3,opt,name=knows,proto3" json:"knows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +474,13 @@ func (x *ConfigHead) GetSealingKeyId() []byte {
 	return nil
 }
 
+func (x *ConfigHead) GetKnows() uint32 {
+	if x != nil {
+		return x.Knows
+	}
+	return 0
+}
+
 // RouteSnapshot is everything that an edge needs to forward, but the keys.
 type RouteSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -487,7 +498,9 @@ type RouteSnapshot struct {
 	// Models that endpoints serve.
 	Models []*RouteModel `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
 	// Adapters that endpoints and deployments refer to.
-	Adapters      []*RouteAdapter `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
+	Adapters []*RouteAdapter `protobuf:"bytes,7,rep,name=adapters,proto3" json:"adapters,omitempty"`
+	// How requests name customers, and what becomes of those that are new.
+	Customers     *CustomerRules `protobuf:"bytes,8,opt,name=customers,proto3" json:"customers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +584,13 @@ func (x *RouteSnapshot) GetAdapters() []*RouteAdapter {
 	return nil
 }
 
+func (x *RouteSnapshot) GetCustomers() *CustomerRules {
+	if x != nil {
+		return x.Customers
+	}
+	return nil
+}
+
 // BookList is a list of the price book.
 type BookList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -632,7 +652,9 @@ type SealedSecret struct {
 	// Name that headers refer to.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Value sealed for edges, with the name as associated data.
-	Sealed        []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Where each edge finds the value, in place of sealed: "env:NAME", "file:/path", "vault:MOUNT/PATH#FIELD".
+	Reference     string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -679,6 +701,13 @@ func (x *SealedSecret) GetSealed() []byte {
 		return x.Sealed
 	}
 	return nil
+}
+
+func (x *SealedSecret) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
 }
 
 // KeyShard is the whole truth of the keys whose hash falls into it: a key that is not in its
@@ -765,7 +794,19 @@ type ShardKey struct {
 	// Limits of the key, its team, its customer and its tags.
 	Limits []*Limit `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Models that it may ask for, with "*" for any text; empty for all.
-	Models        []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
+	Models []string `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
+	// Whether it is refused.
+	Blocked bool `protobuf:"varint,14,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// Methods of requests that it may make, upper case; empty for all.
+	Methods []string `protobuf:"bytes,15,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Networks from which it may be used, "10.0.0.0/8"; empty for all.
+	Networks []string `protobuf:"bytes,16,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Of an old secret that still works: when it stops, in Unix milliseconds; 0 for one that has no end.
+	SunsetUnixMs int64 `protobuf:"varint,17,opt,name=sunset_unix_ms,json=sunsetUnixMs,proto3" json:"sunset_unix_ms,omitempty"`
+	// Whether the edge counts how often this secret is used, because the key was given another one.
+	Counted bool `protobuf:"varint,18,opt,name=counted,proto3" json:"counted,omitempty"`
+	// Models that the keys of its team may ask for, with "*" for any text; empty for all. A model has to be among both.
+	TeamModels    []string `protobuf:"bytes,19,rep,name=team_models,json=teamModels,proto3" json:"team_models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -891,6 +932,48 @@ func (x *ShardKey) GetModels() []string {
 	return nil
 }
 
+func (x *ShardKey) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *ShardKey) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *ShardKey) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *ShardKey) GetSunsetUnixMs() int64 {
+	if x != nil {
+		return x.SunsetUnixMs
+	}
+	return 0
+}
+
+func (x *ShardKey) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
+}
+
+func (x *ShardKey) GetTeamModels() []string {
+	if x != nil {
+		return x.TeamModels
+	}
+	return nil
+}
+
 // AccountShard is the whole truth of the accounts whose id falls into it, for the ledger.
 type AccountShard struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -996,8 +1079,13 @@ type Account struct {
 	RaiseNanos int64 `protobuf:"varint,18,opt,name=raise_nanos,json=raiseNanos,proto3" json:"raise_nanos,omitempty"`
 	// Until when it is, in Unix seconds.
 	RaiseUntilUnix int64 `protobuf:"varint,19,opt,name=raise_until_unix,json=raiseUntilUnix,proto3" json:"raise_until_unix,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Nano-dollars that were spent of it elsewhere before the account was there. The ledger books them once, when it learns of the
+	// account.
+	OpeningNanos int64 `protobuf:"varint,20,opt,name=opening_nanos,json=openingNanos,proto3" json:"opening_nanos,omitempty"`
+	// When that was so, in Unix seconds: it counts in the window of this time.
+	OpeningUnix   int64 `protobuf:"varint,21,opt,name=opening_unix,json=openingUnix,proto3" json:"opening_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -1163,6 +1251,20 @@ func (x *Account) GetRaiseUntilUnix() int64 {
 	return 0
 }
 
+func (x *Account) GetOpeningNanos() int64 {
+	if x != nil {
+		return x.OpeningNanos
+	}
+	return 0
+}
+
+func (x *Account) GetOpeningUnix() int64 {
+	if x != nil {
+		return x.OpeningUnix
+	}
+	return 0
+}
+
 // Limit bounds how fast requests come or how many run, over all edges together.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1308,6 +1410,106 @@ func (x *Limit) GetEndpointId() string {
 	return ""
 }
 
+// CustomerRules say how requests name customers.
+type CustomerRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Headers in which requests may name one, after x-tollgate-customer, in this order.
+	Headers []string `protobuf:"bytes,1,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Fields of a JSON body in which they may, looked at after headers: "user", "metadata.user_id".
+	BodyFields []string `protobuf:"bytes,2,rep,name=body_fields,json=bodyFields,proto3" json:"body_fields,omitempty"`
+	// Whether the control plane is told of customers that are new.
+	Create bool `protobuf:"varint,3,opt,name=create,proto3" json:"create,omitempty"`
+	// Whether a new customer gets a budget, so that its requests wait until this edge has it.
+	WithBudget bool `protobuf:"varint,4,opt,name=with_budget,json=withBudget,proto3" json:"with_budget,omitempty"`
+	// Whether requests that name no customer are refused.
+	Required bool `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	// Customers whose requests are refused, sorted.
+	Blocked []string `protobuf:"bytes,6,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	// With with_budget, customers that are known and have no account by which that would show, sorted.
+	Unbounded     []string `protobuf:"bytes,7,rep,name=unbounded,proto3" json:"unbounded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerRules) Reset() {
+	*x = CustomerRules{}
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerRules) ProtoMessage() {}
+
+func (x *CustomerRules) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_event_v1_config_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerRules.ProtoReflect.Descriptor instead.
+func (*CustomerRules) Descriptor() ([]byte, []int) {
+	return file_tollgate_event_v1_config_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CustomerRules) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *CustomerRules) GetBodyFields() []string {
+	if x != nil {
+		return x.BodyFields
+	}
+	return nil
+}
+
+func (x *CustomerRules) GetCreate() bool {
+	if x != nil {
+		return x.Create
+	}
+	return false
+}
+
+func (x *CustomerRules) GetWithBudget() bool {
+	if x != nil {
+		return x.WithBudget
+	}
+	return false
+}
+
+func (x *CustomerRules) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *CustomerRules) GetBlocked() []string {
+	if x != nil {
+		return x.Blocked
+	}
+	return nil
+}
+
+func (x *CustomerRules) GetUnbounded() []string {
+	if x != nil {
+		return x.Unbounded
+	}
+	return nil
+}
+
 var File_tollgate_event_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_config_proto_rawDesc = "" +
@@ -1319,11 +1521,12 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\x06schema\x18\x03 \x01(\rR\x06schema\x12@\n" +
 	"\vcompression\x18\x04 \x01(\x0e2\x1e.tollgate.event.v1.CompressionR\vcompression\x12\x1a\n" +
 	"\bchecksum\x18\x05 \x01(\x06R\bchecksum\x12\x18\n" +
-	"\apayload\x18\x06 \x01(\fR\apayload\"^\n" +
+	"\apayload\x18\x06 \x01(\fR\apayload\"t\n" +
 	"\n" +
 	"ConfigHead\x12*\n" +
 	"\x11published_unix_ms\x18\x01 \x01(\x03R\x0fpublishedUnixMs\x12$\n" +
-	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\"\x99\x03\n" +
+	"\x0esealing_key_id\x18\x02 \x01(\fR\fsealingKeyId\x12\x14\n" +
+	"\x05knows\x18\x03 \x01(\rR\x05knows\"\xd9\x03\n" +
 	"\rRouteSnapshot\x12>\n" +
 	"\tendpoints\x18\x01 \x03(\v2 .tollgate.event.v1.RouteEndpointR\tendpoints\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x129\n" +
@@ -1331,16 +1534,18 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\x06limits\x18\x04 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\x12/\n" +
 	"\x04book\x18\x05 \x03(\v2\x1b.tollgate.event.v1.BookListR\x04book\x125\n" +
 	"\x06models\x18\x06 \x03(\v2\x1d.tollgate.event.v1.RouteModelR\x06models\x12;\n" +
-	"\badapters\x18\a \x03(\v2\x1f.tollgate.event.v1.RouteAdapterR\badapters\"S\n" +
+	"\badapters\x18\a \x03(\v2\x1f.tollgate.event.v1.RouteAdapterR\badapters\x12>\n" +
+	"\tcustomers\x18\b \x01(\v2 .tollgate.event.v1.CustomerRulesR\tcustomers\"S\n" +
 	"\bBookList\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
-	"\x04rows\x18\x02 \x03(\v2\x1f.tollgate.control.v1.ModelPriceR\x04rows\":\n" +
+	"\x04rows\x18\x02 \x03(\v2\x1f.tollgate.control.v1.ModelPriceR\x04rows\"X\n" +
 	"\fSealedSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"Q\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x1c\n" +
+	"\treference\x18\x03 \x01(\tR\treference\"Q\n" +
 	"\bKeyShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12/\n" +
-	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\x9b\x03\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1b.tollgate.event.v1.ShardKeyR\x04keys\"\xcc\x04\n" +
 	"\bShardKey\x12\x16\n" +
 	"\x06sha256\x18\x01 \x01(\fR\x06sha256\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -1357,11 +1562,18 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	" \x01(\tR\bcustomer\x12\x12\n" +
 	"\x04tags\x18\v \x03(\tR\x04tags\x120\n" +
 	"\x06limits\x18\f \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\x12\x16\n" +
-	"\x06models\x18\r \x03(\tR\x06models\"\x8e\x01\n" +
+	"\x06models\x18\r \x03(\tR\x06models\x12\x18\n" +
+	"\ablocked\x18\x0e \x01(\bR\ablocked\x12\x18\n" +
+	"\amethods\x18\x0f \x03(\tR\amethods\x12\x1a\n" +
+	"\bnetworks\x18\x10 \x03(\tR\bnetworks\x12$\n" +
+	"\x0esunset_unix_ms\x18\x11 \x01(\x03R\fsunsetUnixMs\x12\x18\n" +
+	"\acounted\x18\x12 \x01(\bR\acounted\x12\x1f\n" +
+	"\vteam_models\x18\x13 \x03(\tR\n" +
+	"teamModels\"\x8e\x01\n" +
 	"\fAccountShard\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x126\n" +
 	"\baccounts\x18\x02 \x03(\v2\x1a.tollgate.event.v1.AccountR\baccounts\x120\n" +
-	"\x06limits\x18\x03 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\xe1\x04\n" +
+	"\x06limits\x18\x03 \x03(\v2\x18.tollgate.event.v1.LimitR\x06limits\"\xa9\x05\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x10\n" +
@@ -1387,7 +1599,9 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\rwarn_percents\x18\x11 \x03(\rR\fwarnPercents\x12\x1f\n" +
 	"\vraise_nanos\x18\x12 \x01(\x03R\n" +
 	"raiseNanos\x12(\n" +
-	"\x10raise_until_unix\x18\x13 \x01(\x03R\x0eraiseUntilUnix\"\x88\x03\n" +
+	"\x10raise_until_unix\x18\x13 \x01(\x03R\x0eraiseUntilUnix\x12#\n" +
+	"\ropening_nanos\x18\x14 \x01(\x03R\fopeningNanos\x12!\n" +
+	"\fopening_unix\x18\x15 \x01(\x03R\vopeningUnix\"\x88\x03\n" +
 	"\x05Limit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x120\n" +
@@ -1403,7 +1617,17 @@ const file_tollgate_event_v1_config_proto_rawDesc = "" +
 	"\n" +
 	"scope_name\x18\v \x01(\tR\tscopeName\x12\x1f\n" +
 	"\vendpoint_id\x18\f \x01(\tR\n" +
-	"endpointId*@\n" +
+	"endpointId\"\xd7\x01\n" +
+	"\rCustomerRules\x12\x18\n" +
+	"\aheaders\x18\x01 \x03(\tR\aheaders\x12\x1f\n" +
+	"\vbody_fields\x18\x02 \x03(\tR\n" +
+	"bodyFields\x12\x16\n" +
+	"\x06create\x18\x03 \x01(\bR\x06create\x12\x1f\n" +
+	"\vwith_budget\x18\x04 \x01(\bR\n" +
+	"withBudget\x12\x1a\n" +
+	"\brequired\x18\x05 \x01(\bR\brequired\x12\x18\n" +
+	"\ablocked\x18\x06 \x03(\tR\ablocked\x12\x1c\n" +
+	"\tunbounded\x18\a \x03(\tR\tunbounded*@\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10COMPRESSION_ZSTD\x10\x01*\xc9\x01\n" +
@@ -1448,7 +1672,7 @@ func file_tollgate_event_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_event_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tollgate_event_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tollgate_event_v1_config_proto_goTypes = []any{
 	(Compression)(0),      // 0: tollgate.event.v1.Compression
 	(AccountScope)(0),     // 1: tollgate.event.v1.AccountScope
@@ -1465,36 +1689,38 @@ var file_tollgate_event_v1_config_proto_goTypes = []any{
 	(*AccountShard)(nil),  // 12: tollgate.event.v1.AccountShard
 	(*Account)(nil),       // 13: tollgate.event.v1.Account
 	(*Limit)(nil),         // 14: tollgate.event.v1.Limit
-	(*RouteEndpoint)(nil), // 15: tollgate.event.v1.RouteEndpoint
-	(*RouteModel)(nil),    // 16: tollgate.event.v1.RouteModel
-	(*RouteAdapter)(nil),  // 17: tollgate.event.v1.RouteAdapter
-	(*v1.ModelPrice)(nil), // 18: tollgate.control.v1.ModelPrice
+	(*CustomerRules)(nil), // 15: tollgate.event.v1.CustomerRules
+	(*RouteEndpoint)(nil), // 16: tollgate.event.v1.RouteEndpoint
+	(*RouteModel)(nil),    // 17: tollgate.event.v1.RouteModel
+	(*RouteAdapter)(nil),  // 18: tollgate.event.v1.RouteAdapter
+	(*v1.ModelPrice)(nil), // 19: tollgate.control.v1.ModelPrice
 }
 var file_tollgate_event_v1_config_proto_depIdxs = []int32{
 	0,  // 0: tollgate.event.v1.ConfigValue.compression:type_name -> tollgate.event.v1.Compression
-	15, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
+	16, // 1: tollgate.event.v1.RouteSnapshot.endpoints:type_name -> tollgate.event.v1.RouteEndpoint
 	13, // 2: tollgate.event.v1.RouteSnapshot.accounts:type_name -> tollgate.event.v1.Account
 	9,  // 3: tollgate.event.v1.RouteSnapshot.secrets:type_name -> tollgate.event.v1.SealedSecret
 	14, // 4: tollgate.event.v1.RouteSnapshot.limits:type_name -> tollgate.event.v1.Limit
 	8,  // 5: tollgate.event.v1.RouteSnapshot.book:type_name -> tollgate.event.v1.BookList
-	16, // 6: tollgate.event.v1.RouteSnapshot.models:type_name -> tollgate.event.v1.RouteModel
-	17, // 7: tollgate.event.v1.RouteSnapshot.adapters:type_name -> tollgate.event.v1.RouteAdapter
-	18, // 8: tollgate.event.v1.BookList.rows:type_name -> tollgate.control.v1.ModelPrice
-	11, // 9: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
-	13, // 10: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
-	14, // 11: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
-	13, // 12: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
-	14, // 13: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
-	4,  // 14: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
-	1,  // 15: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
-	2,  // 16: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
-	3,  // 17: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
-	1,  // 18: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 6: tollgate.event.v1.RouteSnapshot.models:type_name -> tollgate.event.v1.RouteModel
+	18, // 7: tollgate.event.v1.RouteSnapshot.adapters:type_name -> tollgate.event.v1.RouteAdapter
+	15, // 8: tollgate.event.v1.RouteSnapshot.customers:type_name -> tollgate.event.v1.CustomerRules
+	19, // 9: tollgate.event.v1.BookList.rows:type_name -> tollgate.control.v1.ModelPrice
+	11, // 10: tollgate.event.v1.KeyShard.keys:type_name -> tollgate.event.v1.ShardKey
+	13, // 11: tollgate.event.v1.ShardKey.accounts:type_name -> tollgate.event.v1.Account
+	14, // 12: tollgate.event.v1.ShardKey.limits:type_name -> tollgate.event.v1.Limit
+	13, // 13: tollgate.event.v1.AccountShard.accounts:type_name -> tollgate.event.v1.Account
+	14, // 14: tollgate.event.v1.AccountShard.limits:type_name -> tollgate.event.v1.Limit
+	4,  // 15: tollgate.event.v1.Account.period:type_name -> tollgate.event.v1.AccountPeriod
+	1,  // 16: tollgate.event.v1.Account.scope:type_name -> tollgate.event.v1.AccountScope
+	2,  // 17: tollgate.event.v1.Limit.kind:type_name -> tollgate.event.v1.LimitKind
+	3,  // 18: tollgate.event.v1.Limit.fallback:type_name -> tollgate.event.v1.LimitFallback
+	1,  // 19: tollgate.event.v1.Limit.scope:type_name -> tollgate.event.v1.AccountScope
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_config_proto_init() }
@@ -1510,7 +1736,7 @@ func file_tollgate_event_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_config_proto_rawDesc), len(file_tollgate_event_v1_config_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

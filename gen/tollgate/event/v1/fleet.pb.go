@@ -51,7 +51,31 @@ type Heartbeat struct {
 	// Targets that were tried in this process life, or cannot be: those in trouble first, at most 256.
 	Targets []*TargetState `protobuf:"bytes,13,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Requests in flight.
-	InFlight      int64 `protobuf:"varint,14,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight int64 `protobuf:"varint,14,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Region that it was told; empty for none.
+	Region string `protobuf:"bytes,15,opt,name=region,proto3" json:"region,omitempty"`
+	// Address under which others reach it, "http://10.0.0.7:4000"; empty if it was not told.
+	Advertised string `protobuf:"bytes,16,opt,name=advertised,proto3" json:"advertised,omitempty"`
+	// Whether it wants no more requests.
+	Draining bool `protobuf:"varint,17,opt,name=draining,proto3" json:"draining,omitempty"`
+	// Requests since it started, and those of them that were answered with 5xx.
+	Requests int64 `protobuf:"varint,18,opt,name=requests,proto3" json:"requests,omitempty"`
+	// See requests.
+	Errors int64 `protobuf:"varint,19,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Requests of the last ten seconds.
+	Requests_10S int64 `protobuf:"varint,20,opt,name=requests_10s,json=requests10s,proto3" json:"requests_10s,omitempty"`
+	// Time that the gateway itself needs for half of these, and for 99 of 100, in microseconds.
+	OverheadP50Us int64 `protobuf:"varint,21,opt,name=overhead_p50_us,json=overheadP50Us,proto3" json:"overhead_p50_us,omitempty"`
+	// See overhead_p50_us.
+	OverheadP99Us int64 `protobuf:"varint,22,opt,name=overhead_p99_us,json=overheadP99Us,proto3" json:"overhead_p99_us,omitempty"`
+	// Secrets that it cannot read: name and reason, without any value.
+	UnresolvedSecrets map[string]string `protobuf:"bytes,23,rep,name=unresolved_secrets,json=unresolvedSecrets,proto3" json:"unresolved_secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Part of the spool's space that is used, in percent.
+	SpoolPercent uint32 `protobuf:"varint,24,opt,name=spool_percent,json=spoolPercent,proto3" json:"spool_percent,omitempty"`
+	// Resident memory in bytes; 0 if not known.
+	MemoryBytes int64 `protobuf:"varint,25,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Requests that it could not tell of, because there were too many.
+	SeenLost      int64 `protobuf:"varint,26,opt,name=seen_lost,json=seenLost,proto3" json:"seen_lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +204,90 @@ func (x *Heartbeat) GetTargets() []*TargetState {
 func (x *Heartbeat) GetInFlight() int64 {
 	if x != nil {
 		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *Heartbeat) GetAdvertised() string {
+	if x != nil {
+		return x.Advertised
+	}
+	return ""
+}
+
+func (x *Heartbeat) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Heartbeat) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetRequests_10S() int64 {
+	if x != nil {
+		return x.Requests_10S
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetOverheadP50Us() int64 {
+	if x != nil {
+		return x.OverheadP50Us
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetOverheadP99Us() int64 {
+	if x != nil {
+		return x.OverheadP99Us
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetUnresolvedSecrets() map[string]string {
+	if x != nil {
+		return x.UnresolvedSecrets
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetSpoolPercent() uint32 {
+	if x != nil {
+		return x.SpoolPercent
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetSeenLost() int64 {
+	if x != nil {
+		return x.SeenLost
 	}
 	return 0
 }
@@ -352,7 +460,7 @@ var File_tollgate_event_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_tollgate_event_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtollgate/event/v1/fleet.proto\x12\x11tollgate.event.v1\"\xd7\x03\n" +
+	"\x1dtollgate/event/v1/fleet.proto\x12\x11tollgate.event.v1\"\xe1\a\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x10\n" +
 	"\x03inc\x18\x02 \x01(\x03R\x03inc\x12\x14\n" +
@@ -371,7 +479,24 @@ const file_tollgate_event_v1_fleet_proto_rawDesc = "" +
 	"missingEnv\x12\x18\n" +
 	"\aaddress\x18\f \x01(\tR\aaddress\x128\n" +
 	"\atargets\x18\r \x03(\v2\x1e.tollgate.event.v1.TargetStateR\atargets\x12\x1b\n" +
-	"\tin_flight\x18\x0e \x01(\x03R\binFlight\"\xea\x01\n" +
+	"\tin_flight\x18\x0e \x01(\x03R\binFlight\x12\x16\n" +
+	"\x06region\x18\x0f \x01(\tR\x06region\x12\x1e\n" +
+	"\n" +
+	"advertised\x18\x10 \x01(\tR\n" +
+	"advertised\x12\x1a\n" +
+	"\bdraining\x18\x11 \x01(\bR\bdraining\x12\x1a\n" +
+	"\brequests\x18\x12 \x01(\x03R\brequests\x12\x16\n" +
+	"\x06errors\x18\x13 \x01(\x03R\x06errors\x12!\n" +
+	"\frequests_10s\x18\x14 \x01(\x03R\vrequests10s\x12&\n" +
+	"\x0foverhead_p50_us\x18\x15 \x01(\x03R\roverheadP50Us\x12&\n" +
+	"\x0foverhead_p99_us\x18\x16 \x01(\x03R\roverheadP99Us\x12b\n" +
+	"\x12unresolved_secrets\x18\x17 \x03(\v23.tollgate.event.v1.Heartbeat.UnresolvedSecretsEntryR\x11unresolvedSecrets\x12#\n" +
+	"\rspool_percent\x18\x18 \x01(\rR\fspoolPercent\x12!\n" +
+	"\fmemory_bytes\x18\x19 \x01(\x03R\vmemoryBytes\x12\x1b\n" +
+	"\tseen_lost\x18\x1a \x01(\x03R\bseenLost\x1aD\n" +
+	"\x16UnresolvedSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\x01\n" +
 	"\vTargetState\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x14\n" +
@@ -399,20 +524,22 @@ func file_tollgate_event_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_tollgate_event_v1_fleet_proto_rawDescData
 }
 
-var file_tollgate_event_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollgate_event_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_tollgate_event_v1_fleet_proto_goTypes = []any{
 	(*Heartbeat)(nil),    // 0: tollgate.event.v1.Heartbeat
 	(*TargetState)(nil),  // 1: tollgate.event.v1.TargetState
 	(*BreakerState)(nil), // 2: tollgate.event.v1.BreakerState
+	nil,                  // 3: tollgate.event.v1.Heartbeat.UnresolvedSecretsEntry
 }
 var file_tollgate_event_v1_fleet_proto_depIdxs = []int32{
 	2, // 0: tollgate.event.v1.Heartbeat.breakers:type_name -> tollgate.event.v1.BreakerState
 	1, // 1: tollgate.event.v1.Heartbeat.targets:type_name -> tollgate.event.v1.TargetState
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 2: tollgate.event.v1.Heartbeat.unresolved_secrets:type_name -> tollgate.event.v1.Heartbeat.UnresolvedSecretsEntry
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_event_v1_fleet_proto_init() }
@@ -426,7 +553,7 @@ func file_tollgate_event_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_event_v1_fleet_proto_rawDesc), len(file_tollgate_event_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -562,7 +562,9 @@ type RouteEndpoint struct {
 	// Signs requests for AWS, with references unresolved.
 	AwsSigning *v1.AwsSigning `protobuf:"bytes,38,opt,name=aws_signing,json=awsSigning,proto3" json:"aws_signing,omitempty"`
 	// Serves models in place of targets.
-	Models        *RouteModels `protobuf:"bytes,39,opt,name=models,proto3" json:"models,omitempty"`
+	Models *RouteModels `protobuf:"bytes,39,opt,name=models,proto3" json:"models,omitempty"`
+	// Whether its requests are refused with endpoint_disabled.
+	Disabled      bool `protobuf:"varint,40,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -868,6 +870,13 @@ func (x *RouteEndpoint) GetModels() *RouteModels {
 		return x.Models
 	}
 	return nil
+}
+
+func (x *RouteEndpoint) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
 }
 
 // RouteTarget is an upstream as an edge connects to it.
@@ -1802,7 +1811,7 @@ const file_tollgate_event_v1_route_proto_rawDesc = "" +
 	"\rReportedPrice\x12\x16\n" +
 	"\x06header\x18\x01 \x01(\tR\x06header\x12#\n" +
 	"\rceiling_nanos\x18\x02 \x01(\x03R\fceilingNanos\x12%\n" +
-	"\x0efallback_nanos\x18\x03 \x01(\x03R\rfallbackNanos\"\x95\x0e\n" +
+	"\x0efallback_nanos\x18\x03 \x01(\x03R\rfallbackNanos\"\xb1\x0e\n" +
 	"\rRouteEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1848,7 +1857,8 @@ const file_tollgate_event_v1_route_proto_rawDesc = "" +
 	"\x06charge\x18% \x01(\v2\x1b.tollgate.control.v1.ChargeR\x06charge\x12@\n" +
 	"\vaws_signing\x18& \x01(\v2\x1f.tollgate.control.v1.AwsSigningR\n" +
 	"awsSigning\x126\n" +
-	"\x06models\x18' \x01(\v2\x1e.tollgate.event.v1.RouteModelsR\x06models\"\xbf\x02\n" +
+	"\x06models\x18' \x01(\v2\x1e.tollgate.event.v1.RouteModelsR\x06models\x12\x1a\n" +
+	"\bdisabled\x18( \x01(\bR\bdisabled\"\xbf\x02\n" +
 	"\vRouteTarget\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x1a\n" +

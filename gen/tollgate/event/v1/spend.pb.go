@@ -45,21 +45,24 @@ const (
 	SpendOutcome_SPEND_OUTCOME_REFUSED SpendOutcome = 8
 	// The gateway cut the answer off because its cost had reached what could be held for it.
 	SpendOutcome_SPEND_OUTCOME_CUT SpendOutcome = 9
+	// Not an attempt: what was spent of a budget before Tollgate had it. It counts against the budget, and in no usage.
+	SpendOutcome_SPEND_OUTCOME_OPENING SpendOutcome = 10
 )
 
 // Enum value maps for SpendOutcome.
 var (
 	SpendOutcome_name = map[int32]string{
-		0: "SPEND_OUTCOME_UNSPECIFIED",
-		1: "SPEND_OUTCOME_OK",
-		2: "SPEND_OUTCOME_TARGET_ERROR",
-		3: "SPEND_OUTCOME_UNREACHABLE",
-		4: "SPEND_OUTCOME_CALLER_GONE",
-		5: "SPEND_OUTCOME_INTERRUPTED",
-		6: "SPEND_OUTCOME_ABANDONED",
-		7: "SPEND_OUTCOME_CLOSE",
-		8: "SPEND_OUTCOME_REFUSED",
-		9: "SPEND_OUTCOME_CUT",
+		0:  "SPEND_OUTCOME_UNSPECIFIED",
+		1:  "SPEND_OUTCOME_OK",
+		2:  "SPEND_OUTCOME_TARGET_ERROR",
+		3:  "SPEND_OUTCOME_UNREACHABLE",
+		4:  "SPEND_OUTCOME_CALLER_GONE",
+		5:  "SPEND_OUTCOME_INTERRUPTED",
+		6:  "SPEND_OUTCOME_ABANDONED",
+		7:  "SPEND_OUTCOME_CLOSE",
+		8:  "SPEND_OUTCOME_REFUSED",
+		9:  "SPEND_OUTCOME_CUT",
+		10: "SPEND_OUTCOME_OPENING",
 	}
 	SpendOutcome_value = map[string]int32{
 		"SPEND_OUTCOME_UNSPECIFIED":  0,
@@ -72,6 +75,7 @@ var (
 		"SPEND_OUTCOME_CLOSE":        7,
 		"SPEND_OUTCOME_REFUSED":      8,
 		"SPEND_OUTCOME_CUT":          9,
+		"SPEND_OUTCOME_OPENING":      10,
 	}
 )
 
@@ -762,7 +766,7 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\tSpendDraw\x128\n" +
 	"\x06window\x18\x01 \x01(\v2 .tollgate.event.v1.AccountWindowR\x06window\x12\x14\n" +
 	"\x05nanos\x18\x02 \x01(\x03R\x05nanos\x12\x12\n" +
-	"\x04part\x18\x03 \x01(\rR\x04part*\xa8\x02\n" +
+	"\x04part\x18\x03 \x01(\rR\x04part*\xc3\x02\n" +
 	"\fSpendOutcome\x12\x1d\n" +
 	"\x19SPEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SPEND_OUTCOME_OK\x10\x01\x12\x1e\n" +
@@ -773,7 +777,9 @@ const file_tollgate_event_v1_spend_proto_rawDesc = "" +
 	"\x17SPEND_OUTCOME_ABANDONED\x10\x06\x12\x17\n" +
 	"\x13SPEND_OUTCOME_CLOSE\x10\a\x12\x19\n" +
 	"\x15SPEND_OUTCOME_REFUSED\x10\b\x12\x15\n" +
-	"\x11SPEND_OUTCOME_CUT\x10\t*\x83\x01\n" +
+	"\x11SPEND_OUTCOME_CUT\x10\t\x12\x19\n" +
+	"\x15SPEND_OUTCOME_OPENING\x10\n" +
+	"*\x83\x01\n" +
 	"\rSpendJobState\x12\x1f\n" +
 	"\x1bSPEND_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SPEND_JOB_STATE_RUNNING\x10\x01\x12\x18\n" +

@@ -34,7 +34,7 @@ const (
 	UsageDimension_USAGE_DIMENSION_KEY UsageDimension = 1
 	// By endpoint.
 	UsageDimension_USAGE_DIMENSION_ENDPOINT UsageDimension = 2
-	// By UTC day.
+	// By day of the time zone.
 	UsageDimension_USAGE_DIMENSION_DAY UsageDimension = 3
 	// By team.
 	UsageDimension_USAGE_DIMENSION_TEAM UsageDimension = 4
@@ -48,33 +48,41 @@ const (
 	UsageDimension_USAGE_DIMENSION_STATUS UsageDimension = 8
 	// By UTC hour.
 	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
+	// By the first digit of the status.
+	UsageDimension_USAGE_DIMENSION_STATUS_CLASS UsageDimension = 10
+	// Edge: records have it, sums are not kept by it.
+	UsageDimension_USAGE_DIMENSION_EDGE UsageDimension = 11
 )
 
 // Enum value maps for UsageDimension.
 var (
 	UsageDimension_name = map[int32]string{
-		0: "USAGE_DIMENSION_UNSPECIFIED",
-		1: "USAGE_DIMENSION_KEY",
-		2: "USAGE_DIMENSION_ENDPOINT",
-		3: "USAGE_DIMENSION_DAY",
-		4: "USAGE_DIMENSION_TEAM",
-		5: "USAGE_DIMENSION_CUSTOMER",
-		6: "USAGE_DIMENSION_TAG",
-		7: "USAGE_DIMENSION_MODEL",
-		8: "USAGE_DIMENSION_STATUS",
-		9: "USAGE_DIMENSION_HOUR",
+		0:  "USAGE_DIMENSION_UNSPECIFIED",
+		1:  "USAGE_DIMENSION_KEY",
+		2:  "USAGE_DIMENSION_ENDPOINT",
+		3:  "USAGE_DIMENSION_DAY",
+		4:  "USAGE_DIMENSION_TEAM",
+		5:  "USAGE_DIMENSION_CUSTOMER",
+		6:  "USAGE_DIMENSION_TAG",
+		7:  "USAGE_DIMENSION_MODEL",
+		8:  "USAGE_DIMENSION_STATUS",
+		9:  "USAGE_DIMENSION_HOUR",
+		10: "USAGE_DIMENSION_STATUS_CLASS",
+		11: "USAGE_DIMENSION_EDGE",
 	}
 	UsageDimension_value = map[string]int32{
-		"USAGE_DIMENSION_UNSPECIFIED": 0,
-		"USAGE_DIMENSION_KEY":         1,
-		"USAGE_DIMENSION_ENDPOINT":    2,
-		"USAGE_DIMENSION_DAY":         3,
-		"USAGE_DIMENSION_TEAM":        4,
-		"USAGE_DIMENSION_CUSTOMER":    5,
-		"USAGE_DIMENSION_TAG":         6,
-		"USAGE_DIMENSION_MODEL":       7,
-		"USAGE_DIMENSION_STATUS":      8,
-		"USAGE_DIMENSION_HOUR":        9,
+		"USAGE_DIMENSION_UNSPECIFIED":  0,
+		"USAGE_DIMENSION_KEY":          1,
+		"USAGE_DIMENSION_ENDPOINT":     2,
+		"USAGE_DIMENSION_DAY":          3,
+		"USAGE_DIMENSION_TEAM":         4,
+		"USAGE_DIMENSION_CUSTOMER":     5,
+		"USAGE_DIMENSION_TAG":          6,
+		"USAGE_DIMENSION_MODEL":        7,
+		"USAGE_DIMENSION_STATUS":       8,
+		"USAGE_DIMENSION_HOUR":         9,
+		"USAGE_DIMENSION_STATUS_CLASS": 10,
+		"USAGE_DIMENSION_EDGE":         11,
 	}
 )
 
@@ -105,12 +113,133 @@ func (UsageDimension) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{0}
 }
 
-// QueryUsageRequest selects days and groups.
+// LatencyBucket is how long the times are that latency is told for.
+type LatencyBucket int32
+
+const (
+	// Not set: invalid.
+	LatencyBucket_LATENCY_BUCKET_UNSPECIFIED LatencyBucket = 0
+	// A minute.
+	LatencyBucket_LATENCY_BUCKET_MINUTE LatencyBucket = 1
+	// An hour.
+	LatencyBucket_LATENCY_BUCKET_HOUR LatencyBucket = 2
+	// A day of the time zone.
+	LatencyBucket_LATENCY_BUCKET_DAY LatencyBucket = 3
+)
+
+// Enum value maps for LatencyBucket.
+var (
+	LatencyBucket_name = map[int32]string{
+		0: "LATENCY_BUCKET_UNSPECIFIED",
+		1: "LATENCY_BUCKET_MINUTE",
+		2: "LATENCY_BUCKET_HOUR",
+		3: "LATENCY_BUCKET_DAY",
+	}
+	LatencyBucket_value = map[string]int32{
+		"LATENCY_BUCKET_UNSPECIFIED": 0,
+		"LATENCY_BUCKET_MINUTE":      1,
+		"LATENCY_BUCKET_HOUR":        2,
+		"LATENCY_BUCKET_DAY":         3,
+	}
+)
+
+func (x LatencyBucket) Enum() *LatencyBucket {
+	p := new(LatencyBucket)
+	*p = x
+	return p
+}
+
+func (x LatencyBucket) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LatencyBucket) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_ledger_v1_usage_proto_enumTypes[1].Descriptor()
+}
+
+func (LatencyBucket) Type() protoreflect.EnumType {
+	return &file_tollgate_ledger_v1_usage_proto_enumTypes[1]
+}
+
+func (x LatencyBucket) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LatencyBucket.Descriptor instead.
+func (LatencyBucket) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
+}
+
+// UsageFilter selects by one dimension.
+type UsageFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which; not day and hour.
+	Of UsageDimension `protobuf:"varint,1,opt,name=of,proto3,enum=tollgate.ledger.v1.UsageDimension" json:"of,omitempty"`
+	// One of these: ids of keys and endpoints, names of others, statuses "404" and "4xx"; empty text is what has none.
+	Values []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// None of the values instead.
+	Not           bool `protobuf:"varint,3,opt,name=not,proto3" json:"not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageFilter) Reset() {
+	*x = UsageFilter{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageFilter) ProtoMessage() {}
+
+func (x *UsageFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageFilter.ProtoReflect.Descriptor instead.
+func (*UsageFilter) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *UsageFilter) GetOf() UsageDimension {
+	if x != nil {
+		return x.Of
+	}
+	return UsageDimension_USAGE_DIMENSION_UNSPECIFIED
+}
+
+func (x *UsageFilter) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *UsageFilter) GetNot() bool {
+	if x != nil {
+		return x.Not
+	}
+	return false
+}
+
+// QueryUsageRequest selects days or hours, and groups.
 type QueryUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// First UTC day, "2026-11-01".
+	// First day, "2026-11-01".
 	FromDay string `protobuf:"bytes,1,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
-	// Last UTC day, included.
+	// Last day, included.
 	ToDay string `protobuf:"bytes,2,opt,name=to_day,json=toDay,proto3" json:"to_day,omitempty"`
 	// What to group by; empty gives one row.
 	GroupBy []UsageDimension `protobuf:"varint,3,rep,packed,name=group_by,json=groupBy,proto3,enum=tollgate.ledger.v1.UsageDimension" json:"group_by,omitempty"`
@@ -125,14 +254,26 @@ type QueryUsageRequest struct {
 	// Only this tag; empty means all.
 	Tag string `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`
 	// Only this model; empty means all.
-	Model         string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
+	Model string `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
+	// Only statuses that begin with this digit; 0 means all.
+	StatusClass uint32 `protobuf:"varint,10,opt,name=status_class,json=statusClass,proto3" json:"status_class,omitempty"`
+	// First hour, in Unix seconds, in place of from_day and to_day; 0 means the days.
+	FromUnix int64 `protobuf:"varint,11,opt,name=from_unix,json=fromUnix,proto3" json:"from_unix,omitempty"`
+	// End of the last hour, in Unix seconds.
+	ToUnix int64 `protobuf:"varint,12,opt,name=to_unix,json=toUnix,proto3" json:"to_unix,omitempty"`
+	// Zone of the days, "Europe/Berlin"; empty is UTC.
+	TimeZone string `protobuf:"bytes,13,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// All of them have to match.
+	Filters []*UsageFilter `protobuf:"bytes,14,rep,name=filters,proto3" json:"filters,omitempty"`
+	// Only the groups that cost most, so many, and one for all others; 0 means all. Days and hours are no groups here.
+	TopN          int32 `protobuf:"varint,15,opt,name=top_n,json=topN,proto3" json:"top_n,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryUsageRequest) Reset() {
 	*x = QueryUsageRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -144,7 +285,7 @@ func (x *QueryUsageRequest) String() string {
 func (*QueryUsageRequest) ProtoMessage() {}
 
 func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -157,7 +298,7 @@ func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageRequest.ProtoReflect.Descriptor instead.
 func (*QueryUsageRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{0}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *QueryUsageRequest) GetFromDay() string {
@@ -223,6 +364,48 @@ func (x *QueryUsageRequest) GetModel() string {
 	return ""
 }
 
+func (x *QueryUsageRequest) GetStatusClass() uint32 {
+	if x != nil {
+		return x.StatusClass
+	}
+	return 0
+}
+
+func (x *QueryUsageRequest) GetFromUnix() int64 {
+	if x != nil {
+		return x.FromUnix
+	}
+	return 0
+}
+
+func (x *QueryUsageRequest) GetToUnix() int64 {
+	if x != nil {
+		return x.ToUnix
+	}
+	return 0
+}
+
+func (x *QueryUsageRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *QueryUsageRequest) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *QueryUsageRequest) GetTopN() int32 {
+	if x != nil {
+		return x.TopN
+	}
+	return 0
+}
+
 // UsageRow is one group.
 type UsageRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -230,7 +413,7 @@ type UsageRow struct {
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// Endpoint id; empty unless grouped by endpoint.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// UTC day; empty unless grouped by day.
+	// Day of the time zone; empty unless grouped by day.
 	Day string `protobuf:"bytes,3,opt,name=day,proto3" json:"day,omitempty"`
 	// Attempts settled.
 	Requests int64 `protobuf:"varint,4,opt,name=requests,proto3" json:"requests,omitempty"`
@@ -255,14 +438,20 @@ type UsageRow struct {
 	// Units that they used.
 	Units int64 `protobuf:"varint,14,opt,name=units,proto3" json:"units,omitempty"`
 	// Of the requests, those that were charged a fallback and not priced since.
-	Unpriced      int64 `protobuf:"varint,15,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced int64 `protobuf:"varint,15,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// First digit of statuses; 0 unless grouped by it.
+	StatusClass uint32 `protobuf:"varint,16,opt,name=status_class,json=statusClass,proto3" json:"status_class,omitempty"`
+	// Of the requests, those that the target answered with 5xx or did not answer.
+	Errors int64 `protobuf:"varint,17,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Whether it stands for all groups beyond top_n.
+	Other         bool `protobuf:"varint,18,opt,name=other,proto3" json:"other,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
 	*x = UsageRow{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +463,7 @@ func (x *UsageRow) String() string {
 func (*UsageRow) ProtoMessage() {}
 
 func (x *UsageRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +476,7 @@ func (x *UsageRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
 func (*UsageRow) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UsageRow) GetKeyId() string {
@@ -395,20 +584,45 @@ func (x *UsageRow) GetUnpriced() int64 {
 	return 0
 }
 
+func (x *UsageRow) GetStatusClass() uint32 {
+	if x != nil {
+		return x.StatusClass
+	}
+	return 0
+}
+
+func (x *UsageRow) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *UsageRow) GetOther() bool {
+	if x != nil {
+		return x.Other
+	}
+	return false
+}
+
 // QueryUsageResponse holds the groups.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Groups, by cost, largest first.
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// When they were read, in Unix milliseconds.
-	AsOfUnixMs    int64 `protobuf:"varint,2,opt,name=as_of_unix_ms,json=asOfUnixMs,proto3" json:"as_of_unix_ms,omitempty"`
+	AsOfUnixMs int64 `protobuf:"varint,2,opt,name=as_of_unix_ms,json=asOfUnixMs,proto3" json:"as_of_unix_ms,omitempty"`
+	// First hour that was added up, in Unix seconds. A ledger that does not set it knows no field of the question after status_class.
+	FromUnix int64 `protobuf:"varint,3,opt,name=from_unix,json=fromUnix,proto3" json:"from_unix,omitempty"`
+	// End of the last hour, in Unix seconds.
+	ToUnix        int64 `protobuf:"varint,4,opt,name=to_unix,json=toUnix,proto3" json:"to_unix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryUsageResponse) Reset() {
 	*x = QueryUsageResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +634,7 @@ func (x *QueryUsageResponse) String() string {
 func (*QueryUsageResponse) ProtoMessage() {}
 
 func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +647,7 @@ func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageResponse.ProtoReflect.Descriptor instead.
 func (*QueryUsageResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueryUsageResponse) GetRows() []*UsageRow {
@@ -444,6 +658,613 @@ func (x *QueryUsageResponse) GetRows() []*UsageRow {
 }
 
 func (x *QueryUsageResponse) GetAsOfUnixMs() int64 {
+	if x != nil {
+		return x.AsOfUnixMs
+	}
+	return 0
+}
+
+func (x *QueryUsageResponse) GetFromUnix() int64 {
+	if x != nil {
+		return x.FromUnix
+	}
+	return 0
+}
+
+func (x *QueryUsageResponse) GetToUnix() int64 {
+	if x != nil {
+		return x.ToUnix
+	}
+	return 0
+}
+
+// QueryLatencyRequest selects attempts.
+type QueryLatencyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended at this time or later, in Unix milliseconds.
+	FromUnixMs int64 `protobuf:"varint,1,opt,name=from_unix_ms,json=fromUnixMs,proto3" json:"from_unix_ms,omitempty"`
+	// Ended before this time, in Unix milliseconds.
+	ToUnixMs int64 `protobuf:"varint,2,opt,name=to_unix_ms,json=toUnixMs,proto3" json:"to_unix_ms,omitempty"`
+	// How long the times are.
+	Bucket LatencyBucket `protobuf:"varint,3,opt,name=bucket,proto3,enum=tollgate.ledger.v1.LatencyBucket" json:"bucket,omitempty"`
+	// Zone of the days; empty is UTC.
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// All of them have to match.
+	Filters       []*UsageFilter `protobuf:"bytes,5,rep,name=filters,proto3" json:"filters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryLatencyRequest) Reset() {
+	*x = QueryLatencyRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryLatencyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryLatencyRequest) ProtoMessage() {}
+
+func (x *QueryLatencyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryLatencyRequest.ProtoReflect.Descriptor instead.
+func (*QueryLatencyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QueryLatencyRequest) GetFromUnixMs() int64 {
+	if x != nil {
+		return x.FromUnixMs
+	}
+	return 0
+}
+
+func (x *QueryLatencyRequest) GetToUnixMs() int64 {
+	if x != nil {
+		return x.ToUnixMs
+	}
+	return 0
+}
+
+func (x *QueryLatencyRequest) GetBucket() LatencyBucket {
+	if x != nil {
+		return x.Bucket
+	}
+	return LatencyBucket_LATENCY_BUCKET_UNSPECIFIED
+}
+
+func (x *QueryLatencyRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *QueryLatencyRequest) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+// Latency is how long the attempts of one time took, in microseconds.
+type Latency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the time begins, in Unix milliseconds.
+	StartUnixMs int64 `protobuf:"varint,1,opt,name=start_unix_ms,json=startUnixMs,proto3" json:"start_unix_ms,omitempty"`
+	// Attempts that were looked at.
+	Attempts int64 `protobuf:"varint,2,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Half of them took no longer.
+	P50Us int64 `protobuf:"varint,3,opt,name=p50_us,json=p50Us,proto3" json:"p50_us,omitempty"`
+	// 95 of 100 took no longer.
+	P95Us int64 `protobuf:"varint,4,opt,name=p95_us,json=p95Us,proto3" json:"p95_us,omitempty"`
+	// 99 of 100 took no longer.
+	P99Us         int64 `protobuf:"varint,5,opt,name=p99_us,json=p99Us,proto3" json:"p99_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Latency) Reset() {
+	*x = Latency{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Latency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Latency) ProtoMessage() {}
+
+func (x *Latency) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Latency.ProtoReflect.Descriptor instead.
+func (*Latency) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Latency) GetStartUnixMs() int64 {
+	if x != nil {
+		return x.StartUnixMs
+	}
+	return 0
+}
+
+func (x *Latency) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Latency) GetP50Us() int64 {
+	if x != nil {
+		return x.P50Us
+	}
+	return 0
+}
+
+func (x *Latency) GetP95Us() int64 {
+	if x != nil {
+		return x.P95Us
+	}
+	return 0
+}
+
+func (x *Latency) GetP99Us() int64 {
+	if x != nil {
+		return x.P99Us
+	}
+	return 0
+}
+
+// QueryLatencyResponse tells of the times that have attempts.
+type QueryLatencyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The times, in order.
+	Buckets []*Latency `protobuf:"bytes,1,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// All of them together.
+	Total *Latency `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
+	// How many of 10,000 attempts were looked at, at least 1; 10,000 are all.
+	SampledPerMyriad int32 `protobuf:"varint,3,opt,name=sampled_per_myriad,json=sampledPerMyriad,proto3" json:"sampled_per_myriad,omitempty"`
+	// When they were read, in Unix milliseconds.
+	AsOfUnixMs    int64 `protobuf:"varint,4,opt,name=as_of_unix_ms,json=asOfUnixMs,proto3" json:"as_of_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryLatencyResponse) Reset() {
+	*x = QueryLatencyResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryLatencyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryLatencyResponse) ProtoMessage() {}
+
+func (x *QueryLatencyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryLatencyResponse.ProtoReflect.Descriptor instead.
+func (*QueryLatencyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *QueryLatencyResponse) GetBuckets() []*Latency {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *QueryLatencyResponse) GetTotal() *Latency {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *QueryLatencyResponse) GetSampledPerMyriad() int32 {
+	if x != nil {
+		return x.SampledPerMyriad
+	}
+	return 0
+}
+
+func (x *QueryLatencyResponse) GetAsOfUnixMs() int64 {
+	if x != nil {
+		return x.AsOfUnixMs
+	}
+	return 0
+}
+
+// RecentScope is what sums are asked for.
+type RecentScope struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which requests.
+	//
+	// Types that are valid to be assigned to Of:
+	//
+	//	*RecentScope_KeyId
+	//	*RecentScope_EndpointId
+	//	*RecentScope_Team
+	//	*RecentScope_Customer
+	//	*RecentScope_Tag
+	//	*RecentScope_Everything
+	Of isRecentScope_Of `protobuf_oneof:"of"`
+	// What came before is left out of the week, in Unix seconds; 0 for nothing.
+	SinceUnix     int64 `protobuf:"varint,7,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecentScope) Reset() {
+	*x = RecentScope{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecentScope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecentScope) ProtoMessage() {}
+
+func (x *RecentScope) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecentScope.ProtoReflect.Descriptor instead.
+func (*RecentScope) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RecentScope) GetOf() isRecentScope_Of {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+func (x *RecentScope) GetKeyId() string {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_KeyId); ok {
+			return x.KeyId
+		}
+	}
+	return ""
+}
+
+func (x *RecentScope) GetEndpointId() string {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_EndpointId); ok {
+			return x.EndpointId
+		}
+	}
+	return ""
+}
+
+func (x *RecentScope) GetTeam() string {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_Team); ok {
+			return x.Team
+		}
+	}
+	return ""
+}
+
+func (x *RecentScope) GetCustomer() string {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_Customer); ok {
+			return x.Customer
+		}
+	}
+	return ""
+}
+
+func (x *RecentScope) GetTag() string {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_Tag); ok {
+			return x.Tag
+		}
+	}
+	return ""
+}
+
+func (x *RecentScope) GetEverything() bool {
+	if x != nil {
+		if x, ok := x.Of.(*RecentScope_Everything); ok {
+			return x.Everything
+		}
+	}
+	return false
+}
+
+func (x *RecentScope) GetSinceUnix() int64 {
+	if x != nil {
+		return x.SinceUnix
+	}
+	return 0
+}
+
+type isRecentScope_Of interface {
+	isRecentScope_Of()
+}
+
+type RecentScope_KeyId struct {
+	// Those of this key id.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3,oneof"`
+}
+
+type RecentScope_EndpointId struct {
+	// Those of this endpoint id.
+	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3,oneof"`
+}
+
+type RecentScope_Team struct {
+	// Those of this team.
+	Team string `protobuf:"bytes,3,opt,name=team,proto3,oneof"`
+}
+
+type RecentScope_Customer struct {
+	// Those of this customer.
+	Customer string `protobuf:"bytes,4,opt,name=customer,proto3,oneof"`
+}
+
+type RecentScope_Tag struct {
+	// Those with this tag.
+	Tag string `protobuf:"bytes,5,opt,name=tag,proto3,oneof"`
+}
+
+type RecentScope_Everything struct {
+	// All; must be true.
+	Everything bool `protobuf:"varint,6,opt,name=everything,proto3,oneof"`
+}
+
+func (*RecentScope_KeyId) isRecentScope_Of() {}
+
+func (*RecentScope_EndpointId) isRecentScope_Of() {}
+
+func (*RecentScope_Team) isRecentScope_Of() {}
+
+func (*RecentScope_Customer) isRecentScope_Of() {}
+
+func (*RecentScope_Tag) isRecentScope_Of() {}
+
+func (*RecentScope_Everything) isRecentScope_Of() {}
+
+// ListRecentUsageRequest names scopes.
+type ListRecentUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scopes.
+	Scopes        []*RecentScope `protobuf:"bytes,1,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecentUsageRequest) Reset() {
+	*x = ListRecentUsageRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecentUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecentUsageRequest) ProtoMessage() {}
+
+func (x *ListRecentUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecentUsageRequest.ProtoReflect.Descriptor instead.
+func (*ListRecentUsageRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListRecentUsageRequest) GetScopes() []*RecentScope {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+// RecentUsage is what one scope has used lately, counted from full hours.
+type RecentUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cost of the last day in nano-dollars.
+	DayCostNanos int64 `protobuf:"varint,1,opt,name=day_cost_nanos,json=dayCostNanos,proto3" json:"day_cost_nanos,omitempty"`
+	// From when on it counts, in Unix seconds.
+	DayUnix int64 `protobuf:"varint,2,opt,name=day_unix,json=dayUnix,proto3" json:"day_unix,omitempty"`
+	// Cost of the last seven days, or since what the request said, in nano-dollars.
+	WeekCostNanos int64 `protobuf:"varint,3,opt,name=week_cost_nanos,json=weekCostNanos,proto3" json:"week_cost_nanos,omitempty"`
+	// From when on it counts, in Unix seconds.
+	WeekUnix int64 `protobuf:"varint,4,opt,name=week_unix,json=weekUnix,proto3" json:"week_unix,omitempty"`
+	// Attempts settled in the last seven days.
+	Requests int64 `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Hour of the first of these, in Unix seconds; 0 for none.
+	FirstUnix     int64 `protobuf:"varint,6,opt,name=first_unix,json=firstUnix,proto3" json:"first_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecentUsage) Reset() {
+	*x = RecentUsage{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecentUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecentUsage) ProtoMessage() {}
+
+func (x *RecentUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecentUsage.ProtoReflect.Descriptor instead.
+func (*RecentUsage) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RecentUsage) GetDayCostNanos() int64 {
+	if x != nil {
+		return x.DayCostNanos
+	}
+	return 0
+}
+
+func (x *RecentUsage) GetDayUnix() int64 {
+	if x != nil {
+		return x.DayUnix
+	}
+	return 0
+}
+
+func (x *RecentUsage) GetWeekCostNanos() int64 {
+	if x != nil {
+		return x.WeekCostNanos
+	}
+	return 0
+}
+
+func (x *RecentUsage) GetWeekUnix() int64 {
+	if x != nil {
+		return x.WeekUnix
+	}
+	return 0
+}
+
+func (x *RecentUsage) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *RecentUsage) GetFirstUnix() int64 {
+	if x != nil {
+		return x.FirstUnix
+	}
+	return 0
+}
+
+// ListRecentUsageResponse holds the sums.
+type ListRecentUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each scope, in the order of the request.
+	Usage []*RecentUsage `protobuf:"bytes,1,rep,name=usage,proto3" json:"usage,omitempty"`
+	// When they were read, in Unix milliseconds.
+	AsOfUnixMs    int64 `protobuf:"varint,2,opt,name=as_of_unix_ms,json=asOfUnixMs,proto3" json:"as_of_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecentUsageResponse) Reset() {
+	*x = ListRecentUsageResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecentUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecentUsageResponse) ProtoMessage() {}
+
+func (x *ListRecentUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecentUsageResponse.ProtoReflect.Descriptor instead.
+func (*ListRecentUsageResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListRecentUsageResponse) GetUsage() []*RecentUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *ListRecentUsageResponse) GetAsOfUnixMs() int64 {
 	if x != nil {
 		return x.AsOfUnixMs
 	}
@@ -482,14 +1303,20 @@ type RequestFilter struct {
 	// Name of a meter.
 	Meter string `protobuf:"bytes,14,opt,name=meter,proto3" json:"meter,omitempty"`
 	// "MODEL/DEPLOYMENT", or "MODEL/" for all deployments of a model.
-	Deployment    string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,15,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// All of them have to match.
+	Filters []*UsageFilter `protobuf:"bytes,16,rep,name=filters,proto3" json:"filters,omitempty"`
+	// What it cost at least, in nano-dollars.
+	MinCostNanos int64 `protobuf:"varint,17,opt,name=min_cost_nanos,json=minCostNanos,proto3" json:"min_cost_nanos,omitempty"`
+	// How long it took at least, in microseconds.
+	MinDurationUs int64 `protobuf:"varint,18,opt,name=min_duration_us,json=minDurationUs,proto3" json:"min_duration_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestFilter) Reset() {
 	*x = RequestFilter{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +1328,7 @@ func (x *RequestFilter) String() string {
 func (*RequestFilter) ProtoMessage() {}
 
 func (x *RequestFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +1341,7 @@ func (x *RequestFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestFilter.ProtoReflect.Descriptor instead.
 func (*RequestFilter) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RequestFilter) GetFromUnixMs() int64 {
@@ -622,6 +1449,27 @@ func (x *RequestFilter) GetDeployment() string {
 	return ""
 }
 
+func (x *RequestFilter) GetFilters() []*UsageFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *RequestFilter) GetMinCostNanos() int64 {
+	if x != nil {
+		return x.MinCostNanos
+	}
+	return 0
+}
+
+func (x *RequestFilter) GetMinDurationUs() int64 {
+	if x != nil {
+		return x.MinDurationUs
+	}
+	return 0
+}
+
 // RequestRecord is one settled attempt, or a correction of one.
 type RequestRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -639,7 +1487,7 @@ type RequestRecord struct {
 
 func (x *RequestRecord) Reset() {
 	*x = RequestRecord{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +1499,7 @@ func (x *RequestRecord) String() string {
 func (*RequestRecord) ProtoMessage() {}
 
 func (x *RequestRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +1512,7 @@ func (x *RequestRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
 func (*RequestRecord) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RequestRecord) GetPosition() string {
@@ -712,7 +1560,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +1572,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +1585,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRequestsRequest) GetFilter() *RequestFilter {
@@ -775,13 +1623,15 @@ type ListRequestsResponse struct {
 	Requests []*RequestRecord `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Whether all of the filter was looked at. A ledger that does not set it knows no field after deployment.
+	WholeFilter   bool `protobuf:"varint,3,opt,name=whole_filter,json=wholeFilter,proto3" json:"whole_filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1643,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1656,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*RequestRecord {
@@ -821,6 +1671,13 @@ func (x *ListRequestsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListRequestsResponse) GetWholeFilter() bool {
+	if x != nil {
+		return x.WholeFilter
+	}
+	return false
 }
 
 // RepriceRequestsRequest selects unpriced records and says what they cost.
@@ -840,7 +1697,7 @@ type RepriceRequestsRequest struct {
 
 func (x *RepriceRequestsRequest) Reset() {
 	*x = RepriceRequestsRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1709,7 @@ func (x *RepriceRequestsRequest) String() string {
 func (*RepriceRequestsRequest) ProtoMessage() {}
 
 func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1722,7 @@ func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsRequest.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RepriceRequestsRequest) GetFilter() *RequestFilter {
@@ -913,7 +1770,7 @@ type RepriceByMetersRequest struct {
 
 func (x *RepriceByMetersRequest) Reset() {
 	*x = RepriceByMetersRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1782,7 @@ func (x *RepriceByMetersRequest) String() string {
 func (*RepriceByMetersRequest) ProtoMessage() {}
 
 func (x *RepriceByMetersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1795,7 @@ func (x *RepriceByMetersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceByMetersRequest.ProtoReflect.Descriptor instead.
 func (*RepriceByMetersRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RepriceByMetersRequest) GetFilter() *RequestFilter {
@@ -988,7 +1845,7 @@ type EndpointPrice struct {
 
 func (x *EndpointPrice) Reset() {
 	*x = EndpointPrice{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1857,7 @@ func (x *EndpointPrice) String() string {
 func (*EndpointPrice) ProtoMessage() {}
 
 func (x *EndpointPrice) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1870,7 @@ func (x *EndpointPrice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointPrice.ProtoReflect.Descriptor instead.
 func (*EndpointPrice) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EndpointPrice) GetEndpointId() string {
@@ -1066,7 +1923,7 @@ type StillUnpriced struct {
 
 func (x *StillUnpriced) Reset() {
 	*x = StillUnpriced{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1935,7 @@ func (x *StillUnpriced) String() string {
 func (*StillUnpriced) ProtoMessage() {}
 
 func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1948,7 @@ func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StillUnpriced.ProtoReflect.Descriptor instead.
 func (*StillUnpriced) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StillUnpriced) GetEndpointId() string {
@@ -1126,7 +1983,7 @@ type RepriceByMetersResponse struct {
 
 func (x *RepriceByMetersResponse) Reset() {
 	*x = RepriceByMetersResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1995,7 @@ func (x *RepriceByMetersResponse) String() string {
 func (*RepriceByMetersResponse) ProtoMessage() {}
 
 func (x *RepriceByMetersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +2008,7 @@ func (x *RepriceByMetersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceByMetersResponse.ProtoReflect.Descriptor instead.
 func (*RepriceByMetersResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RepriceByMetersResponse) GetDone() *RepriceRequestsResponse {
@@ -1178,7 +2035,7 @@ type RepriceRequestsResponse struct {
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +2047,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +2060,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -1238,7 +2095,12 @@ var File_tollgate_ledger_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1etollgate/event/v1/config.proto\x1a\x1dtollgate/event/v1/spend.proto\"\xf1\x02\n" +
+	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1etollgate/event/v1/config.proto\x1a\x1dtollgate/event/v1/spend.proto\"\x87\x01\n" +
+	"\vUsageFilter\x12B\n" +
+	"\x02of\x18\x01 \x01(\x0e2\".tollgate.ledger.v1.UsageDimensionB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \x03 \tR\x02of\x12\"\n" +
+	"\x06values\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x06values\x12\x10\n" +
+	"\x03not\x18\x03 \x01(\bR\x03not\"\xdf\x04\n" +
 	"\x11QueryUsageRequest\x12>\n" +
 	"\bfrom_day\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\afromDay\x12:\n" +
 	"\x06to_day\x18\x02 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x05toDay\x12P\n" +
@@ -1249,7 +2111,15 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x04team\x18\x06 \x01(\tR\x04team\x12\x1a\n" +
 	"\bcustomer\x18\a \x01(\tR\bcustomer\x12\x10\n" +
 	"\x03tag\x18\b \x01(\tR\x03tag\x12\x14\n" +
-	"\x05model\x18\t \x01(\tR\x05model\"\xfb\x02\n" +
+	"\x05model\x18\t \x01(\tR\x05model\x12*\n" +
+	"\fstatus_class\x18\n" +
+	" \x01(\rB\a\xbaH\x04*\x02\x18\x05R\vstatusClass\x12\x1b\n" +
+	"\tfrom_unix\x18\v \x01(\x03R\bfromUnix\x12\x17\n" +
+	"\ato_unix\x18\f \x01(\x03R\x06toUnix\x12$\n" +
+	"\ttime_zone\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12C\n" +
+	"\afilters\x18\x0e \x03(\v2\x1f.tollgate.ledger.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12\x1f\n" +
+	"\x05top_n\x18\x0f \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04topN\"\xcc\x03\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -1268,11 +2138,64 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x06status\x18\f \x01(\rR\x06status\x12\x12\n" +
 	"\x04hour\x18\r \x01(\tR\x04hour\x12\x14\n" +
 	"\x05units\x18\x0e \x01(\x03R\x05units\x12\x1a\n" +
-	"\bunpriced\x18\x0f \x01(\x03R\bunpriced\"i\n" +
+	"\bunpriced\x18\x0f \x01(\x03R\bunpriced\x12!\n" +
+	"\fstatus_class\x18\x10 \x01(\rR\vstatusClass\x12\x16\n" +
+	"\x06errors\x18\x11 \x01(\x03R\x06errors\x12\x14\n" +
+	"\x05other\x18\x12 \x01(\bR\x05other\"\x9f\x01\n" +
 	"\x12QueryUsageResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.ledger.v1.UsageRowR\x04rows\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
-	"asOfUnixMs\"\xc5\x03\n" +
+	"asOfUnixMs\x12\x1b\n" +
+	"\tfrom_unix\x18\x03 \x01(\x03R\bfromUnix\x12\x17\n" +
+	"\ato_unix\x18\x04 \x01(\x03R\x06toUnix\"\x87\x02\n" +
+	"\x13QueryLatencyRequest\x12 \n" +
+	"\ffrom_unix_ms\x18\x01 \x01(\x03R\n" +
+	"fromUnixMs\x12\x1c\n" +
+	"\n" +
+	"to_unix_ms\x18\x02 \x01(\x03R\btoUnixMs\x12E\n" +
+	"\x06bucket\x18\x03 \x01(\x0e2!.tollgate.ledger.v1.LatencyBucketB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06bucket\x12$\n" +
+	"\ttime_zone\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12C\n" +
+	"\afilters\x18\x05 \x03(\v2\x1f.tollgate.ledger.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\"\x8e\x01\n" +
+	"\aLatency\x12\"\n" +
+	"\rstart_unix_ms\x18\x01 \x01(\x03R\vstartUnixMs\x12\x1a\n" +
+	"\battempts\x18\x02 \x01(\x03R\battempts\x12\x15\n" +
+	"\x06p50_us\x18\x03 \x01(\x03R\x05p50Us\x12\x15\n" +
+	"\x06p95_us\x18\x04 \x01(\x03R\x05p95Us\x12\x15\n" +
+	"\x06p99_us\x18\x05 \x01(\x03R\x05p99Us\"\xd1\x01\n" +
+	"\x14QueryLatencyResponse\x125\n" +
+	"\abuckets\x18\x01 \x03(\v2\x1b.tollgate.ledger.v1.LatencyR\abuckets\x121\n" +
+	"\x05total\x18\x02 \x01(\v2\x1b.tollgate.ledger.v1.LatencyR\x05total\x12,\n" +
+	"\x12sampled_per_myriad\x18\x03 \x01(\x05R\x10sampledPerMyriad\x12!\n" +
+	"\ras_of_unix_ms\x18\x04 \x01(\x03R\n" +
+	"asOfUnixMs\"\xe8\x01\n" +
+	"\vRecentScope\x12\x17\n" +
+	"\x06key_id\x18\x01 \x01(\tH\x00R\x05keyId\x12!\n" +
+	"\vendpoint_id\x18\x02 \x01(\tH\x00R\n" +
+	"endpointId\x12\x14\n" +
+	"\x04team\x18\x03 \x01(\tH\x00R\x04team\x12\x1c\n" +
+	"\bcustomer\x18\x04 \x01(\tH\x00R\bcustomer\x12\x12\n" +
+	"\x03tag\x18\x05 \x01(\tH\x00R\x03tag\x12)\n" +
+	"\n" +
+	"everything\x18\x06 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\n" +
+	"everything\x12\x1d\n" +
+	"\n" +
+	"since_unix\x18\a \x01(\x03R\tsinceUnixB\v\n" +
+	"\x02of\x12\x05\xbaH\x02\b\x01\"^\n" +
+	"\x16ListRecentUsageRequest\x12D\n" +
+	"\x06scopes\x18\x01 \x03(\v2\x1f.tollgate.ledger.v1.RecentScopeB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06scopes\"\xce\x01\n" +
+	"\vRecentUsage\x12$\n" +
+	"\x0eday_cost_nanos\x18\x01 \x01(\x03R\fdayCostNanos\x12\x19\n" +
+	"\bday_unix\x18\x02 \x01(\x03R\adayUnix\x12&\n" +
+	"\x0fweek_cost_nanos\x18\x03 \x01(\x03R\rweekCostNanos\x12\x1b\n" +
+	"\tweek_unix\x18\x04 \x01(\x03R\bweekUnix\x12\x1a\n" +
+	"\brequests\x18\x05 \x01(\x03R\brequests\x12\x1d\n" +
+	"\n" +
+	"first_unix\x18\x06 \x01(\x03R\tfirstUnix\"s\n" +
+	"\x17ListRecentUsageResponse\x125\n" +
+	"\x05usage\x18\x01 \x03(\v2\x1f.tollgate.ledger.v1.RecentUsageR\x05usage\x12!\n" +
+	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
+	"asOfUnixMs\"\xd8\x04\n" +
 	"\rRequestFilter\x12 \n" +
 	"\ffrom_unix_ms\x18\x01 \x01(\x03R\n" +
 	"fromUnixMs\x12\x1c\n" +
@@ -1295,7 +2218,10 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x05meter\x18\x0e \x01(\tR\x05meter\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x0f \x01(\tR\n" +
-	"deploymentB\t\n" +
+	"deployment\x12C\n" +
+	"\afilters\x18\x10 \x03(\v2\x1f.tollgate.ledger.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12$\n" +
+	"\x0emin_cost_nanos\x18\x11 \x01(\x03R\fminCostNanos\x12&\n" +
+	"\x0fmin_duration_us\x18\x12 \x01(\x03R\rminDurationUsB\t\n" +
 	"\a_status\"\x90\x01\n" +
 	"\rRequestRecord\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x123\n" +
@@ -1308,10 +2234,11 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\x90N(\x01R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12!\n" +
-	"\foldest_first\x18\x04 \x01(\bR\voldestFirst\"}\n" +
+	"\foldest_first\x18\x04 \x01(\bR\voldestFirst\"\xa0\x01\n" +
 	"\x14ListRequestsResponse\x12=\n" +
 	"\brequests\x18\x01 \x03(\v2!.tollgate.ledger.v1.RequestRecordR\brequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe9\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
+	"\fwhole_filter\x18\x03 \x01(\bR\vwholeFilter\"\xe9\x01\n" +
 	"\x16RepriceRequestsRequest\x12A\n" +
 	"\x06filter\x18\x01 \x01(\v2!.tollgate.ledger.v1.RequestFilterB\x06\xbaH\x03\xc8\x01\x01R\x06filter\x123\n" +
 	"\x11per_request_nanos\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fperRequestNanos\x12>\n" +
@@ -1342,7 +2269,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\tcorrected\x18\x01 \x01(\x03R\tcorrected\x12)\n" +
 	"\x10difference_nanos\x18\x02 \x01(\x03R\x0fdifferenceNanos\x12%\n" +
 	"\x0estill_unpriced\x18\x03 \x01(\x03R\rstillUnpriced\x12;\n" +
-	"\areasons\x18\x04 \x03(\v2!.tollgate.ledger.v1.StillUnpricedR\areasons*\xa3\x02\n" +
+	"\areasons\x18\x04 \x03(\v2!.tollgate.ledger.v1.StillUnpricedR\areasons*\xdf\x02\n" +
 	"\x0eUsageDimension\x12\x1f\n" +
 	"\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13USAGE_DIMENSION_KEY\x10\x01\x12\x1c\n" +
@@ -1353,10 +2280,20 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x13USAGE_DIMENSION_TAG\x10\x06\x12\x19\n" +
 	"\x15USAGE_DIMENSION_MODEL\x10\a\x12\x1a\n" +
 	"\x16USAGE_DIMENSION_STATUS\x10\b\x12\x18\n" +
-	"\x14USAGE_DIMENSION_HOUR\x10\t2\xb0\x03\n" +
+	"\x14USAGE_DIMENSION_HOUR\x10\t\x12 \n" +
+	"\x1cUSAGE_DIMENSION_STATUS_CLASS\x10\n" +
+	"\x12\x18\n" +
+	"\x14USAGE_DIMENSION_EDGE\x10\v*{\n" +
+	"\rLatencyBucket\x12\x1e\n" +
+	"\x1aLATENCY_BUCKET_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15LATENCY_BUCKET_MINUTE\x10\x01\x12\x17\n" +
+	"\x13LATENCY_BUCKET_HOUR\x10\x02\x12\x16\n" +
+	"\x12LATENCY_BUCKET_DAY\x10\x032\x89\x05\n" +
 	"\fUsageService\x12`\n" +
 	"\n" +
 	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12f\n" +
+	"\fQueryLatency\x12'.tollgate.ledger.v1.QueryLatencyRequest\x1a(.tollgate.ledger.v1.QueryLatencyResponse\"\x03\x90\x02\x01\x12o\n" +
+	"\x0fListRecentUsage\x12*.tollgate.ledger.v1.ListRecentUsageRequest\x1a+.tollgate.ledger.v1.ListRecentUsageResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\fListRequests\x12'.tollgate.ledger.v1.ListRequestsRequest\x1a(.tollgate.ledger.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12j\n" +
 	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponse\x12j\n" +
 	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceByMetersResponseB\xb8\x01\n" +
@@ -1375,55 +2312,77 @@ func file_tollgate_ledger_v1_usage_proto_rawDescGZIP() []byte {
 	return file_tollgate_ledger_v1_usage_proto_rawDescData
 }
 
-var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.ledger.v1.UsageDimension
-	(*QueryUsageRequest)(nil),       // 1: tollgate.ledger.v1.QueryUsageRequest
-	(*UsageRow)(nil),                // 2: tollgate.ledger.v1.UsageRow
-	(*QueryUsageResponse)(nil),      // 3: tollgate.ledger.v1.QueryUsageResponse
-	(*RequestFilter)(nil),           // 4: tollgate.ledger.v1.RequestFilter
-	(*RequestRecord)(nil),           // 5: tollgate.ledger.v1.RequestRecord
-	(*ListRequestsRequest)(nil),     // 6: tollgate.ledger.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),    // 7: tollgate.ledger.v1.ListRequestsResponse
-	(*RepriceRequestsRequest)(nil),  // 8: tollgate.ledger.v1.RepriceRequestsRequest
-	(*RepriceByMetersRequest)(nil),  // 9: tollgate.ledger.v1.RepriceByMetersRequest
-	(*EndpointPrice)(nil),           // 10: tollgate.ledger.v1.EndpointPrice
-	(*StillUnpriced)(nil),           // 11: tollgate.ledger.v1.StillUnpriced
-	(*RepriceByMetersResponse)(nil), // 12: tollgate.ledger.v1.RepriceByMetersResponse
-	(*RepriceRequestsResponse)(nil), // 13: tollgate.ledger.v1.RepriceRequestsResponse
-	(v1.SpendOutcome)(0),            // 14: tollgate.event.v1.SpendOutcome
-	(*v1.SpendEvent)(nil),           // 15: tollgate.event.v1.SpendEvent
-	(*v1.BookList)(nil),             // 16: tollgate.event.v1.BookList
-	(*v11.Metered)(nil),             // 17: tollgate.control.v1.Metered
+	(LatencyBucket)(0),              // 1: tollgate.ledger.v1.LatencyBucket
+	(*UsageFilter)(nil),             // 2: tollgate.ledger.v1.UsageFilter
+	(*QueryUsageRequest)(nil),       // 3: tollgate.ledger.v1.QueryUsageRequest
+	(*UsageRow)(nil),                // 4: tollgate.ledger.v1.UsageRow
+	(*QueryUsageResponse)(nil),      // 5: tollgate.ledger.v1.QueryUsageResponse
+	(*QueryLatencyRequest)(nil),     // 6: tollgate.ledger.v1.QueryLatencyRequest
+	(*Latency)(nil),                 // 7: tollgate.ledger.v1.Latency
+	(*QueryLatencyResponse)(nil),    // 8: tollgate.ledger.v1.QueryLatencyResponse
+	(*RecentScope)(nil),             // 9: tollgate.ledger.v1.RecentScope
+	(*ListRecentUsageRequest)(nil),  // 10: tollgate.ledger.v1.ListRecentUsageRequest
+	(*RecentUsage)(nil),             // 11: tollgate.ledger.v1.RecentUsage
+	(*ListRecentUsageResponse)(nil), // 12: tollgate.ledger.v1.ListRecentUsageResponse
+	(*RequestFilter)(nil),           // 13: tollgate.ledger.v1.RequestFilter
+	(*RequestRecord)(nil),           // 14: tollgate.ledger.v1.RequestRecord
+	(*ListRequestsRequest)(nil),     // 15: tollgate.ledger.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),    // 16: tollgate.ledger.v1.ListRequestsResponse
+	(*RepriceRequestsRequest)(nil),  // 17: tollgate.ledger.v1.RepriceRequestsRequest
+	(*RepriceByMetersRequest)(nil),  // 18: tollgate.ledger.v1.RepriceByMetersRequest
+	(*EndpointPrice)(nil),           // 19: tollgate.ledger.v1.EndpointPrice
+	(*StillUnpriced)(nil),           // 20: tollgate.ledger.v1.StillUnpriced
+	(*RepriceByMetersResponse)(nil), // 21: tollgate.ledger.v1.RepriceByMetersResponse
+	(*RepriceRequestsResponse)(nil), // 22: tollgate.ledger.v1.RepriceRequestsResponse
+	(v1.SpendOutcome)(0),            // 23: tollgate.event.v1.SpendOutcome
+	(*v1.SpendEvent)(nil),           // 24: tollgate.event.v1.SpendEvent
+	(*v1.BookList)(nil),             // 25: tollgate.event.v1.BookList
+	(*v11.Metered)(nil),             // 26: tollgate.control.v1.Metered
 }
 var file_tollgate_ledger_v1_usage_proto_depIdxs = []int32{
-	0,  // 0: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
-	2,  // 1: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
-	14, // 2: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
-	15, // 3: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
-	4,  // 4: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	5,  // 5: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
-	4,  // 6: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	4,  // 7: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	10, // 8: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
-	16, // 9: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
-	17, // 10: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
-	13, // 11: tollgate.ledger.v1.RepriceByMetersResponse.done:type_name -> tollgate.ledger.v1.RepriceRequestsResponse
-	11, // 12: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
-	1,  // 13: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
-	6,  // 14: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
-	8,  // 15: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
-	9,  // 16: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
-	3,  // 17: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
-	7,  // 18: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
-	13, // 19: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
-	12, // 20: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceByMetersResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	0,  // 0: tollgate.ledger.v1.UsageFilter.of:type_name -> tollgate.ledger.v1.UsageDimension
+	0,  // 1: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
+	2,  // 2: tollgate.ledger.v1.QueryUsageRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	4,  // 3: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
+	1,  // 4: tollgate.ledger.v1.QueryLatencyRequest.bucket:type_name -> tollgate.ledger.v1.LatencyBucket
+	2,  // 5: tollgate.ledger.v1.QueryLatencyRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	7,  // 6: tollgate.ledger.v1.QueryLatencyResponse.buckets:type_name -> tollgate.ledger.v1.Latency
+	7,  // 7: tollgate.ledger.v1.QueryLatencyResponse.total:type_name -> tollgate.ledger.v1.Latency
+	9,  // 8: tollgate.ledger.v1.ListRecentUsageRequest.scopes:type_name -> tollgate.ledger.v1.RecentScope
+	11, // 9: tollgate.ledger.v1.ListRecentUsageResponse.usage:type_name -> tollgate.ledger.v1.RecentUsage
+	23, // 10: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
+	2,  // 11: tollgate.ledger.v1.RequestFilter.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	24, // 12: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
+	13, // 13: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	14, // 14: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
+	13, // 15: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	13, // 16: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	19, // 17: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
+	25, // 18: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
+	26, // 19: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
+	22, // 20: tollgate.ledger.v1.RepriceByMetersResponse.done:type_name -> tollgate.ledger.v1.RepriceRequestsResponse
+	20, // 21: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
+	3,  // 22: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
+	6,  // 23: tollgate.ledger.v1.UsageService.QueryLatency:input_type -> tollgate.ledger.v1.QueryLatencyRequest
+	10, // 24: tollgate.ledger.v1.UsageService.ListRecentUsage:input_type -> tollgate.ledger.v1.ListRecentUsageRequest
+	15, // 25: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
+	17, // 26: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
+	18, // 27: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
+	5,  // 28: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
+	8,  // 29: tollgate.ledger.v1.UsageService.QueryLatency:output_type -> tollgate.ledger.v1.QueryLatencyResponse
+	12, // 30: tollgate.ledger.v1.UsageService.ListRecentUsage:output_type -> tollgate.ledger.v1.ListRecentUsageResponse
+	16, // 31: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
+	22, // 32: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	21, // 33: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceByMetersResponse
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_ledger_v1_usage_proto_init() }
@@ -1431,14 +2390,22 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 	if File_tollgate_ledger_v1_usage_proto != nil {
 		return
 	}
-	file_tollgate_ledger_v1_usage_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tollgate_ledger_v1_usage_proto_msgTypes[7].OneofWrappers = []any{
+		(*RecentScope_KeyId)(nil),
+		(*RecentScope_EndpointId)(nil),
+		(*RecentScope_Team)(nil),
+		(*RecentScope_Customer)(nil),
+		(*RecentScope_Tag)(nil),
+		(*RecentScope_Everything)(nil),
+	}
+	file_tollgate_ledger_v1_usage_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_usage_proto_rawDesc), len(file_tollgate_ledger_v1_usage_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   13,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

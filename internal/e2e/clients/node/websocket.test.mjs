@@ -190,7 +190,7 @@ test('each connection had the vendor’s credential, none the gateway’s, and e
   }
   let booked;
   for (let left = 100; left > 0; left--, await pause(100)) {
-    booked = JSON.parse(cli('requests', 'list', '--endpoint', 'node-ws', '--most', '1000', '-o', 'json'));
+    booked = JSON.parse(cli('requests', 'list', '--endpoint', 'node-ws', '--limit', '1000', '-o', 'json'));
     if (booked.length >= upgrades.length) break;
   }
   const statuses = booked.map((b) => b.status).sort();

@@ -48,6 +48,18 @@ const (
 	// EndpointServiceDeleteEndpointProcedure is the fully-qualified name of the EndpointService's
 	// DeleteEndpoint RPC.
 	EndpointServiceDeleteEndpointProcedure = "/tollgate.control.v1.EndpointService/DeleteEndpoint"
+	// EndpointServiceSetEndpointEnabledProcedure is the fully-qualified name of the EndpointService's
+	// SetEndpointEnabled RPC.
+	EndpointServiceSetEndpointEnabledProcedure = "/tollgate.control.v1.EndpointService/SetEndpointEnabled"
+	// EndpointServicePreviewEndpointProcedure is the fully-qualified name of the EndpointService's
+	// PreviewEndpoint RPC.
+	EndpointServicePreviewEndpointProcedure = "/tollgate.control.v1.EndpointService/PreviewEndpoint"
+	// EndpointServiceListEndpointRevisionsProcedure is the fully-qualified name of the
+	// EndpointService's ListEndpointRevisions RPC.
+	EndpointServiceListEndpointRevisionsProcedure = "/tollgate.control.v1.EndpointService/ListEndpointRevisions"
+	// EndpointServiceRevertEndpointProcedure is the fully-qualified name of the EndpointService's
+	// RevertEndpoint RPC.
+	EndpointServiceRevertEndpointProcedure = "/tollgate.control.v1.EndpointService/RevertEndpoint"
 )
 
 // EndpointServiceClient is a client for the tollgate.control.v1.EndpointService service.
@@ -64,6 +76,14 @@ type EndpointServiceClient interface {
 	UpdateEndpoint(context.Context, *v1.UpdateEndpointRequest) (*v1.UpdateEndpointResponse, error)
 	// DeleteEndpoint removes an endpoint. Requests already admitted run to their end.
 	DeleteEndpoint(context.Context, *v1.DeleteEndpointRequest) (*v1.DeleteEndpointResponse, error)
+	// SetEndpointEnabled switches an endpoint off, so that its requests are refused, or on again.
+	SetEndpointEnabled(context.Context, *v1.SetEndpointEnabledRequest) (*v1.SetEndpointEnabledResponse, error)
+	// PreviewEndpoint says what a draft would do, and what is wrong with it, and stores nothing. It runs the code that edges run.
+	PreviewEndpoint(context.Context, *v1.PreviewEndpointRequest) (*v1.PreviewEndpointResponse, error)
+	// ListEndpointRevisions lists what an endpoint was, newest first, a page at a time; also of one that was deleted, by its id.
+	ListEndpointRevisions(context.Context, *v1.ListEndpointRevisionsRequest) (*v1.ListEndpointRevisionsResponse, error)
+	// RevertEndpoint gives an endpoint the settings that it had at a revision. One that was deleted comes back.
+	RevertEndpoint(context.Context, *v1.RevertEndpointRequest) (*v1.RevertEndpointResponse, error)
 }
 
 // NewEndpointServiceClient constructs a client for the tollgate.control.v1.EndpointService service.
@@ -109,16 +129,46 @@ func NewEndpointServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(endpointServiceMethods.ByName("DeleteEndpoint")),
 			connect.WithClientOptions(opts...),
 		),
+		setEndpointEnabled: connect.NewClient[v1.SetEndpointEnabledRequest, v1.SetEndpointEnabledResponse](
+			httpClient,
+			baseURL+EndpointServiceSetEndpointEnabledProcedure,
+			connect.WithSchema(endpointServiceMethods.ByName("SetEndpointEnabled")),
+			connect.WithClientOptions(opts...),
+		),
+		previewEndpoint: connect.NewClient[v1.PreviewEndpointRequest, v1.PreviewEndpointResponse](
+			httpClient,
+			baseURL+EndpointServicePreviewEndpointProcedure,
+			connect.WithSchema(endpointServiceMethods.ByName("PreviewEndpoint")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listEndpointRevisions: connect.NewClient[v1.ListEndpointRevisionsRequest, v1.ListEndpointRevisionsResponse](
+			httpClient,
+			baseURL+EndpointServiceListEndpointRevisionsProcedure,
+			connect.WithSchema(endpointServiceMethods.ByName("ListEndpointRevisions")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		revertEndpoint: connect.NewClient[v1.RevertEndpointRequest, v1.RevertEndpointResponse](
+			httpClient,
+			baseURL+EndpointServiceRevertEndpointProcedure,
+			connect.WithSchema(endpointServiceMethods.ByName("RevertEndpoint")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // endpointServiceClient implements EndpointServiceClient.
 type endpointServiceClient struct {
-	createEndpoint *connect.Client[v1.CreateEndpointRequest, v1.CreateEndpointResponse]
-	getEndpoint    *connect.Client[v1.GetEndpointRequest, v1.GetEndpointResponse]
-	listEndpoints  *connect.Client[v1.ListEndpointsRequest, v1.ListEndpointsResponse]
-	updateEndpoint *connect.Client[v1.UpdateEndpointRequest, v1.UpdateEndpointResponse]
-	deleteEndpoint *connect.Client[v1.DeleteEndpointRequest, v1.DeleteEndpointResponse]
+	createEndpoint        *connect.Client[v1.CreateEndpointRequest, v1.CreateEndpointResponse]
+	getEndpoint           *connect.Client[v1.GetEndpointRequest, v1.GetEndpointResponse]
+	listEndpoints         *connect.Client[v1.ListEndpointsRequest, v1.ListEndpointsResponse]
+	updateEndpoint        *connect.Client[v1.UpdateEndpointRequest, v1.UpdateEndpointResponse]
+	deleteEndpoint        *connect.Client[v1.DeleteEndpointRequest, v1.DeleteEndpointResponse]
+	setEndpointEnabled    *connect.Client[v1.SetEndpointEnabledRequest, v1.SetEndpointEnabledResponse]
+	previewEndpoint       *connect.Client[v1.PreviewEndpointRequest, v1.PreviewEndpointResponse]
+	listEndpointRevisions *connect.Client[v1.ListEndpointRevisionsRequest, v1.ListEndpointRevisionsResponse]
+	revertEndpoint        *connect.Client[v1.RevertEndpointRequest, v1.RevertEndpointResponse]
 }
 
 // CreateEndpoint calls tollgate.control.v1.EndpointService.CreateEndpoint.
@@ -166,6 +216,42 @@ func (c *endpointServiceClient) DeleteEndpoint(ctx context.Context, req *v1.Dele
 	return nil, err
 }
 
+// SetEndpointEnabled calls tollgate.control.v1.EndpointService.SetEndpointEnabled.
+func (c *endpointServiceClient) SetEndpointEnabled(ctx context.Context, req *v1.SetEndpointEnabledRequest) (*v1.SetEndpointEnabledResponse, error) {
+	response, err := c.setEndpointEnabled.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PreviewEndpoint calls tollgate.control.v1.EndpointService.PreviewEndpoint.
+func (c *endpointServiceClient) PreviewEndpoint(ctx context.Context, req *v1.PreviewEndpointRequest) (*v1.PreviewEndpointResponse, error) {
+	response, err := c.previewEndpoint.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListEndpointRevisions calls tollgate.control.v1.EndpointService.ListEndpointRevisions.
+func (c *endpointServiceClient) ListEndpointRevisions(ctx context.Context, req *v1.ListEndpointRevisionsRequest) (*v1.ListEndpointRevisionsResponse, error) {
+	response, err := c.listEndpointRevisions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevertEndpoint calls tollgate.control.v1.EndpointService.RevertEndpoint.
+func (c *endpointServiceClient) RevertEndpoint(ctx context.Context, req *v1.RevertEndpointRequest) (*v1.RevertEndpointResponse, error) {
+	response, err := c.revertEndpoint.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // EndpointServiceHandler is an implementation of the tollgate.control.v1.EndpointService service.
 type EndpointServiceHandler interface {
 	// CreateEndpoint adds an endpoint. It fails with already_exists if the name is taken or if
@@ -180,6 +266,14 @@ type EndpointServiceHandler interface {
 	UpdateEndpoint(context.Context, *v1.UpdateEndpointRequest) (*v1.UpdateEndpointResponse, error)
 	// DeleteEndpoint removes an endpoint. Requests already admitted run to their end.
 	DeleteEndpoint(context.Context, *v1.DeleteEndpointRequest) (*v1.DeleteEndpointResponse, error)
+	// SetEndpointEnabled switches an endpoint off, so that its requests are refused, or on again.
+	SetEndpointEnabled(context.Context, *v1.SetEndpointEnabledRequest) (*v1.SetEndpointEnabledResponse, error)
+	// PreviewEndpoint says what a draft would do, and what is wrong with it, and stores nothing. It runs the code that edges run.
+	PreviewEndpoint(context.Context, *v1.PreviewEndpointRequest) (*v1.PreviewEndpointResponse, error)
+	// ListEndpointRevisions lists what an endpoint was, newest first, a page at a time; also of one that was deleted, by its id.
+	ListEndpointRevisions(context.Context, *v1.ListEndpointRevisionsRequest) (*v1.ListEndpointRevisionsResponse, error)
+	// RevertEndpoint gives an endpoint the settings that it had at a revision. One that was deleted comes back.
+	RevertEndpoint(context.Context, *v1.RevertEndpointRequest) (*v1.RevertEndpointResponse, error)
 }
 
 // NewEndpointServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -221,6 +315,32 @@ func NewEndpointServiceHandler(svc EndpointServiceHandler, opts ...connect.Handl
 		connect.WithSchema(endpointServiceMethods.ByName("DeleteEndpoint")),
 		connect.WithHandlerOptions(opts...),
 	)
+	endpointServiceSetEndpointEnabledHandler := connect.NewUnaryHandlerSimple(
+		EndpointServiceSetEndpointEnabledProcedure,
+		svc.SetEndpointEnabled,
+		connect.WithSchema(endpointServiceMethods.ByName("SetEndpointEnabled")),
+		connect.WithHandlerOptions(opts...),
+	)
+	endpointServicePreviewEndpointHandler := connect.NewUnaryHandlerSimple(
+		EndpointServicePreviewEndpointProcedure,
+		svc.PreviewEndpoint,
+		connect.WithSchema(endpointServiceMethods.ByName("PreviewEndpoint")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	endpointServiceListEndpointRevisionsHandler := connect.NewUnaryHandlerSimple(
+		EndpointServiceListEndpointRevisionsProcedure,
+		svc.ListEndpointRevisions,
+		connect.WithSchema(endpointServiceMethods.ByName("ListEndpointRevisions")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	endpointServiceRevertEndpointHandler := connect.NewUnaryHandlerSimple(
+		EndpointServiceRevertEndpointProcedure,
+		svc.RevertEndpoint,
+		connect.WithSchema(endpointServiceMethods.ByName("RevertEndpoint")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.control.v1.EndpointService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case EndpointServiceCreateEndpointProcedure:
@@ -233,6 +353,14 @@ func NewEndpointServiceHandler(svc EndpointServiceHandler, opts ...connect.Handl
 			endpointServiceUpdateEndpointHandler.ServeHTTP(w, r)
 		case EndpointServiceDeleteEndpointProcedure:
 			endpointServiceDeleteEndpointHandler.ServeHTTP(w, r)
+		case EndpointServiceSetEndpointEnabledProcedure:
+			endpointServiceSetEndpointEnabledHandler.ServeHTTP(w, r)
+		case EndpointServicePreviewEndpointProcedure:
+			endpointServicePreviewEndpointHandler.ServeHTTP(w, r)
+		case EndpointServiceListEndpointRevisionsProcedure:
+			endpointServiceListEndpointRevisionsHandler.ServeHTTP(w, r)
+		case EndpointServiceRevertEndpointProcedure:
+			endpointServiceRevertEndpointHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -260,4 +388,20 @@ func (UnimplementedEndpointServiceHandler) UpdateEndpoint(context.Context, *v1.U
 
 func (UnimplementedEndpointServiceHandler) DeleteEndpoint(context.Context, *v1.DeleteEndpointRequest) (*v1.DeleteEndpointResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.EndpointService.DeleteEndpoint is not implemented"))
+}
+
+func (UnimplementedEndpointServiceHandler) SetEndpointEnabled(context.Context, *v1.SetEndpointEnabledRequest) (*v1.SetEndpointEnabledResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.EndpointService.SetEndpointEnabled is not implemented"))
+}
+
+func (UnimplementedEndpointServiceHandler) PreviewEndpoint(context.Context, *v1.PreviewEndpointRequest) (*v1.PreviewEndpointResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.EndpointService.PreviewEndpoint is not implemented"))
+}
+
+func (UnimplementedEndpointServiceHandler) ListEndpointRevisions(context.Context, *v1.ListEndpointRevisionsRequest) (*v1.ListEndpointRevisionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.EndpointService.ListEndpointRevisions is not implemented"))
+}
+
+func (UnimplementedEndpointServiceHandler) RevertEndpoint(context.Context, *v1.RevertEndpointRequest) (*v1.RevertEndpointResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.EndpointService.RevertEndpoint is not implemented"))
 }

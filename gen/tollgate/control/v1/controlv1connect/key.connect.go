@@ -43,6 +43,15 @@ const (
 	KeyServiceUpdateKeyProcedure = "/tollgate.control.v1.KeyService/UpdateKey"
 	// KeyServiceRevokeKeyProcedure is the fully-qualified name of the KeyService's RevokeKey RPC.
 	KeyServiceRevokeKeyProcedure = "/tollgate.control.v1.KeyService/RevokeKey"
+	// KeyServiceBlockKeyProcedure is the fully-qualified name of the KeyService's BlockKey RPC.
+	KeyServiceBlockKeyProcedure = "/tollgate.control.v1.KeyService/BlockKey"
+	// KeyServiceRotateKeyProcedure is the fully-qualified name of the KeyService's RotateKey RPC.
+	KeyServiceRotateKeyProcedure = "/tollgate.control.v1.KeyService/RotateKey"
+	// KeyServiceEndKeyOverlapProcedure is the fully-qualified name of the KeyService's EndKeyOverlap
+	// RPC.
+	KeyServiceEndKeyOverlapProcedure = "/tollgate.control.v1.KeyService/EndKeyOverlap"
+	// KeyServiceGetKeyUseProcedure is the fully-qualified name of the KeyService's GetKeyUse RPC.
+	KeyServiceGetKeyUseProcedure = "/tollgate.control.v1.KeyService/GetKeyUse"
 )
 
 // KeyServiceClient is a client for the tollgate.control.v1.KeyService service.
@@ -57,6 +66,15 @@ type KeyServiceClient interface {
 	UpdateKey(context.Context, *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error)
 	// RevokeKey ends a key for good. Every reachable edge refuses it within a second of the answer.
 	RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error)
+	// BlockKey makes a key be refused, or lets it be used again. It reaches edges like any change.
+	BlockKey(context.Context, *v1.BlockKeyRequest) (*v1.BlockKeyResponse, error)
+	// RotateKey gives a key a new secret and returns it, the only time it can be seen. The old one works until the overlap ends;
+	// callers that use it are told in the header x-tollgate-key-sunset.
+	RotateKey(context.Context, *v1.RotateKeyRequest) (*v1.RotateKeyResponse, error)
+	// EndKeyOverlap ends the old secret of a key now, or moves the end of its overlap.
+	EndKeyOverlap(context.Context, *v1.EndKeyOverlapRequest) (*v1.EndKeyOverlapResponse, error)
+	// GetKeyUse tells how often each secret of a key was used since the last rotation, and by whom last.
+	GetKeyUse(context.Context, *v1.GetKeyUseRequest) (*v1.GetKeyUseResponse, error)
 }
 
 // NewKeyServiceClient constructs a client for the tollgate.control.v1.KeyService service. By
@@ -102,16 +120,45 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("RevokeKey")),
 			connect.WithClientOptions(opts...),
 		),
+		blockKey: connect.NewClient[v1.BlockKeyRequest, v1.BlockKeyResponse](
+			httpClient,
+			baseURL+KeyServiceBlockKeyProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("BlockKey")),
+			connect.WithClientOptions(opts...),
+		),
+		rotateKey: connect.NewClient[v1.RotateKeyRequest, v1.RotateKeyResponse](
+			httpClient,
+			baseURL+KeyServiceRotateKeyProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("RotateKey")),
+			connect.WithClientOptions(opts...),
+		),
+		endKeyOverlap: connect.NewClient[v1.EndKeyOverlapRequest, v1.EndKeyOverlapResponse](
+			httpClient,
+			baseURL+KeyServiceEndKeyOverlapProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("EndKeyOverlap")),
+			connect.WithClientOptions(opts...),
+		),
+		getKeyUse: connect.NewClient[v1.GetKeyUseRequest, v1.GetKeyUseResponse](
+			httpClient,
+			baseURL+KeyServiceGetKeyUseProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("GetKeyUse")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // keyServiceClient implements KeyServiceClient.
 type keyServiceClient struct {
-	createKey *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
-	getKey    *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
-	listKeys  *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
-	updateKey *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
-	revokeKey *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
+	createKey     *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
+	getKey        *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
+	listKeys      *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
+	updateKey     *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
+	revokeKey     *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
+	blockKey      *connect.Client[v1.BlockKeyRequest, v1.BlockKeyResponse]
+	rotateKey     *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
+	endKeyOverlap *connect.Client[v1.EndKeyOverlapRequest, v1.EndKeyOverlapResponse]
+	getKeyUse     *connect.Client[v1.GetKeyUseRequest, v1.GetKeyUseResponse]
 }
 
 // CreateKey calls tollgate.control.v1.KeyService.CreateKey.
@@ -159,6 +206,42 @@ func (c *keyServiceClient) RevokeKey(ctx context.Context, req *v1.RevokeKeyReque
 	return nil, err
 }
 
+// BlockKey calls tollgate.control.v1.KeyService.BlockKey.
+func (c *keyServiceClient) BlockKey(ctx context.Context, req *v1.BlockKeyRequest) (*v1.BlockKeyResponse, error) {
+	response, err := c.blockKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RotateKey calls tollgate.control.v1.KeyService.RotateKey.
+func (c *keyServiceClient) RotateKey(ctx context.Context, req *v1.RotateKeyRequest) (*v1.RotateKeyResponse, error) {
+	response, err := c.rotateKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EndKeyOverlap calls tollgate.control.v1.KeyService.EndKeyOverlap.
+func (c *keyServiceClient) EndKeyOverlap(ctx context.Context, req *v1.EndKeyOverlapRequest) (*v1.EndKeyOverlapResponse, error) {
+	response, err := c.endKeyOverlap.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetKeyUse calls tollgate.control.v1.KeyService.GetKeyUse.
+func (c *keyServiceClient) GetKeyUse(ctx context.Context, req *v1.GetKeyUseRequest) (*v1.GetKeyUseResponse, error) {
+	response, err := c.getKeyUse.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // KeyServiceHandler is an implementation of the tollgate.control.v1.KeyService service.
 type KeyServiceHandler interface {
 	// CreateKey makes a key and returns its secret, the only time it can be seen.
@@ -171,6 +254,15 @@ type KeyServiceHandler interface {
 	UpdateKey(context.Context, *v1.UpdateKeyRequest) (*v1.UpdateKeyResponse, error)
 	// RevokeKey ends a key for good. Every reachable edge refuses it within a second of the answer.
 	RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error)
+	// BlockKey makes a key be refused, or lets it be used again. It reaches edges like any change.
+	BlockKey(context.Context, *v1.BlockKeyRequest) (*v1.BlockKeyResponse, error)
+	// RotateKey gives a key a new secret and returns it, the only time it can be seen. The old one works until the overlap ends;
+	// callers that use it are told in the header x-tollgate-key-sunset.
+	RotateKey(context.Context, *v1.RotateKeyRequest) (*v1.RotateKeyResponse, error)
+	// EndKeyOverlap ends the old secret of a key now, or moves the end of its overlap.
+	EndKeyOverlap(context.Context, *v1.EndKeyOverlapRequest) (*v1.EndKeyOverlapResponse, error)
+	// GetKeyUse tells how often each secret of a key was used since the last rotation, and by whom last.
+	GetKeyUse(context.Context, *v1.GetKeyUseRequest) (*v1.GetKeyUseResponse, error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -212,6 +304,31 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("RevokeKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceBlockKeyHandler := connect.NewUnaryHandlerSimple(
+		KeyServiceBlockKeyProcedure,
+		svc.BlockKey,
+		connect.WithSchema(keyServiceMethods.ByName("BlockKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	keyServiceRotateKeyHandler := connect.NewUnaryHandlerSimple(
+		KeyServiceRotateKeyProcedure,
+		svc.RotateKey,
+		connect.WithSchema(keyServiceMethods.ByName("RotateKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	keyServiceEndKeyOverlapHandler := connect.NewUnaryHandlerSimple(
+		KeyServiceEndKeyOverlapProcedure,
+		svc.EndKeyOverlap,
+		connect.WithSchema(keyServiceMethods.ByName("EndKeyOverlap")),
+		connect.WithHandlerOptions(opts...),
+	)
+	keyServiceGetKeyUseHandler := connect.NewUnaryHandlerSimple(
+		KeyServiceGetKeyUseProcedure,
+		svc.GetKeyUse,
+		connect.WithSchema(keyServiceMethods.ByName("GetKeyUse")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.control.v1.KeyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeyServiceCreateKeyProcedure:
@@ -224,6 +341,14 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceUpdateKeyHandler.ServeHTTP(w, r)
 		case KeyServiceRevokeKeyProcedure:
 			keyServiceRevokeKeyHandler.ServeHTTP(w, r)
+		case KeyServiceBlockKeyProcedure:
+			keyServiceBlockKeyHandler.ServeHTTP(w, r)
+		case KeyServiceRotateKeyProcedure:
+			keyServiceRotateKeyHandler.ServeHTTP(w, r)
+		case KeyServiceEndKeyOverlapProcedure:
+			keyServiceEndKeyOverlapHandler.ServeHTTP(w, r)
+		case KeyServiceGetKeyUseProcedure:
+			keyServiceGetKeyUseHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -251,4 +376,20 @@ func (UnimplementedKeyServiceHandler) UpdateKey(context.Context, *v1.UpdateKeyRe
 
 func (UnimplementedKeyServiceHandler) RevokeKey(context.Context, *v1.RevokeKeyRequest) (*v1.RevokeKeyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.RevokeKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) BlockKey(context.Context, *v1.BlockKeyRequest) (*v1.BlockKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.BlockKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) RotateKey(context.Context, *v1.RotateKeyRequest) (*v1.RotateKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.RotateKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) EndKeyOverlap(context.Context, *v1.EndKeyOverlapRequest) (*v1.EndKeyOverlapResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.EndKeyOverlap is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) GetKeyUse(context.Context, *v1.GetKeyUseRequest) (*v1.GetKeyUseResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.KeyService.GetKeyUse is not implemented"))
 }

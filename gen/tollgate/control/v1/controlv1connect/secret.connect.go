@@ -45,6 +45,17 @@ const (
 	// SecretServiceDeleteSecretProcedure is the fully-qualified name of the SecretService's
 	// DeleteSecret RPC.
 	SecretServiceDeleteSecretProcedure = "/tollgate.control.v1.SecretService/DeleteSecret"
+	// SecretServiceGetSecretProcedure is the fully-qualified name of the SecretService's GetSecret RPC.
+	SecretServiceGetSecretProcedure = "/tollgate.control.v1.SecretService/GetSecret"
+	// SecretServiceUpdateSecretProcedure is the fully-qualified name of the SecretService's
+	// UpdateSecret RPC.
+	SecretServiceUpdateSecretProcedure = "/tollgate.control.v1.SecretService/UpdateSecret"
+	// SecretServiceRollbackSecretProcedure is the fully-qualified name of the SecretService's
+	// RollbackSecret RPC.
+	SecretServiceRollbackSecretProcedure = "/tollgate.control.v1.SecretService/RollbackSecret"
+	// SecretServiceListSecretReferencesProcedure is the fully-qualified name of the SecretService's
+	// ListSecretReferences RPC.
+	SecretServiceListSecretReferencesProcedure = "/tollgate.control.v1.SecretService/ListSecretReferences"
 )
 
 // SecretServiceClient is a client for the tollgate.control.v1.SecretService service.
@@ -58,6 +69,14 @@ type SecretServiceClient interface {
 	// DeleteSecret removes a credential. It fails with failed_precondition while an endpoint
 	// refers to it.
 	DeleteSecret(context.Context, *v1.DeleteSecretRequest) (*v1.DeleteSecretResponse, error)
+	// GetSecret finds one secret by id or name, without its value.
+	GetSecret(context.Context, *v1.GetSecretRequest) (*v1.GetSecretResponse, error)
+	// UpdateSecret changes what a secret is for, or where edges find it.
+	UpdateSecret(context.Context, *v1.UpdateSecretRequest) (*v1.UpdateSecretResponse, error)
+	// RollbackSecret brings the value back that a secret had before it was last rotated, within 24 hours.
+	RollbackSecret(context.Context, *v1.RollbackSecretRequest) (*v1.RollbackSecretResponse, error)
+	// ListSecretReferences lists what uses a secret, and on which edges it can be read.
+	ListSecretReferences(context.Context, *v1.ListSecretReferencesRequest) (*v1.ListSecretReferencesResponse, error)
 }
 
 // NewSecretServiceClient constructs a client for the tollgate.control.v1.SecretService service. By
@@ -96,15 +115,45 @@ func NewSecretServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(secretServiceMethods.ByName("DeleteSecret")),
 			connect.WithClientOptions(opts...),
 		),
+		getSecret: connect.NewClient[v1.GetSecretRequest, v1.GetSecretResponse](
+			httpClient,
+			baseURL+SecretServiceGetSecretProcedure,
+			connect.WithSchema(secretServiceMethods.ByName("GetSecret")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateSecret: connect.NewClient[v1.UpdateSecretRequest, v1.UpdateSecretResponse](
+			httpClient,
+			baseURL+SecretServiceUpdateSecretProcedure,
+			connect.WithSchema(secretServiceMethods.ByName("UpdateSecret")),
+			connect.WithClientOptions(opts...),
+		),
+		rollbackSecret: connect.NewClient[v1.RollbackSecretRequest, v1.RollbackSecretResponse](
+			httpClient,
+			baseURL+SecretServiceRollbackSecretProcedure,
+			connect.WithSchema(secretServiceMethods.ByName("RollbackSecret")),
+			connect.WithClientOptions(opts...),
+		),
+		listSecretReferences: connect.NewClient[v1.ListSecretReferencesRequest, v1.ListSecretReferencesResponse](
+			httpClient,
+			baseURL+SecretServiceListSecretReferencesProcedure,
+			connect.WithSchema(secretServiceMethods.ByName("ListSecretReferences")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // secretServiceClient implements SecretServiceClient.
 type secretServiceClient struct {
-	createSecret *connect.Client[v1.CreateSecretRequest, v1.CreateSecretResponse]
-	listSecrets  *connect.Client[v1.ListSecretsRequest, v1.ListSecretsResponse]
-	rotateSecret *connect.Client[v1.RotateSecretRequest, v1.RotateSecretResponse]
-	deleteSecret *connect.Client[v1.DeleteSecretRequest, v1.DeleteSecretResponse]
+	createSecret         *connect.Client[v1.CreateSecretRequest, v1.CreateSecretResponse]
+	listSecrets          *connect.Client[v1.ListSecretsRequest, v1.ListSecretsResponse]
+	rotateSecret         *connect.Client[v1.RotateSecretRequest, v1.RotateSecretResponse]
+	deleteSecret         *connect.Client[v1.DeleteSecretRequest, v1.DeleteSecretResponse]
+	getSecret            *connect.Client[v1.GetSecretRequest, v1.GetSecretResponse]
+	updateSecret         *connect.Client[v1.UpdateSecretRequest, v1.UpdateSecretResponse]
+	rollbackSecret       *connect.Client[v1.RollbackSecretRequest, v1.RollbackSecretResponse]
+	listSecretReferences *connect.Client[v1.ListSecretReferencesRequest, v1.ListSecretReferencesResponse]
 }
 
 // CreateSecret calls tollgate.control.v1.SecretService.CreateSecret.
@@ -143,6 +192,42 @@ func (c *secretServiceClient) DeleteSecret(ctx context.Context, req *v1.DeleteSe
 	return nil, err
 }
 
+// GetSecret calls tollgate.control.v1.SecretService.GetSecret.
+func (c *secretServiceClient) GetSecret(ctx context.Context, req *v1.GetSecretRequest) (*v1.GetSecretResponse, error) {
+	response, err := c.getSecret.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateSecret calls tollgate.control.v1.SecretService.UpdateSecret.
+func (c *secretServiceClient) UpdateSecret(ctx context.Context, req *v1.UpdateSecretRequest) (*v1.UpdateSecretResponse, error) {
+	response, err := c.updateSecret.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RollbackSecret calls tollgate.control.v1.SecretService.RollbackSecret.
+func (c *secretServiceClient) RollbackSecret(ctx context.Context, req *v1.RollbackSecretRequest) (*v1.RollbackSecretResponse, error) {
+	response, err := c.rollbackSecret.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListSecretReferences calls tollgate.control.v1.SecretService.ListSecretReferences.
+func (c *secretServiceClient) ListSecretReferences(ctx context.Context, req *v1.ListSecretReferencesRequest) (*v1.ListSecretReferencesResponse, error) {
+	response, err := c.listSecretReferences.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // SecretServiceHandler is an implementation of the tollgate.control.v1.SecretService service.
 type SecretServiceHandler interface {
 	// CreateSecret stores a credential under a name.
@@ -154,6 +239,14 @@ type SecretServiceHandler interface {
 	// DeleteSecret removes a credential. It fails with failed_precondition while an endpoint
 	// refers to it.
 	DeleteSecret(context.Context, *v1.DeleteSecretRequest) (*v1.DeleteSecretResponse, error)
+	// GetSecret finds one secret by id or name, without its value.
+	GetSecret(context.Context, *v1.GetSecretRequest) (*v1.GetSecretResponse, error)
+	// UpdateSecret changes what a secret is for, or where edges find it.
+	UpdateSecret(context.Context, *v1.UpdateSecretRequest) (*v1.UpdateSecretResponse, error)
+	// RollbackSecret brings the value back that a secret had before it was last rotated, within 24 hours.
+	RollbackSecret(context.Context, *v1.RollbackSecretRequest) (*v1.RollbackSecretResponse, error)
+	// ListSecretReferences lists what uses a secret, and on which edges it can be read.
+	ListSecretReferences(context.Context, *v1.ListSecretReferencesRequest) (*v1.ListSecretReferencesResponse, error)
 }
 
 // NewSecretServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -188,6 +281,32 @@ func NewSecretServiceHandler(svc SecretServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(secretServiceMethods.ByName("DeleteSecret")),
 		connect.WithHandlerOptions(opts...),
 	)
+	secretServiceGetSecretHandler := connect.NewUnaryHandlerSimple(
+		SecretServiceGetSecretProcedure,
+		svc.GetSecret,
+		connect.WithSchema(secretServiceMethods.ByName("GetSecret")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	secretServiceUpdateSecretHandler := connect.NewUnaryHandlerSimple(
+		SecretServiceUpdateSecretProcedure,
+		svc.UpdateSecret,
+		connect.WithSchema(secretServiceMethods.ByName("UpdateSecret")),
+		connect.WithHandlerOptions(opts...),
+	)
+	secretServiceRollbackSecretHandler := connect.NewUnaryHandlerSimple(
+		SecretServiceRollbackSecretProcedure,
+		svc.RollbackSecret,
+		connect.WithSchema(secretServiceMethods.ByName("RollbackSecret")),
+		connect.WithHandlerOptions(opts...),
+	)
+	secretServiceListSecretReferencesHandler := connect.NewUnaryHandlerSimple(
+		SecretServiceListSecretReferencesProcedure,
+		svc.ListSecretReferences,
+		connect.WithSchema(secretServiceMethods.ByName("ListSecretReferences")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.control.v1.SecretService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case SecretServiceCreateSecretProcedure:
@@ -198,6 +317,14 @@ func NewSecretServiceHandler(svc SecretServiceHandler, opts ...connect.HandlerOp
 			secretServiceRotateSecretHandler.ServeHTTP(w, r)
 		case SecretServiceDeleteSecretProcedure:
 			secretServiceDeleteSecretHandler.ServeHTTP(w, r)
+		case SecretServiceGetSecretProcedure:
+			secretServiceGetSecretHandler.ServeHTTP(w, r)
+		case SecretServiceUpdateSecretProcedure:
+			secretServiceUpdateSecretHandler.ServeHTTP(w, r)
+		case SecretServiceRollbackSecretProcedure:
+			secretServiceRollbackSecretHandler.ServeHTTP(w, r)
+		case SecretServiceListSecretReferencesProcedure:
+			secretServiceListSecretReferencesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -221,4 +348,20 @@ func (UnimplementedSecretServiceHandler) RotateSecret(context.Context, *v1.Rotat
 
 func (UnimplementedSecretServiceHandler) DeleteSecret(context.Context, *v1.DeleteSecretRequest) (*v1.DeleteSecretResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SecretService.DeleteSecret is not implemented"))
+}
+
+func (UnimplementedSecretServiceHandler) GetSecret(context.Context, *v1.GetSecretRequest) (*v1.GetSecretResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SecretService.GetSecret is not implemented"))
+}
+
+func (UnimplementedSecretServiceHandler) UpdateSecret(context.Context, *v1.UpdateSecretRequest) (*v1.UpdateSecretResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SecretService.UpdateSecret is not implemented"))
+}
+
+func (UnimplementedSecretServiceHandler) RollbackSecret(context.Context, *v1.RollbackSecretRequest) (*v1.RollbackSecretResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SecretService.RollbackSecret is not implemented"))
+}
+
+func (UnimplementedSecretServiceHandler) ListSecretReferences(context.Context, *v1.ListSecretReferencesRequest) (*v1.ListSecretReferencesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SecretService.ListSecretReferences is not implemented"))
 }

@@ -37,6 +37,12 @@ const (
 	SystemServiceGetInfoProcedure = "/tollgate.control.v1.SystemService/GetInfo"
 	// SystemServiceListNodesProcedure is the fully-qualified name of the SystemService's ListNodes RPC.
 	SystemServiceListNodesProcedure = "/tollgate.control.v1.SystemService/ListNodes"
+	// SystemServiceGetSignInSettingsProcedure is the fully-qualified name of the SystemService's
+	// GetSignInSettings RPC.
+	SystemServiceGetSignInSettingsProcedure = "/tollgate.control.v1.SystemService/GetSignInSettings"
+	// SystemServiceWatchChangesProcedure is the fully-qualified name of the SystemService's
+	// WatchChanges RPC.
+	SystemServiceWatchChangesProcedure = "/tollgate.control.v1.SystemService/WatchChanges"
 )
 
 // SystemServiceClient is a client for the tollgate.control.v1.SystemService service.
@@ -45,6 +51,11 @@ type SystemServiceClient interface {
 	GetInfo(context.Context, *v1.GetInfoRequest) (*v1.GetInfoResponse, error)
 	// ListNodes lists the edges that have reported, with the revision that each serves.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
+	// GetSignInSettings tells how people sign in, by the configuration of this control plane. It holds no secret.
+	GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error)
+	// WatchChanges streams what changes in the configuration, as soon as it is committed. With the revision of the last one that
+	// was received, it goes on there.
+	WatchChanges(context.Context, *v1.WatchChangesRequest) (*connect.ServerStreamForClient[v1.WatchChangesResponse], error)
 }
 
 // NewSystemServiceClient constructs a client for the tollgate.control.v1.SystemService service. By
@@ -72,13 +83,29 @@ func NewSystemServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getSignInSettings: connect.NewClient[v1.GetSignInSettingsRequest, v1.GetSignInSettingsResponse](
+			httpClient,
+			baseURL+SystemServiceGetSignInSettingsProcedure,
+			connect.WithSchema(systemServiceMethods.ByName("GetSignInSettings")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		watchChanges: connect.NewClient[v1.WatchChangesRequest, v1.WatchChangesResponse](
+			httpClient,
+			baseURL+SystemServiceWatchChangesProcedure,
+			connect.WithSchema(systemServiceMethods.ByName("WatchChanges")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // systemServiceClient implements SystemServiceClient.
 type systemServiceClient struct {
-	getInfo   *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
-	listNodes *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
+	getInfo           *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
+	listNodes         *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
+	getSignInSettings *connect.Client[v1.GetSignInSettingsRequest, v1.GetSignInSettingsResponse]
+	watchChanges      *connect.Client[v1.WatchChangesRequest, v1.WatchChangesResponse]
 }
 
 // GetInfo calls tollgate.control.v1.SystemService.GetInfo.
@@ -99,12 +126,31 @@ func (c *systemServiceClient) ListNodes(ctx context.Context, req *v1.ListNodesRe
 	return nil, err
 }
 
+// GetSignInSettings calls tollgate.control.v1.SystemService.GetSignInSettings.
+func (c *systemServiceClient) GetSignInSettings(ctx context.Context, req *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error) {
+	response, err := c.getSignInSettings.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// WatchChanges calls tollgate.control.v1.SystemService.WatchChanges.
+func (c *systemServiceClient) WatchChanges(ctx context.Context, req *v1.WatchChangesRequest) (*connect.ServerStreamForClient[v1.WatchChangesResponse], error) {
+	return c.watchChanges.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // SystemServiceHandler is an implementation of the tollgate.control.v1.SystemService service.
 type SystemServiceHandler interface {
 	// GetInfo tells version, epoch and revision.
 	GetInfo(context.Context, *v1.GetInfoRequest) (*v1.GetInfoResponse, error)
 	// ListNodes lists the edges that have reported, with the revision that each serves.
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
+	// GetSignInSettings tells how people sign in, by the configuration of this control plane. It holds no secret.
+	GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error)
+	// WatchChanges streams what changes in the configuration, as soon as it is committed. With the revision of the last one that
+	// was received, it goes on there.
+	WatchChanges(context.Context, *v1.WatchChangesRequest, *connect.ServerStream[v1.WatchChangesResponse]) error
 }
 
 // NewSystemServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -128,12 +174,30 @@ func NewSystemServiceHandler(svc SystemServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	systemServiceGetSignInSettingsHandler := connect.NewUnaryHandlerSimple(
+		SystemServiceGetSignInSettingsProcedure,
+		svc.GetSignInSettings,
+		connect.WithSchema(systemServiceMethods.ByName("GetSignInSettings")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	systemServiceWatchChangesHandler := connect.NewServerStreamHandlerSimple(
+		SystemServiceWatchChangesProcedure,
+		svc.WatchChanges,
+		connect.WithSchema(systemServiceMethods.ByName("WatchChanges")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.control.v1.SystemService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case SystemServiceGetInfoProcedure:
 			systemServiceGetInfoHandler.ServeHTTP(w, r)
 		case SystemServiceListNodesProcedure:
 			systemServiceListNodesHandler.ServeHTTP(w, r)
+		case SystemServiceGetSignInSettingsProcedure:
+			systemServiceGetSignInSettingsHandler.ServeHTTP(w, r)
+		case SystemServiceWatchChangesProcedure:
+			systemServiceWatchChangesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -149,4 +213,12 @@ func (UnimplementedSystemServiceHandler) GetInfo(context.Context, *v1.GetInfoReq
 
 func (UnimplementedSystemServiceHandler) ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SystemService.ListNodes is not implemented"))
+}
+
+func (UnimplementedSystemServiceHandler) GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SystemService.GetSignInSettings is not implemented"))
+}
+
+func (UnimplementedSystemServiceHandler) WatchChanges(context.Context, *v1.WatchChangesRequest, *connect.ServerStream[v1.WatchChangesResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SystemService.WatchChanges is not implemented"))
 }

@@ -41,6 +41,14 @@ const (
 	TeamServiceListTeamsProcedure = "/tollgate.control.v1.TeamService/ListTeams"
 	// TeamServiceDeleteTeamProcedure is the fully-qualified name of the TeamService's DeleteTeam RPC.
 	TeamServiceDeleteTeamProcedure = "/tollgate.control.v1.TeamService/DeleteTeam"
+	// TeamServiceUpdateTeamProcedure is the fully-qualified name of the TeamService's UpdateTeam RPC.
+	TeamServiceUpdateTeamProcedure = "/tollgate.control.v1.TeamService/UpdateTeam"
+	// TeamServiceSetTeamMemberProcedure is the fully-qualified name of the TeamService's SetTeamMember
+	// RPC.
+	TeamServiceSetTeamMemberProcedure = "/tollgate.control.v1.TeamService/SetTeamMember"
+	// TeamServiceRemoveTeamMemberProcedure is the fully-qualified name of the TeamService's
+	// RemoveTeamMember RPC.
+	TeamServiceRemoveTeamMemberProcedure = "/tollgate.control.v1.TeamService/RemoveTeamMember"
 )
 
 // TeamServiceClient is a client for the tollgate.control.v1.TeamService service.
@@ -54,6 +62,12 @@ type TeamServiceClient interface {
 	// DeleteTeam removes a team. It fails with failed_precondition while a key that is not revoked, a
 	// budget or a limit refers to it.
 	DeleteTeam(context.Context, *v1.DeleteTeamRequest) (*v1.DeleteTeamResponse, error)
+	// UpdateTeam changes what the mask names.
+	UpdateTeam(context.Context, *v1.UpdateTeamRequest) (*v1.UpdateTeamResponse, error)
+	// SetTeamMember adds a person to a team, or changes their role in it.
+	SetTeamMember(context.Context, *v1.SetTeamMemberRequest) (*v1.SetTeamMemberResponse, error)
+	// RemoveTeamMember takes a person out of a team. They lose what they could do there at once.
+	RemoveTeamMember(context.Context, *v1.RemoveTeamMemberRequest) (*v1.RemoveTeamMemberResponse, error)
 }
 
 // NewTeamServiceClient constructs a client for the tollgate.control.v1.TeamService service. By
@@ -93,15 +107,36 @@ func NewTeamServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(teamServiceMethods.ByName("DeleteTeam")),
 			connect.WithClientOptions(opts...),
 		),
+		updateTeam: connect.NewClient[v1.UpdateTeamRequest, v1.UpdateTeamResponse](
+			httpClient,
+			baseURL+TeamServiceUpdateTeamProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("UpdateTeam")),
+			connect.WithClientOptions(opts...),
+		),
+		setTeamMember: connect.NewClient[v1.SetTeamMemberRequest, v1.SetTeamMemberResponse](
+			httpClient,
+			baseURL+TeamServiceSetTeamMemberProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("SetTeamMember")),
+			connect.WithClientOptions(opts...),
+		),
+		removeTeamMember: connect.NewClient[v1.RemoveTeamMemberRequest, v1.RemoveTeamMemberResponse](
+			httpClient,
+			baseURL+TeamServiceRemoveTeamMemberProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("RemoveTeamMember")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // teamServiceClient implements TeamServiceClient.
 type teamServiceClient struct {
-	createTeam *connect.Client[v1.CreateTeamRequest, v1.CreateTeamResponse]
-	getTeam    *connect.Client[v1.GetTeamRequest, v1.GetTeamResponse]
-	listTeams  *connect.Client[v1.ListTeamsRequest, v1.ListTeamsResponse]
-	deleteTeam *connect.Client[v1.DeleteTeamRequest, v1.DeleteTeamResponse]
+	createTeam       *connect.Client[v1.CreateTeamRequest, v1.CreateTeamResponse]
+	getTeam          *connect.Client[v1.GetTeamRequest, v1.GetTeamResponse]
+	listTeams        *connect.Client[v1.ListTeamsRequest, v1.ListTeamsResponse]
+	deleteTeam       *connect.Client[v1.DeleteTeamRequest, v1.DeleteTeamResponse]
+	updateTeam       *connect.Client[v1.UpdateTeamRequest, v1.UpdateTeamResponse]
+	setTeamMember    *connect.Client[v1.SetTeamMemberRequest, v1.SetTeamMemberResponse]
+	removeTeamMember *connect.Client[v1.RemoveTeamMemberRequest, v1.RemoveTeamMemberResponse]
 }
 
 // CreateTeam calls tollgate.control.v1.TeamService.CreateTeam.
@@ -140,6 +175,33 @@ func (c *teamServiceClient) DeleteTeam(ctx context.Context, req *v1.DeleteTeamRe
 	return nil, err
 }
 
+// UpdateTeam calls tollgate.control.v1.TeamService.UpdateTeam.
+func (c *teamServiceClient) UpdateTeam(ctx context.Context, req *v1.UpdateTeamRequest) (*v1.UpdateTeamResponse, error) {
+	response, err := c.updateTeam.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetTeamMember calls tollgate.control.v1.TeamService.SetTeamMember.
+func (c *teamServiceClient) SetTeamMember(ctx context.Context, req *v1.SetTeamMemberRequest) (*v1.SetTeamMemberResponse, error) {
+	response, err := c.setTeamMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveTeamMember calls tollgate.control.v1.TeamService.RemoveTeamMember.
+func (c *teamServiceClient) RemoveTeamMember(ctx context.Context, req *v1.RemoveTeamMemberRequest) (*v1.RemoveTeamMemberResponse, error) {
+	response, err := c.removeTeamMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TeamServiceHandler is an implementation of the tollgate.control.v1.TeamService service.
 type TeamServiceHandler interface {
 	// CreateTeam adds a team. It fails with already_exists if the name is taken.
@@ -151,6 +213,12 @@ type TeamServiceHandler interface {
 	// DeleteTeam removes a team. It fails with failed_precondition while a key that is not revoked, a
 	// budget or a limit refers to it.
 	DeleteTeam(context.Context, *v1.DeleteTeamRequest) (*v1.DeleteTeamResponse, error)
+	// UpdateTeam changes what the mask names.
+	UpdateTeam(context.Context, *v1.UpdateTeamRequest) (*v1.UpdateTeamResponse, error)
+	// SetTeamMember adds a person to a team, or changes their role in it.
+	SetTeamMember(context.Context, *v1.SetTeamMemberRequest) (*v1.SetTeamMemberResponse, error)
+	// RemoveTeamMember takes a person out of a team. They lose what they could do there at once.
+	RemoveTeamMember(context.Context, *v1.RemoveTeamMemberRequest) (*v1.RemoveTeamMemberResponse, error)
 }
 
 // NewTeamServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -186,6 +254,24 @@ func NewTeamServiceHandler(svc TeamServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(teamServiceMethods.ByName("DeleteTeam")),
 		connect.WithHandlerOptions(opts...),
 	)
+	teamServiceUpdateTeamHandler := connect.NewUnaryHandlerSimple(
+		TeamServiceUpdateTeamProcedure,
+		svc.UpdateTeam,
+		connect.WithSchema(teamServiceMethods.ByName("UpdateTeam")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceSetTeamMemberHandler := connect.NewUnaryHandlerSimple(
+		TeamServiceSetTeamMemberProcedure,
+		svc.SetTeamMember,
+		connect.WithSchema(teamServiceMethods.ByName("SetTeamMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceRemoveTeamMemberHandler := connect.NewUnaryHandlerSimple(
+		TeamServiceRemoveTeamMemberProcedure,
+		svc.RemoveTeamMember,
+		connect.WithSchema(teamServiceMethods.ByName("RemoveTeamMember")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.control.v1.TeamService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TeamServiceCreateTeamProcedure:
@@ -196,6 +282,12 @@ func NewTeamServiceHandler(svc TeamServiceHandler, opts ...connect.HandlerOption
 			teamServiceListTeamsHandler.ServeHTTP(w, r)
 		case TeamServiceDeleteTeamProcedure:
 			teamServiceDeleteTeamHandler.ServeHTTP(w, r)
+		case TeamServiceUpdateTeamProcedure:
+			teamServiceUpdateTeamHandler.ServeHTTP(w, r)
+		case TeamServiceSetTeamMemberProcedure:
+			teamServiceSetTeamMemberHandler.ServeHTTP(w, r)
+		case TeamServiceRemoveTeamMemberProcedure:
+			teamServiceRemoveTeamMemberHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -219,4 +311,16 @@ func (UnimplementedTeamServiceHandler) ListTeams(context.Context, *v1.ListTeamsR
 
 func (UnimplementedTeamServiceHandler) DeleteTeam(context.Context, *v1.DeleteTeamRequest) (*v1.DeleteTeamResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.TeamService.DeleteTeam is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) UpdateTeam(context.Context, *v1.UpdateTeamRequest) (*v1.UpdateTeamResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.TeamService.UpdateTeam is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) SetTeamMember(context.Context, *v1.SetTeamMemberRequest) (*v1.SetTeamMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.TeamService.SetTeamMember is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) RemoveTeamMember(context.Context, *v1.RemoveTeamMemberRequest) (*v1.RemoveTeamMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.TeamService.RemoveTeamMember is not implemented"))
 }

@@ -35,6 +35,9 @@ const (
 const (
 	// UsageServiceQueryUsageProcedure is the fully-qualified name of the UsageService's QueryUsage RPC.
 	UsageServiceQueryUsageProcedure = "/tollgate.control.v1.UsageService/QueryUsage"
+	// UsageServiceQueryLatencyProcedure is the fully-qualified name of the UsageService's QueryLatency
+	// RPC.
+	UsageServiceQueryLatencyProcedure = "/tollgate.control.v1.UsageService/QueryLatency"
 	// UsageServiceListRequestsProcedure is the fully-qualified name of the UsageService's ListRequests
 	// RPC.
 	UsageServiceListRequestsProcedure = "/tollgate.control.v1.UsageService/ListRequests"
@@ -48,8 +51,11 @@ const (
 
 // UsageServiceClient is a client for the tollgate.control.v1.UsageService service.
 type UsageServiceClient interface {
-	// QueryUsage adds up requests and cost over whole UTC days.
+	// QueryUsage adds up requests and cost over whole hours or days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// QueryLatency says how long attempts took, from the admission of each to its end, as their records have it. Of very many
+	// it looks at a sample, and says so.
+	QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error)
 	// ListRequests lists the records of requests, newest first, a page at a time.
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// ExportRequests streams records as a file, oldest first.
@@ -81,6 +87,13 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		queryLatency: connect.NewClient[v1.QueryLatencyRequest, v1.QueryLatencyResponse](
+			httpClient,
+			baseURL+UsageServiceQueryLatencyProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("QueryLatency")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listRequests: connect.NewClient[v1.ListRequestsRequest, v1.ListRequestsResponse](
 			httpClient,
 			baseURL+UsageServiceListRequestsProcedure,
@@ -107,6 +120,7 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
 	queryUsage      *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	queryLatency    *connect.Client[v1.QueryLatencyRequest, v1.QueryLatencyResponse]
 	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
 	exportRequests  *connect.Client[v1.ExportRequestsRequest, v1.ExportRequestsResponse]
 	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
@@ -115,6 +129,15 @@ type usageServiceClient struct {
 // QueryUsage calls tollgate.control.v1.UsageService.QueryUsage.
 func (c *usageServiceClient) QueryUsage(ctx context.Context, req *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	response, err := c.queryUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// QueryLatency calls tollgate.control.v1.UsageService.QueryLatency.
+func (c *usageServiceClient) QueryLatency(ctx context.Context, req *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error) {
+	response, err := c.queryLatency.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -146,8 +169,11 @@ func (c *usageServiceClient) RepriceRequests(ctx context.Context, req *v1.Repric
 
 // UsageServiceHandler is an implementation of the tollgate.control.v1.UsageService service.
 type UsageServiceHandler interface {
-	// QueryUsage adds up requests and cost over whole UTC days.
+	// QueryUsage adds up requests and cost over whole hours or days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// QueryLatency says how long attempts took, from the admission of each to its end, as their records have it. Of very many
+	// it looks at a sample, and says so.
+	QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error)
 	// ListRequests lists the records of requests, newest first, a page at a time.
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// ExportRequests streams records as a file, oldest first.
@@ -175,6 +201,13 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceQueryLatencyHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceQueryLatencyProcedure,
+		svc.QueryLatency,
+		connect.WithSchema(usageServiceMethods.ByName("QueryLatency")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	usageServiceListRequestsHandler := connect.NewUnaryHandlerSimple(
 		UsageServiceListRequestsProcedure,
 		svc.ListRequests,
@@ -199,6 +232,8 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
 			usageServiceQueryUsageHandler.ServeHTTP(w, r)
+		case UsageServiceQueryLatencyProcedure:
+			usageServiceQueryLatencyHandler.ServeHTTP(w, r)
 		case UsageServiceListRequestsProcedure:
 			usageServiceListRequestsHandler.ServeHTTP(w, r)
 		case UsageServiceExportRequestsProcedure:
@@ -216,6 +251,10 @@ type UnimplementedUsageServiceHandler struct{}
 
 func (UnimplementedUsageServiceHandler) QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.UsageService.QueryUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.UsageService.QueryLatency is not implemented"))
 }
 
 func (UnimplementedUsageServiceHandler) ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error) {

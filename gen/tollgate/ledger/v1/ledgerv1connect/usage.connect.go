@@ -35,6 +35,12 @@ const (
 const (
 	// UsageServiceQueryUsageProcedure is the fully-qualified name of the UsageService's QueryUsage RPC.
 	UsageServiceQueryUsageProcedure = "/tollgate.ledger.v1.UsageService/QueryUsage"
+	// UsageServiceQueryLatencyProcedure is the fully-qualified name of the UsageService's QueryLatency
+	// RPC.
+	UsageServiceQueryLatencyProcedure = "/tollgate.ledger.v1.UsageService/QueryLatency"
+	// UsageServiceListRecentUsageProcedure is the fully-qualified name of the UsageService's
+	// ListRecentUsage RPC.
+	UsageServiceListRecentUsageProcedure = "/tollgate.ledger.v1.UsageService/ListRecentUsage"
 	// UsageServiceListRequestsProcedure is the fully-qualified name of the UsageService's ListRequests
 	// RPC.
 	UsageServiceListRequestsProcedure = "/tollgate.ledger.v1.UsageService/ListRequests"
@@ -48,8 +54,12 @@ const (
 
 // UsageServiceClient is a client for the tollgate.ledger.v1.UsageService service.
 type UsageServiceClient interface {
-	// QueryUsage adds up requests and cost over whole UTC days.
+	// QueryUsage adds up requests and cost over whole hours or days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// QueryLatency says how long attempts took, from their records.
+	QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error)
+	// ListRecentUsage adds up the last days for each of several scopes: how fast their budgets are spent.
+	ListRecentUsage(context.Context, *v1.ListRecentUsageRequest) (*v1.ListRecentUsageResponse, error)
 	// ListRequests lists records, newest first or oldest first, a page at a time.
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// RepriceRequests corrects records that were marked as unpriced.
@@ -74,6 +84,20 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+UsageServiceQueryUsageProcedure,
 			connect.WithSchema(usageServiceMethods.ByName("QueryUsage")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		queryLatency: connect.NewClient[v1.QueryLatencyRequest, v1.QueryLatencyResponse](
+			httpClient,
+			baseURL+UsageServiceQueryLatencyProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("QueryLatency")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listRecentUsage: connect.NewClient[v1.ListRecentUsageRequest, v1.ListRecentUsageResponse](
+			httpClient,
+			baseURL+UsageServiceListRecentUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ListRecentUsage")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -102,6 +126,8 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
 	queryUsage      *connect.Client[v1.QueryUsageRequest, v1.QueryUsageResponse]
+	queryLatency    *connect.Client[v1.QueryLatencyRequest, v1.QueryLatencyResponse]
+	listRecentUsage *connect.Client[v1.ListRecentUsageRequest, v1.ListRecentUsageResponse]
 	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
 	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
 	repriceByMeters *connect.Client[v1.RepriceByMetersRequest, v1.RepriceByMetersResponse]
@@ -110,6 +136,24 @@ type usageServiceClient struct {
 // QueryUsage calls tollgate.ledger.v1.UsageService.QueryUsage.
 func (c *usageServiceClient) QueryUsage(ctx context.Context, req *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	response, err := c.queryUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// QueryLatency calls tollgate.ledger.v1.UsageService.QueryLatency.
+func (c *usageServiceClient) QueryLatency(ctx context.Context, req *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error) {
+	response, err := c.queryLatency.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListRecentUsage calls tollgate.ledger.v1.UsageService.ListRecentUsage.
+func (c *usageServiceClient) ListRecentUsage(ctx context.Context, req *v1.ListRecentUsageRequest) (*v1.ListRecentUsageResponse, error) {
+	response, err := c.listRecentUsage.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -145,8 +189,12 @@ func (c *usageServiceClient) RepriceByMeters(ctx context.Context, req *v1.Repric
 
 // UsageServiceHandler is an implementation of the tollgate.ledger.v1.UsageService service.
 type UsageServiceHandler interface {
-	// QueryUsage adds up requests and cost over whole UTC days.
+	// QueryUsage adds up requests and cost over whole hours or days.
 	QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error)
+	// QueryLatency says how long attempts took, from their records.
+	QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error)
+	// ListRecentUsage adds up the last days for each of several scopes: how fast their budgets are spent.
+	ListRecentUsage(context.Context, *v1.ListRecentUsageRequest) (*v1.ListRecentUsageResponse, error)
 	// ListRequests lists records, newest first or oldest first, a page at a time.
 	ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error)
 	// RepriceRequests corrects records that were marked as unpriced.
@@ -167,6 +215,20 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		UsageServiceQueryUsageProcedure,
 		svc.QueryUsage,
 		connect.WithSchema(usageServiceMethods.ByName("QueryUsage")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceQueryLatencyHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceQueryLatencyProcedure,
+		svc.QueryLatency,
+		connect.WithSchema(usageServiceMethods.ByName("QueryLatency")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	usageServiceListRecentUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceListRecentUsageProcedure,
+		svc.ListRecentUsage,
+		connect.WithSchema(usageServiceMethods.ByName("ListRecentUsage")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -193,6 +255,10 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
 			usageServiceQueryUsageHandler.ServeHTTP(w, r)
+		case UsageServiceQueryLatencyProcedure:
+			usageServiceQueryLatencyHandler.ServeHTTP(w, r)
+		case UsageServiceListRecentUsageProcedure:
+			usageServiceListRecentUsageHandler.ServeHTTP(w, r)
 		case UsageServiceListRequestsProcedure:
 			usageServiceListRequestsHandler.ServeHTTP(w, r)
 		case UsageServiceRepriceRequestsProcedure:
@@ -210,6 +276,14 @@ type UnimplementedUsageServiceHandler struct{}
 
 func (UnimplementedUsageServiceHandler) QueryUsage(context.Context, *v1.QueryUsageRequest) (*v1.QueryUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.QueryUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) QueryLatency(context.Context, *v1.QueryLatencyRequest) (*v1.QueryLatencyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.QueryLatency is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ListRecentUsage(context.Context, *v1.ListRecentUsageRequest) (*v1.ListRecentUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.ListRecentUsage is not implemented"))
 }
 
 func (UnimplementedUsageServiceHandler) ListRequests(context.Context, *v1.ListRequestsRequest) (*v1.ListRequestsResponse, error) {

@@ -158,7 +158,7 @@ test('each costs in the books what it must', async () => {
   assert.equal(wanted.size, 17);
   let booked;
   for (let left = 100; left > 0; left--, await pause(100)) {
-    const all = JSON.parse(cli('requests', 'list', '--key', 'metered', '--most', '1000', '-o', 'json'));
+    const all = JSON.parse(cli('requests', 'list', '--key', 'metered', '--limit', '1000', '-o', 'json'));
     booked = new Map(all.filter((b) => wanted.has(b.requestId)).map((b) => [b.requestId, b]));
     if (booked.size === wanted.size) break;
   }

@@ -1,0 +1,1 @@
+import{t as e}from"./web-KV2P6BiB.js";e();

@@ -1,0 +1,2 @@
+export { EdgesPage } from './EdgesPage';
+export { EdgePage } from './EdgePage';

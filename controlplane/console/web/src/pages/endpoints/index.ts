@@ -1,0 +1,3 @@
+export { EndpointsPage } from './EndpointsPage';
+export { NewEndpointPage } from './NewEndpointPage';
+export { EndpointPage } from './EndpointPage';

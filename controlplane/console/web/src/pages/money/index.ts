@@ -1,0 +1,3 @@
+export { BudgetsPage } from './BudgetsPage';
+export { BudgetPage } from './BudgetPage';
+export { UsagePage } from './UsagePage';

@@ -1,0 +1,3 @@
+export { RequestsPage } from './RequestsPage';
+export { RequestPage } from './RequestPage';
+export { RequestList } from './RequestList';

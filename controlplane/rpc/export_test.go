@@ -1,0 +1,4 @@
+package rpc
+
+// TopOf is topOf, for tests.
+var TopOf = topOf

@@ -1,0 +1,36 @@
+package fastlane
+
+import "sync"
+
+// Sizes of buffers: one that holds most heads and short messages whole, and one for when much comes.
+const (
+	littleBuffer = 4 << 10
+	muchBuffer   = 32 << 10
+)
+
+var (
+	littleBuffers = sync.Pool{New: func() any { return new([littleBuffer]byte) }}
+	muchBuffers   = sync.Pool{New: func() any { return new([muchBuffer]byte) }}
+)
+
+// takeBuffer returns an empty buffer for at least n bytes.
+func takeBuffer(n int) []byte {
+	switch {
+	case n <= littleBuffer:
+		return littleBuffers.Get().(*[littleBuffer]byte)[:0] //nolint:forcetypeassert // the pool holds nothing else
+	case n <= muchBuffer:
+		return muchBuffers.Get().(*[muchBuffer]byte)[:0] //nolint:forcetypeassert // the same
+	default:
+		return make([]byte, 0, n)
+	}
+}
+
+// giveBuffer takes one back that nobody uses any more. b has to begin where takeBuffer's began.
+func giveBuffer(b []byte) {
+	switch cap(b) {
+	case littleBuffer:
+		littleBuffers.Put((*[littleBuffer]byte)(b[:littleBuffer]))
+	case muchBuffer:
+		muchBuffers.Put((*[muchBuffer]byte)(b[:muchBuffer]))
+	}
+}
