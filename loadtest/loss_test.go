@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/internal/gobuild"
 	"tollgate/internal/money"
 	"tollgate/internal/testenv"
 	"tollgate/loadtest/deployment"
@@ -32,7 +33,7 @@ func TestLoss(t *testing.T) {
 	}
 	dir := t.TempDir()
 	tollgate, enough := filepath.Join(dir, "tollgate"), filepath.Join(dir, "enough")
-	if err := deployment.Build(t.Context(), tollgate); err != nil {
+	if err := gobuild.Build(t.Context(), tollgate, gobuild.Tollgate); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(faultVariable, "")

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"tollgate/loadtest/deployment"
+	"tollgate/internal/gobuild"
 )
 
 func main() {
@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if o.tollgate == "" {
 		o.tollgate = filepath.Join(dir, "tollgate")
 		fmt.Fprintln(out, "building tollgate")
-		if err := deployment.Build(ctx, o.tollgate); err != nil {
+		if err := gobuild.Build(ctx, o.tollgate, gobuild.Tollgate); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,7 @@ import (
 	"tollgate/edge/proxy/nethttp"
 	"tollgate/edge/routing"
 	"tollgate/internal/fault"
+	"tollgate/internal/gobuild"
 	"tollgate/internal/testenv/vectors"
 )
 
@@ -154,8 +155,8 @@ func recording(t *testing.T, name string) vectors.Exchange {
 func TestGo(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Join(t.TempDir(), "adapter-go")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./adapter-go").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := gobuild.Build(t.Context(), bin, "./adapter-go"); err != nil {
+		t.Fatal(err)
 	}
 	e := start(t, bin, "-addr", "127.0.0.1:0")
 	request := &proxy.AdapterRequest{Method: "POST", Path: "/chat/completions", Body: []byte(chatRequest)}

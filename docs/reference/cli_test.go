@@ -8,16 +8,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"tollgate/internal/gobuild"
 )
 
 // Guarantee: the page on the command line has every command with the help that it prints, flags and
 // their defaults included.
 func TestCommandLine(t *testing.T) {
 	c := &commandLine{t: t, binary: filepath.Join(t.TempDir(), "tollgate"), helps: map[string]string{}, ran: map[string]string{}}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "tollgate/cmd/tollgate")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build tollgate: %v\n%s", err, out)
+	if err := gobuild.Build(t.Context(), c.binary, gobuild.Tollgate); err != nil {
+		t.Fatal(err)
 	}
 	var b strings.Builder
 	b.WriteString(`# Command line

@@ -23,14 +23,10 @@ import (
 func TestGoClientExample(t *testing.T) {
 	t.Parallel()
 	d := startDev(t, filepath.Join(t.TempDir(), "data"), nil, "--demo")
-	example := filepath.Join(t.TempDir(), "client-go")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", example, "tollgate/docs/examples/client-go").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	env := []string{"TOLLGATE_SERVER=" + d.control, "TOLLGATE_TOKEN=" + d.line("Admin token")}
 	run := func(args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), example, args...)
+		cmd := exec.CommandContext(t.Context(), bin.client, args...)
 		cmd.Env = env
 		out, err := cmd.CombinedOutput()
 		if err != nil {

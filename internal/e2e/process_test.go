@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,28 +18,25 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/internal/gobuild"
 	"tollgate/internal/testenv"
 )
 
 // binaries are built once for all tests.
-type binaries struct{ tollgate, tollgateNoIntents, nats, adapter string }
+type binaries struct{ tollgate, tollgateNoIntents, nats, adapter, client string }
 
 func build(dir string) (binaries, error) {
-	b := binaries{filepath.Join(dir, "tollgate"), filepath.Join(dir, "tollgate-no-intents"), filepath.Join(dir, "nats-server"), filepath.Join(dir, "adapter-go")}
-	for _, args := range [][]string{
-		{"-o", b.tollgate, "tollgate/cmd/tollgate"},
+	in := func(name string) string { return filepath.Join(dir, name) }
+	b := binaries{in("tollgate"), in("tollgate-no-intents"), in("nats-server"), in("adapter-go"), in("client-go")}
+	ctx := context.Background()
+	return b, cmp.Or(
+		gobuild.Build(ctx, b.tollgate, gobuild.Tollgate),
 		// The negative control of the crash test: the same edge without its intents.
-		{"-tags", "drop_intents", "-o", b.tollgateNoIntents, "tollgate/cmd/tollgate"},
-		{"-o", b.nats, "github.com/nats-io/nats-server/v2"},
-		{"-o", b.adapter, "tollgate/docs/examples/adapter-go"},
-	} {
-		cmd := exec.Command("go", append([]string{"build", "-trimpath"}, args...)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("go build %v: %w\n%s", args, err, out)
-		}
-	}
-	return b, nil
+		gobuild.Build(ctx, b.tollgateNoIntents, gobuild.Tollgate, "-tags", "drop_intents"),
+		gobuild.Build(ctx, b.nats, "github.com/nats-io/nats-server/v2"),
+		gobuild.Build(ctx, b.adapter, "tollgate/docs/examples/adapter-go"),
+		gobuild.Build(ctx, b.client, "tollgate/docs/examples/client-go"),
+	)
 }
 
 // process is one role, or nats-server, that a test starts, kills and starts again.

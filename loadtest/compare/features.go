@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"tollgate/internal/gobuild"
 )
 
 // everythingOn is what the others are compared with: a key, four budgets held, a price from the answer's JSON, an intent on disk
@@ -70,7 +72,7 @@ func (f *field) variant(ctx context.Context, v variant) (subject, error) {
 	}
 	if len(v.build) > 0 {
 		v.edge.binary = filepath.Join(f.dir, "tollgate-"+v.edge.name)
-		if err := build(ctx, v.edge.binary, v.build...); err != nil {
+		if err := gobuild.Build(ctx, v.edge.binary, gobuild.Tollgate, v.build...); err != nil {
 			return one, err
 		}
 	}

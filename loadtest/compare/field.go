@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
+	"tollgate/internal/gobuild"
 	"tollgate/loadtest/compare/vendor"
 )
 
@@ -91,7 +91,7 @@ func (f *field) startTollgate(ctx context.Context) error {
 	if f.binary == "" {
 		f.binary = filepath.Join(f.dir, "tollgate")
 		fmt.Fprintln(f.out, "building tollgate")
-		if err := build(ctx, f.binary); err != nil {
+		if err := gobuild.Build(ctx, f.binary, gobuild.Tollgate); err != nil {
 			return err
 		}
 	}
@@ -128,17 +128,6 @@ func (f *field) startStack(ctx context.Context, name string, budgets bool) (*sta
 // proxy is an edge as one of those that are compared.
 func (s *stack) proxy(e edge, name string) *proxy {
 	return &proxy{Process: e.Process, name: name, version: "this one", plain: e.addr, key: s.key, settled: s.books.settled}
-}
-
-// build makes the binary as a release is made.
-func build(ctx context.Context, path string, flags ...string) error {
-	args := slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", path}, flags, []string{"tollgate/cmd/tollgate"})
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build tollgate: %w\n%s", err, text)
-	}
-	return nil
 }
 
 func (f *field) stop() error {

@@ -62,16 +62,6 @@ type Deployment struct {
 	ledger  *Process
 }
 
-// Build makes the binary of all parts.
-func Build(ctx context.Context, path string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "tollgate/cmd/tollgate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build tollgate: %w\n%s", err, text)
-	}
-	return nil
-}
-
 // Start returns when the control plane and the ledger serve. The edges run, and are ready when they have a configuration.
 func Start(ctx context.Context, o Options) (_ *Deployment, err error) {
 	d := &Deployment{}

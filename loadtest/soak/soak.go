@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"tollgate/internal/gobuild"
 	"tollgate/loadtest/deployment"
 )
 
@@ -107,7 +108,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if o.tollgate == "" {
 		o.tollgate = filepath.Join(o.dir, "tollgate")
 		fmt.Fprintln(out, "building tollgate")
-		if err := deployment.Build(ctx, o.tollgate); err != nil {
+		if err := gobuild.Build(ctx, o.tollgate, gobuild.Tollgate); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/internal/gobuild"
 	"tollgate/internal/testenv"
 	"tollgate/loadtest/deployment"
 )
@@ -27,7 +28,7 @@ func TestSoak(t *testing.T) {
 	}
 	o.dir, o.databaseURL = t.TempDir(), testenv.PostgresURL(t, nil)
 	o.tollgate = filepath.Join(o.dir, "tollgate")
-	if err := deployment.Build(t.Context(), o.tollgate); err != nil {
+	if err := gobuild.Build(t.Context(), o.tollgate, gobuild.Tollgate); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
