@@ -268,7 +268,7 @@ sealing_key: %q
 allow_private_targets: true
 lease_ahead: %d
 %s%s`, name, addr, admin, c.edgeDir(i), c.natsURL, name, sealing, c.shape.ahead, ledgers, c.shape.edgeYAML))
-		e.path = c.shape.edgeBinary
+		e.Path = c.shape.edgeBinary
 		c.edges = append(c.edges, e)
 	}
 }

@@ -25,7 +25,7 @@ func TestModels(t *testing.T) {
 	t.Parallel()
 	c := prepare(t, withEdges(3))
 	// The negative control of the crash: the same edge without its intents.
-	c.edges[withoutIntents].path = bin.tollgateNoIntents
+	c.edges[withoutIntents].Path = bin.tollgateNoIntents
 	c.run()
 	for name, value := range map[string]string{"model-openai": openaiCredential, "model-anthropic": anthropicCredential} {
 		c.does("secret", "create", name, "--value-file", c.file(name, []byte(value)))
