@@ -31,20 +31,13 @@ func TestModels(t *testing.T) {
 		c.does("secret", "create", name, "--value-file", c.file(name, []byte(value)))
 	}
 	w := &witness{}
-	t.Run("at once", func(t *testing.T) {
-		for name, part := range map[string]func(*cluster){
-			"budget":         translatedWithinBudget,
-			"cut":            translatedStreamsAreCut,
-			"changes":        changesLeaveAloneWhatGoesOn,
-			"vendor adapter": adapterOfADeployment,
-			"client adapter": func(c *cluster) { adapterOfAnEndpoint(c, w) },
-			"credentials":    func(c *cluster) { credentialsStayWhereTheyBelong(c, w) },
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				part(c.within(t))
-			})
-		}
+	c.atOnce(map[string]func(*cluster){
+		"budget":         translatedWithinBudget,
+		"cut":            translatedStreamsAreCut,
+		"changes":        changesLeaveAloneWhatGoesOn,
+		"vendor adapter": adapterOfADeployment,
+		"client adapter": func(c *cluster) { adapterOfAnEndpoint(c, w) },
+		"credentials":    func(c *cluster) { credentialsStayWhereTheyBelong(c, w) },
 	})
 	t.Run("killed edge", func(t *testing.T) { translatedStreamsOfAKilledEdge(c.within(t)) })
 	t.Run("cold start", func(t *testing.T) { modelsOutliveEverythingElse(c.within(t)) })
