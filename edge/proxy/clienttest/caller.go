@@ -31,16 +31,13 @@ func NewCaller(t *testing.T, conn net.Conn) *Caller {
 // Dial connects a caller, by TLS if it is told how.
 func Dial(t *testing.T, addr string, secure *tls.Config) *Caller {
 	t.Helper()
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	dial := (&net.Dialer{}).DialContext
+	if secure != nil {
+		dial = (&tls.Dialer{Config: secure}).DialContext
+	}
+	conn, err := dial(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if secure != nil {
-		secured := tls.Client(conn, secure)
-		if err := secured.HandshakeContext(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		conn = secured
 	}
 	return NewCaller(t, conn)
 }
