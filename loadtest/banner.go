@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -66,30 +67,28 @@ func loopback(text string) (string, error) {
 	return "http://127.0.0.1:" + u.Port(), nil
 }
 
-// bannerWriter takes what the stack prints, and closes complete when the banner is whole.
+// bannerWriter takes what the stack prints.
 type bannerWriter struct {
-	complete chan struct{}
-
-	mu   sync.Mutex
-	buf  bytes.Buffer
-	done bool
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
-
-func newBannerWriter() *bannerWriter { return &bannerWriter{complete: make(chan struct{})} }
 
 func (w *bannerWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.buf.Write(p)
-	if !w.done && bytes.Contains(w.buf.Bytes(), []byte(lastWords)) {
-		w.done = true
-		close(w.complete)
-	}
-	return len(p), nil
+	return w.buf.Write(p)
 }
 
 func (w *bannerWriter) text() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.String()
+}
+
+// whole has no objection when the banner is whole.
+func (w *bannerWriter) whole(context.Context) error {
+	if text := w.text(); !strings.Contains(text, lastWords) {
+		return fmt.Errorf("it printed %q", text)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,19 +64,16 @@ func TestParseBannerRefuses(t *testing.T) {
 // Guarantee: the banner is complete when its last words are, in however many pieces it comes.
 func TestBannerWriter(t *testing.T) {
 	t.Parallel()
-	w := newBannerWriter()
+	var w bannerWriter
 	for i := range len(printed) {
-		before := w.text()
-		select {
-		case <-w.complete:
-			if want := "Stop with ^C"; before[len(before)-len(want):] != want && i < len(printed)-30 {
-				t.Fatalf("complete after %q", before)
-			}
-		default:
+		if before, want := w.text(), "Stop with ^C"; w.whole(t.Context()) == nil && !strings.Contains(before, want) {
+			t.Fatalf("complete after %q", before)
 		}
-		fmt.Fprint(w, printed[i:i+1])
+		fmt.Fprint(&w, printed[i:i+1])
 	}
-	<-w.complete
+	if err := w.whole(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if w.text() != printed {
 		t.Errorf("it has kept %q", w.text())
 	}

@@ -17,6 +17,7 @@ import (
 
 	"tollgate/internal/gobuild"
 	"tollgate/internal/money"
+	"tollgate/internal/program"
 	"tollgate/internal/testenv"
 	"tollgate/loadtest/deployment"
 )
@@ -121,7 +122,7 @@ func TestFrontExcuses(t *testing.T) {
 	}))
 	defer breaks.Close()
 	addr := strings.TrimPrefix(breaks.URL, "http://")
-	b := deployment.NewBalancer(t.Context(), []*deployment.Edge{{Addr: addr, Admin: addr, Process: &deployment.Process{Name: "edge-1"}}})
+	b := deployment.NewBalancer(t.Context(), []*deployment.Edge{{Addr: addr, Admin: addr, Process: &deployment.Process{Program: program.Program{Name: "edge-1"}}}})
 	defer b.Stop()
 	if err := b.AwaitAll(t.Context()); err != nil {
 		t.Fatal(err)

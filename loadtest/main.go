@@ -141,7 +141,7 @@ func playTogether(ctx context.Context, o options, list []scenario, dir string, o
 		return err
 	}
 	defer vendor.stop()
-	s, err := startStack(ctx, o, dir, out)
+	s, err := startStack(ctx, o, dir)
 	if err != nil {
 		return err
 	}

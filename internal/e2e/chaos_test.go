@@ -173,7 +173,7 @@ func newChaos(c *cluster, dice *rand.Rand) *chaos {
 		{"second ledger", true, x.ledgers[1].kill, x.ledgers[1].start},
 	}
 	for i, e := range c.edges {
-		x.parts = append(x.parts, &part{e.name, true, func() { x.killEdge(i) }, e.start})
+		x.parts = append(x.parts, &part{e.Name, true, func() { x.killEdge(i) }, e.start})
 	}
 	go x.poll()
 	t.Cleanup(func() { <-x.pollEnded })
@@ -287,17 +287,15 @@ func (x *chaos) freezeLeader() {
 			return err
 		}
 		for _, l := range x.ledgers {
-			if strings.HasSuffix(was, "/"+strconv.Itoa(l.cmd.Process.Pid)) {
+			if strings.HasSuffix(was, "/"+strconv.Itoa(l.life.PID())) {
 				leader = l
 				return nil
 			}
 		}
 		return fmt.Errorf("%s leads", was)
 	})
-	x.t.Logf("stop %s", leader.name)
-	if err := leader.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		x.t.Fatal(err)
-	}
+	x.t.Logf("stop %s", leader.Name)
+	leader.signal(syscall.SIGSTOP)
 	testenv.Eventually(x.t, eventually, func() error {
 		is, err := leading()
 		if err == nil && is == was {
@@ -306,10 +304,8 @@ func (x *chaos) freezeLeader() {
 		return err
 	})
 	x.await(50)
-	x.t.Logf("continue %s", leader.name)
-	if err := leader.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		x.t.Fatal(err)
-	}
+	x.t.Logf("continue %s", leader.Name)
+	leader.signal(syscall.SIGCONT)
 }
 
 // round kills and starts up to three parts one right after the other.

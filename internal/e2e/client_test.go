@@ -66,7 +66,7 @@ func TestGoClientExample(t *testing.T) {
 			t.Fatal(err)
 		}
 		if answered == 0 { // from here on it is told of everything
-			resp, err := http.DefaultClient.Do(pasted(t, d.printed(), 0))
+			resp, err := http.DefaultClient.Do(pasted(t, d.text(), 0))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,7 +269,7 @@ sealing_key: %q
 allow_private_targets: true
 lease_ahead: %d
 %s%s`, name, addr, admin, c.edgeDir(i), c.natsURL, name, sealing, c.shape.ahead, ledgers, c.shape.edgeYAML))
-		e.path = c.shape.edgeBinary
+		e.Path = c.shape.edgeBinary
 		c.edges = append(c.edges, e)
 	}
 }
@@ -386,6 +387,27 @@ func (c *cluster) within(t *testing.T) *cluster {
 	part := *c
 	part.t = t
 	return &part
+}
+
+// atATime is how many parts of a test run at once.
+const atATime = 4
+
+// atOnce runs parts of a test at the same time, which share its deployment. They run in its place among all tests: as parallel tests
+// they would wait behind all others, while the deployment has its share of the machine.
+func (c *cluster) atOnce(parts map[string]func(*cluster)) {
+	c.t.Helper()
+	c.t.Run("at once", func(t *testing.T) {
+		var running sync.WaitGroup
+		places := make(chan struct{}, atATime)
+		for name, part := range parts {
+			places <- struct{}{}
+			running.Go(func() {
+				defer func() { <-places }()
+				t.Run(name, func(t *testing.T) { part(c.within(t)) })
+			})
+		}
+		running.Wait()
+	})
 }
 
 // must fails the test if an RPC failed; its first argument is there to be passed a call's results.

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -35,39 +36,22 @@ func startDev(t *testing.T, dir string, env []string, args ...string) *dev {
 	p := newProcess(t, "dev", bin.tollgate, append([]string{"dev", "--data", dir, "--port", "0", "--control-port", "0"}, args...), env)
 	p.start()
 	d := &dev{process: p, dir: dir}
-	testenv.Eventually(t, eventually, func() error {
-		out, err := os.ReadFile(p.log)
-		if err != nil {
-			return err
-		}
-		if !strings.Contains(string(out), "Stop with ^C") {
-			select {
-			case <-p.done:
-				t.Fatalf("tollgate dev ended: %v\n%s", p.err, out)
-			default:
-			}
-			return fmt.Errorf("it has printed:\n%s", out)
+	if err := p.life.Await(t.Context(), func(context.Context) error {
+		if !strings.Contains(p.text(), "Stop with ^C") {
+			return errStillThere
 		}
 		return nil
-	})
+	}); err != nil {
+		t.Fatal(err)
+	}
 	d.gateway, d.control = d.line("Gateway"), d.line("Control plane")
 	return d
-}
-
-// printed is what it has printed so far.
-func (d *dev) printed() string {
-	d.t.Helper()
-	out, err := os.ReadFile(d.log)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return string(out)
 }
 
 // line is the value of a line of the banner.
 func (d *dev) line(name string) string {
 	d.t.Helper()
-	printed := d.printed()
+	printed := d.text()
 	_, last, _ := strings.Cut(printed[strings.LastIndex(printed, "ready in"):], name)
 	value, _, _ := strings.Cut(strings.TrimSpace(last), "\n")
 	return strings.TrimSpace(value)
@@ -133,10 +117,10 @@ func TestDemoAsPrinted(t *testing.T) {
 	d := startDev(t, dir, nil, "--demo")
 	for _, name := range []string{"Gateway", "Control plane", "Console", "Admin token", "Demo key"} {
 		if d.line(name) == "" {
-			t.Errorf("the banner has no %s:\n%s", name, d.printed())
+			t.Errorf("the banner has no %s:\n%s", name, d.text())
 		}
 	}
-	resp, err := http.DefaultClient.Do(pasted(t, d.printed(), 0))
+	resp, err := http.DefaultClient.Do(pasted(t, d.text(), 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +149,7 @@ func TestDemoAsPrinted(t *testing.T) {
 		t.Errorf("the image: %v", err)
 	}
 
-	resp, err = http.DefaultClient.Do(pasted(t, d.printed(), 1))
+	resp, err = http.DefaultClient.Do(pasted(t, d.text(), 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +159,7 @@ func TestDemoAsPrinted(t *testing.T) {
 		t.Errorf("the stream is %v %s", err, stream)
 	}
 
-	resp, err = http.DefaultClient.Do(pasted(t, d.printed(), 2))
+	resp, err = http.DefaultClient.Do(pasted(t, d.text(), 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,14 +214,11 @@ func TestDemoAsPrinted(t *testing.T) {
 	if got := usage(); !strings.Contains(got, "12.00") {
 		t.Errorf("after kill -9 usage prints\n%s", got)
 	}
-	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	d.signal(syscall.SIGINT)
+	<-d.life.Done()
+	if err := d.life.Err(); err != nil {
+		t.Errorf("^C: %v", err)
 	}
-	<-d.done
-	if d.err != nil {
-		t.Errorf("^C: %v", d.err)
-	}
-	d.cmd = nil
 }
 
 // Guarantee: LiteLLM's pass-through configuration runs as it is written.
@@ -288,8 +269,8 @@ general_settings:
 		"COHERE_API_KEY=cohere-key", "LANGFUSE_DEV_PUBLIC_KEY=pk-lf", "LANGFUSE_DEV_SK_KEY=sk-lf",
 	}, "--config", config, "--partitions", "4")
 	for _, want := range []string{"model_list", "custom_callbacks.anthropic_adapter", "line "} {
-		if !strings.Contains(d.printed(), want) {
-			t.Errorf("what was not taken is not named (%s):\n%s", want, d.printed())
+		if !strings.Contains(d.text(), want) {
+			t.Errorf("what was not taken is not named (%s):\n%s", want, d.text())
 		}
 	}
 	client := &http.Client{Timeout: 10 * time.Second}

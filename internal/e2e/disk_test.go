@@ -33,10 +33,10 @@ func (c *cluster) smallDisk(edge, size, taken int) (takeAway func(), ok bool) {
 		return nil, false
 	}
 	p := c.edges[edge]
-	p.args, p.path = append(append(mount, p.path), p.args...), "unshare"
+	p.Args, p.Path = append(append(mount, p.Path), p.Args...), "unshare"
 	return func() {
 		// The disk is where the edge sees it, and nobody else.
-		other := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "root", dir, "other")
+		other := filepath.Join("/proc", strconv.Itoa(p.life.PID()), "root", dir, "other")
 		if err := os.Remove(other); err != nil {
 			c.t.Fatal(err)
 		}

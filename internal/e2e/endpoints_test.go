@@ -17,29 +17,22 @@ import (
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	c := start(t, withMetrics)
-	t.Run("at once", func(t *testing.T) {
-		for name, part := range map[string]func(*cluster){
-			"public":      publicEndpoint,
-			"pool":        poolWithoutATarget,
-			"credentials": credentialsTakeTurns,
-			"health":      healthBeforeTraffic,
-			"hedge":       hedgedOnce,
-			"total":       totalTimeout,
-			"modes":       headersAndQuery,
-			"client cert": targetWithOwnAuthority,
-			"skip-verify": skipVerifyIsSaid,
-			"grpc":        trailersOverHTTP2,
-			"breaker":     breakerOutlivesConfiguration,
-			"import":      importedTwice,
-			"explain":     explainAgrees,
-			"websocket":   tunnelIsChargedOnce,
-			"wrong input": wrongFlags,
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				part(c.within(t))
-			})
-		}
+	c.atOnce(map[string]func(*cluster){
+		"public":      publicEndpoint,
+		"pool":        poolWithoutATarget,
+		"credentials": credentialsTakeTurns,
+		"health":      healthBeforeTraffic,
+		"hedge":       hedgedOnce,
+		"total":       totalTimeout,
+		"modes":       headersAndQuery,
+		"client cert": targetWithOwnAuthority,
+		"skip-verify": skipVerifyIsSaid,
+		"grpc":        trailersOverHTTP2,
+		"breaker":     breakerOutlivesConfiguration,
+		"import":      importedTwice,
+		"explain":     explainAgrees,
+		"websocket":   tunnelIsChargedOnce,
+		"wrong input": wrongFlags,
 	})
 	t.Run("killed tunnel", func(t *testing.T) { tunnelOfAKilledEdge(c.within(t)) })
 }

@@ -267,11 +267,7 @@ func (w *watching) knowsAll(t *testing.T, names map[string]string) {
 
 // publishes says how often a control plane has begun to publish.
 func (p *process) publishes() int {
-	out, err := os.ReadFile(p.log)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return strings.Count(string(out), "publishing begins")
+	return strings.Count(p.text(), "publishing begins")
 }
 
 // inForce makes a key and says how long that took until every edge served it at path.

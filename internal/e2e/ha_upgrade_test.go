@@ -94,7 +94,7 @@ func TestUpgradeFromPrevious(t *testing.T) {
 	t.Parallel()
 	c := prepare(t, withMigration(migratePrevious))
 	for _, p := range c.roles() {
-		p.path = previous()
+		p.Path = previous()
 	}
 	second, addr2 := c.anotherControl()
 	c.forgetSettings()
@@ -133,7 +133,7 @@ func TestUpgradeFromPrevious(t *testing.T) {
 	// An edge and the ledger of this release, and then the control plane of the one before again.
 	upgrade := func(p *process, ready string) {
 		p.stop()
-		p.path = bin.tollgate
+		p.Path = bin.tollgate
 		p.start()
 		p.awaitHTTP(ready)
 	}

@@ -291,7 +291,7 @@ func (d *drive) fetch(client *http.Client, path string, header ...string) *http.
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		d.t.Errorf("%s: %s %v %s", path, resp.Status, err, tail(text, 300))
+		d.t.Errorf("%s: %s %v %s", path, resp.Status, err, text[max(0, len(text)-300):])
 	}
 	d.keepAnswer(step{method: "GET " + path}, resp.Header, text)
 	return resp

@@ -31,7 +31,7 @@ func (d *drive) surround() (traces *heard, provider *idp) {
 	token, file := d.plant("Vault token"), filepath.Join(d.dir, "of-a-file")
 	vault := vaultOf(t, token, d.plant("value in Vault"))
 	add := func(p *process, text string) {
-		path := p.args[len(p.args)-1]
+		path := p.Args[len(p.Args)-1]
 		old, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -53,11 +53,11 @@ oidc: {issuer: %q, client_id: tollgate, client_secret: %q, default_role: viewer}
 	env := "LEAKS_VALUE=" + d.plant("value in the environment")
 	for _, e := range d.edges {
 		add(e, fmt.Sprintf("\nvault: {address: %q, token: %q}\nsecret_files: [%q]\n", vault, token, d.dir))
-		e.env = append(e.env, env)
+		e.Env = append(e.Env, env)
 	}
 	for _, p := range d.roles() {
-		p.args = append(p.args, "--log-level", "debug")
-		p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint)
+		p.Args = append(p.Args, "--log-level", "debug")
+		p.Env = append(p.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint)
 	}
 	u, err := url.Parse(d.databaseURL)
 	if err != nil {
@@ -161,7 +161,7 @@ func (d *drive) keysAndTraffic() {
 		for _, key := range []string{kept, rotated, next, revoked, blocked} {
 			d.toEdge(edge, "/leaks/v1", "X-Api-Key", key)
 		}
-		name := d.edges[edge].name
+		name := d.edges[edge].Name
 		ticket := d.call("TryService/CreateTicket", object{"key": "kept", "node": name}, "ticket").Get("ticket").Str
 		for at := range d.edges { // the other one first
 			d.toEdge(at, "/leaks/ticket", "Authorization", "Bearer "+ticket)

@@ -64,15 +64,15 @@ func TestNothingLeaks(t *testing.T) {
 		n.report(t, method, answers.bytes())
 	}
 	for _, p := range append(c.roles(), c.nats) {
-		text, err := os.ReadFile(p.log)
+		text, err := os.ReadFile(p.Log)
 		if err != nil || len(text) == 0 {
-			t.Errorf("%s has logged nothing: %v", p.name, err)
+			t.Errorf("%s has logged nothing: %v", p.Name, err)
 		}
-		n.report(t, "the log of "+p.name, text)
+		n.report(t, "the log of "+p.Name, text)
 	}
 	sizes := map[string]int64{"PostgreSQL": n.under(t, dir), "NATS": n.under(t, c.natsDir())}
 	for i := range c.edges {
-		sizes[c.edges[i].name] = n.under(t, c.edgeDir(i))
+		sizes[c.edges[i].Name] = n.under(t, c.edgeDir(i))
 	}
 	sizes["dump"], sizes["traces"], sizes["metrics"], sizes["wire"] = int64(len(dump)), int64(len(traces.bytes())), int64(len(metrics)), int64(len(said.bytes()))
 	t.Logf("%d secrets, %d methods; bytes searched: %v", len(d.secrets), len(d.methods), sizes)

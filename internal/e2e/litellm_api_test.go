@@ -47,7 +47,7 @@ func TestScriptsOfLiteLLM(t *testing.T) {
 	t.Parallel()
 	c := prepare(t, withEdges(1), withLeaseAhead(1))
 	s := &script{c, address(t)}
-	c.control.env = append(c.control.env, "PATH="+os.Getenv("PATH"), "TOLLGATE_LITELLM_API="+s.addr)
+	c.control.Env = append(c.control.Env, "PATH="+os.Getenv("PATH"), "TOLLGATE_LITELLM_API="+s.addr)
 	c.run()
 
 	made := s.call("POST", "/config/pass_through_endpoint", fmt.Sprintf(

@@ -25,24 +25,17 @@ func TestMeters(t *testing.T) {
 	for _, name := range []string{"openai", "replicate"} {
 		c.does("secret", "create", name, "--value-file", c.file(name, []byte(credential)))
 	}
-	t.Run("at once", func(t *testing.T) {
-		for name, part := range map[string]func(*cluster){
-			"templates":   templatesAreExact,
-			"usage":       usageIsAskedFor,
-			"streams":     streamsThatEnd,
-			"bounds":      boundsAreKept,
-			"refunds":     refundsAreUsable,
-			"admission":   priceOfAdmission,
-			"book":        bookReachesEveryEdge,
-			"unread":      unreadIsUnpriced,
-			"jobs":        jobsAreChargedOnce,
-			"failed jobs": failedJobsAreRefunded,
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				part(c.within(t))
-			})
-		}
+	c.atOnce(map[string]func(*cluster){
+		"templates":   templatesAreExact,
+		"usage":       usageIsAskedFor,
+		"streams":     streamsThatEnd,
+		"bounds":      boundsAreKept,
+		"refunds":     refundsAreUsable,
+		"admission":   priceOfAdmission,
+		"book":        bookReachesEveryEdge,
+		"unread":      unreadIsUnpriced,
+		"jobs":        jobsAreChargedOnce,
+		"failed jobs": failedJobsAreRefunded,
 	})
 	t.Run("killed edge", func(t *testing.T) { jobsOutliveAnEdge(c.within(t)) })
 }

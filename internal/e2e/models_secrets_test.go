@@ -34,7 +34,7 @@ func (w *witness) nothingIsLogged(c *cluster) {
 	t := c.t
 	files := w.heard
 	for _, p := range append(c.roles(), c.nats) {
-		files = append(files, p.log)
+		files = append(files, p.Log)
 	}
 	secrets := append([]string{openaiCredential, anthropicCredential, cohereCredential, "tgk_"}, w.secrets...)
 	for _, name := range files {

@@ -102,7 +102,7 @@ func TestLiteLLMAdapterRuns(t *testing.T) {
 		}
 		return nil
 	})
-	if printed := d.printed(); strings.Contains(printed, openaiCredential) {
+	if printed := d.text(); strings.Contains(printed, openaiCredential) {
 		t.Errorf("the credential is printed:\n%s", printed)
 	}
 	d.stop()

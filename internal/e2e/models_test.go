@@ -25,26 +25,19 @@ func TestModels(t *testing.T) {
 	t.Parallel()
 	c := prepare(t, withEdges(3))
 	// The negative control of the crash: the same edge without its intents.
-	c.edges[withoutIntents].path = bin.tollgateNoIntents
+	c.edges[withoutIntents].Path = bin.tollgateNoIntents
 	c.run()
 	for name, value := range map[string]string{"model-openai": openaiCredential, "model-anthropic": anthropicCredential} {
 		c.does("secret", "create", name, "--value-file", c.file(name, []byte(value)))
 	}
 	w := &witness{}
-	t.Run("at once", func(t *testing.T) {
-		for name, part := range map[string]func(*cluster){
-			"budget":         translatedWithinBudget,
-			"cut":            translatedStreamsAreCut,
-			"changes":        changesLeaveAloneWhatGoesOn,
-			"vendor adapter": adapterOfADeployment,
-			"client adapter": func(c *cluster) { adapterOfAnEndpoint(c, w) },
-			"credentials":    func(c *cluster) { credentialsStayWhereTheyBelong(c, w) },
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				part(c.within(t))
-			})
-		}
+	c.atOnce(map[string]func(*cluster){
+		"budget":         translatedWithinBudget,
+		"cut":            translatedStreamsAreCut,
+		"changes":        changesLeaveAloneWhatGoesOn,
+		"vendor adapter": adapterOfADeployment,
+		"client adapter": func(c *cluster) { adapterOfAnEndpoint(c, w) },
+		"credentials":    func(c *cluster) { credentialsStayWhereTheyBelong(c, w) },
 	})
 	t.Run("killed edge", func(t *testing.T) { translatedStreamsOfAKilledEdge(c.within(t)) })
 	t.Run("cold start", func(t *testing.T) { modelsOutliveEverythingElse(c.within(t)) })

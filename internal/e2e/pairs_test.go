@@ -37,16 +37,6 @@ func (c *cluster) second(role, listen, addr string) *process {
 	return p
 }
 
-// logged says whether a process has logged a message, in any of its lives.
-func (p *process) logged(message string) bool {
-	p.t.Helper()
-	out, err := os.ReadFile(p.log)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return strings.Contains(string(out), fmt.Sprintf("%q:%q", "msg", message))
-}
-
 // Guarantee: of two ledgers one leads. The other takes over under traffic when the first is killed,
 // and when it hangs and its connection is cut; whatever the first does when it wakes up, the books
 // equal what the vendor counted.
@@ -74,18 +64,14 @@ func TestLedgersTakeTurns(t *testing.T) {
 	tr.awaitMore(t, 20)
 
 	// The second hangs with its lock held; the database gives up on it; it wakes up believing to lead.
-	if err := other.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	other.signal(syscall.SIGSTOP)
 	conn := c.db()
 	if _, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity 
 		WHERE application_name = 'tollgate-ledger-leader' AND datname = current_database()`); err != nil {
 		t.Fatal(err)
 	}
 	tr.awaitMore(t, 50)
-	if err := other.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	other.signal(syscall.SIGCONT)
 	tr.awaitMore(t, 50)
 	tr.end()
 	c.awaitSpent(money.Nanos(c.vendor.Count()) * nanos(t, price))

@@ -5,21 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"tollgate/internal/gobuild"
-	"tollgate/internal/testenv"
+	"tollgate/internal/program"
 )
 
 // binaries are built once for all tests.
@@ -41,108 +38,79 @@ func build(dir string) (binaries, error) {
 
 // process is one role, or nats-server, that a test starts, kills and starts again.
 type process struct {
-	t    *testing.T
-	name string
-	path string
-	args []string
-	env  []string
-	log  string // its output, appended over all its lives
+	program.Program
 
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the current life has ended
-	err  error         // how it ended; valid after done
+	t    *testing.T
+	life *program.Life // nil between two
 }
 
 func newProcess(t *testing.T, name, path string, args, env []string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, path: path, args: args, env: env, log: filepath.Join(t.TempDir(), name+".log")}
+	log := filepath.Join(t.TempDir(), name+".log")
+	p := &process{t: t, Program: program.Program{Name: name, Path: path, Args: args, Env: append([]string{"TOLLGATE_CONFIG=" + log + ".contexts"}, env...), Log: log}}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			if out, err := os.ReadFile(p.log); err == nil {
-				t.Logf("--- %s\n%s", p.name, tail(out, 6000))
-			}
+			t.Logf("--- %s\n%s", name, p.Tail(6000))
 		}
 	})
 	return p
 }
 
-func tail(b []byte, n int) []byte {
-	if len(b) > n {
-		return b[len(b)-n:]
-	}
-	return b
-}
-
 func (p *process) start() {
 	p.t.Helper()
-	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	var err error
+	if p.life, err = p.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := exec.Command(p.path, p.args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TOLLGATE_CONFIG=" + p.log + ".contexts"}, p.env...)
-	if err := cmd.Start(); err != nil {
-		p.t.Fatalf("start %s: %v", p.name, err)
-	}
-	done := make(chan struct{})
-	p.cmd, p.done = cmd, done
-	go func() {
-		p.err = cmd.Wait()
-		_ = out.Close()
-		close(done)
-	}()
 }
 
 // kill is kill -9; it returns when the process is gone.
 func (p *process) kill() {
-	if p.cmd == nil {
-		return
+	if p.life != nil {
+		p.life.Kill()
+		p.life = nil
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.done
-	p.cmd = nil
 }
 
 // stop is SIGTERM; the process must end by itself and without an error.
 func (p *process) stop() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatalf("stop %s: %v", p.name, err)
+	if err := p.life.End(30 * time.Second); err != nil {
+		p.t.Fatal(err)
 	}
-	select {
-	case <-p.done:
-	case <-time.After(30 * time.Second):
-		p.t.Fatalf("%s did not stop within 30 s", p.name)
-	}
-	p.cmd = nil
-	if p.err != nil {
-		p.t.Fatalf("%s ended with %v", p.name, p.err)
+	p.life = nil
+}
+
+// signal sends a signal to the present life.
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.life.Signal(s); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
 // awaitHTTP returns once url answers 200.
 func (p *process) awaitHTTP(url string) {
 	p.t.Helper()
-	testenv.Eventually(p.t, 30*time.Second, func() error {
-		select {
-		case <-p.done:
-			out, _ := os.ReadFile(p.log)
-			p.t.Fatalf("%s ended: %v\n%s", p.name, p.err, tail(out, 3000))
-		default:
-		}
-		resp, err := http.Get(url)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			body, _ := io.ReadAll(resp.Body)
-			return fmt.Errorf("%s: %s %s", url, resp.Status, body)
-		}
-		return nil
-	})
+	if err := p.life.Await(p.t.Context(), program.Answers(url)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// logged says whether a process has logged a message, in any of its lives.
+func (p *process) logged(message string) bool {
+	return strings.Contains(p.text(), fmt.Sprintf("%q:%q", "msg", message))
+}
+
+// text is what all lives have written.
+func (p *process) text() string {
+	p.t.Helper()
+	out, err := os.ReadFile(p.Log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(out)
 }
 
 // freePort is a TCP port of 127.0.0.1 that nobody listens on. Roles need ports that stay the same

@@ -127,7 +127,7 @@ func (f *field) startStack(ctx context.Context, name string, budgets bool) (*sta
 
 // proxy is an edge as one of those that are compared.
 func (s *stack) proxy(e edge, name string) *proxy {
-	return &proxy{Process: e.Process, name: name, version: "this one", plain: e.addr, key: s.key, settled: s.books.settled}
+	return &proxy{Life: e.Life, name: name, version: "this one", plain: e.addr, key: s.key, settled: s.books.settled}
 }
 
 func (f *field) stop() error {

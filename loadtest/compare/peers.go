@@ -13,15 +13,14 @@ import (
 	"slices"
 	"strings"
 	"text/template"
-	"time"
 
-	"tollgate/loadtest/compare/process"
+	"tollgate/internal/program"
 	"tollgate/loadtest/compare/vendor"
 )
 
 // proxy is one of those that are compared, as a process of its own.
 type proxy struct {
-	*process.Process
+	*program.Life
 
 	name    string
 	version string
@@ -127,7 +126,7 @@ func (p peer) start(ctx context.Context, path, dir string, v vendor.Addresses) (
 	where := place{Dir: dir, Vendor: v, Root: os.Geteuid() == 0}
 	for _, address := range []*string{&where.Plain, &where.TLS} {
 		var err error
-		if *address, err = freeAddress(ctx); err != nil {
+		if *address, err = program.FreeAddress(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -147,15 +146,15 @@ func (p peer) start(ctx context.Context, path, dir string, v vendor.Addresses) (
 	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
 		return nil, err
 	}
-	running, err := process.Start(p.name, filepath.Join(dir, p.name+".log"), path, p.args(file)...)
+	running, err := part(p.name, dir, path, p.args(file)...).Start()
 	if err != nil {
 		return nil, err
 	}
-	if err := running.Await(ctx, listens(where.Plain, where.TLS)); err != nil {
+	if err := running.Await(ctx, program.Listens(where.Plain, where.TLS)); err != nil {
 		return nil, errors.Join(err, running.Stop(stopWithin))
 	}
 	return &proxy{
-		Process: running, name: p.name, version: p.version(ctx, path), plain: where.Plain, secure: where.TLS, key: otherKey,
+		Life: running, name: p.name, version: p.version(ctx, path), plain: where.Plain, secure: where.TLS, key: otherKey,
 		settled: unbooked,
 	}, nil
 }
@@ -163,26 +162,10 @@ func (p peer) start(ctx context.Context, path, dir string, v vendor.Addresses) (
 // otherKey is what callers send to proxies that look at no key: as long as ours.
 const otherKey = "tgk_0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 
-// listens says whether somebody accepts connections at all addresses.
-func listens(addresses ...string) func(context.Context) bool {
-	return func(ctx context.Context) bool {
-		for _, address := range addresses {
-			c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-			if err != nil {
-				return false
-			}
-			_ = c.Close()
-		}
-		return true
-	}
-}
+// threads are how many a program may have that is written in Go; the others are told in their configuration.
+const threads = "2"
 
-// freeAddress is one of this machine on which nobody listens at present.
-func freeAddress(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+// part is a program of the comparison, which has its log in dir.
+func part(name, dir, path string, args ...string) program.Program {
+	return program.Program{Name: name, Path: path, Args: args, Env: []string{"GOMAXPROCS=" + threads}, Log: filepath.Join(dir, name+".log")}
 }

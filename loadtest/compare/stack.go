@@ -15,8 +15,8 @@ import (
 	"tollgate/gen/tollgate/control/v1/controlv1connect"
 	"tollgate/internal/devpg"
 	"tollgate/internal/natsd"
+	"tollgate/internal/program"
 	"tollgate/internal/seal"
-	"tollgate/loadtest/compare/process"
 )
 
 const (
@@ -31,9 +31,9 @@ type stack struct {
 	tollgate string // path of the binary
 	pg       *devpg.Server
 	nats     *natsd.Server
-	control  *process.Process
-	ledger   *process.Process
-	edges    []*process.Process
+	control  *program.Life
+	ledger   *program.Life
+	edges    []*program.Life
 	sealing  string
 	rpc      clients
 	key      string // of callers
@@ -79,8 +79,8 @@ func startStack(ctx context.Context, tollgate, dir string) (_ *stack, err error)
 }
 
 func (s *stack) serve(ctx context.Context, databaseURL string) error {
-	controlAddr, err1 := freeAddress(ctx)
-	ledgerAddr, err2 := freeAddress(ctx)
+	controlAddr, err1 := program.FreeAddress(ctx)
+	ledgerAddr, err2 := program.FreeAddress(ctx)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ token: %q
 		return err
 	}
 	if err := errors.Join(
-		s.control.Await(ctx, answers("http://"+controlAddr+"/readyz")),
-		s.ledger.Await(ctx, answers("http://"+ledgerAddr+"/readyz")),
+		s.control.Await(ctx, program.Answers("http://"+controlAddr+"/readyz")),
+		s.ledger.Await(ctx, program.Answers("http://"+ledgerAddr+"/readyz")),
 	); err != nil {
 		return err
 	}
@@ -116,29 +116,12 @@ token: %q
 }
 
 // start runs a role of tollgate that is configured by yaml.
-func (s *stack) start(name, role, yaml string) (*process.Process, error) {
+func (s *stack) start(name, role, yaml string) (*program.Life, error) {
 	path := filepath.Join(s.dir, name+".yaml")
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		return nil, err
 	}
-	return process.Start(name, filepath.Join(s.dir, name+".log"), s.tollgate, role, "--config", path)
-}
-
-// answers says whether url answers 200.
-func answers(url string) func(context.Context) bool {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	return func(ctx context.Context) bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return false
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	}
+	return part(name, s.dir, s.tollgate, role, "--config", path).Start()
 }
 
 func newClients(url string) clients {
@@ -178,15 +161,15 @@ func (o edgeOptions) logLevel() string {
 
 // edge is one edge, and where it is.
 type edge struct {
-	*process.Process
+	*program.Life
 	addr  string
 	admin string
 }
 
 // startEdge returns when an edge serves.
 func (s *stack) startEdge(ctx context.Context, o edgeOptions) (edge, error) {
-	addr, err1 := freeAddress(ctx)
-	admin, err2 := freeAddress(ctx)
+	addr, err1 := program.FreeAddress(ctx)
+	admin, err2 := program.FreeAddress(ctx)
 	if err := errors.Join(err1, err2); err != nil {
 		return edge{}, err
 	}
@@ -202,12 +185,12 @@ func (s *stack) startEdge(ctx context.Context, o edgeOptions) (edge, error) {
 	if text, err := exec.CommandContext(ctx, binary, "edge", "--config", path, "--check").CombinedOutput(); err != nil {
 		return edge{}, fmt.Errorf("%w: %s", errUnknownSetting, text)
 	}
-	p, err := process.Start(o.name, filepath.Join(s.dir, o.name+".log"), binary, "edge", "--config", path, "--log-level", o.logLevel())
+	p, err := part(o.name, s.dir, binary, "edge", "--config", path, "--log-level", o.logLevel()).Start()
 	if err != nil {
 		return edge{}, err
 	}
 	s.edges = append(s.edges, p)
-	return edge{p, addr, admin}, p.Await(ctx, answers("http://"+admin+"/-/readyz"))
+	return edge{p, addr, admin}, p.Await(ctx, program.Answers("http://"+admin+"/-/readyz"))
 }
 
 // errUnknownSetting is that of a setting which this Tollgate does not have.
@@ -237,7 +220,9 @@ drain: 2s
 func (s *stack) stop() error {
 	var errs []error
 	for _, p := range append(s.edges, s.control, s.ledger) {
-		errs = append(errs, p.Stop(stopWithin))
+		if p != nil {
+			errs = append(errs, p.Stop(stopWithin))
+		}
 	}
 	if s.nats != nil {
 		s.nats.Stop()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/loadtest/compare/load"
+	"tollgate/loadtest/compare/usage"
 	"tollgate/loadtest/compare/vendor"
 )
 
@@ -57,7 +58,7 @@ func (f *field) play(ctx context.Context) (*results, error) {
 		}
 	}
 	for _, p := range f.proxies {
-		bytes, err := p.RSS()
+		bytes, err := usage.RSS(p.PID())
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +115,7 @@ func (f *field) turn(ctx context.Context, s scenario, one subject) (slice, error
 	if err != nil {
 		return slice{}, err
 	}
-	before, err := one.CPU()
+	before, err := usage.CPU(one.PID())
 	if err != nil {
 		return slice{}, errors.Join(err, c.stop())
 	}
@@ -122,7 +123,7 @@ func (f *field) turn(ctx context.Context, s scenario, one subject) (slice, error
 	if err != nil {
 		return slice{}, err
 	}
-	after, err := one.CPU()
+	after, err := usage.CPU(one.PID())
 	if err != nil {
 		return slice{}, err
 	}
@@ -177,11 +178,11 @@ func (f *field) playSilent(ctx context.Context, s scenario) (map[string]int64, e
 // steady is the memory that a proxy has when it does not change any more, or after a while.
 func steady(p *proxy) (int64, error) {
 	const same = 64 << 10
-	last, err := p.RSS()
+	last, err := usage.RSS(p.PID())
 	for deadline := time.Now().Add(steadyWithin); err == nil && time.Now().Before(deadline); {
 		time.Sleep(steadyEvery)
 		var now int64
-		if now, err = p.RSS(); max(now-last, last-now) < same {
+		if now, err = usage.RSS(p.PID()); max(now-last, last-now) < same {
 			return now, err
 		}
 		last = now

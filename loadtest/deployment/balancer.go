@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tollgate/internal/program"
 )
 
 // Marker is the header by which a vendor's answer is told from one that an edge made itself.
@@ -69,10 +71,9 @@ func transport(h2 bool) *http.Transport {
 
 // probe follows the readiness of the edge.
 func (back *Backend) probe(ctx context.Context) {
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answers := program.Answers("http://" + back.Edge.Admin + "/-/readyz")
 	for {
-		ok, _ := answers(ctx, client, "http://"+back.Edge.Admin+"/-/readyz")
-		back.ready.Store(ok)
+		back.ready.Store(answers(ctx) == nil)
 		if !Pause(ctx, probeEvery) {
 			return
 		}
@@ -96,7 +97,7 @@ func (b *Balancer) CloseIdle() {
 
 // AwaitAll returns when every edge is ready.
 func (b *Balancer) AwaitAll(ctx context.Context) error {
-	deadline := time.Now().Add(startWithin)
+	deadline := time.Now().Add(program.StartWithin)
 	for _, back := range b.Backends {
 		for !back.ready.Load() {
 			if time.Now().After(deadline) || !Pause(ctx, probeEvery) {

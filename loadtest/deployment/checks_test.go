@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tollgate/internal/program"
 )
 
 // answer is one of a vendor.
@@ -51,12 +53,12 @@ func TestElsewhere(t *testing.T) {
 // Guarantee: what an edge complains of in its log is found, and nothing else.
 func TestComplaints(t *testing.T) {
 	t.Parallel()
-	p := &Process{Name: "edge-1", log: filepath.Join(t.TempDir(), "log")}
+	p := &Process{Program: program.Program{Name: "edge-1", Log: filepath.Join(t.TempDir(), "log")}}
 	text := strings.Join([]string{
 		`{"level":"INFO","msg":"edge stopped"}`, `{"level":"ERROR","msg":"broken"}`, `time=1 level=ERROR msg="broken"`,
 		"panic: no", "requests were cut off by the end of the drain time",
 	}, "\n")
-	if err := os.WriteFile(p.log, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(p.Log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.complaints(); len(got) != 4 || strings.Contains(strings.Join(got, ""), "stopped") {

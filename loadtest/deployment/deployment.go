@@ -14,11 +14,11 @@ import (
 
 	"tollgate/internal/devpg"
 	"tollgate/internal/natsd"
+	"tollgate/internal/program"
 	"tollgate/internal/seal"
 )
 
 const (
-	startWithin = time.Minute
 	stopWithin  = 40 * time.Second // for the control plane and the ledger
 	ledgerToken = "tgl_load-ledger"
 )
@@ -97,7 +97,7 @@ func Start(ctx context.Context, o Options) (_ *Deployment, err error) {
 func (d *Deployment) configure(ctx context.Context, o Options, databaseURL string) error {
 	var addrs []string
 	for range 2 + 2*o.Edges {
-		addr, err := freeAddress(ctx)
+		addr, err := program.FreeAddress(ctx)
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (d *Deployment) Stop() error {
 // Complaints are the lines of all logs that should not be there.
 func (d *Deployment) Complaints() (lines []string) {
 	for _, p := range d.processes() {
-		if _, err := os.Stat(p.log); err == nil {
+		if _, err := os.Stat(p.Log); err == nil {
 			lines = append(lines, p.complaints()...)
 		}
 	}

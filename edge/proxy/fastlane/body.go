@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/nethttp"
 )
 
 var errInterrupted = errors.New("the exchange is over")
@@ -154,12 +155,6 @@ func (b *body) Interrupt() {
 // complete says whether all of it was read, so that the next bytes are another request.
 func (b *body) complete() bool { return b.ended.Load() && !b.interrupted.Load() }
 
-// How much of a body that did not matter is taken so that the connection can be used again, and for how long.
-const (
-	drainBytes = 256 << 10
-	drainFor   = 100 * time.Millisecond
-)
-
 // Drain takes a short rest of the body.
 func (b *body) Drain() {
 	b.mu.Lock()
@@ -170,26 +165,19 @@ func (b *body) Drain() {
 	case b.ended.Load() || b.interrupted.Load():
 	case b.arrived:
 		b.Bytes()
-	case left <= drainBytes && b.c.socket.SetReadDeadline(time.Now().Add(drainFor)) == nil:
-		_, _ = io.CopyN(io.Discard, b, drainBytes) // if the end does not come, the connection is closed
+	case left <= nethttp.DrainBytes && b.c.socket.SetReadDeadline(time.Now().Add(nethttp.DrainFor)) == nil:
+		_, _ = io.CopyN(io.Discard, b, nethttp.DrainBytes) // if the end does not come, the connection is closed
 	}
 }
 
 // Trailers are none: a body with a length has none behind it.
 func (b *body) Trailers() []proxy.Header { return nil }
 
-// How much of a body that nobody wants is still taken behind the answer, and for how long. A caller who is sending would otherwise
-// see its connection reset and lose the answer that is on its way.
-const (
-	lingerFor   = 500 * time.Millisecond
-	lingerBytes = 4 << 20
-)
-
 // linger takes what the caller still sends. It follows Interrupt and the end of the answer, and the connection is closed behind it.
 func (b *body) linger() {
 	w := &b.c.wire
-	if w.closeWrite() != nil || b.c.socket.SetReadDeadline(time.Now().Add(lingerFor)) != nil {
+	if w.closeWrite() != nil || b.c.socket.SetReadDeadline(time.Now().Add(nethttp.LingerFor)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, w.conn, lingerBytes) // whatever comes of it, the connection ends
+	_, _ = io.CopyN(io.Discard, w.conn, nethttp.LingerBytes) // whatever comes of it, the connection ends
 }

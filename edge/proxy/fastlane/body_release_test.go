@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 )
 
 // Guarantee: a body that nobody needs any more leaves the connection without a buffer while the answer lasts, but not if another
@@ -31,18 +32,18 @@ func TestReleasedBodiesHoldNoBuffer(t *testing.T) {
 		b.Release()
 		s.read = b.c.wire.buf != nil
 		seen <- s
-		reply(x, x.Target)
+		clienttest.Reply(x, x.Target)
 	}))
 	p := e.dial()
-	p.send(first + second)
+	p.Send(first + second)
 	for _, want := range []struct {
 		text string
 		state
 	}{{"/a", state{true, true}}, {"/b", state{true, false}}} {
-		if got := take(t, seen, "an exchange"); got != want.state {
+		if got := clienttest.Receive(t, seen, "an exchange"); got != want.state {
 			t.Errorf("%s: %+v, want %+v", want.text, got, want.state)
 		}
-		if _, text := p.answer("POST"); text != want.text {
+		if _, text := p.Answer("POST"); text != want.text {
 			t.Errorf("answer %q, want %q", text, want.text)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 )
 
 // Guarantee: what a caller gets is the same over both lanes, but for the order of the headers, whatever the stages answer with and
@@ -20,13 +21,13 @@ func TestSameAnswers(t *testing.T) {
 	type header = proxy.Header
 	answers := map[string]func(x *proxy.Exchange){
 		"with a length": func(x *proxy.Exchange) {
-			reply(x, "hello", header{Name: "A", Value: "1"}, header{Name: "B", Value: "2"})
+			clienttest.Reply(x, "hello", header{Name: "A", Value: "1"}, header{Name: "B", Value: "2"})
 		},
 		"its own length": func(x *proxy.Exchange) {
 			x.Out.Begin(200, []header{{Name: "Content-Length", Value: "2"}}, -1)
 			write(x, "ok")
 		},
-		"long":              func(x *proxy.Exchange) { reply(x, long) },
+		"long":              func(x *proxy.Exchange) { clienttest.Reply(x, long) },
 		"of unknown length": func(x *proxy.Exchange) { x.Out.Begin(200, nil, -1); flush(x); write(x, "a"); flush(x); write(x, long) },
 		"nothing of it":     func(x *proxy.Exchange) { x.Out.Begin(200, nil, -1); flush(x) },
 		"trailers": func(x *proxy.Exchange) {
@@ -42,22 +43,22 @@ func TestSameAnswers(t *testing.T) {
 		"interim": func(x *proxy.Exchange) {
 			x.Out.Interim(103, []header{{Name: "Link", Value: "a"}})
 			x.Out.Interim(101, nil)
-			reply(x, "ok")
+			clienttest.Reply(x, "ok")
 		},
 		"an odd status": func(x *proxy.Exchange) { x.Out.Begin(599, nil, 0) },
 		"dates and types": func(x *proxy.Exchange) {
-			reply(x, "{}", header{Name: "Date", Value: "x"}, header{Name: "Content-Type", Value: "y/z"})
+			clienttest.Reply(x, "{}", header{Name: "Date", Value: "x"}, header{Name: "Content-Type", Value: "y/z"})
 		},
-		"closes": func(x *proxy.Exchange) { reply(x, "ok", header{Name: "Connection", Value: "close"}) },
+		"closes": func(x *proxy.Exchange) { clienttest.Reply(x, "ok", header{Name: "Connection", Value: "close"}) },
 		"line breaks": func(x *proxy.Exchange) {
-			reply(x, "ok", header{Name: "A", Value: "b\r\nC: d"}, header{Name: "A b", Value: "1"})
+			clienttest.Reply(x, "ok", header{Name: "A", Value: "b\r\nC: d"}, header{Name: "A b", Value: "1"})
 		},
 		"aborted":         func(x *proxy.Exchange) { x.Out.Begin(200, nil, -1); write(x, "a"); x.Out.Abort() },
 		"aborted at once": func(x *proxy.Exchange) { x.Out.Abort() },
 		"too little":      func(x *proxy.Exchange) { x.Out.Begin(200, nil, 5); write(x, "abc") },
 		"too much":        func(x *proxy.Exchange) { x.Out.Begin(200, nil, 2); write(x, "ab"); write(x, "c") },
 		"bug":             func(*proxy.Exchange) { panic("on purpose") },
-		"drained":         func(x *proxy.Exchange) { drain(x); reply(x, "ok") },
+		"drained":         func(x *proxy.Exchange) { drain(x); clienttest.Reply(x, "ok") },
 	}
 	requests := map[string]string{
 		"GET":         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -71,7 +72,7 @@ func TestSameAnswers(t *testing.T) {
 			t.Parallel()
 			h := handle(func(_ context.Context, x *proxy.Exchange) {
 				if x.Target == "/second" {
-					reply(x, "second")
+					clienttest.Reply(x, "second")
 					return
 				}
 				answer(x)
@@ -111,7 +112,7 @@ func transcript(t *testing.T, e *served, request string) (out []string) {
 		_, _ = io.WriteString(p.Conn, request+"GET /second HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") // it may be closed before
 	}()
 	method, _, _ := strings.Cut(request, " ")
-	r := textproto.NewReader(p.r)
+	r := textproto.NewReader(p.R)
 	for {
 		first, err := r.ReadLine()
 		if err != nil {
@@ -133,7 +134,7 @@ func transcript(t *testing.T, e *served, request string) (out []string) {
 		if strings.HasPrefix(first, "HTTP/1.1 1") {
 			continue
 		}
-		out = append(out, content(p.r, method, first, h))
+		out = append(out, content(p.R, method, first, h))
 		method = "GET"
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/proxy/nethttp"
 	"tollgate/internal/testenv/pki"
 )
@@ -19,7 +20,7 @@ import (
 func ends(began chan<- struct{}, causes chan<- error) handle {
 	return func(ctx context.Context, x *proxy.Exchange) {
 		if x.Target == "/ok" {
-			reply(x, "ok")
+			clienttest.Reply(x, "ok")
 			return
 		}
 		began <- struct{}{}
@@ -80,13 +81,13 @@ func TestCallerGone(t *testing.T) {
 					p = e.dial()
 				}
 				for range before {
-					p.send(plainGet)
-					p.answer("GET")
+					p.Send(plainGet)
+					p.Answer("GET")
 				}
-				p.send("POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
-				take(t, began, "exchange")
+				p.Send("POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
+				clienttest.Receive(t, began, "exchange")
 				tc.leave(p)
-				if cause := take(t, causes, "end"); !errors.Is(cause, proxy.ErrCallerGone) {
+				if cause := clienttest.Receive(t, causes, "end"); !errors.Is(cause, proxy.ErrCallerGone) {
 					t.Errorf("it ended with %v", cause)
 				}
 			}
@@ -130,16 +131,16 @@ func TestHalfClose(t *testing.T) {
 		echo(ctx, x)
 	}), lingers(0))
 	p := e.dial()
-	p.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
-	take(t, left, "exchange")
-	p.send(plainGet)
+	p.Send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+	clienttest.Receive(t, left, "exchange")
+	p.Send(plainGet)
 	p.half()
 	for _, want := range []string{`GET /first h 0 ""`, `GET /ok h 0 ""`} {
-		if _, body := p.answer("GET"); body != want {
+		if _, body := p.Answer("GET"); body != want {
 			t.Errorf("got %q, want %q", body, want)
 		}
 	}
-	if rest := p.rest(); rest != "" {
+	if rest := p.Rest(); rest != "" {
 		t.Errorf("then came %q", rest)
 	}
 }
@@ -162,20 +163,20 @@ func TestBodies(t *testing.T) {
 	}), func(cfg *nethttp.ServerConfig) { cfg.PeerTimeout = 20 * time.Millisecond })
 	const head = " HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
 	p := e.dial()
-	p.send("POST /x" + head + "abc")
+	p.Send("POST /x" + head + "abc")
 	var wait net.Error
-	if err := take(t, read, "end"); !errors.As(err, &wait) || !wait.Timeout() {
+	if err := clienttest.Receive(t, read, "end"); !errors.As(err, &wait) || !wait.Timeout() {
 		t.Errorf("a caller that goes silent: %v", err)
 	}
 	p = e.dial()
-	p.send("POST /x" + head + "abc")
+	p.Send("POST /x" + head + "abc")
 	p.half()
-	if err := take(t, read, "end"); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := clienttest.Receive(t, read, "end"); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("half a body: %v", err)
 	}
 	p = e.dial()
 	go func() { _, _ = io.WriteString(p.Conn, "POST /early"+head+strings.Repeat("a", 1000000)) }() // nobody has to take all of it
-	res, body := p.answer("POST")
+	res, body := p.Answer("POST")
 	if res.StatusCode != 401 || body != "no" || !res.Close {
 		t.Errorf("got %d %q", res.StatusCode, body)
 	}
@@ -203,11 +204,11 @@ func TestSlowCallers(t *testing.T) {
 			e := serveFast(t, handle(echo), tc.change...)
 			p := e.dial()
 			for range tc.before {
-				p.send(plainGet)
-				p.answer("GET")
+				p.Send(plainGet)
+				p.Answer("GET")
 			}
-			p.send(tc.send)
-			if rest := p.rest(); rest != "" {
+			p.Send(tc.send)
+			if rest := p.Rest(); rest != "" {
 				t.Errorf("got %q", rest)
 			}
 		})
@@ -227,24 +228,24 @@ func TestServerTLS(t *testing.T) {
 	p := e.dialTLS(client)
 	long := strings.Repeat("b", 50000)
 	for range 2 {
-		p.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + long)
-		if _, body := p.answer("POST"); body != `POST /x h 50000 "`+long+`"` {
+		p.Send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + long)
+		if _, body := p.Answer("POST"); body != `POST /x h 50000 "`+long+`"` {
 			t.Errorf("got %.50q", body)
 		}
-		p.send(plainGet)
-		p.answer("GET")
+		p.Send(plainGet)
+		p.Answer("GET")
 	}
 	plain := e.dial()
-	plain.send(plainGet)
-	if res, body := plain.answer("GET"); res.StatusCode != 400 || !strings.Contains(body, "HTTPS") {
+	plain.Send(plainGet)
+	if res, body := plain.Answer("GET"); res.StatusCode != 400 || !strings.Contains(body, "HTTPS") {
 		t.Errorf("without TLS: %d %q", res.StatusCode, body)
 	}
 	modern := client.Clone()
 	modern.NextProtos = []string{"h2"}
 	h2 := e.dialTLS(modern)
-	h2.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	h2.Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
 	settings := make([]byte, 9)
-	if _, err := io.ReadFull(h2.r, settings); err != nil || settings[3] != 4 {
+	if _, err := io.ReadFull(h2.R, settings); err != nil || settings[3] != 4 {
 		t.Errorf("HTTP/2 got %q, %v", settings, err)
 	}
 }

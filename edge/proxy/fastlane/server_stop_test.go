@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/proxy/nethttp"
 	"tollgate/internal/testenv"
 )
@@ -28,15 +29,15 @@ func TestShutdown(t *testing.T) {
 		echo(ctx, x)
 	}))
 	idle, running, handed := e.dial(), e.dial(), e.dial()
-	idle.send(plainGet)
-	idle.answer("GET")
-	running.send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")
-	handed.send("POST /wait HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n")
-	take(t, began, "exchange")
-	take(t, began, "exchange")
+	idle.Send(plainGet)
+	idle.Answer("GET")
+	running.Send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")
+	handed.Send("POST /wait HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n")
+	clienttest.Receive(t, began, "exchange")
+	clienttest.Receive(t, began, "exchange")
 	done := make(chan error, 1)
 	go func() { done <- e.stop(context.Background()) }()
-	if rest := idle.rest(); rest != "" {
+	if rest := idle.Rest(); rest != "" {
 		t.Errorf("an idle connection got %q", rest)
 	}
 	if _, err := net.Dial("tcp", e.addr); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -49,11 +50,11 @@ func TestShutdown(t *testing.T) {
 	}
 	close(release)
 	for _, p := range []*peer{running, handed} {
-		if res, body := p.answer("GET"); !strings.Contains(body, "/wait") || !res.Close {
+		if res, body := p.Answer("GET"); !strings.Contains(body, "/wait") || !res.Close {
 			t.Errorf("got %q, the last one: %v", body, res.Close)
 		}
 	}
-	if err := take(t, done, "end of the server"); err != nil {
+	if err := clienttest.Receive(t, done, "end of the server"); err != nil {
 		t.Error(err)
 	}
 }
@@ -88,8 +89,8 @@ func TestCutOff(t *testing.T) {
 	}
 	e.dial() // one that says nothing
 	for _, text := range sent {
-		e.dial().send(text)
-		take(t, began, "exchange")
+		e.dial().Send(text)
+		clienttest.Receive(t, began, "exchange")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -208,8 +209,8 @@ func TestWaitsWithoutBuffers(t *testing.T) {
 	plain, sealed := serveFast(t, h), serveFast(t, h, secure)
 	for _, p := range []*peer{plain.dial(), sealed.dialTLS(client)} {
 		for range 2 {
-			p.send(plainGet)
-			if _, body := p.answer("GET"); body != "data: 1\n\n" {
+			p.Send(plainGet)
+			if _, body := p.Answer("GET"); body != "data: 1\n\n" {
 				t.Errorf("got %q", body)
 			}
 		}

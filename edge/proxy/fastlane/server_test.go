@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 )
 
 const plainGet = "GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -40,11 +41,11 @@ func TestHandOver(t *testing.T) {
 				all := before + strange + plainGet
 				for cut := 1; cut < len(all); cut++ {
 					p := e.dial()
-					p.send(all[:cut])
+					p.Send(all[:cut])
 					p.taken()
-					p.send(all[cut:])
+					p.Send(all[cut:])
 					if before != "" {
-						if _, body := p.answer("GET"); body != `GET /ok h 0 ""` {
+						if _, body := p.Answer("GET"); body != `GET /ok h 0 ""` {
 							t.Fatalf("cut at %d: the request before got %q", cut, body)
 						}
 						if lane := <-lanes; lane != "" {
@@ -52,9 +53,9 @@ func TestHandOver(t *testing.T) {
 						}
 					}
 					for _, wanted := range []string{want, `GET /ok h 0 ""`} {
-						res, body := p.answer("GET")
+						res, body := p.Answer("GET")
 						for res.StatusCode == 100 {
-							res, body = p.answer("GET")
+							res, body = p.Answer("GET")
 						}
 						if body != wanted {
 							t.Fatalf("cut at %d: got %q, want %q", cut, body, wanted)
@@ -86,12 +87,12 @@ func TestRefusedByTheGeneralLane(t *testing.T) {
 			t.Run(fmt.Sprint(name, " after ", before), func(t *testing.T) {
 				t.Parallel()
 				p := e.dial()
-				p.send(strings.Repeat(plainGet, before) + send)
+				p.Send(strings.Repeat(plainGet, before) + send)
 				p.half()
 				for range before {
-					p.answer("GET")
+					p.Answer("GET")
 				}
-				res, body := p.answer("GET")
+				res, body := p.Answer("GET")
 				if res.StatusCode != 400 && res.StatusCode != 431 || !strings.Contains(body, `"error":{"code":"`) || !res.Close {
 					t.Errorf("got %d %q", res.StatusCode, body)
 				}
@@ -119,7 +120,7 @@ func TestPipelining(t *testing.T) {
 			}
 		}()
 		for _, w := range want {
-			if _, body := p.answer("GET"); body != w {
+			if _, body := p.Answer("GET"); body != w {
 				t.Fatalf("in %d pieces: got %.60q, want %.60q", pieces, body, w)
 			}
 		}
@@ -143,12 +144,12 @@ func TestExchange(t *testing.T) {
 			}
 		}
 		got <- y
-		reply(x, "ok")
+		clienttest.Reply(x, "ok")
 	}))
 	p := e.dial()
-	p.send("PATCH /a%2Fb?x=1;y HTTP/1.1\r\nhost: h:1\r\nx-b: 1\r\nX-A:2 \r\nx-b: 3\r\nContent-Length: 3\r\n\r\nabc")
-	p.answer("PATCH")
-	x := take(t, got, "exchange")
+	p.Send("PATCH /a%2Fb?x=1;y HTTP/1.1\r\nhost: h:1\r\nx-b: 1\r\nX-A:2 \r\nx-b: 3\r\nContent-Length: 3\r\n\r\nabc")
+	p.Answer("PATCH")
+	x := clienttest.Receive(t, got, "exchange")
 	want := []proxy.Header{{Name: "x-b", Value: "1"}, {Name: "X-A", Value: "2"}, {Name: "x-b", Value: "3"}}
 	if x.Method != "PATCH" || x.Target != "/a%2Fb?x=1;y" || x.Host != "h:1" || !slices.Equal(x.Headers, want) || x.Length != 3 || !x.Arrived ||
 		x.Proto != proxy.HTTP11 || x.Remote != p.LocalAddr().String() || x.Source != "" {
@@ -157,16 +158,16 @@ func TestExchange(t *testing.T) {
 	if body := <-read; body != "abc" {
 		t.Errorf("the body is %q", body)
 	}
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
-	p.answer("POST")
-	if x := take(t, got, "exchange"); !x.EmptyBody || x.Body != nil {
+	p.Send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+	p.Answer("POST")
+	if x := clienttest.Receive(t, got, "exchange"); !x.EmptyBody || x.Body != nil {
 		t.Errorf("an empty body is %+v", x)
 	}
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n")
+	p.Send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n")
 	p.taken()
-	p.send(strings.Repeat("c", 40000))
-	p.answer("POST")
-	if x := take(t, got, "exchange"); x.Arrived || x.Length != 40000 || len(<-read) != 40000 {
+	p.Send(strings.Repeat("c", 40000))
+	p.Answer("POST")
+	if x := clienttest.Receive(t, got, "exchange"); x.Arrived || x.Length != 40000 || len(<-read) != 40000 {
 		t.Errorf("a long body is %+v", x)
 	}
 }

@@ -155,36 +155,24 @@ func unhex(c byte) byte {
 
 // behind reads the trailers with the empty line that ends them.
 func (c *Chunks) behind(buf []byte) (used int, v Verdict) {
+	limits := Limits{Bytes: longestTrailers}
 	var space [4]line
 	lines := space[:0]
-	for i := 0; ; {
-		if i < len(buf) && buf[i] == '\r' {
-			if v := newline(buf, i); v != Plain {
-				return 0, v
-			}
-			used = i + len("\r\n")
+	for {
+		h, next, _, v := header(buf, used)
+		if v != Plain {
+			return 0, limits.unfinished(buf, v)
+		}
+		if used = next; h.colon == 0 {
 			break
 		}
-		l, next, _, v := header(buf, i)
-		if v == Incomplete && len(buf) >= longestTrailers {
-			return 0, Strange
-		}
-		if v != Plain {
-			return 0, v
-		}
-		lines = append(lines, l)
-		i = next
+		lines = append(lines, h)
 	}
-	if used > longestTrailers {
+	if limits.excessive(used, 0) {
 		return 0, Strange
 	}
-	if len(lines) == 0 {
-		return used, Plain
-	}
-	text := string(buf[:used])
-	c.trailers = make([]proxy.Header, len(lines))
-	for i := range lines {
-		c.trailers[i] = lines[i].of(text)
+	if len(lines) > 0 {
+		c.trailers = headersOf(lines, string(buf[:used]), nil)
 	}
 	return used, Plain
 }

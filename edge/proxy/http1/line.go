@@ -8,13 +8,16 @@ type line struct{ name, colon, value, end int32 }
 // few is for how many headers a parser has room before it needs memory.
 const few = 24
 
-// header reads the header that begins at i, and says where the next line does. tabs says that there are some around the value.
+// header reads the header that begins at i, or the end of the head, which has no colon, and says where the next line does. tabs says
+// that there are some around the value.
 func header(buf []byte, i int) (l line, next int, tabs bool, v Verdict) {
 	colon := i + tokens(buf[i:])
-	if colon == len(buf) {
+	switch {
+	case colon == len(buf):
 		return line{}, 0, false, Incomplete
-	}
-	if buf[colon] != ':' || colon == i {
+	case colon == i && buf[i] == '\r':
+		return line{}, i + len("\r\n"), false, newline(buf, i)
+	case buf[colon] != ':' || colon == i:
 		return line{}, 0, false, Strange // nothing may be before the colon, and a line does not go on with another one (RFC 9112, 5.1, 5.2)
 	}
 	start := colon + 1
@@ -31,7 +34,7 @@ func header(buf []byte, i int) (l line, next int, tabs bool, v Verdict) {
 		end--
 		tabs = tabs || buf[end] == '\t'
 	}
-	return line{int32(i), int32(colon), int32(start), int32(end)}, cr + 2, tabs, Plain
+	return line{int32(i), int32(colon), int32(start), int32(end)}, cr + len("\r\n"), tabs, Plain
 }
 
 // tokens is how many of the first bytes can be part of a name.
@@ -73,9 +76,17 @@ func begins(buf []byte, i int, text string) Verdict {
 	return Plain
 }
 
-// of is the header in the text of a head.
-func (l *line) of(text string) proxy.Header {
-	return proxy.Header{Name: text[l.name:l.colon], Value: text[l.value:l.end]}
+// headersOf are the headers that lines have in the text of a head, in the memory of h or more.
+func headersOf(lines []line, text string, h []proxy.Header) []proxy.Header {
+	if cap(h) < len(lines) {
+		h = make([]proxy.Header, len(lines), max(len(lines), 8))
+	}
+	h = h[:len(lines)]
+	for i := range lines {
+		l := &lines[i]
+		h[i] = proxy.Header{Name: text[l.name:l.colon], Value: text[l.value:l.end]}
+	}
+	return h
 }
 
 // excessive says whether a head of which size bytes and lines headers are known can not be within the limits.
@@ -83,10 +94,10 @@ func (l Limits) excessive(size, lines int) bool {
 	return l.Bytes > 0 && size > l.Bytes || l.Lines > 0 && lines > l.Lines
 }
 
-// room is memory for n headers: that of h, or more.
-func room(h []proxy.Header, n int) []proxy.Header {
-	if cap(h) < n {
-		h = make([]proxy.Header, n, max(n, 8))
+// unfinished is the verdict on a head that was not read to its end.
+func (l Limits) unfinished(buf []byte, v Verdict) Verdict {
+	if v == Incomplete && l.excessive(len(buf)+1, 0) {
+		return Strange
 	}
-	return h[:n]
+	return v
 }

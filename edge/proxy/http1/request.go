@@ -41,22 +41,18 @@ func (r *Request) Parse(buf []byte, l Limits) (n int, v Verdict) {
 	host := line{}
 	r.Length, r.Sized, r.Close = 0, false, false
 	count, connection := 0, -1 // the first of its name
-	i := start
+	n = start
 	for {
-		if i < len(buf) && buf[i] == '\r' {
-			if v = newline(buf, i); v != Plain {
-				return 0, l.unfinished(buf, v)
-			}
-			break
-		}
-		h, next, tabs, v := header(buf, i)
+		h, next, tabs, v := header(buf, n)
 		if v != Plain {
 			return 0, l.unfinished(buf, v)
 		}
-		if count++; tabs || l.excessive(next, count) {
+		if n = next; h.colon == 0 {
+			break
+		}
+		if count++; tabs || l.excessive(n, count) {
 			return 0, Strange // some take a tab before a value for a part of it
 		}
-		i = next
 		name, value := buf[h.name:h.colon], buf[h.value:h.end]
 		switch len(name) {
 		case len("host"):
@@ -98,28 +94,16 @@ func (r *Request) Parse(buf []byte, l Limits) (n int, v Verdict) {
 		}
 		lines = append(lines, h)
 	}
-	n = i + len("\r\n")
 	if host.end == 0 || l.excessive(n, count) {
 		return 0, Strange
 	}
 	text := string(buf[:n])
 	r.Target, r.Host = text[target:start-len(version)], text[host.value:host.end]
-	r.Headers = room(r.Headers, len(lines))
-	for i := range lines {
-		r.Headers[i] = lines[i].of(text)
-	}
+	r.Headers = headersOf(lines, text, r.Headers)
 	if connection >= 0 {
 		r.Close = closes(r.Headers[connection:])
 	}
 	return n, Plain
-}
-
-// unfinished is the verdict on a head that was not read to its end.
-func (l Limits) unfinished(buf []byte, v Verdict) Verdict {
-	if v == Incomplete && l.excessive(len(buf)+1, 0) {
-		return Strange
-	}
-	return v
 }
 
 // longestLength is for the line with Content-Length. The general lane refuses one that is filled up with spaces.

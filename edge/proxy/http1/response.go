@@ -33,22 +33,18 @@ func (r *Response) Parse(buf []byte, method string, l Limits) (n int, v Verdict)
 	lines := space[:0]
 	count, chunked, connection, trailer := 0, false, false, false
 	r.Declared = -1
-	i := start
+	n = start
 	for {
-		if i < len(buf) && buf[i] == '\r' {
-			if v = newline(buf, i); v != Plain {
-				return 0, l.unfinished(buf, v)
-			}
-			break
-		}
-		h, next, _, v := header(buf, i)
+		h, next, _, v := header(buf, n)
 		if v != Plain {
 			return 0, l.unfinished(buf, v)
 		}
-		if count++; l.excessive(next, count) {
+		if n = next; h.colon == 0 {
+			break
+		}
+		if count++; l.excessive(n, count) {
 			return 0, Strange
 		}
-		i = next
 		name, value := buf[h.name:h.colon], buf[h.value:h.end]
 		switch len(name) {
 		case len("trailer"):
@@ -74,14 +70,10 @@ func (r *Response) Parse(buf []byte, method string, l Limits) (n int, v Verdict)
 		}
 		lines = append(lines, h)
 	}
-	if n = i + len("\r\n"); l.excessive(n, count) || !r.frame(method, chunked) {
+	if l.excessive(n, count) || !r.frame(method, chunked) {
 		return 0, Strange
 	}
-	text := string(buf[:n])
-	r.Headers = room(r.Headers, len(lines))
-	for i := range lines {
-		r.Headers[i] = lines[i].of(text)
-	}
+	r.Headers = headersOf(lines, string(buf[:n]), r.Headers)
 	if chunked && trailer && framesBehind(r.Headers) {
 		return 0, Strange
 	}

@@ -107,36 +107,41 @@ func (b *requestBody) awaited() bool { return b.expect && !b.asked.Load() }
 // complete says whether all of it was read, so that the next bytes are another request.
 func (b *requestBody) complete() bool { return b.ended.Load() && !b.interrupted.Load() }
 
+// How much of a body that did not matter is taken so that the connection can be used again, and for how long, on both lanes.
+const (
+	DrainBytes = 256 << 10
+	DrainFor   = 100 * time.Millisecond
+)
+
 // Drain takes a short rest of the body. A stream needs none: the connection can be used in any case.
 func (b *requestBody) Drain() {
 	if b.stall != nil {
 		return
 	}
-	const most, wait = 256 << 10, 100 * time.Millisecond
 	b.mu.Lock()
 	waiting := b.awaited()
 	left := b.length - b.seen
 	b.last = time.Now() // keeps Read from moving the deadline
 	b.mu.Unlock()
-	if waiting || b.length > 0 && left > most || b.ended.Load() || b.interrupted.Load() {
+	if waiting || b.length > 0 && left > DrainBytes || b.ended.Load() || b.interrupted.Load() {
 		return
 	}
-	if b.control.SetReadDeadline(time.Now().Add(wait)) == nil {
-		_, _ = io.CopyN(io.Discard, b, most) // if the end does not come, the connection is closed
+	if b.control.SetReadDeadline(time.Now().Add(DrainFor)) == nil {
+		_, _ = io.CopyN(io.Discard, b, DrainBytes) // if the end does not come, the connection is closed
 	}
 }
 
-// How much of a body that nobody wants is still taken, and for how long. A caller who is sending
+// How much of a body that nobody wants is still taken behind the answer, and for how long, on both lanes. A caller who is sending
 // would otherwise see its connection reset and lose the answer that is on its way.
 const (
-	lingerFor   = 500 * time.Millisecond
-	lingerBytes = 4 << 20
+	LingerFor   = 500 * time.Millisecond
+	LingerBytes = 4 << 20
 )
 
 // linger takes what the caller still sends, after the answer. It follows Interrupt.
 func (b *requestBody) linger() {
-	if b.control.SetReadDeadline(time.Now().Add(lingerFor)) == nil {
-		_, _ = io.CopyN(io.Discard, b.r, lingerBytes) // whatever comes of it, the connection ends
+	if b.control.SetReadDeadline(time.Now().Add(LingerFor)) == nil {
+		_, _ = io.CopyN(io.Discard, b.r, LingerBytes) // whatever comes of it, the connection ends
 	}
 }
 

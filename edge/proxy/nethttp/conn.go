@@ -213,11 +213,11 @@ func (c *strictConn) Write(p []byte) (int, error) {
 // that the caller sees the answer and not a reset.
 func (c *strictConn) refuse(f *fault.Error) {
 	c.log.Debug("request refused before it was one", "remote", c.RemoteAddr().String(), "err", f)
-	if c.SetDeadline(time.Now().Add(lingerFor)) != nil {
+	if c.SetDeadline(time.Now().Add(LingerFor)) != nil {
 		return
 	}
 	if _, err := c.Conn.Write(refusal(f)); err == nil && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // whatever comes of it, the connection ends
+		_, _ = io.CopyN(io.Discard, c.Conn, LingerBytes) // whatever comes of it, the connection ends
 	}
 }
 

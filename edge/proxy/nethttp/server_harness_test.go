@@ -1,18 +1,14 @@
 package nethttp
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -23,10 +19,7 @@ import (
 )
 
 // handle is a Handler that tests write as a function.
-type handle func(ctx context.Context, x *proxy.Exchange)
-
-func (h handle) Serve(ctx context.Context, x *proxy.Exchange) { h(ctx, x) }
-func (handle) Stop()                                          {}
+type handle = clienttest.Handle
 
 // engine is a server under test.
 type engine struct {
@@ -41,97 +34,16 @@ func serve(t *testing.T, h handle, change ...func(*ServerConfig)) *engine {
 	for _, f := range change {
 		f(&cfg)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &engine{t, NewServer(cfg, h, testenv.Logger(t)), l.Addr().String()}
-	done := make(chan error, 1)
-	go func() { done <- e.server.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // whatever a test leaves open is cut off
-		_ = e.server.Shutdown(ctx)
-		if err := <-done; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
+	e := &engine{t: t, server: NewServer(cfg, h, testenv.Logger(t))}
+	e.addr = clienttest.Serve(t, func(l net.Listener) net.Listener { return l }, e.server.Serve, e.server.Shutdown)
 	return e
 }
 
-// rawCaller is one raw connection of a caller.
-type rawCaller struct {
-	t *testing.T
-	net.Conn
-	r *bufio.Reader
-}
+func (e *engine) dial() *clienttest.Caller { return e.dialTLS(nil) }
 
-func (e *engine) dial() *rawCaller {
+func (e *engine) dialTLS(cfg *tls.Config) *clienttest.Caller {
 	e.t.Helper()
-	conn, err := net.Dial("tcp", e.addr)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return newPeer(e.t, conn)
-}
-
-func newPeer(t *testing.T, conn net.Conn) *rawCaller {
-	t.Helper()
-	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * clienttest.Patience)); err != nil {
-		t.Fatal(err)
-	}
-	return &rawCaller{t, conn, bufio.NewReader(conn)}
-}
-
-func (e *engine) dialTLS(cfg *tls.Config) *rawCaller {
-	e.t.Helper()
-	conn, err := tls.Dial("tcp", e.addr, cfg)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return newPeer(e.t, conn)
-}
-
-func (p *rawCaller) send(text string) {
-	p.t.Helper()
-	if _, err := io.WriteString(p.Conn, text); err != nil {
-		p.t.Errorf("send: %v", err)
-	}
-}
-
-// rest is all that comes until the end.
-func (p *rawCaller) rest() string {
-	p.t.Helper()
-	text, err := io.ReadAll(p.r)
-	if err != nil {
-		p.t.Errorf("after %q: %v", text, err)
-	}
-	return string(text)
-}
-
-// expect reads exactly text.
-func (p *rawCaller) expect(text string) {
-	p.t.Helper()
-	buf := make([]byte, len(text))
-	if n, err := io.ReadFull(p.r, buf); err != nil || string(buf) != text {
-		p.t.Fatalf("got %q, %v, want %q", buf[:n], err, text)
-	}
-}
-
-// answer reads one whole answer to a method.
-func (p *rawCaller) answer(method string) (*http.Response, string) {
-	p.t.Helper()
-	res, err := http.ReadResponse(p.r, &http.Request{Method: method})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		p.t.Errorf("after %q: %v", body, err)
-	}
-	return res, string(body)
+	return clienttest.Dial(e.t, e.addr, cfg)
 }
 
 // wantFault checks an error of the catalogue, which comes without an exchange.
@@ -154,23 +66,25 @@ func wantFault(t *testing.T, status int, h http.Header, body string, wantStatus 
 
 // stream2 is a connection of HTTP/2 on which frames are written and read one by one.
 type stream2 struct {
-	*rawCaller
+	*clienttest.Caller
+
+	t    *testing.T
 	f    *http2.Framer
 	head bytes.Buffer
 	enc  *hpack.Encoder
 }
 
 // open2 makes a connection of HTTP/2 on conn, whose preface and settings are written as given.
-func open2(p *rawCaller, write func(all []byte)) *stream2 {
-	p.t.Helper()
-	s := &stream2{rawCaller: p}
+func open2(t *testing.T, p *clienttest.Caller, write func(all []byte)) *stream2 {
+	t.Helper()
+	s := &stream2{t: t, Caller: p}
 	var first bytes.Buffer
 	first.WriteString(http2.ClientPreface)
 	if err := http2.NewFramer(&first, nil).WriteSettings(); err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	write(first.Bytes())
-	s.f = http2.NewFramer(p.Conn, p.r)
+	s.f = http2.NewFramer(p.Conn, p.R)
 	s.f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	s.enc = hpack.NewEncoder(&s.head)
 	return s
@@ -179,7 +93,7 @@ func open2(p *rawCaller, write func(all []byte)) *stream2 {
 func (e *engine) dial2() *stream2 {
 	e.t.Helper()
 	p := e.dial()
-	return open2(p, func(all []byte) { p.send(string(all)) })
+	return open2(e.t, p, func(all []byte) { p.Send(string(all)) })
 }
 
 // request sends the head of a request; fields are alternating names and values.
@@ -255,10 +169,4 @@ func (s *stream2) want(frames ...string) {
 			s.t.Fatalf("got frame %q, want %q", got, want)
 		}
 	}
-}
-
-// reply answers with a text.
-func reply(x *proxy.Exchange, text string, headers ...proxy.Header) {
-	x.Out.Begin(200, headers, int64(len(text)))
-	_, _ = io.WriteString(x.Out, text)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 )
 
 // Guarantee (70, 72): what never becomes an exchange is answered with an error of the catalogue, behind
@@ -43,16 +44,16 @@ func TestRefusals(t *testing.T) {
 					_, _ = io.WriteString(p.Conn, strings.Repeat("GET /ok HTTP/1.1\r\nHost: h\r\n\r\n", before)+tc.send+"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
 				}()
 				for range before {
-					if _, body := p.answer("GET"); !strings.HasPrefix(body, "GET /ok") {
+					if _, body := p.Answer("GET"); !strings.HasPrefix(body, "GET /ok") {
 						t.Errorf("got %q", body)
 					}
 				}
-				res, body := p.answer("GET")
+				res, body := p.Answer("GET")
 				wantFault(t, res.StatusCode, res.Header, body, tc.status, tc.code)
 				if !res.Close {
 					t.Error("the caller is not told that the connection ends")
 				}
-				if rest := p.rest(); rest != "" {
+				if rest := p.Rest(); rest != "" {
 					t.Errorf("then came %q", rest)
 				}
 			})
@@ -63,11 +64,11 @@ func TestRefusals(t *testing.T) {
 // Guarantee (70): a hundred headers and 60 KB of them pass.
 func TestLargeHead(t *testing.T) {
 	t.Parallel()
-	e := serve(t, func(_ context.Context, x *proxy.Exchange) { reply(x, fmt.Sprint(len(x.Headers))) })
+	e := serve(t, func(_ context.Context, x *proxy.Exchange) { clienttest.Reply(x, fmt.Sprint(len(x.Headers))) })
 	p := e.dial()
 	for range 2 { // the count begins anew with each request
-		p.send("GET /x HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("A: "+strings.Repeat("b", 600)+"\r\n", 100) + "\r\n")
-		if _, body := p.answer("GET"); body != "100" {
+		p.Send("GET /x HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("A: "+strings.Repeat("b", 600)+"\r\n", 100) + "\r\n")
+		if _, body := p.Answer("GET"); body != "100" {
 			t.Errorf("got %q", body)
 		}
 	}
@@ -93,8 +94,8 @@ func TestExchange(t *testing.T) {
 		},
 		{"GET / HTTP/1.0\r\n\r\n", "GET /  0 0 [] []"},
 	} {
-		p.send(tc[0])
-		if _, body := p.answer("GET"); body != tc[1] {
+		p.Send(tc[0])
+		if _, body := p.Answer("GET"); body != tc[1] {
 			t.Errorf("%q: got %q, want %q", tc[0], body, tc[1])
 		}
 	}
@@ -131,8 +132,8 @@ func TestTrailers(t *testing.T) {
 		{"GET / HTTP/1.0", "ab"},
 	} {
 		p := e.dial()
-		p.send(tc[0] + "\r\nHost: h\r\nConnection: close\r\n\r\n")
-		head, body, ok := strings.Cut(p.rest(), "\r\n\r\n")
+		p.Send(tc[0] + "\r\nHost: h\r\nConnection: close\r\n\r\n")
+		head, body, ok := strings.Cut(p.Rest(), "\r\n\r\n")
 		if !ok || body != tc[1] || !strings.Contains(head, "\r\nSum: head") {
 			t.Errorf("%s: got %q and %q, want %q", tc[0], head, body, tc[1])
 		}
@@ -155,22 +156,22 @@ func TestInterim(t *testing.T) {
 		}
 		all, _ := io.ReadAll(x.Body)
 		x.Out.Interim(100, nil)
-		reply(x, string(all))
+		clienttest.Reply(x, string(all))
 	})
 	const final = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 	p := e.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-	p.expect("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
-	p.send("abc")
-	p.expect(final)
-	p.send("POST /refuse HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-	p.expect("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-	if rest := p.rest(); rest != "" {
+	p.Send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	p.Expect("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+	p.Send("abc")
+	p.Expect(final)
+	p.Send("POST /refuse HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	p.Expect("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+	if rest := p.Rest(); rest != "" {
 		t.Errorf("then came %q", rest)
 	}
 	p = e.dial()
-	p.send("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc")
-	if got := p.rest(); !strings.HasPrefix(got, "HTTP/1.0 200") || strings.Contains(got, "Link") {
+	p.Send("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc")
+	if got := p.Rest(); !strings.HasPrefix(got, "HTTP/1.0 200") || strings.Contains(got, "Link") {
 		t.Errorf("HTTP/1.0 got %q", got)
 	}
 }

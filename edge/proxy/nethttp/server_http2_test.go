@@ -27,7 +27,7 @@ func echo(_ context.Context, x *proxy.Exchange) {
 	if x.Body != nil {
 		text += fmt.Sprint(" ", x.Body.Trailers())
 	}
-	reply(x, text)
+	clienttest.Reply(x, text)
 }
 
 func tlsOf(t *testing.T, ca *pki.Authority) *tls.Config {
@@ -47,16 +47,16 @@ func clientOf(ca *pki.Authority, protos ...string) *tls.Config {
 func TestPriorKnowledge(t *testing.T) {
 	t.Parallel()
 	e := serve(t, echo)
-	for name, write := range map[string]func(p *rawCaller, all []byte){
-		"at once": func(p *rawCaller, all []byte) { p.send(string(all)) },
-		"byte by byte": func(p *rawCaller, all []byte) {
+	for name, write := range map[string]func(p *clienttest.Caller, all []byte){
+		"at once": func(p *clienttest.Caller, all []byte) { p.Send(string(all)) },
+		"byte by byte": func(p *clienttest.Caller, all []byte) {
 			for _, b := range all {
-				p.send(string(b))
+				p.Send(string(b))
 			}
 		},
 	} {
 		p := e.dial()
-		s := open2(p, func(all []byte) { write(p, all) })
+		s := open2(t, p, func(all []byte) { write(p, all) })
 		s.request(1, "GET", "/a%2Fb//?q=%zz", true)
 		const text = `GET /a%2Fb//?q=%zz h 2 0 [] []`
 		if head := s.next(); !strings.HasPrefix(head, "head 1 :status=200 content-length=") {
@@ -65,8 +65,8 @@ func TestPriorKnowledge(t *testing.T) {
 		s.want(fmt.Sprintf("data 1 %q end", text))
 	}
 	p := e.dial()
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if _, body := p.answer("GET"); body != "GET /x h 1 0 [] []" {
+	p.Send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, body := p.Answer("GET"); body != "GET /x h 1 0 [] []" {
 		t.Errorf("HTTP/1.1 got %q", body)
 	}
 }
@@ -79,21 +79,21 @@ func TestAlmostPreface(t *testing.T) {
 		"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", "PRI * HTTP/2.0\r\nHost: h\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n",
 	} {
 		p := e.dial()
-		p.send(text)
-		res, body := p.answer("GET")
+		p.Send(text)
+		res, body := p.Answer("GET")
 		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
-		if rest := p.rest(); rest != "" {
+		if rest := p.Rest(); rest != "" {
 			t.Errorf("%q: then came %q", text, rest)
 		}
 	}
 	p := e.dial()
-	p.send("P")
-	p.send("RI /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if _, body := p.answer("PRI"); body != "PRI /x h 1 0 [] []" {
+	p.Send("P")
+	p.Send("RI /x HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, body := p.Answer("PRI"); body != "PRI /x h 1 0 [] []" {
 		t.Errorf("got %q", body)
 	}
-	p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") // behind a request it is none
-	res, body := p.answer("GET")
+	p.Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") // behind a request it is none
+	res, body := p.Answer("GET")
 	wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
 }
 
@@ -104,7 +104,7 @@ func TestServerTLS(t *testing.T) {
 	ca := pki.New(t)
 	e := serve(t, echo, func(c *ServerConfig) { c.TLS = tlsOf(t, ca) })
 	p := e.dialTLS(clientOf(ca, protoH2))
-	s := open2(p, func(all []byte) { p.send(string(all)) })
+	s := open2(t, p, func(all []byte) { p.Send(string(all)) })
 	s.request(1, "POST", "/x", false)
 	if err := s.f.WriteData(1, true, []byte("abc")); err != nil {
 		t.Fatal(err)
@@ -116,26 +116,26 @@ func TestServerTLS(t *testing.T) {
 
 	for _, protos := range [][]string{{protoH1}, nil} {
 		p = e.dialTLS(clientOf(ca, protos...))
-		p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-		if _, body := p.answer("GET"); body != "GET /x h 1 0 [] []" {
+		p.Send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+		if _, body := p.Answer("GET"); body != "GET /x h 1 0 [] []" {
 			t.Errorf("%v: got %q", protos, body)
 		}
-		p.send("GET /x HTTP/1.1\nHost: h\r\n\r\n")
-		res, body := p.answer("GET")
+		p.Send("GET /x HTTP/1.1\nHost: h\r\n\r\n")
+		res, body := p.Answer("GET")
 		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
 		p = e.dialTLS(clientOf(ca, protos...))
-		p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-		res, body = p.answer("GET")
+		p.Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+		res, body = p.Answer("GET")
 		wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
 	}
 	p = e.dialTLS(clientOf(ca, protoH2))
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	if rest := p.rest(); rest != "" {
+	p.Send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+	if rest := p.Rest(); rest != "" {
 		t.Errorf("HTTP/1.1 where HTTP/2 was agreed on got %q", rest)
 	}
 	p = e.dial()
-	p.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
-	res, body := p.answer("GET")
+	p.Send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+	res, body := p.Answer("GET")
 	wantFault(t, res.StatusCode, res.Header, body, 400, "request_malformed")
 }
 
@@ -144,8 +144,8 @@ func TestSlowHandshake(t *testing.T) {
 	t.Parallel()
 	e := serve(t, echo, func(c *ServerConfig) { c.TLS, c.HeaderTimeout = tlsOf(t, pki.New(t)), 50*time.Millisecond })
 	p := e.dial()
-	p.send("\x16\x03\x01")
-	if rest := p.rest(); rest != "" {
+	p.Send("\x16\x03\x01")
+	if rest := p.Rest(); rest != "" {
 		t.Errorf("got %q", rest)
 	}
 }
@@ -255,7 +255,7 @@ func TestStreamInterim(t *testing.T) {
 		}
 		all, _ := io.ReadAll(x.Body)
 		x.Out.Interim(100, nil)
-		reply(x, string(all))
+		clienttest.Reply(x, string(all))
 	})
 	s := e.dial2()
 	s.request(1, "POST", "/take", false, "expect", "100-continue")

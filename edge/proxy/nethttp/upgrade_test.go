@@ -54,9 +54,9 @@ func TestUpgrade(t *testing.T) {
 	ca := pki.New(t)
 	plain := serve(t, mirror(t))
 	secure := serve(t, mirror(t), func(c *ServerConfig) { c.TLS = tlsOf(t, ca) })
-	dials := map[string]func() *rawCaller{
+	dials := map[string]func() *clienttest.Caller{
 		"plain": plain.dial,
-		"TLS":   func() *rawCaller { return secure.dialTLS(clientOf(ca, protoH1)) },
+		"TLS":   func() *clienttest.Caller { return secure.dialTLS(clientOf(ca, protoH1)) },
 	}
 	late := strings.Repeat("b\n", 3000)
 	for name, dial := range dials {
@@ -65,16 +65,16 @@ func TestUpgrade(t *testing.T) {
 				p := dial()
 				got := make(chan string, 1)
 				go func() {
-					text, _ := io.ReadAll(p.r)
+					text, _ := io.ReadAll(p.R)
 					got <- string(text)
 				}()
 				if apart {
-					p.send(upgradeHead)
-					p.send(early)
+					p.Send(upgradeHead)
+					p.Send(early)
 				} else {
-					p.send(upgradeHead + early)
+					p.Send(upgradeHead + early)
 				}
-				p.send(late)
+				p.Send(late)
 				if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 					t.Fatal(err)
 				}
@@ -91,16 +91,16 @@ func TestUpgradeLater(t *testing.T) {
 	t.Parallel()
 	e := serve(t, mirror(t))
 	p := e.dial()
-	p.send(upgradeHead)
-	p.expect(serverSwitched)
+	p.Send(upgradeHead)
+	p.Expect(serverSwitched)
 	for _, text := range []string{"\x00", "a\n", strings.Repeat("c", 10000)} {
-		p.send(text)
-		p.expect(text)
+		p.Send(text)
+		p.Expect(text)
 	}
 	if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if rest := p.rest(); rest != "last" {
+	if rest := p.Rest(); rest != "last" {
 		t.Errorf("in the end came %q", rest)
 	}
 }
@@ -115,7 +115,7 @@ func TestNoUpgrade(t *testing.T) {
 				t.Errorf("switch: %v", err)
 			}
 		}
-		reply(x, x.Target+" "+x.Upgrade)
+		clienttest.Reply(x, x.Target+" "+x.Upgrade)
 	})
 	const next = "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
 	for name, tc := range map[string]struct {
@@ -131,15 +131,15 @@ func TestNoUpgrade(t *testing.T) {
 		"HTTP/1.0":      {strings.Replace(upgradeHead, "1.1", "1.0", 1), "", false},
 	} {
 		p := e.dial()
-		p.send(tc.send + next)
-		if _, body := p.answer("GET"); body != "/ws "+tc.upgrade {
+		p.Send(tc.send + next)
+		if _, body := p.Answer("GET"); body != "/ws "+tc.upgrade {
 			t.Errorf("%s: got %q", name, body)
 		}
 		var rest string
 		if tc.closes {
-			rest = p.rest()
+			rest = p.Rest()
 		} else {
-			_, rest = p.answer("GET")
+			_, rest = p.Answer("GET")
 		}
 		if (rest == "") != tc.closes || rest != "" && rest != "/next " {
 			t.Errorf("%s: then came %q", name, rest)
@@ -175,8 +175,8 @@ func TestShutdownEndsEverything(t *testing.T) {
 		ended <- context.Cause(ctx)
 	})
 	tunnel, answer, s := e.dial(), e.dial(), e.dial2()
-	tunnel.send(strings.Replace(upgradeHead, "/ws", "/tunnel", 1))
-	answer.send("GET /answer HTTP/1.1\r\nHost: h\r\n\r\n")
+	tunnel.Send(strings.Replace(upgradeHead, "/ws", "/tunnel", 1))
+	answer.Send("GET /answer HTTP/1.1\r\nHost: h\r\n\r\n")
 	s.request(1, "GET", "/stream", true)
 	for range 3 {
 		clienttest.Receive(t, begun, "exchange")
@@ -209,18 +209,18 @@ func TestShutdownWaitsForTunnel(t *testing.T) {
 	t.Parallel()
 	e := serve(t, mirror(t))
 	p := e.dial()
-	p.send(upgradeHead)
-	p.expect(serverSwitched)
+	p.Send(upgradeHead)
+	p.Expect(serverSwitched)
 	stopped := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), clienttest.Patience)
 	defer cancel()
 	go func() { stopped <- e.server.Shutdown(ctx) }()
-	p.send("still there")
-	p.expect("still there")
+	p.Send("still there")
+	p.Expect("still there")
 	if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	p.expect("last")
+	p.Expect("last")
 	if err := clienttest.Receive(t, stopped, "stop"); err != nil {
 		t.Errorf("stop: %v", err)
 	}
@@ -242,7 +242,7 @@ func TestTunnelPeerTimeout(t *testing.T) {
 		failed <- err
 	}, func(c *ServerConfig) { c.PeerTimeout = 50 * time.Millisecond })
 	p := e.dial()
-	p.send(upgradeHead)
+	p.Send(upgradeHead)
 	if err := clienttest.Receive(t, failed, "end of writing"); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("writing ended with %v", err)
 	}

@@ -47,7 +47,7 @@ func TestArrived(t *testing.T) {
 		var all bytes.Buffer
 		_, _ = all.ReadFrom(x.Body)
 		got <- seen{x.Arrived, all.String()}
-		reply(x, "ok")
+		clienttest.Reply(x, "ok")
 	}).dial()
 	const head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"
 	for name, tc := range map[string]struct {
@@ -59,15 +59,15 @@ func TestArrived(t *testing.T) {
 		"head alone":   {head, "abc", false},
 		"chunked, cut": {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n", false},
 	} {
-		p.send(tc.first)
+		p.Send(tc.first)
 		if early := clienttest.Receive(t, began, "the request"); early != tc.want {
 			t.Errorf("%s: arrived is %v", name, early)
 		}
-		p.send(tc.then)
+		p.Send(tc.then)
 		if s := clienttest.Receive(t, got, "the body"); s != (seen{tc.want, "abc"}) {
 			t.Errorf("%s: got %+v", name, s)
 		}
-		if _, text := p.answer("POST"); text != "ok" {
+		if _, text := p.Answer("POST"); text != "ok" {
 			t.Errorf("%s: answer %q", name, text)
 		}
 	}

@@ -5,13 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"tollgate/internal/program"
 )
 
 // soon is how long anything may take that must happen in the end.
@@ -22,44 +24,29 @@ const vendorKey = "vendor-credential-f00d"
 
 // gateway is a running `tollgate dev`.
 type gateway struct {
-	bin, dir, log string
-	url           string
-	cmd           *exec.Cmd
-	done          chan struct{} // closed when the process has ended
-	err           error         // how; valid after done
+	program.Program
+
+	dir  string
+	url  string
+	life *program.Life
 }
 
-func startGateway(bin, dir string) (*gateway, error) {
-	g := &gateway{bin: bin, dir: dir, log: dir + ".log", done: make(chan struct{})}
-	out, err := os.Create(g.log)
-	if err != nil {
+func startGateway(bin, dir string) (_ *gateway, err error) {
+	g := &gateway{dir: dir}
+	g.Program = program.Program{
+		Name: "tollgate dev", Path: bin, Args: []string{"dev", "--data", dir, "--port", "0", "--control-port", "0"},
+		Env: g.env("VENDOR_KEY=" + vendorKey), Log: dir + ".log",
+	}
+	if g.life, err = g.Start(); err != nil {
 		return nil, err
 	}
-	g.cmd = exec.Command(bin, "dev", "--data", dir, "--port", "0", "--control-port", "0")
-	g.cmd.Stdout, g.cmd.Stderr = out, out
-	g.cmd.Env = g.env("VENDOR_KEY=" + vendorKey)
-	if err := g.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		g.err = g.cmd.Wait()
-		_ = out.Close()
-		close(g.done)
-	}()
-	err = eventually(func() error {
-		if strings.Contains(g.printed(), "Stop with ^C") {
-			return nil
+	if err := g.life.Await(context.Background(), func(context.Context) error {
+		if !strings.Contains(g.printed(), "Stop with ^C") {
+			return errors.New("its banner is not whole")
 		}
-		select {
-		case <-g.done:
-			return permanent{fmt.Errorf("tollgate dev ended: %w\n%s", g.err, g.printed())}
-		default:
-			return fmt.Errorf("tollgate dev has printed:\n%s", g.printed())
-		}
-	})
-	if err != nil {
-		_ = g.stop()
-		return nil, err
+		return nil
+	}); err != nil {
+		return nil, errors.Join(err, g.stop())
 	}
 	_, last, _ := strings.Cut(g.printed(), "Gateway")
 	line, _, _ := strings.Cut(strings.TrimSpace(last), "\n")
@@ -77,30 +64,14 @@ func (g *gateway) env(more ...string) []string {
 	return env
 }
 
-func (g *gateway) printed() string {
-	out, err := os.ReadFile(g.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(out)
-}
+func (g *gateway) printed() string { return g.Tail(math.MaxInt) }
 
 // stop ends the process, which must stop by itself and without an error.
-func (g *gateway) stop() error {
-	_ = g.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-g.done:
-		return g.err
-	case <-time.After(30 * time.Second):
-		_ = g.cmd.Process.Kill()
-		<-g.done
-		return errors.New("tollgate dev did not stop within 30 s")
-	}
-}
+func (g *gateway) stop() error { return g.life.End(30 * time.Second) }
 
 // cli runs tollgate in the folder of the data, where it finds the server by itself.
 func (g *gateway) cli(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, g.bin, args...)
+	cmd := exec.CommandContext(ctx, g.Path, args...)
 	cmd.Dir, cmd.Env = g.dir, g.env("VENDOR_KEY="+vendorKey, "VENDOR_KEY_ID="+awsKeyID)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

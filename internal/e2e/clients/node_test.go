@@ -43,7 +43,7 @@ func runNode(t *testing.T, pattern string, routes map[string]route) {
 	}
 	given, err := json.Marshal(map[string]any{
 		"routes": shown, "vendor": theVendor.url, "vendorKey": vendorKey, "gateway": theGateway.url,
-		"tollgate": theGateway.bin, "dir": theGateway.dir,
+		"tollgate": theGateway.Path, "dir": theGateway.dir,
 	})
 	if err != nil {
 		t.Fatal(err)

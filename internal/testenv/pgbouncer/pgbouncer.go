@@ -7,6 +7,7 @@ package pgbouncer
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -14,12 +15,10 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"tollgate/internal/testenv"
+	"tollgate/internal/program"
 )
 
 // Env names the variable with the path of the program, where it is not in PATH.
@@ -29,7 +28,7 @@ const settings = `[databases]
 * = host=%s port=%s
 [pgbouncer]
 listen_addr = 127.0.0.1
-listen_port = %d
+listen_port = %s
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = %s
@@ -40,15 +39,17 @@ server_login_retry = 1
 ignore_startup_parameters =
 `
 
-// Start puts a PgBouncer in front of the server that address names, until the test ends, and returns
+const stopWithin = 20 * time.Second
+
+// Start puts a PgBouncer in front of the server that its URL names, until the test ends, and returns
 // the address of the same database through it.
-func Start(tb testing.TB, address string) string {
+func Start(tb testing.TB, server string) string {
 	tb.Helper()
-	program, err := find()
+	path, err := find()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(server)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -59,15 +60,22 @@ func Start(tb testing.TB, address string) string {
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	password, _ := u.User.Password()
 	users, ini := filepath.Join(dir, "users.txt"), filepath.Join(dir, "pgbouncer.ini")
-	port := freePort(tb)
+	address, err := program.FreeAddress(context.Background())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	write(tb, users, fmt.Sprintf("%q %q\n", u.User.Username(), password))
 	write(tb, ini, fmt.Sprintf(settings, u.Hostname(), u.Port(), port, users))
 	args := []string{"-q"}
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", give(tb, dir, users, ini))
 	}
-	run(tb, program, append(args, ini), filepath.Join(dir, "log"), port)
-	u.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	run(tb, path, append(args, ini), filepath.Join(dir, "log"), address)
+	u.Host = address
 	return u.String()
 }
 
@@ -117,56 +125,22 @@ func give(tb testing.TB, paths ...string) string {
 }
 
 // run returns when the program listens.
-func run(tb testing.TB, program string, args []string, logPath string, port int) {
+func run(tb testing.TB, path string, args []string, log, address string) {
 	tb.Helper()
-	out, err := os.Create(logPath)
+	bouncer := program.Program{Name: "pgbouncer", Path: path, Args: args, Log: log}
+	life, err := bouncer.Start()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = cmd.Wait()
-		_ = out.Close()
-	}()
 	tb.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // at once, also with clients
-		<-done
-		if text, err := os.ReadFile(logPath); err == nil && tb.Failed() {
-			tb.Logf("--- pgbouncer\n%s", text)
+		if err := life.Stop(stopWithin); err != nil { // it ends at once, also with clients
+			tb.Error(err)
+		}
+		if tb.Failed() {
+			tb.Logf("--- pgbouncer\n%s", bouncer.Tail(math.MaxInt))
 		}
 	})
-	testenv.Eventually(tb, 20*time.Second, func() error {
-		select {
-		case <-done:
-			text, _ := os.ReadFile(logPath)
-			tb.Fatalf("pgbouncer ended: %s", strings.TrimSpace(string(text)))
-		default:
-		}
-		var d net.Dialer
-		conn, err := d.DialContext(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
+	if err := life.Await(context.Background(), program.Listens(address)); err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		tb.Fatalf("unexpected address %s", l.Addr())
-	}
-	return addr.Port
 }

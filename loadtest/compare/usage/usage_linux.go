@@ -1,4 +1,4 @@
-package process
+package usage
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPU is what the process and all below it have used, in user and in system mode. It is read from the clocks that the
+// CPU is what a process and all below it have used, in user and in system mode. It is read from the clocks that the
 // kernel has for processes: the same sum as utime and stime of /proc/PID/stat, in nanoseconds and not in ticks of 10 ms.
-func (p *Process) CPU() (time.Duration, error) {
+func CPU(root int) (time.Duration, error) {
 	var sum time.Duration
-	for _, pid := range tree(p.PID()) {
+	for _, pid := range tree(root) {
 		d, err := cpu(pid)
 		if err != nil {
-			return 0, fmt.Errorf("CPU of %s: %w", p.Name, err)
+			return 0, fmt.Errorf("CPU of process %d: %w", pid, err)
 		}
 		sum += d
 	}
@@ -36,18 +36,18 @@ func cpu(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// RSS is the memory of the process and all below it that is resident, in bytes. Pages that several of them share count once
+// RSS is the memory of a process and all below it that is resident, in bytes. Pages that several of them share count once
 // for each, which differences do not show.
-func (p *Process) RSS() (int64, error) {
+func RSS(root int) (int64, error) {
 	var sum int64
-	for _, pid := range tree(p.PID()) {
+	for _, pid := range tree(root) {
 		raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 		if err != nil {
-			return 0, fmt.Errorf("memory of %s: %w", p.Name, err)
+			return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 		}
 		pages, err := resident(raw)
 		if err != nil {
-			return 0, fmt.Errorf("memory of %s: %w", p.Name, err)
+			return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 		}
 		sum += pages * int64(os.Getpagesize())
 	}

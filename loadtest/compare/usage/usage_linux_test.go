@@ -1,4 +1,4 @@
-package process
+package usage
 
 import (
 	"os"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tollgate/internal/program"
 )
 
 // Guarantee: the CPU of a process is what it used, in user and system mode, as the kernel tells the process itself.
@@ -36,7 +38,10 @@ func TestCPUIsWhatWasUsed(t *testing.T) {
 func TestChildrenCount(t *testing.T) {
 	t.Parallel()
 	// The shell waits for a child of its own, which works until it is stopped.
-	p, err := Start("shell", filepath.Join(t.TempDir(), "log"), "/bin/sh", "-c", `trap 'kill $child; exit 0' TERM; while :; do :; done & child=$!; wait`)
+	p, err := program.Program{
+		Name: "shell", Path: "/bin/sh", Args: []string{"-c", `trap 'kill $child; exit 0' TERM; while :; do :; done & child=$!; wait`},
+		Log: filepath.Join(t.TempDir(), "log"),
+	}.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +53,7 @@ func TestChildrenCount(t *testing.T) {
 	const enough = 50 * time.Millisecond
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		list := tree(p.PID())
-		whole, err := p.CPU()
+		whole, err := CPU(p.PID())
 		alone, aloneErr := cpu(p.PID())
 		if len(list) == 2 && err == nil && aloneErr == nil && whole-alone > enough {
 			break
@@ -57,7 +62,7 @@ func TestChildrenCount(t *testing.T) {
 			t.Fatalf("of %v the CPU is %s, %v; of the shell alone %s, %v", list, whole, err, alone, aloneErr)
 		}
 	}
-	if rss, err := p.RSS(); err != nil || rss < 100<<10 {
+	if rss, err := RSS(p.PID()); err != nil || rss < 100<<10 {
 		t.Errorf("%d bytes of memory, %v", rss, err)
 	}
 }
