@@ -85,7 +85,7 @@ func (c *changes) add(name string, sealed []byte) error {
 	if c.size+int64(cap(record)) > c.most {
 		return errFull
 	}
-	binary.LittleEndian.PutUint32(record, uint32(len(name)+len(sealed))) //nolint:gosec // it is less than most
+	binary.LittleEndian.PutUint32(record, uint32(len(name)+len(sealed)))
 	record[4] = byte(len(name))
 	record = append(append(record, name...), sealed...)
 	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE, 0o600)
@@ -130,11 +130,10 @@ func (c *changes) value(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	at := c.at[name]
 	sealed := make([]byte, at.size)
 	_, err = f.ReadAt(sealed, at.from)
-	return sealed, err
+	return sealed, errors.Join(err, f.Close())
 }
 
 // sync returns when what was added before is on the disk, whatever becomes of the machine.

@@ -99,7 +99,11 @@ func (s *Sync) tidy(ctx context.Context) {
 			}
 		}
 	}
-	for until := time.Now().Add(leave); time.Now().Before(until); {
+	s.foldAll(time.Now().Add(leave))
+}
+
+func (s *Sync) foldAll(until time.Time) {
+	for time.Now().Before(until) {
 		if !s.foldOne(&s.older) && !s.foldOne(&s.changes) {
 			return
 		}
