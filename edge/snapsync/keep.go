@@ -76,6 +76,8 @@ func (s *Sync) wake() {
 const (
 	// settle is after what time a change is on the disk at the latest, so that it also outlives the machine's power.
 	settle = 5 * time.Second
+	// pace is the time between two values that are folded: replacing a file is the one thing here that costs much.
+	pace = 20 * time.Millisecond
 	// leave is how long an edge that ends may take to fold its changes.
 	leave = time.Second
 )
@@ -87,7 +89,7 @@ func (s *Sync) tidy(ctx context.Context) {
 		case <-ctx.Done():
 		case <-s.added:
 			for s.foldOne(&s.older) && ctx.Err() == nil {
-				<-time.After(breath)
+				<-time.After(pace)
 			}
 			select {
 			case <-ctx.Done():
