@@ -88,20 +88,36 @@ func (s *Sync) tidy(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-s.added:
-			for s.foldOne(&s.older) && ctx.Err() == nil {
-				<-time.After(pace)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(settle):
-				// Without the lock: what is added meanwhile may or may not come with it.
-				if err := s.changes.sync(); err != nil {
-					s.log.Warn("changes cannot be brought to the disk", "err", err)
-				}
-			}
+			s.round(ctx)
 		}
 	}
 	s.foldAll(time.Now().Add(leave))
+}
+
+// round folds until it is time to bring to the disk what was added before.
+func (s *Sync) round(ctx context.Context) {
+	settled, more := time.After(settle), true
+	for {
+		var next <-chan time.Time
+		if more {
+			next = time.After(pace)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-next:
+			more = s.foldOne(&s.older)
+		case <-settled:
+			// Without the lock: what is added meanwhile may or may not come with it.
+			if err := s.changes.sync(); err != nil {
+				s.log.Warn("changes cannot be brought to the disk", "err", err)
+			}
+			if more {
+				s.wake()
+			}
+			return
+		}
+	}
 }
 
 func (s *Sync) foldAll(until time.Time) {
