@@ -119,7 +119,7 @@ func (s *session) send(ctx context.Context, v contract.Version, group []value) e
 	js := s.bus.JetStream()
 	acks := make([]jetstream.PubAckFuture, len(group))
 	for i, val := range group {
-		data, err := contract.Encode(v, val.message)
+		data, err := val.encode(v)
 		if err != nil {
 			return err
 		}

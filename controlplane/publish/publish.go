@@ -28,6 +28,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tollgate/controlplane/registry"
 	"tollgate/controlplane/store"
 	"tollgate/internal/bus"
 	"tollgate/internal/contract"
@@ -65,6 +66,8 @@ type Publisher struct {
 	sealer Sealer
 	log    *slog.Logger
 	failed string // last failure logged, so that a lasting one is one line
+
+	encoded map[*registry.Endpoint][]byte // endpoints as they were published last
 }
 
 // New makes a publisher; the connection and the store stay their owner's.
@@ -311,7 +314,10 @@ func (s *session) publish(ctx context.Context, all bool) error {
 		return err
 	}
 	began := time.Now()
-	groups := s.values(ctx, cfg)
+	groups, err := s.values(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	s.attempted = cfg.Current
 	sent := 0
 	for _, group := range groups {

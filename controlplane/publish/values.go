@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -16,16 +17,29 @@ import (
 type value struct {
 	subject string
 	message proto.Message
+	first   []byte // of the message's fields, those that are encoded already
 }
+
+// encode makes of it what is sent.
+func (v *value) encode(at contract.Version) ([]byte, error) {
+	plain, err := encoding.MarshalAppend(v.first, v.message)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", v.subject, err)
+	}
+	return contract.Wrap(at, plain)
+}
+
+// The same configuration gives the same bytes.
+var encoding = proto.MarshalOptions{Deterministic: true}
 
 // values builds what is to be sent, in groups that follow one another. A reader of the stream that
 // has seen a group has seen what it refers to.
-func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
+func (p *Publisher) values(ctx context.Context, cfg *store.Config) ([][]value, error) {
 	var accounts, keys, routes []value
 	byShard := map[uint32]*eventv1.AccountShard{}
 	for _, shard := range cfg.AccountShards {
 		byShard[shard] = &eventv1.AccountShard{Shard: shard}
-		accounts = append(accounts, value{contract.ConfigAccounts(shard), byShard[shard]})
+		accounts = append(accounts, value{subject: contract.ConfigAccounts(shard), message: byShard[shard]})
 	}
 	for i := range cfg.Budgets {
 		a := p.account(&cfg.Budgets[i])
@@ -41,17 +55,21 @@ func (p *Publisher) values(ctx context.Context, cfg *store.Config) [][]value {
 	keyShards := map[uint32]*eventv1.KeyShard{}
 	for _, shard := range cfg.KeyShards {
 		keyShards[shard] = &eventv1.KeyShard{Shard: shard}
-		keys = append(keys, value{contract.ConfigKeys(shard), keyShards[shard]})
+		keys = append(keys, value{subject: contract.ConfigKeys(shard), message: keyShards[shard]})
 	}
 	for i := range cfg.Keys {
 		k := &cfg.Keys[i]
 		keyShards[k.Shard].Keys = append(keyShards[k.Shard].Keys, p.key(k, shared))
 	}
 	if cfg.Routes {
-		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg)}}
+		endpoints, err := p.endpoints(cfg.Endpoints)
+		if err != nil {
+			return nil, err
+		}
+		routes = []value{{contract.ConfigRoutes, p.routes(ctx, cfg), endpoints}}
 	}
 	head := &eventv1.ConfigHead{PublishedUnixMs: time.Now().UnixMilli(), SealingKeyId: p.sealer.SealingKeyID(), Knows: knows}
-	return [][]value{accounts, keys, routes, {{contract.ConfigHead, head}}}
+	return [][]value{accounts, keys, routes, {{subject: contract.ConfigHead, message: head}}}, nil
 }
 
 // messages are made once of what many keys share.
@@ -161,7 +179,27 @@ func unixMS(t *time.Time) int64 {
 
 // Routes is what edges get of endpoints and all that they refer to, but without secrets.
 func Routes(cfg *store.Config) *eventv1.RouteSnapshot {
-	return (&Publisher{cfg: Config{Partitions: 1}}).routesWithoutSecrets(cfg)
+	out := (&Publisher{cfg: Config{Partitions: 1}}).besideEndpoints(cfg)
+	for _, e := range cfg.Endpoints {
+		out.Endpoints = append(out.Endpoints, route(e))
+	}
+	return out
+}
+
+// endpoints encodes endpoints as the first field of the routes. One that was published before is as it was then.
+func (p *Publisher) endpoints(all []*registry.Endpoint) (out []byte, err error) {
+	next := make(map[*registry.Endpoint][]byte, len(all))
+	for _, e := range all {
+		one := p.encoded[e]
+		if one == nil {
+			if one, err = encoding.Marshal(&eventv1.RouteSnapshot{Endpoints: []*eventv1.RouteEndpoint{route(e)}}); err != nil {
+				return nil, fmt.Errorf("encode endpoint %s: %w", e.Name, err)
+			}
+		}
+		next[e], out = one, append(out, one...)
+	}
+	p.encoded = next
+	return out, nil
 }
 
 // Route is what edges get of an endpoint.
@@ -175,10 +213,10 @@ func Book(lists []store.PublishedList) (out []*eventv1.BookList) {
 	return out
 }
 
-// routes leaves out a secret that cannot be opened: its endpoints then fail by name, and everything
+// routes are all but the endpoints. It leaves out a secret that cannot be opened: its endpoints then fail by name, and everything
 // else still reaches the edges, revoked keys above all.
 func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.RouteSnapshot {
-	out := p.routesWithoutSecrets(cfg)
+	out := p.besideEndpoints(cfg)
 	for _, s := range cfg.Secrets {
 		if s.Reference != "" {
 			out.Secrets = append(out.Secrets, &eventv1.SealedSecret{Name: s.Name, Reference: s.Reference})
@@ -194,11 +232,9 @@ func (p *Publisher) routes(ctx context.Context, cfg *store.Config) *eventv1.Rout
 	return out
 }
 
-func (p *Publisher) routesWithoutSecrets(cfg *store.Config) *eventv1.RouteSnapshot {
+// besideEndpoints is what routes have beside endpoints and secrets.
+func (p *Publisher) besideEndpoints(cfg *store.Config) *eventv1.RouteSnapshot {
 	out := &eventv1.RouteSnapshot{Book: Book(cfg.Book)}
-	for i := range cfg.Endpoints {
-		out.Endpoints = append(out.Endpoints, route(&cfg.Endpoints[i]))
-	}
 	for i := range cfg.Models {
 		out.Models = append(out.Models, routeModel(&cfg.Models[i]))
 	}

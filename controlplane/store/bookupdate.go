@@ -187,7 +187,7 @@ type PublishedList struct {
 
 // readPublishedLists reads the lists that endpoints and deployments refer to. One that is not in the book is there
 // without rows.
-func readPublishedLists(ctx context.Context, db querier, endpoints []registry.Endpoint, models []registry.Model) (out []PublishedList, err error) {
+func readPublishedLists(ctx context.Context, db querier, endpoints []*registry.Endpoint, models []registry.Model) (out []PublishedList, err error) {
 	var names []string
 	for i := range endpoints {
 		names = append(names, endpoints[i].Price.Lists()...)

@@ -26,7 +26,7 @@ type Config struct {
 	Keys         []PublishedKey // by hash
 	Budgets      []registry.Budget
 	Limits       []registry.Limit
-	Endpoints    []registry.Endpoint
+	Endpoints    []*registry.Endpoint // the same one as before where the same publisher has read it before and it has not changed
 	Models       []registry.Model
 	Adapters     []registry.Adapter // that endpoints and models refer to
 	RouteBudgets []registry.Budget  // of endpoints, customers, tags and of everything
@@ -104,8 +104,11 @@ const (
 	selectShardLimits  = `SELECT ` + limitColumns + limitTables + `WHERE o.number % 64 = ANY($1) ORDER BY o.number`
 	selectRouteBudgets = `SELECT ` + budgetColumns + budgetTables + `WHERE ` + routeScopes + ` ORDER BY o.account_id`
 	selectRouteLimits  = `SELECT ` + limitColumns + limitTables + `WHERE ` + routeScopes + ` ORDER BY o.number`
-	selectAllEndpoints = `SELECT ` + endpointColumns + ` FROM control.endpoint e ORDER BY e.name`
-	selectUsedSecrets  = `
+	// A row that another transaction has written is another row. The revision would not do: a price book changes endpoints without it.
+	selectEndpointRows  = `SELECT e.id, e.xmin FROM control.endpoint e ORDER BY e.name`
+	selectAllEndpoints  = `SELECT ` + endpointColumns + ` FROM control.endpoint e ORDER BY e.name`
+	selectSomeEndpoints = `SELECT ` + endpointColumns + ` FROM control.endpoint e WHERE e.id = ANY($1)`
+	selectUsedSecrets   = `
 		SELECT s.id, s.name, s.envelope, s.reference FROM control.secret s
 		WHERE EXISTS (SELECT FROM control.endpoint_secret es WHERE es.secret_id = s.id)
 			OR EXISTS (SELECT FROM control.model_secret ms WHERE ms.secret_id = s.id)
@@ -134,21 +137,22 @@ func (l *Lead) Subjects(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Read reads what is dirty, and what more names, all as of one revision.
+// Read reads what is dirty, and what more names, all as of one revision. Who manages an endpoint, and whether its default model is known, may
+// be as it was when the endpoint was written: edges are not told of either.
 func (l *Lead) Read(ctx context.Context, more []string) (*Config, error) {
 	var cfg *Config
 	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pg.InTxWith(ctx, l.conn, opts, func(tx pgx.Tx) (err error) {
 		cfg = &Config{}
-		if cfg.State, err = readState(ctx, tx); err != nil {
-			return err
-		}
-		if cfg.Dirty, err = list(ctx, tx, "dirty subjects", pgx.RowTo[string], selectDirty); err != nil {
+		var b pgx.Batch
+		b.Queue(selectState).QueryRow(cfg.State.scan)
+		queue(&b, "dirty subjects", &cfg.Dirty, pgx.RowTo[string], selectDirty)
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 			return err
 		}
 		cfg.choose(cfg.Dirty)
 		cfg.choose(more)
-		return cfg.read(ctx, tx)
+		return cfg.read(ctx, tx, &l.endpoints)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -165,7 +169,7 @@ func (s *Store) Routes(ctx context.Context) (*Config, error) {
 		if cfg.State, err = readState(ctx, tx); err != nil {
 			return err
 		}
-		return cfg.read(ctx, tx)
+		return cfg.read(ctx, tx, &endpointRows{})
 	})
 	return cfg, translate(err)
 }
@@ -196,55 +200,102 @@ func shardOf(subject, pattern string, shards uint64) (uint32, bool) {
 	return uint32(n), err == nil && n < shards && text == strconv.FormatUint(n, 10)
 }
 
-func (c *Config) read(ctx context.Context, tx pgx.Tx) (err error) {
+// read asks for all that needs nothing else first at once, so that the answers do not wait for one another.
+func (c *Config) read(ctx context.Context, tx pgx.Tx, known *endpointRows) (err error) {
 	if len(c.KeyShards) > 0 {
 		if err := c.readKeys(ctx, tx); err != nil {
 			return err
 		}
 	}
+	var b pgx.Batch
 	if len(c.AccountShards) > 0 {
-		if c.Budgets, err = list(ctx, tx, "budgets", scanBudget, selectShardBudgets, c.AccountShards); err != nil {
+		queue(&b, "budgets", &c.Budgets, scanBudget, selectShardBudgets, c.AccountShards)
+		queue(&b, "limits", &c.Limits, scanLimit, selectShardLimits, c.AccountShards)
+	}
+	var endpoints []endpointRow
+	var settings []registry.Settings
+	if c.Routes {
+		queue(&b, "endpoints", &endpoints, scanEndpointRow, selectEndpointRows)
+		queue(&b, "models", &c.Models, scanModel, selectAllModels)
+		queue(&b, "adapters", &c.Adapters, scanAdapter, selectUsedAdapters)
+		queue(&b, "budgets of routes", &c.RouteBudgets, scanBudget, selectRouteBudgets)
+		queue(&b, "limits of routes", &c.RouteLimits, scanLimit, selectRouteLimits)
+		queue(&b, "secrets", &c.Secrets, pgx.RowToStructByPos[StoredSecret], selectUsedSecrets)
+		queue(&b, "settings", &settings, scanSettings, selectSettings)
+		queue(&b, "blocked customers", &c.Blocked, pgx.RowTo[string], selectBlocked)
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil || !c.Routes {
+		return err
+	}
+	if len(settings) > 0 {
+		c.Settings = settings[0]
+	}
+	if c.Settings.Customers.Budget != nil {
+		if c.Unbounded, err = list(ctx, tx, "customers without a budget", pgx.RowTo[string], selectUnbounded); err != nil {
 			return err
 		}
-		if c.Limits, err = list(ctx, tx, "limits", scanLimit, selectShardLimits, c.AccountShards); err != nil {
-			return err
-		}
 	}
-	if !c.Routes {
-		return nil
-	}
-	if c.Endpoints, err = list(ctx, tx, "endpoints", scanEndpoint, selectAllEndpoints); err != nil {
-		return err
-	}
-	if c.Models, err = list(ctx, tx, "models", scanModel, selectAllModels); err != nil {
-		return err
-	}
-	if c.Adapters, err = list(ctx, tx, "adapters", scanAdapter, selectUsedAdapters); err != nil {
-		return err
-	}
-	if c.RouteBudgets, err = list(ctx, tx, "budgets of routes", scanBudget, selectRouteBudgets); err != nil {
-		return err
-	}
-	if c.RouteLimits, err = list(ctx, tx, "limits of routes", scanLimit, selectRouteLimits); err != nil {
-		return err
-	}
-	if c.Secrets, err = list(ctx, tx, "secrets", pgx.RowToStructByPos[StoredSecret], selectUsedSecrets); err != nil {
-		return err
-	}
-	if err := c.readCustomers(ctx, tx); err != nil {
+	if c.Endpoints, err = known.read(ctx, tx, endpoints); err != nil {
 		return err
 	}
 	c.Book, err = readPublishedLists(ctx, tx, c.Endpoints, c.Models)
 	return err
 }
 
-func (c *Config) readCustomers(ctx context.Context, tx pgx.Tx) (err error) {
-	if c.Settings, err = findSettings(ctx, tx); err != nil {
-		return err
+// queue is list in a batch: the rows are there when the batch was sent and closed.
+func queue[T any](b *pgx.Batch, what string, into *[]T, scan pgx.RowToFunc[T], sql string, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		if *into, err = pgx.CollectRows(rows, scan); err != nil {
+			return fmt.Errorf("read %s: %w", what, err)
+		}
+		return nil
+	})
+}
+
+// endpointRow is an endpoint's row, and the transaction that wrote it.
+type endpointRow struct {
+	id      string
+	written uint32
+}
+
+func scanEndpointRow(row pgx.CollectableRow) (r endpointRow, err error) {
+	err = row.Scan(&r.id, &r.written)
+	return r, err
+}
+
+// endpointRows are the endpoints that were read before. Of a thousand, a change is mostly of one, and reading the others again would take most
+// of the time in which it gets to the edges.
+type endpointRows struct {
+	known map[endpointRow]*registry.Endpoint
+}
+
+// read returns the endpoints that have these rows, of which it reads those that are new.
+func (k *endpointRows) read(ctx context.Context, tx pgx.Tx, rows []endpointRow) ([]*registry.Endpoint, error) {
+	var missing []string
+	for _, r := range rows {
+		if k.known[r] == nil {
+			missing = append(missing, r.id)
+		}
 	}
-	if c.Blocked, err = list(ctx, tx, "blocked customers", pgx.RowTo[string], selectBlocked); err != nil || c.Settings.Customers.Budget == nil {
-		return err
+	byID := map[string]*registry.Endpoint{}
+	if len(missing) > 0 {
+		found, err := list(ctx, tx, "endpoints", scanEndpoint, selectSomeEndpoints, missing)
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			e := found[i]
+			byID[e.ID] = &e
+		}
 	}
-	c.Unbounded, err = list(ctx, tx, "customers without a budget", pgx.RowTo[string], selectUnbounded)
-	return err
+	next, out := make(map[endpointRow]*registry.Endpoint, len(rows)), make([]*registry.Endpoint, 0, len(rows))
+	for _, r := range rows {
+		e := k.known[r]
+		if e == nil {
+			e = byID[r.id] // there, because all is read as of one moment
+		}
+		next[r], out = e, append(out, e)
+	}
+	k.known = next
+	return out, nil
 }

@@ -102,7 +102,7 @@ func (d *Draft) check(ctx context.Context, c *change, p *registry.Problems) erro
 			return err
 		}
 	}
-	if d.Book, err = readPublishedLists(ctx, c, []registry.Endpoint{*e}, nil); err != nil {
+	if d.Book, err = readPublishedLists(ctx, c, []*registry.Endpoint{e}, nil); err != nil {
 		return fmt.Errorf("read prices of draft: %w", err)
 	}
 	return nil

@@ -40,7 +40,10 @@ const (
 // Lead is the right to publish. It is an advisory lock on a connection of its own, and all that the
 // publisher reads and writes goes through that connection: whoever has lost the lock can read
 // nothing to publish. It is not safe for concurrent use.
-type Lead struct{ conn *pgx.Conn }
+type Lead struct {
+	conn      *pgx.Conn
+	endpoints endpointRows
+}
 
 // Lead takes the right to publish, or fails with ErrNotLeader at once.
 func (s *Store) Lead(ctx context.Context) (*Lead, error) {
@@ -48,7 +51,7 @@ func (s *Store) Lead(ctx context.Context) (*Lead, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect publisher: %w", err)
 	}
-	l := &Lead{conn}
+	l := &Lead{conn: conn}
 	var got bool
 	if err := conn.QueryRow(ctx, tryLead).Scan(&got); err != nil {
 		l.Close()

@@ -95,11 +95,15 @@ func (s *Store) State(ctx context.Context) (State, error) {
 
 func readState(ctx context.Context, db querier) (State, error) {
 	var st State
-	err := db.QueryRow(ctx, selectState).Scan(&st.Current.Epoch, &st.Current.Revision, &st.Published.Epoch, &st.Published.Revision)
-	if err != nil {
-		return State{}, fmt.Errorf("read revision: %w", err)
+	err := st.scan(db.QueryRow(ctx, selectState))
+	return st, err
+}
+
+func (st *State) scan(row pgx.Row) error {
+	if err := row.Scan(&st.Current.Epoch, &st.Current.Revision, &st.Published.Epoch, &st.Published.Revision); err != nil {
+		return fmt.Errorf("read revision: %w", err)
 	}
-	return st, nil
+	return nil
 }
 
 // querier is a pool, a connection or a transaction.

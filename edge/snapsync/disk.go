@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -50,24 +51,30 @@ func (s *Sync) LoadFromDisk() error {
 	if err != nil {
 		return fmt.Errorf("snapshot on disk: %w", err)
 	}
-	var shards, rest []string
+	l := loading{files: map[string]bool{}, changed: map[string][]byte{}}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), temporary) {
+		switch name := e.Name(); {
+		case name == changesName || name == olderName:
+		case strings.HasSuffix(name, temporary):
 			// Left behind by a process that was killed while it wrote.
-			if err := os.Remove(filepath.Join(s.folder(), e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				s.log.Warn("unfinished file cannot be removed", "file", e.Name(), "err", err)
+			if err := os.Remove(filepath.Join(s.folder(), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				s.log.Warn("unfinished file cannot be removed", "file", name, "err", err)
 			}
-			continue
+		default:
+			l.files[name] = true
 		}
-		if _, ok := shardOf(subjectPrefix + e.Name()); ok {
-			shards = append(shards, e.Name())
+	}
+	s.loadChanges(&l)
+	var shards, rest []string
+	for _, name := range l.names() {
+		if _, ok := shardOf(subjectPrefix + name); ok {
+			shards = append(shards, name)
 		} else {
-			rest = append(rest, e.Name())
+			rest = append(rest, name)
 		}
 	}
 	// Keys before routes before the head, as they are published.
 	slices.SortFunc(rest, func(a, b string) int { return rank(a) - rank(b) })
-	var l loading
 	s.loadShards(shards, &l)
 	for _, name := range rest {
 		if data := s.read(name, &l); data != nil && s.apply(subjectPrefix+name, data, false) == nil {
@@ -83,23 +90,70 @@ func (s *Sync) LoadFromDisk() error {
 	return nil
 }
 
-// loading counts files that were loaded and that did not open.
-type loading struct{ loaded, closed atomic.Int64 }
+// loading is what is on disk. It counts the values that were loaded and that did not open.
+type loading struct {
+	files          map[string]bool
+	changed        map[string][]byte // values that are newer than their files, or have none
+	loaded, closed atomic.Int64
+}
 
-// read returns the value in a file, or nil.
+// names are those of all values.
+func (l *loading) names() []string {
+	all := maps.Clone(l.files)
+	for name := range l.changed {
+		all[name] = true
+	}
+	return slices.Collect(maps.Keys(all))
+}
+
+// loadChanges reads the files of changes up to the first record that does not open: what follows it may rely on that.
+func (s *Sync) loadChanges(l *loading) {
+	take := func(name string, sealed []byte) error {
+		data, err := s.key.Open(sealed, sealContext(subjectPrefix+name))
+		if err == nil {
+			l.changed[name] = data
+		}
+		return err
+	}
+	for _, c := range []*changes{&s.older, &s.changes} {
+		if err := c.load(take); err != nil {
+			l.closed.Add(1)
+			s.log.Error("a change that is kept on disk does not open, it is ignored with those that follow", "file", filepath.Base(c.path), "err", err)
+			break
+		}
+	}
+	if s.older.size > 0 {
+		s.wake()
+	}
+}
+
+// read returns the value that is kept under a name, or nil.
 func (s *Sync) read(name string, l *loading) []byte {
+	changed := l.changed[name]
+	if !l.files[name] {
+		return changed
+	}
 	sealed, err := os.ReadFile(filepath.Join(s.folder(), name))
 	if err != nil {
 		s.log.Error("file of the snapshot cannot be read", "file", name, "err", err)
-		return nil
+		return changed
 	}
 	data, err := s.key.Open(sealed, sealContext(subjectPrefix+name))
 	if err != nil {
 		l.closed.Add(1)
 		s.log.Error("file of the snapshot does not open, it is ignored", "file", name, "err", err)
-		return nil
+		return changed
 	}
-	return data
+	if changed == nil {
+		return data
+	}
+	// A value for which there was no room among the changes is in its file.
+	if inFile, err := contract.Peek(data); err == nil {
+		if v, err := contract.Peek(changed); err != nil || inFile.Newer(v) {
+			return data
+		}
+	}
+	return changed
 }
 
 // loadShards loads shards of keys on all cores, since nobody is served before they are there. Each is in one file, so that none waits
@@ -153,39 +207,4 @@ func rank(name string) int {
 		return 1
 	}
 	return 0
-}
-
-const temporary = ".tmp"
-
-// persist keeps a value. The edge works without its disk; only a later start with NATS away does not.
-func (s *Sync) persist(subject string, data []byte) {
-	err := s.write(subject, data)
-	if bad := err != nil; bad != s.diskBad {
-		if s.diskBad = bad; bad {
-			s.log.Error("configuration cannot be kept on disk: this edge would not start without NATS", "dir", s.folder(), "err", err)
-		} else {
-			s.log.Info("configuration is kept on disk again")
-		}
-	}
-}
-
-func (s *Sync) write(subject string, data []byte) error {
-	sealed, err := s.key.Seal(data, sealContext(subject))
-	if err != nil {
-		return fmt.Errorf("seal: %w", err)
-	}
-	path := filepath.Join(s.folder(), strings.TrimPrefix(subject, subjectPrefix))
-	if err := os.WriteFile(path+temporary, sealed, 0o600); err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		// The directory went away, or LoadFromDisk was not called.
-		if err := os.MkdirAll(s.folder(), 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path+temporary, sealed, 0o600); err != nil {
-			return err
-		}
-	}
-	return os.Rename(path+temporary, path)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +18,9 @@ const again = 250 * time.Millisecond
 
 // Run follows the stream until ctx ends. That NATS or the stream is away is no reason to return.
 func (s *Sync) Run(ctx context.Context) error {
+	var tidying sync.WaitGroup
+	tidying.Go(func() { s.tidy(ctx) })
+	defer tidying.Wait()
 	told := ""
 	for ctx.Err() == nil {
 		err := s.follow(ctx)

@@ -9,6 +9,7 @@ package snapsync
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,10 @@ type Sync struct {
 	routed   *routing.Snapshot           // the routes in use, where they have references; nil otherwise
 	last     time.Time                   // when the last value had been applied
 	alone    bool                        // the one that is applied is no part of many
+	changes  changes                     // on disk
+	older    changes                     // those before, until they are folded
+
+	added chan struct{} // there are changes that tidy has not seen
 
 	unresolved atomic.Pointer[map[string]string] // secrets in use that cannot be read, and why
 }
@@ -73,10 +78,13 @@ type Sync struct {
 // New makes a Sync that applies to routes and keys. Header values are resolved with env and with the
 // secrets of the snapshot, which open under key.
 func New(cfg Config, conn *bus.Conn, key *seal.Key, routes *routing.Holder, keys *admit.Keys, env func(string) (string, bool), log *slog.Logger) *Sync {
-	return &Sync{
+	s := &Sync{
 		cfg: cfg, conn: conn, key: key, routes: routes, keys: keys, env: env, log: log,
-		versions: map[string]contract.Version{}, refused: map[string]contract.Version{},
+		versions: map[string]contract.Version{}, refused: map[string]contract.Version{}, added: make(chan struct{}, 1),
 	}
+	s.changes = newChanges(filepath.Join(s.folder(), changesName))
+	s.older = newChanges(filepath.Join(s.folder(), olderName))
+	return s
 }
 
 // Applied is the version of the configuration that is in use: all values up to it are. The zero
@@ -111,9 +119,10 @@ func (s *Sync) apply(subject string, data []byte, keep bool) error {
 		s.last = time.Now()
 	}
 	s.breathe()
-	if s.note(subject, v, err); err == nil && keep {
-		s.persist(subject, data)
+	if err == nil && keep {
+		s.persist(subject, data) // before anybody is told that it is in use
 	}
+	s.note(subject, v, err)
 	return err
 }
 

@@ -42,6 +42,7 @@ type edge struct {
 	routes routing.Holder
 	keys   admit.Keys
 	log    logged
+	stop   func()
 }
 
 // logged keeps what was logged.
@@ -94,7 +95,7 @@ func newEdge(t *testing.T, url, dir string, key *seal.Key) *edge {
 	return e
 }
 
-// run follows the stream until the test ends.
+// run follows the stream until the test ends, or stop is called.
 func (e *edge) run(t *testing.T) *edge {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -104,10 +105,11 @@ func (e *edge) run(t *testing.T) *edge {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() {
+	e.stop = func() {
 		cancel()
 		wg.Wait()
-	})
+	}
+	t.Cleanup(e.stop)
 	return e
 }
 
@@ -327,7 +329,9 @@ func TestDamagedFiles(t *testing.T) {
 	server, key, dir := testenv.NATS(t), newKey(t), t.TempDir()
 	p := newPlane(t, server.URL(), key)
 	p.publish(version(1, 1), "/one", "s", "alice", "bob")
-	newEdge(t, server.URL(), dir, key).run(t).await(t, version(1, 1))
+	before := newEdge(t, server.URL(), dir, key).run(t)
+	before.await(t, version(1, 1))
+	before.stop()
 	kept := files(t, dir)
 	server.Stop()
 	alice := "keys." + strconv.Itoa(int(shard("alice").GetShard()))

@@ -48,6 +48,11 @@ func Encode(v Version, m proto.Message) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}
+	return Wrap(v, plain)
+}
+
+// Wrap is Encode for a message that is encoded already.
+func Wrap(v Version, plain []byte) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(&eventv1.ConfigValue{
 		Epoch: v.Epoch, Revision: v.Revision, Schema: Schema,
 		Compression: eventv1.Compression_COMPRESSION_ZSTD,
