@@ -29,6 +29,7 @@ func (k *caller) left(broken bool) {
 		return
 	}
 	k.shut.Store(true)
+	k.c.rouse()
 	if k.single.Load() {
 		k.linger()
 	}

@@ -41,7 +41,10 @@ type conn struct {
 	x       proxy.Exchange
 	out     responder
 	short   body
+	unread  *body // of the last exchange, which the caller may still be sending
 	text    [textBytes]byte
+
+	stay
 }
 
 // textBytes is how much an exchange has for texts in the headers of its answer.
@@ -70,7 +73,10 @@ func (c *conn) run() {
 		return
 	}
 	defer c.close()
-	for c.next() && c.exchange() {
+	for c.next() && c.exchange() && c.remain() {
+	}
+	if c.unread != nil {
+		c.unread.linger()
 	}
 }
 
@@ -163,6 +169,10 @@ func (c *conn) handshake(secure *tls.Conn) (ok bool) {
 
 // next waits for a request and reads its head. Without ok there is none, or none for this lane.
 func (c *conn) next() (ok bool) {
+	if c.parsed {
+		c.parsed = false
+		return true
+	}
 	w, limits := &c.wire, c.s.limits
 	begun := !c.known.Load() // the time for the head runs
 	set, looked := false, 0
@@ -258,7 +268,7 @@ func (c *conn) exchange() (more bool) {
 	if b != nil {
 		if !b.complete() {
 			if !c.out.aborted {
-				b.linger()
+				c.unread = b
 			}
 			return false
 		}

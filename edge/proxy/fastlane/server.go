@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"tollgate/edge/proxy"
 	"tollgate/edge/proxy/http1"
 	"tollgate/edge/proxy/nethttp"
 )
@@ -147,6 +148,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		err = ctx.Err()
+		s.each(func(c *conn) { c.life.end(proxy.ErrCutOff) }) // all at once: closing a connection waits for who serves it
 		s.each((*conn).cutOff)
 		<-ended
 	}
