@@ -47,7 +47,7 @@ type books struct {
 
 	latency *ledgerv1.QueryLatencyRequest
 	answer  func(*ledgerv1.QueryUsageRequest) *ledgerv1.QueryUsageResponse // in place of usage and total, if set
-	refuse  func() error                                                  // asked before usage is told, if set
+	refuse  func() error                                                   // asked before usage is told, if set
 
 	list    func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error)
 	reprice func(*ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error)
