@@ -17,7 +17,7 @@ const nameOf = (n: number) => `service-${String(n).padStart(5, '0')}`;
 async function makeKeys(stack: Stack): Promise<void> {
   const lines = Array.from({ length: keys }, (_, i) => `  - { name: ${nameOf(i + 1)}, secret_sha256: ${createHash('sha256').update(`scale ${i}`).digest('hex')} }`);
   const file = join(stack.dir, 'keys.yaml');
-  writeFileSync(file, `keys:\n${lines.join('\n')}\n`);
+  writeFileSync(file, `version: 1\nkeys:\n${lines.join('\n')}\n`);
   const made = await stack.cli('apply', '-f', file, '--yes');
   expect(made.code, made.stderr).toBe(0);
 }

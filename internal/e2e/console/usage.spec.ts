@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Download, Page } from '@playwright/test';
-import { axe, expect, settled, shot, test } from './harness/index.ts';
+import { axe, expect, settled, test } from './harness/index.ts';
 
 test.use({ deployment: { name: 'usage', args: ['--sample-data', '--sample-traffic', '0'] } });
 
@@ -133,7 +133,6 @@ test('usage is told by edge, as far as records are read for it', async ({ page, 
   for (const { edge } of byEdge.rows) await expect(page.getByRole('button', { name: new RegExp(`^Show only ${edge};`) })).toBeVisible();
   expect(await page.locator('[data-cli]').first().getAttribute('data-cli')).toMatch(/--group-by edge/);
   await axe(page);
-  await shot(page, 'usage-edges');
   await page.goto('/usage?group=edge&from=-90d');
   await expect(page.getByText(/for 31 days at most: ask for less time/).first()).toBeVisible();
 });
