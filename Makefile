@@ -161,6 +161,7 @@ test-console: web
 
 .PHONY: e2e-console
 e2e-console: postgres build $(BROWSER_FETCHED) ## Use the console in a browser, with real servers behind it (SPEC).
+	$(AS_BUILT) go build -trimpath -o .tmp/e2e-bin/ ./internal/e2e/console/fixture/oddedges ./loadtest/fill
 	cd $(BROWSER) && CHROMIUM="$$(../../../tools/find-chromium.sh)" npx --no-install playwright test $(SPEC) $(if $(SHORT),--grep @task --grep-invert @long)
 
 # The time is for new inputs: making each one that was found as short as can be would take a minute of it.

@@ -178,7 +178,7 @@ func (s *Service) newServer() *http.Server {
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler(s.log))
 	mux.Handle(rpc.NewLeaseHandler(leases{s}, s.cfg.Token.Reveal(), s.log))
-	mux.Handle("/", rpc.NewHandler(announcing{s.db, s.conn, s.log}, s.cfg.Token.Reveal(), s.check, s.log))
+	mux.Handle("/", rpc.NewHandler(announcing{s.db, s.conn, s.log}, rpc.Kept{Retention: s.cfg.Retention.keep(), Records: s.cfg.KeepRecords}, s.cfg.Token.Reveal(), s.check, s.log))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)

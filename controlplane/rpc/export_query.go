@@ -39,7 +39,7 @@ func (q *query) groups(name string) (out []controlv1.UsageDimension) {
 		d, ok := dimensionNames[strings.TrimSpace(word)]
 		switch {
 		case !ok:
-			q.problems.Add(name, registry.Unknown, "%q is nothing to group by: use key, endpoint, day, hour, team, customer, tag, model, status or status_class.", word)
+			q.problems.Add(name, registry.Unknown, "%q is nothing to group by: use key, endpoint, day, hour, team, customer, tag, model, edge, status or status_class.", word)
 		case slices.Contains(out, d):
 			q.problems.Add(name, registry.Duplicate, "%s is there twice.", word)
 		default:

@@ -18,7 +18,7 @@ import (
 // usageColumns are the columns of a file of usage, like the fields of UsageRow. New ones are added at the end.
 var usageColumns = []string{
 	"day", "hour", "key_id", "key_name", "endpoint_id", "endpoint_name", "team", "customer", "tag", "model", "status",
-	"requests", "failed", "abandoned", "units", "unpriced", "cost_usd", "other", "errors", "status_class",
+	"requests", "failed", "abandoned", "units", "unpriced", "cost_usd", "other", "errors", "status_class", "edge",
 }
 
 // usageRequest reads the same question that QueryUsage takes. From and to are days, or both are times.
@@ -110,6 +110,6 @@ func writeUsage(w *bytes.Buffer, r *controlv1.UsageRow, byStatus bool) error {
 	return writeRow(w, []string{
 		r.GetDay(), r.GetHour(), plain(r.GetKeyId()), plain(r.GetKeyName()), plain(r.GetEndpointId()), plain(r.GetEndpointName()), plain(r.GetTeam()),
 		plain(r.GetCustomer()), plain(r.GetTag()), plain(r.GetModel()), status, n(r.GetRequests()), n(r.GetFailed()), n(r.GetAbandoned()),
-		n(r.GetUnits()), n(r.GetUnpriced()), cost.String(), strconv.FormatBool(r.GetOther()), n(r.GetErrors()), r.GetStatusClass(),
+		n(r.GetUnits()), n(r.GetUnpriced()), cost.String(), strconv.FormatBool(r.GetOther()), n(r.GetErrors()), r.GetStatusClass(), plain(r.GetEdge()),
 	})
 }

@@ -55,7 +55,14 @@ func (l *Ledger) queryUsage(ctx context.Context, req *ledgerv1.QueryUsageRequest
 	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
 	defer cancel()
 	res, err := l.usage.QueryUsage(ctx, req)
-	return res, ledgerFault(err)
+	switch code := connect.CodeOf(err); {
+	case byEdges(req) && code == connect.CodeInvalidArgument:
+		return nil, olderLedger()
+	case code == connect.CodeFailedPrecondition:
+		return nil, fault.New(fault.FailedPrecondition, "%s", toldBy(err)).WithHint("Ask for less time, or have the ledger keep records for longer.").WithCause(err)
+	default:
+		return res, ledgerFault(err)
+	}
 }
 
 // recentUsage is nil where the ledger is older than the question.
@@ -70,6 +77,20 @@ func (l *Ledger) recentUsage(ctx context.Context, scopes []*ledgerv1.RecentScope
 		return nil, nil
 	}
 	return res.GetUsage(), ledgerFault(err)
+}
+
+// retention is for how long the ledger keeps what.
+func (l *Ledger) retention(ctx context.Context) (*ledgerv1.GetRetentionResponse, error) {
+	if l.usage == nil {
+		return nil, noLedger()
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledgerWithin)
+	defer cancel()
+	res, err := l.usage.GetRetention(ctx, &ledgerv1.GetRetentionRequest{})
+	if err != nil && connect.CodeOf(err) == connect.CodeUnimplemented {
+		return nil, olderLedger()
+	}
+	return res, ledgerFault(err)
 }
 
 // listRequests tells a page token that the ledger does not know from other failures: it came from our
@@ -120,6 +141,14 @@ func repriced(ctx context.Context, res *ledgerv1.RepriceRequestsResponse, err er
 		late.Message = e.Message() // it ended the call itself, and says how far it came
 	}
 	return nil, late
+}
+
+// toldBy is what a ledger says of something that is not about our request, and so is for our caller.
+func toldBy(err error) string {
+	if e, ok := errors.AsType[*connect.Error](err); ok {
+		return e.Message()
+	}
+	return err.Error()
 }
 
 func noLedger() error {

@@ -43,9 +43,11 @@ type books struct {
 	recent []*ledgerv1.RecentUsage
 	scopes []*ledgerv1.RecentScope
 	err    error
+	kept   *ledgerv1.GetRetentionResponse
 
 	latency *ledgerv1.QueryLatencyRequest
 	answer  func(*ledgerv1.QueryUsageRequest) *ledgerv1.QueryUsageResponse // in place of usage and total, if set
+	refuse  func() error                                                   // asked before usage is told, if set
 
 	list    func(context.Context, *ledgerv1.ListRequestsRequest) (*ledgerv1.ListRequestsResponse, error)
 	reprice func(*ledgerv1.RepriceRequestsRequest) (*ledgerv1.RepriceRequestsResponse, error)
@@ -60,6 +62,10 @@ func (b *books) ListRecentUsage(_ context.Context, req *ledgerv1.ListRecentUsage
 	return &ledgerv1.ListRecentUsageResponse{Usage: b.recent}, nil
 }
 
+func (b *books) GetRetention(context.Context, *ledgerv1.GetRetentionRequest) (*ledgerv1.GetRetentionResponse, error) {
+	return b.kept, b.err
+}
+
 func (b *books) RepriceByMeters(_ context.Context, req *ledgerv1.RepriceByMetersRequest) (*ledgerv1.RepriceByMetersResponse, error) {
 	done, err := b.meters(req)
 	return &ledgerv1.RepriceByMetersResponse{Done: done}, err
@@ -70,6 +76,11 @@ func (b *books) ListAccountStates(context.Context, *ledgerv1.ListAccountStatesRe
 }
 
 func (b *books) QueryUsage(_ context.Context, req *ledgerv1.QueryUsageRequest) (*ledgerv1.QueryUsageResponse, error) {
+	if b.refuse != nil {
+		if err := b.refuse(); err != nil {
+			return nil, err
+		}
+	}
 	if b.answer != nil {
 		return b.answer(req), b.err
 	}

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	controlv1 "tollgate/gen/tollgate/control/v1"
+	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/testenv"
 )
 
@@ -17,6 +21,23 @@ var _ = covers("SystemService", map[string]cases{
 		check: func(w *world, res proto.Message) {
 			if got := res.(*controlv1.GetSignInSettingsResponse); got.GetSessionIdle().AsDuration() != 12*time.Hour || got.GetSingleSignOn() != nil {
 				w.t.Errorf("%v", got)
+			}
+		},
+	},
+	"GetRetention": {
+		right: func(w *world) proto.Message {
+			w.ledger.kept = &ledgerv1.GetRetentionResponse{
+				KeepRecords: true, RequestsSeconds: 1, HoursSeconds: 2, LeasesSeconds: 4, AnomaliesSeconds: 5, IncarnationsSeconds: 6,
+			}
+			return &controlv1.GetRetentionRequest{}
+		},
+		check: func(w *world, res proto.Message) {
+			seconds := func(n int64) *durationpb.Duration { return &durationpb.Duration{Seconds: n} }
+			want := &controlv1.GetRetentionResponse{
+				KeepRecords: true, Requests: seconds(1), Hours: seconds(2), Days: seconds(0), Leases: seconds(4), Anomalies: seconds(5), Incarnations: seconds(6),
+			}
+			if d := cmp.Diff(want, res, protocmp.Transform()); d != "" {
+				w.t.Error(d)
 			}
 		},
 	},

@@ -49,6 +49,9 @@ func repriced(edit func(*controlv1.RepriceRequestsRequest)) proto.Message {
 	return req
 }
 
+// longAgo is further back than what records are read for.
+var longAgo = timestamppb.New(time.Now().AddDate(0, 0, -40))
+
 var _ = covers("UsageService", map[string]cases{
 	"QueryUsage": {
 		right: is(&controlv1.QueryUsageRequest{GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_DAY}, TopN: 3, StatusClass: "4xx"}),
@@ -68,8 +71,8 @@ var _ = covers("UsageService", map[string]cases{
 			{violation: "from_time:out_of_range", request: is(&controlv1.QueryUsageRequest{FromTime: timestamppb.Now(), ToTime: timestamppb.New(time.Now().Add(-time.Hour))})},
 			{violation: "from_time:out_of_range", request: is(&controlv1.QueryUsageRequest{FromTime: timestamppb.New(time.Now().AddDate(-4, 0, 0))})},
 			{violation: "time_zone:invalid", request: is(&controlv1.QueryUsageRequest{TimeZone: "Mars/Base"})},
-			{violation: "group_by:forbidden", request: is(&controlv1.QueryUsageRequest{GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_EDGE}})},
-			{violation: "filters[0].of:forbidden", request: is(&controlv1.QueryUsageRequest{Filters: filterBy(controlv1.UsageDimension_USAGE_DIMENSION_EDGE, "e")})},
+			{violation: "group_by:out_of_range", request: is(&controlv1.QueryUsageRequest{FromTime: longAgo, GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_EDGE}})},
+			{violation: "filters[0].of:out_of_range", request: is(&controlv1.QueryUsageRequest{FromTime: longAgo, Filters: filterBy(controlv1.UsageDimension_USAGE_DIMENSION_EDGE, "e")})},
 			{violation: "filters[0].values:forbidden", request: is(&controlv1.QueryUsageRequest{Filters: filterBy(controlv1.UsageDimension_USAGE_DIMENSION_TAG, "a", "b")})},
 			{violation: "filters[0].values[1]:invalid", request: is(&controlv1.QueryUsageRequest{Filters: filterBy(controlv1.UsageDimension_USAGE_DIMENSION_STATUS, "4xx", "6x")})},
 			{violation: "filters[0].of:invalid", request: is(&controlv1.QueryUsageRequest{Filters: filterBy(controlv1.UsageDimension_USAGE_DIMENSION_HOUR, "x")})},

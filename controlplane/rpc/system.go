@@ -97,6 +97,21 @@ func (s *systemService) GetSignInSettings(context.Context, *controlv1.GetSignInS
 	return out, nil
 }
 
+func (s *systemService) GetRetention(ctx context.Context, _ *controlv1.GetRetentionRequest) (*controlv1.GetRetentionResponse, error) {
+	if s.ledger == nil {
+		return nil, noLedger()
+	}
+	got, err := s.ledger.retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seconds := func(n int64) *durationpb.Duration { return durationpb.New(time.Duration(n) * time.Second) }
+	return &controlv1.GetRetentionResponse{
+		KeepRecords: got.GetKeepRecords(), Requests: seconds(got.GetRequestsSeconds()), Hours: seconds(got.GetHoursSeconds()), Days: seconds(got.GetDaysSeconds()),
+		Leases: seconds(got.GetLeasesSeconds()), Anomalies: seconds(got.GetAnomaliesSeconds()), Incarnations: seconds(got.GetIncarnationsSeconds()),
+	}, nil
+}
+
 func (s *systemService) ListNodes(ctx context.Context, _ *controlv1.ListNodesRequest) (*controlv1.ListNodesResponse, error) {
 	st, err := s.store.State(ctx)
 	if err != nil {

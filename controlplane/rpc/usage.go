@@ -49,7 +49,7 @@ func (s *usageService) QueryUsage(ctx context.Context, req *controlv1.QueryUsage
 		m := &controlv1.UsageRow{
 			KeyId: r.GetKeyId(), EndpointId: r.GetEndpointId(), EndpointName: names[r.GetEndpointId()],
 			Day: r.GetDay(), Hour: r.GetHour(), Team: r.GetTeam(), Customer: r.GetCustomer(), Tag: r.GetTag(),
-			Model: r.GetModel(), Status: r.GetStatus(), Other: r.GetOther(),
+			Model: r.GetModel(), Edge: r.GetEdge(), Status: r.GetStatus(), Other: r.GetOther(),
 			Requests: r.GetRequests(), Failed: r.GetFailed(), Abandoned: r.GetAbandoned(), Errors: r.GetErrors(),
 			Units: r.GetUnits(), Unpriced: r.GetUnpriced(),
 			Cost: contract.MoneyToProto(money.Nanos(r.GetCostNanos())),

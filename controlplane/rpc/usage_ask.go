@@ -42,12 +42,10 @@ func (s *usageService) asked(ctx context.Context, req *controlv1.QueryUsageReque
 		ask.StatusClass = uint32(class[0] - '0') // the schema has made sure of its form
 	}
 	for _, d := range req.GetGroupBy() {
-		if d == controlv1.UsageDimension_USAGE_DIMENSION_EDGE {
-			p.Add("group_by", registry.Forbidden, "Usage is not kept by edge: the records of requests are.")
-		}
 		ask.GroupBy = append(ask.GroupBy, ledgerv1.UsageDimension(d)) // the enumerations are the same
 	}
 	checkFilters(req.GetFilters(), true, p)
+	checkByEdge(req, ask, p)
 	if err := p.Err("the query"); err != nil {
 		return nil, err
 	}
@@ -91,15 +89,37 @@ func hours(req *controlv1.QueryUsageRequest, now time.Time, p *registry.Problems
 // mostYears bounds a question, as the ledger does.
 const mostYears = 3
 
+// mostByEdge bounds a question about edges, for which records are read, as the ledger does.
+const mostByEdge = 31
+
+// checkByEdge notes that a question about edges asks for too long a time.
+func checkByEdge(req *controlv1.QueryUsageRequest, ask *ledgerv1.QueryUsageRequest, p *registry.Problems) {
+	const edge = controlv1.UsageDimension_USAGE_DIMENSION_EDGE
+	at := slices.IndexFunc(req.GetFilters(), func(f *controlv1.UsageFilter) bool { return f.GetOf() == edge })
+	field := fmt.Sprintf("filters[%d].of", at)
+	if slices.Contains(req.GetGroupBy(), edge) {
+		field = "group_by"
+	} else if at < 0 {
+		return
+	}
+	from, err1 := time.Parse(time.DateOnly, ask.GetFromDay())
+	to, err2 := time.Parse(time.DateOnly, ask.GetToDay())
+	if err1 == nil && err2 == nil && to.Sub(from) > mostByEdge*24*time.Hour {
+		p.Add(field, registry.Range, "Usage by edge is added up from the records of requests, for %d days at most: ask for less time.", mostByEdge)
+	}
+}
+
+// byEdges says whether a question is about edges, which an older ledger refuses.
+func byEdges(ask *ledgerv1.QueryUsageRequest) bool {
+	const edge = ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE
+	return slices.Contains(ask.GetGroupBy(), edge) || slices.ContainsFunc(ask.GetFilters(), func(f *ledgerv1.UsageFilter) bool { return f.GetOf() == edge })
+}
+
 // checkFilters notes what cannot be asked. Statuses are checked here, so that whoever sends a bad one is told which.
 func checkFilters(list []*controlv1.UsageFilter, ofSums bool, p *registry.Problems) {
 	for i, f := range list {
 		field := fmt.Sprintf("filters[%d]", i)
 		switch f.GetOf() {
-		case controlv1.UsageDimension_USAGE_DIMENSION_EDGE:
-			if ofSums {
-				p.Add(field+".of", registry.Forbidden, "Usage is not kept by edge: the records of requests are.")
-			}
 		case controlv1.UsageDimension_USAGE_DIMENSION_TAG:
 			if ofSums && (f.GetNot() || len(f.GetValues()) > 1 || slices.Contains(f.GetValues(), "")) {
 				p.Add(field+".values", registry.Forbidden, "Usage is filtered by one tag only, and not by its absence: a request may have several tags, and would be added up several times.")

@@ -12,6 +12,7 @@ import (
 	controlv1 "tollgate/gen/tollgate/control/v1"
 	ledgerv1 "tollgate/gen/tollgate/ledger/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 )
 
@@ -24,7 +25,7 @@ func timeless(rows []*controlv1.UsageRow) ([]*controlv1.UsageRow, error) {
 		if at[g] == nil {
 			at[g] = &controlv1.UsageRow{
 				KeyId: r.GetKeyId(), KeyName: r.GetKeyName(), EndpointId: r.GetEndpointId(), EndpointName: r.GetEndpointName(), Team: r.GetTeam(),
-				Customer: r.GetCustomer(), Tag: r.GetTag(), Model: r.GetModel(), Status: r.GetStatus(), StatusClass: r.GetStatusClass(), Other: r.GetOther(),
+				Customer: r.GetCustomer(), Tag: r.GetTag(), Model: r.GetModel(), Edge: r.GetEdge(), Status: r.GetStatus(), StatusClass: r.GetStatusClass(), Other: r.GetOther(),
 			}
 			out = append(out, at[g])
 		}
@@ -67,6 +68,9 @@ func (s *usageService) compare(ctx context.Context, ask *ledgerv1.QueryUsageRequ
 		return d == ledgerv1.UsageDimension_USAGE_DIMENSION_DAY || d == ledgerv1.UsageDimension_USAGE_DIMENSION_HOUR
 	})
 	got, err := s.queryWhole(ctx, before)
+	if byEdges(before) && fault.From(err).Code == fault.FailedPrecondition {
+		return nil // its records are no longer kept, and nothing is told of it
+	}
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func (s *usageService) compare(ctx context.Context, ask *ledgerv1.QueryUsageRequ
 		costs[r] = 0
 	}
 	for _, r := range got.GetRows() {
-		g := group{r.GetKeyId(), r.GetEndpointId(), r.GetTeam(), r.GetCustomer(), r.GetTag(), r.GetModel(), "", r.GetStatus(), false}
+		g := group{r.GetKeyId(), r.GetEndpointId(), r.GetTeam(), r.GetCustomer(), r.GetTag(), r.GetModel(), r.GetEdge(), "", r.GetStatus(), false}
 		if slices.Contains(before.GetGroupBy(), ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS) {
 			g.class = fmt.Sprintf("%dxx", r.GetStatusClass())
 		}

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,6 +83,48 @@ func TestUsageOfHours(t *testing.T) {
 	}
 	if _, err := b.usage.QueryUsage(t.Context(), &controlv1.QueryUsageRequest{TimeZone: "UTC"}); err != nil {
 		t.Errorf("days of an older ledger: %v", err)
+	}
+}
+
+// Guarantee: usage by edge is told as the ledger adds it up, beside the time before where there still are records of it; what stands in the
+// way of the ledger is told, and one that is too old to know edges is not taken for broken.
+func TestUsageByEdge(t *testing.T) {
+	t.Parallel()
+	b, ledger := withLedger(t, ledgerToken)
+	var refused error
+	asked := 0
+	ledger.refuse = func() error {
+		if asked++; asked > 1 {
+			return refused
+		}
+		return nil
+	}
+	ledger.usage = &ledgerv1.QueryUsageResponse{FromUnix: weekFrom.Unix(), ToUnix: weekTo.Unix(), Rows: []*ledgerv1.UsageRow{
+		{Edge: "lon-1", Requests: 3, CostNanos: 4e9}, {Edge: "fra-1", Requests: 1, CostNanos: 1e9},
+	}}
+	req := &controlv1.QueryUsageRequest{Compare: true, GroupBy: []controlv1.UsageDimension{controlv1.UsageDimension_USAGE_DIMENSION_EDGE}}
+	for _, c := range []struct {
+		refused error
+		before  bool
+	}{{nil, true}, {connect.NewError(connect.CodeFailedPrecondition, errors.New("records reach back to yesterday")), false}} {
+		asked, refused = 0, c.refused
+		got := must[*controlv1.QueryUsageResponse](t)(b.usage.QueryUsage(t.Context(), req))
+		rows := got.GetRows()
+		if len(rows) != 2 || rows[0].GetEdge() != "lon-1" || rows[1].GetEdge() != "fra-1" || (rows[0].GetPreviousCost() != nil) != c.before || asked != 2 {
+			t.Errorf("%v: %v", c.refused, got)
+		}
+		if c.before && (rows[0].GetPreviousRequests() != 3 || rows[1].GetPreviousRequests() != 1) {
+			t.Errorf("before: %v", rows)
+		}
+	}
+	for code, want := range map[connect.Code]connect.Code{
+		connect.CodeFailedPrecondition: connect.CodeFailedPrecondition, connect.CodeInvalidArgument: connect.CodeUnavailable,
+	} {
+		asked, refused = 1, connect.NewError(code, errors.New("records reach back to yesterday"))
+		_, err := b.usage.QueryUsage(t.Context(), req)
+		if connect.CodeOf(err) != want || code == want && !strings.Contains(err.Error(), "reach back to yesterday") {
+			t.Errorf("%v: %v", code, err)
+		}
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 
 // group is what a row is about, but for its time.
 type group struct {
-	key, endpoint, team, customer, tag, model, class string
-	status                                           uint32
-	other                                            bool
+	key, endpoint, team, customer, tag, model, edge, class string
+	status                                                 uint32
+	other                                                  bool
 }
 
 func groupOf(r *controlv1.UsageRow) group {
-	return group{r.GetKeyId(), r.GetEndpointId(), r.GetTeam(), r.GetCustomer(), r.GetTag(), r.GetModel(), r.GetStatusClass(), r.GetStatus(), r.GetOther()}
+	return group{r.GetKeyId(), r.GetEndpointId(), r.GetTeam(), r.GetCustomer(), r.GetTag(), r.GetModel(), r.GetEdge(), r.GetStatusClass(), r.GetStatus(), r.GetOther()}
 }
 
 // topOf keeps the rows of the n groups that cost most and adds up those of all others, one row for each time that they have. 0 keeps

@@ -134,6 +134,8 @@ func (usageService) QueryUsage(_ context.Context, req *controlv1.QueryUsageReque
 			row.Status = 200
 		case controlv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS:
 			row.StatusClass = "2xx"
+		case controlv1.UsageDimension_USAGE_DIMENSION_EDGE:
+			row.Edge = "lon-2"
 		default:
 			return nil, refuse(fault.New(fault.InvalidArgument, "No such dimension."))
 		}

@@ -23,12 +23,13 @@ var dimensions = map[string]controlv1.UsageDimension{
 	"model":    controlv1.UsageDimension_USAGE_DIMENSION_MODEL,
 	"status":   controlv1.UsageDimension_USAGE_DIMENSION_STATUS,
 	"hour":     controlv1.UsageDimension_USAGE_DIMENSION_HOUR,
+	"edge":     controlv1.UsageDimension_USAGE_DIMENSION_EDGE,
 
 	"status-class": controlv1.UsageDimension_USAGE_DIMENSION_STATUS_CLASS,
 }
 
 // dimensionWords names them in messages.
-const dimensionWords = "key, team, customer, tag, endpoint, model, status, status-class, day or hour"
+const dimensionWords = "key, team, customer, tag, endpoint, model, edge, status, status-class, day or hour"
 
 func (a *app) usageCommand() *cobra.Command {
 	var since, from, to, key, endpoint, team, customer, tag, model, zone, bucket string
@@ -128,6 +129,7 @@ func (a *app) printUsage(by []string, res *controlv1.QueryUsageResponse) error {
 				"model":    first(row.GetModel(), "-"),
 				"status":   strconv.FormatUint(uint64(row.GetStatus()), 10),
 				"hour":     first(row.GetHour(), "-"),
+				"edge":     first(row.GetEdge(), "-"),
 
 				"status-class": row.GetStatusClass(),
 			}[name]

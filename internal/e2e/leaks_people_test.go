@@ -119,6 +119,7 @@ func (d *drive) told() {
 	d.call("OverviewService/GetFirstSteps", nil)
 	d.call("OverviewService/DismissFirstSteps", object{"dismissed": true})
 	d.call("SystemService/GetSignInSettings", nil)
+	d.call("SystemService/GetRetention", nil)
 	d.call("UsageService/QueryLatency", object{"bucket": "LATENCY_BUCKET_HOUR"})
 	channel := object{"name": "told", "events": []string{"ATTENTION_KIND_EDGE_SILENT"}, "kind": "ALERT_CHANNEL_KIND_WEBHOOK", "url": d.vendor.URL + "/" + d.plant("receiver of alerts")}
 	made := d.call("AlertService/CreateAlertChannel", object{"channel": channel}, "signingSecret")

@@ -34,6 +34,12 @@ type Source interface {
 	AccountStates(ctx context.Context, ids []int64, now time.Time) ([]store.AccountState, error)
 }
 
+// Kept is for how long a ledger keeps what, and whether it keeps records of requests at all.
+type Kept struct {
+	Retention store.Retention
+	Records   bool
+}
+
 // maxMessage bounds a request, and maxPrices one that has prices of endpoints in it.
 const (
 	maxMessage = 1 << 20
@@ -41,7 +47,7 @@ const (
 )
 
 // NewHandler serves both services behind the token, and health without it.
-func NewHandler(src Source, token string, healthy func(context.Context) error, log *slog.Logger) http.Handler {
+func NewHandler(src Source, kept Kept, token string, healthy func(context.Context) error, log *slog.Logger) http.Handler {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessage),
 		connect.WithInterceptors(mapErrors(log), validate.NewInterceptor()),
@@ -52,7 +58,7 @@ func NewHandler(src Source, token string, healthy func(context.Context) error, l
 	}
 	services := http.NewServeMux()
 	services.Handle(ledgerv1connect.NewAccountServiceHandler(&accountService{src}, options...))
-	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src}, append(options, connect.WithReadMaxBytes(maxPrices))...))
+	services.Handle(ledgerv1connect.NewUsageServiceHandler(&usageService{src, kept}, append(options, connect.WithReadMaxBytes(maxPrices))...))
 
 	mux := http.NewServeMux()
 	mux.Handle(grpchealth.NewHandler(checker(healthy)))

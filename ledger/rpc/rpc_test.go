@@ -84,9 +84,13 @@ func (b *books) AccountStates(_ context.Context, ids []int64, _ time.Time) ([]st
 	return b.states, b.err
 }
 
+var kept = rpc.Kept{
+	Retention: store.Retention{Requests: time.Minute, Hours: time.Hour, Leases: 24 * time.Hour, Anomalies: 2 * time.Hour, Incarnations: 3 * time.Hour}, Records: true,
+}
+
 func serve(t *testing.T, b *books, secret string) (ledgerv1connect.AccountServiceClient, ledgerv1connect.UsageServiceClient) {
 	t.Helper()
-	server := httptest.NewServer(rpc.NewHandler(b, token, func(context.Context) error { return nil }, testenv.Logger(t)))
+	server := httptest.NewServer(rpc.NewHandler(b, kept, token, func(context.Context) error { return nil }, testenv.Logger(t)))
 	t.Cleanup(server.Close)
 	transport := server.Client().Transport
 	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -120,7 +124,7 @@ func TestToken(t *testing.T) {
 func TestQueryUsage(t *testing.T) {
 	t.Parallel()
 	b := &books{rows: []usage.Row{{
-		Bucket: usage.Bucket{Day: "2026-11-01", Hour: "2026-11-01T13", Series: usage.Series{
+		Bucket: usage.Bucket{Day: "2026-11-01", Hour: "2026-11-01T13", Edge: "lon-1", Series: usage.Series{
 			KeyID: "k", EndpointID: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
 		}},
 		Counts: usage.Counts{Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, Cost: 6}, StatusClass: 2, Errors: 7, Other: true,
@@ -132,7 +136,7 @@ func TestQueryUsage(t *testing.T) {
 		FromDay: "2026-11-01", ToDay: "2026-11-30", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Tag: "x", Model: "m",
 	}
 	for number := range ledgerv1.UsageDimension_name {
-		if number != 0 && ledgerv1.UsageDimension(number) != ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE {
+		if number != 0 {
 			req.GroupBy = append(req.GroupBy, ledgerv1.UsageDimension(number))
 		}
 	}
@@ -142,7 +146,7 @@ func TestQueryUsage(t *testing.T) {
 	}
 	want := &ledgerv1.UsageRow{
 		Day: "2026-11-01", Hour: "2026-11-01T13", KeyId: "k", EndpointId: "e", Team: "t", Customer: "c", Model: "m", Tag: "x", Status: 200,
-		Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, CostNanos: 6, StatusClass: 2, Errors: 7, Other: true,
+		Requests: 1, Failed: 2, Abandoned: 3, Unpriced: 4, Units: 5, CostNanos: 6, StatusClass: 2, Errors: 7, Other: true, Edge: "lon-1",
 	}
 	if d := cmp.Diff([]*ledgerv1.UsageRow{want}, res.GetRows(), protocmp.Transform()); d != "" || res.GetAsOfUnixMs() == 0 {
 		t.Error(d)
@@ -159,7 +163,7 @@ func TestQueryUsage(t *testing.T) {
 	}, asked); d != "" {
 		t.Error(d)
 	}
-	for d := usage.ByKey; d <= usage.ByStatusClass; d++ {
+	for d := usage.ByKey; d <= usage.ByEdge; d++ {
 		if !b.query.By(d) {
 			t.Errorf("dimension %d is missing", d)
 		}
@@ -177,8 +181,8 @@ func TestQueryUsage(t *testing.T) {
 		"half an hour": {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 1800, ToUnix: 7200},
 		"no hours":     {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 7200, ToUnix: 7200},
 		"many years":   {FromDay: "2026-11-01", ToDay: "2026-11-01", FromUnix: 3600, ToUnix: 3600 * 1e6},
-		"by edge":      {FromDay: "2026-11-01", ToDay: "2026-11-01", GroupBy: []ledgerv1.UsageDimension{ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE}},
-		"of edges":     {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE, false, "e")},
+		"by edge":      {FromDay: "2026-09-01", ToDay: "2026-11-01", GroupBy: []ledgerv1.UsageDimension{ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE}},
+		"of edges":     {FromDay: "2026-09-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_EDGE, false, "e")},
 		"two tags":     {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_TAG, false, "a", "b")},
 		"not a tag":    {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_TAG, true, "a")},
 		"no status":    {FromDay: "2026-11-01", ToDay: "2026-11-01", Filters: filters(ledgerv1.UsageDimension_USAGE_DIMENSION_STATUS, false, "fine")},
@@ -188,6 +192,19 @@ func TestQueryUsage(t *testing.T) {
 		if _, err := client.QueryUsage(t.Context(), bad); connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Guarantee: whoever asks is told for how long this ledger keeps what; what it keeps for ever is 0.
+func TestGetRetention(t *testing.T) {
+	t.Parallel()
+	_, client := serve(t, &books{}, token)
+	got, err := client.GetRetention(t.Context(), &ledgerv1.GetRetentionRequest{})
+	want := &ledgerv1.GetRetentionResponse{
+		RequestsSeconds: 60, HoursSeconds: 3600, LeasesSeconds: 86_400, AnomaliesSeconds: 7200, IncarnationsSeconds: 10_800, KeepRecords: true,
+	}
+	if d := cmp.Diff(want, got, protocmp.Transform()); err != nil || d != "" {
+		t.Error(err, d)
 	}
 }
 

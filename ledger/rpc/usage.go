@@ -13,7 +13,10 @@ import (
 	"tollgate/ledger/usage"
 )
 
-type usageService struct{ src Source }
+type usageService struct {
+	src  Source
+	kept Kept
+}
 
 var dimensions = map[ledgerv1.UsageDimension]usage.Dimension{
 	ledgerv1.UsageDimension_USAGE_DIMENSION_KEY:      usage.ByKey,
@@ -66,7 +69,7 @@ func (s *usageService) QueryUsage(ctx context.Context, req *ledgerv1.QueryUsageR
 	for i, r := range rows {
 		b, c := r.Bucket, r.Counts
 		res.Rows[i] = &ledgerv1.UsageRow{
-			KeyId: b.KeyID, EndpointId: b.EndpointID, Day: b.Day, Hour: b.Hour, Team: b.Team, Customer: b.Customer, Tag: b.Tag, Model: b.Model, Status: b.Status,
+			KeyId: b.KeyID, EndpointId: b.EndpointID, Day: b.Day, Hour: b.Hour, Team: b.Team, Customer: b.Customer, Tag: b.Tag, Model: b.Model, Edge: b.Edge, Status: b.Status,
 			Requests: c.Requests, Failed: c.Failed, Abandoned: c.Abandoned, Unpriced: c.Unpriced, Units: c.Units, CostNanos: int64(c.Cost),
 			StatusClass: r.StatusClass, Errors: r.Errors, Other: r.Other,
 		}
@@ -101,6 +104,16 @@ func (s *usageService) QueryLatency(ctx context.Context, req *ledgerv1.QueryLate
 
 func latencyTo(l usage.Latency) *ledgerv1.Latency {
 	return &ledgerv1.Latency{Attempts: l.Attempts, P50Us: l.P50, P95Us: l.P95, P99Us: l.P99}
+}
+
+// GetRetention tells for how long what is kept.
+func (s *usageService) GetRetention(context.Context, *ledgerv1.GetRetentionRequest) (*ledgerv1.GetRetentionResponse, error) {
+	seconds := func(d time.Duration) int64 { return int64(d / time.Second) }
+	r := s.kept.Retention
+	return &ledgerv1.GetRetentionResponse{
+		RequestsSeconds: seconds(r.Requests), HoursSeconds: seconds(r.Hours), DaysSeconds: seconds(r.Days), LeasesSeconds: seconds(r.Leases),
+		AnomaliesSeconds: seconds(r.Anomalies), IncarnationsSeconds: seconds(r.Incarnations), KeepRecords: s.kept.Records,
+	}, nil
 }
 
 // ListRecentUsage adds up what several scopes have used lately.

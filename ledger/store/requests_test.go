@@ -271,9 +271,6 @@ func matches(f usage.Filter, e *eventv1.SpendEvent) bool {
 		if m.Of == usage.ByTag {
 			has = slices.ContainsFunc(m.Values, func(v string) bool { return slices.Contains(e.GetTags(), v) || v == "" && len(e.GetTags()) == 0 })
 		}
-		if m.Of == usage.ByEdge {
-			has = slices.Contains(m.Values, "edge")
-		}
 		if has == m.Not {
 			return false
 		}

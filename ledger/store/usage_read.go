@@ -31,6 +31,11 @@ func (s *Store) Usage(ctx context.Context, q usage.Query) ([]usage.Row, error) {
 		if _, err := tx.Exec(ctx, forSums); err != nil {
 			return err
 		}
+		if q.ByEdges() {
+			if err := haveRecords(ctx, tx, span.From); err != nil {
+				return err
+			}
+		}
 		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {
 			return err
@@ -59,7 +64,7 @@ func scanUsage(row pgx.CollectableRow) (usage.Row, error) {
 	var r usage.Row
 	var status, class int32
 	b, c := &r.Bucket, &r.Counts
-	err := row.Scan(&b.Day, &b.Hour, &b.KeyID, &b.EndpointID, &b.Team, &b.Customer, &b.Model, &b.Tag, &status, &class, &r.Other,
+	err := row.Scan(&b.Day, &b.Hour, &b.KeyID, &b.EndpointID, &b.Team, &b.Customer, &b.Model, &b.Tag, &b.Edge, &status, &class, &r.Other,
 		&c.Requests, &c.Failed, &c.Abandoned, &c.Unpriced, &c.Units, &c.Cost, &r.Errors)
 	b.Status, r.StatusClass = uint32(status), uint32(class)
 	return r, err
@@ -76,6 +81,7 @@ var usageDimensions = []struct {
 	{usage.ByCustomer, "customer", "s.customer", "''"},
 	{usage.ByModel, "model", "s.model", "''"},
 	{usage.ByTag, "tag", "s.tag", "''"},
+	{usage.ByEdge, "edge", "s.edge", "''"},
 	{usage.ByStatus, "status", "s.status", "0"},
 	{usage.ByStatusClass, "class", "s.status / 100", "0"},
 }
@@ -89,7 +95,7 @@ type usageSQL struct {
 	span  usage.Span
 	args  []any
 	dims  []string // names of what is grouped by besides time
-	where []string
+	where []string // on series, or on records where these are added up
 }
 
 func usageQuery(q usage.Query, span usage.Span) (string, []any) {
@@ -124,6 +130,9 @@ func (b *usageSQL) arg(v any) string {
 
 // groups adds up: rows of day, hour, what is grouped by, and sums.
 func (b *usageSQL) groups() string {
+	if b.q.ByEdges() {
+		return b.records()
+	}
 	byDay, byHour := b.q.By(usage.ByDay), b.q.By(usage.ByHour)
 	if byHour {
 		return b.sums("hour", "u.hour", "NULL::date", b.between("u.hour", b.span.From, b.span.To))
@@ -253,7 +262,7 @@ func (b *usageSQL) answer(groups string) string {
 	for _, c := range usageColumns {
 		columns = append(columns, "least("+sum(c)+", 9223372036854775807)::bigint AS "+c)
 	}
-	const order = " ORDER BY other, cost_nanos DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 LIMIT "
+	const order = " ORDER BY other, cost_nanos DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 LIMIT "
 	if !top {
 		return `SELECT ` + strings.Join(columns, ", ") + ` FROM (` + groups + `) g` + order + fmt.Sprint(maxRows)
 	}
@@ -262,5 +271,5 @@ func (b *usageSQL) answer(groups string) string {
 			SELECT true AS top, ` + names + ` FROM g GROUP BY ` + names + ` ORDER BY sum(g.cost_nanos) DESC, ` + names + ` LIMIT ` + b.arg(b.q.Top) + `
 		)
 		SELECT ` + strings.Join(columns, ", ") + ` FROM g LEFT JOIN t USING (` + strings.Join(b.dims, ", ") + `)
-		GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11` + order + fmt.Sprint(maxRows)
+		GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12` + order + fmt.Sprint(maxRows)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	eventv1 "tollgate/gen/tollgate/event/v1"
 	"tollgate/internal/contract"
+	"tollgate/internal/fault"
 	"tollgate/internal/money"
 	"tollgate/ledger/escrow"
 	"tollgate/ledger/store"
@@ -47,10 +49,16 @@ func drawing(part uint32, accounts ...int64) func(*eventv1.SpendEvent) {
 // settle books attempts of an incarnation as its next events in the partition.
 func (b *bench) settle(tb testing.TB, inc int64, events ...*eventv1.SpendEvent) {
 	tb.Helper()
+	b.settleOn(tb, "edge", inc, events...)
+}
+
+// settleOn does so of an incarnation of an edge.
+func (b *bench) settleOn(tb testing.TB, edge string, inc int64, events ...*eventv1.SpendEvent) {
+	tb.Helper()
 	if b.next == nil {
 		b.next = map[int64]uint64{}
 	}
-	batch := store.Batch{Batch: escrow.Batch{Inc: inc, Edge: "edge", First: b.next[inc] + 1}}
+	batch := store.Batch{Batch: escrow.Batch{Inc: inc, Edge: edge, First: b.next[inc] + 1}}
 	for _, e := range events {
 		var own escrow.Event
 		for _, d := range e.GetDraws() {
@@ -84,10 +92,12 @@ func TestUsageInEveryDimension(t *testing.T) {
 		if part > 0 {
 			of = b.partition(t, part)
 		}
-		var some []*eventv1.SpendEvent
+		some := map[string][]*eventv1.SpendEvent{}
 		for range 300 {
-			some = append(some, ended(first.Add(time.Duration(rng.IntN(72*60))*time.Minute), func(e *eventv1.SpendEvent) {
+			edge := pick(edges...)
+			some[edge] = append(some[edge], ended(first.Add(time.Duration(rng.IntN(72*60))*time.Minute), func(e *eventv1.SpendEvent) {
 				e.KeyId, e.EndpointId, e.Team, e.Customer, e.Model = pick("k1", "k2", "k3"), pick("e1", "e2"), pick("", "ops", "dev"), pick("", "acme"), pick("", "m1", "m2")
+				e.RequestId = []byte("0123456789abcde" + edge[:1])
 				e.Status = uint32(rng.IntN(3)) * 200
 				e.CostNanos, e.Units, e.Unpriced = rng.Int64N(100), rng.Int64N(9), rng.IntN(5) == 0
 				for _, tag := range []string{"a", "b", "c"} {
@@ -100,11 +110,13 @@ func TestUsageInEveryDimension(t *testing.T) {
 				}
 			}))
 		}
-		of.settle(t, 7, some...)
-		all = append(all, some...)
+		for i, edge := range edges {
+			of.settleOn(t, edge, int64(7+i), some[edge]...)
+			all = append(all, some[edge]...)
+		}
 	}
 	dimensions := []usage.Dimension{
-		usage.ByKey, usage.ByEndpoint, usage.ByDay, usage.ByTeam, usage.ByCustomer, usage.ByTag, usage.ByModel, usage.ByStatus, usage.ByHour, usage.ByStatusClass,
+		usage.ByKey, usage.ByEndpoint, usage.ByDay, usage.ByTeam, usage.ByCustomer, usage.ByTag, usage.ByModel, usage.ByStatus, usage.ByHour, usage.ByStatusClass, usage.ByEdge,
 	}
 	for i := range 400 {
 		q := usage.Query{From: "2026-11-01", To: pick("2026-11-01", "2026-11-02", "2026-11-30")}
@@ -134,6 +146,7 @@ func TestUsageInEveryDimension(t *testing.T) {
 			{Of: usage.ByCustomer, Values: []string{"acme"}},
 			{Of: usage.ByStatus, Values: []string{"4xx", "200"}},
 			{Of: usage.ByStatusClass, Values: []string{"0xx"}},
+			{Of: usage.ByEdge, Values: []string{"lon", "x"}},
 		} {
 			if m.Not = rng.IntN(2) == 0; rng.IntN(7) == 0 {
 				q.Where = append(q.Where, m)
@@ -166,6 +179,16 @@ func TestUsageInEveryDimension(t *testing.T) {
 			t.Fatalf("%+v: %s", q, d)
 		}
 	}
+}
+
+// edges are those that attempts come from, told by the last byte of their ids; all others come from one.
+var edges = []string{"fra", "lon"}
+
+func edgeOf(e *eventv1.SpendEvent) string {
+	if i := slices.IndexFunc(edges, func(name string) bool { return name[0] == e.GetRequestId()[15] }); i >= 0 {
+		return edges[i]
+	}
+	return "edge" // as settle has it
 }
 
 type group struct {
@@ -244,7 +267,8 @@ func addUp(t *testing.T, q usage.Query, all []*eventv1.SpendEvent) map[group]fig
 					g.class = e.GetStatus() / 100
 				case usage.ByHour:
 					b.Hour = hour.Format("2006-01-02T15")
-				case usage.ByEdge: // usage is not kept by it
+				case usage.ByEdge:
+					b.Edge = edgeOf(e)
 				}
 			}
 			sums[g] = sums[g].add(e)
@@ -257,6 +281,7 @@ func addUp(t *testing.T, q usage.Query, all []*eventv1.SpendEvent) map[group]fig
 func among(m usage.Match, e *eventv1.SpendEvent) bool {
 	is := map[usage.Dimension]string{
 		usage.ByKey: e.GetKeyId(), usage.ByEndpoint: e.GetEndpointId(), usage.ByTeam: e.GetTeam(), usage.ByModel: e.GetModel(), usage.ByCustomer: e.GetCustomer(),
+		usage.ByEdge: edgeOf(e),
 	}[m.Of]
 	if m.Of == usage.ByStatus || m.Of == usage.ByStatusClass {
 		return slices.ContainsFunc(m.Values, func(v string) bool {
@@ -282,7 +307,7 @@ func topGroups(q usage.Query, sums map[group]figures) map[group]figures {
 	order := slices.SortedFunc(maps.Keys(costs), func(a, b group) int {
 		x, y := a.bucket, b.bucket
 		return cmp2.Or(cmp2.Compare(costs[b], costs[a]), cmp2.Compare(x.KeyID, y.KeyID), cmp2.Compare(x.EndpointID, y.EndpointID), cmp2.Compare(x.Team, y.Team),
-			cmp2.Compare(x.Customer, y.Customer), cmp2.Compare(x.Model, y.Model), cmp2.Compare(x.Tag, y.Tag), cmp2.Compare(x.Status, y.Status), cmp2.Compare(a.class, b.class))
+			cmp2.Compare(x.Customer, y.Customer), cmp2.Compare(x.Model, y.Model), cmp2.Compare(x.Tag, y.Tag), cmp2.Compare(x.Edge, y.Edge), cmp2.Compare(x.Status, y.Status), cmp2.Compare(a.class, b.class))
 	})
 	top := order[:min(q.Top, len(order))]
 	out := map[group]figures{}
@@ -294,6 +319,38 @@ func topGroups(q usage.Query, sums map[group]figures) map[group]figures {
 		out[g] = figures{had.counts.Add(f.counts), had.errors + f.errors}
 	}
 	return out
+}
+
+// Guarantee: usage by edge counts what corrections of records made of it, and is refused, with the reason, for a time of which not all
+// records are there.
+func TestUsageByEdge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.settleOn(t, "lon", 7, ended(first), ended(first.Add(time.Hour), func(e *eventv1.SpendEvent) { e.Unpriced = true }))
+	b.settleOn(t, "fra", 8, ended(first))
+	if _, err := b.db.Reprice(t.Context(), usage.Filter{Unpriced: true}, usage.Price{PerRequest: 110}, false); err != nil {
+		t.Fatal(err)
+	}
+	q := usage.Query{From: "2026-11-01", To: "2026-11-01", GroupBy: []usage.Dimension{usage.ByEdge}}
+	got, err := usage.Ask(t.Context(), b.db, q)
+	want := []usage.Row{
+		{Bucket: usage.Bucket{Edge: "lon"}, Counts: usage.Counts{Requests: 2, Units: 4, Cost: 120}},
+		{Bucket: usage.Bucket{Edge: "fra"}, Counts: usage.Counts{Requests: 1, Units: 2, Cost: 10}},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+	for since, says := range map[string]string{"2026-11-01T00:00:01Z": "reach back to 2026-11-01T00:00:01Z", "infinity": "keeps none"} {
+		if _, err := b.pool.Exec(t.Context(), `UPDATE ledger.ledger_part SET records_since = $1::text::timestamptz`, since); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := usage.Ask(t.Context(), b.db, q); fault.From(err).Code != fault.FailedPrecondition || !strings.Contains(err.Error(), says) {
+			t.Errorf("records since %s: %v", since, err)
+		}
+		if _, err := usage.Ask(t.Context(), b.db, usage.Query{From: q.From, To: q.To}); err != nil {
+			t.Errorf("sums, where there are records since %s: %v", since, err)
+		}
+	}
 }
 
 // Guarantee: an answer is bounded, and what it leaves out are the cheapest groups.

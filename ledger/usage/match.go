@@ -17,8 +17,7 @@ type Match struct {
 
 const maxMatch = 100
 
-// check refuses what nothing can match, and what would be added up wrongly. Sums are not kept by edge, and those by tag count a
-// request once for each of its tags.
+// check refuses what nothing can match, and what would be added up wrongly: sums by tag count a request once for each of its tags.
 func (m Match) check(field string, ofSums bool) []fault.Violation {
 	bad := func(reason string) []fault.Violation {
 		return []fault.Violation{{Field: field, Code: "invalid", Reason: reason}}
@@ -28,8 +27,6 @@ func (m Match) check(field string, ofSums bool) []fault.Violation {
 		return bad("it does not say by what it selects")
 	case len(m.Values) == 0 || len(m.Values) > maxMatch:
 		return bad(fmt.Sprintf("it has %d values", len(m.Values)))
-	case ofSums && m.Of == ByEdge:
-		return bad("usage is not kept by edge")
 	case ofSums && m.Of == ByTag && (m.Not || len(m.Values) > 1 || m.Values[0] == ""):
 		return bad("usage is filtered by one tag, because a request may have several")
 	}

@@ -23,11 +23,15 @@ const (
 	ByStatus
 	ByHour
 	ByStatusClass
-	ByEdge // of records only
+	ByEdge // sums are not kept by it: records are added up
 )
 
-// maxDays bounds one question to what can be answered at once.
-const maxDays = 3 * 366
+// maxDays bounds one question to what can be answered at once, and maxByEdge one for which records are read: 31 days, and those in
+// which they begin and end.
+const (
+	maxDays   = 3 * 366
+	maxByEdge = 33 * 24 * time.Hour
+)
 
 // Query asks for sums over whole days of a zone, both ends included, or over hours. Of the filters, those that are
 // empty let everything through.
@@ -73,6 +77,11 @@ func (q Query) ByTags() bool {
 	return q.Tag != "" || q.By(ByTag) || slices.ContainsFunc(q.Where, func(m Match) bool { return m.Of == ByTag })
 }
 
+// ByEdges says whether q is about edges. Sums are not kept by edge, so it is answered from records.
+func (q Query) ByEdges() bool {
+	return q.By(ByEdge) || slices.ContainsFunc(q.Where, func(m Match) bool { return m.Of == ByEdge })
+}
+
 // Row is one group. What was not grouped by is empty.
 type Row struct {
 	Bucket      Bucket
@@ -98,8 +107,8 @@ func Ask(ctx context.Context, src Source, q Query) ([]Row, error) {
 		"key_id": q.KeyID, "endpoint_id": q.EndpointID, "team": q.Team, "customer": q.Customer, "tag": q.Tag, "model": q.Model,
 	})...)
 	violations = append(violations, checkAll("", q.Where, true)...)
-	if q.By(ByEdge) {
-		violations = append(violations, fault.Violation{Field: "group_by", Code: "invalid", Reason: "usage is not kept by edge"})
+	if span, err := q.Span(); len(violations) == 0 && err == nil && q.ByEdges() && span.To.Sub(span.From) > maxByEdge {
+		violations = append(violations, fault.Violation{Field: "group_by", Code: "invalid", Reason: "usage by edge is added up for 31 days at most"})
 	}
 	if len(violations) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "This is no usage to report on.").WithViolations(violations...)

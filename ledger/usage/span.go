@@ -31,6 +31,16 @@ type Parts struct {
 // Day is the day of the span's zone that an hour belongs to: the one in which it begins.
 func (s Span) Day(hour time.Time) string { return hour.In(s.Zone).Format(time.DateOnly) }
 
+// Days are the days of the zone that the span has hours of, and the first of its hours that each has.
+func (s Span) Days() (starts []time.Time, names []string) {
+	for hour := s.From; hour.Before(s.To); hour = hour.Add(time.Hour) {
+		if day := s.Day(hour); len(names) == 0 || names[len(names)-1] != day {
+			starts, names = append(starts, hour), append(names, day)
+		}
+	}
+	return starts, names
+}
+
 // spanOfDays is the hours that begin in days of a zone.
 func spanOfDays(from, to string, zone *time.Location) (Span, error) {
 	first, err1 := time.Parse(time.DateOnly, from)

@@ -32,7 +32,7 @@ type Slot struct {
 // Bucket is what a row of an answer adds up. Day is a UTC day, "2026-11-01", and Hour one of its hours,
 // "2026-11-01T13". What was not asked for is empty.
 type Bucket struct {
-	Day, Hour string
+	Day, Hour, Edge string
 	Series
 }
 

@@ -36,5 +36,5 @@ export default defineConfig({
     strictPort: true,
     proxy: Object.fromEntries(['/tollgate.', '/export', '/schema', '/auth', '/healthz'].map((path) => [path, { target: control }])),
   },
-  test: { environment: 'jsdom', setupFiles: ['./src/test/setup.ts'], include: ['src/**/*.test.{ts,tsx}'] },
+  test: { environment: 'jsdom', setupFiles: ['./src/test/setup.ts'], include: ['src/**/*.test.{ts,tsx}'], testTimeout: 60_000 },
 });

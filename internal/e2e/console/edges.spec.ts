@@ -1,5 +1,5 @@
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { axe, expect, shot, type Stack, test } from './harness/index.ts';
@@ -17,8 +17,8 @@ class OddEdges {
   }
 
   static start(stack: Stack): OddEdges {
-    const program = join(stack.dir, 'oddedges');
-    execFileSync('go', ['build', '-trimpath', '-o', program, './internal/e2e/console/fixture/oddedges'], { cwd: root, env: { ...process.env, CGO_ENABLED: '0' } });
+    const program = join(root, '.tmp/e2e-bin/oddedges');
+    if (!existsSync(program)) throw new Error(`${program} is not there: make e2e-console builds it`);
     const dir = join(stack.dir, 'odd');
     mkdirSync(dir);
     const nats = /NATS\s+(\S+)/.exec(readFileSync(join(stack.dir, 'dev-1.log'), 'utf8'))![1]!;

@@ -250,6 +250,18 @@ test('settings are saved together, and what others saved meanwhile is not lost',
   await expect(page.getByRole('banner').getByText('staging')).toBeVisible();
 });
 
+test('for how long things are kept is what the ledger says', async ({ page, stack }) => {
+  const kept = await stack.call<Record<string, string | boolean>>('SystemService/GetRetention');
+  expect(kept).toMatchObject({ keepRecords: true, requests: '7776000s', days: '0s' });
+  await page.goto('/settings/retention');
+  const row = (setting: string) => page.getByRole('row', { name: new RegExp(`retention\\.${setting}$`) });
+  for (const setting of ['requests', 'hours', 'days', 'leases', 'anomalies', 'incarnations']) {
+    const days = parseInt(String(kept[setting]), 10) / 86_400;
+    await expect(row(setting)).toContainText(days ? `${days} days` : 'kept for good');
+  }
+  await axe(page);
+});
+
 test.describe('without a session', () => {
   test.use({ signedIn: false });
 

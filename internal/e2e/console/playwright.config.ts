@@ -14,8 +14,9 @@ export default defineConfig({
   // A test that fails sometimes fails.
   retries: 0,
   forbidOnly: true,
-  timeout: 120_000,
-  expect: { timeout: 20_000 },
+  // Patient: what is slow fails where it is measured, and a busy machine is no fault of the console's.
+  timeout: 240_000,
+  expect: { timeout: 30_000 },
   reporter: [['list']],
   use: {
     launchOptions: { executablePath: chromium },

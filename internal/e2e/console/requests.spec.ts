@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { axe, type Call, expect, Load, shot, type Stack, test } from './harness/index.ts';
+import { axe, type Call, expect, framesOf, heapOf, Load, shot, type Stack, test, told as framesTold } from './harness/index.ts';
 
 test.use({ deployment: { name: 'requests', edges: 4, args: ['--sample-data', '--sample-traffic', '0'] } });
 test.describe.configure({ mode: 'serial' });
@@ -161,11 +161,6 @@ test('a busy gateway is followed without loss, in bounded memory', async ({ page
   const mark = 'busy';
   await page.goto(`/requests?live=1&all=1&q=${mark}`);
   await expect(page.getByText('Live', { exact: true }).last()).toBeVisible();
-  const cdp = await page.context().newCDPSession(page);
-  const heap = async () => {
-    await cdp.send('HeapProfiler.collectGarbage');
-    return ((await cdp.send('Runtime.getHeapUsage')) as { usedSize: number }).usedSize / 2 ** 20;
-  };
   const send = async (n: number) => {
     const load = Load.start((i) => ({ url: `${stack.gateways[i % 4]}/bria/${mark}/${i}` }), 250, n);
     await expect.poll(() => load.done, { timeout: 60_000 }).toBe(true);
@@ -176,23 +171,13 @@ test('a busy gateway is followed without loss, in bounded memory', async ({ page
   await expect.poll(() => kept(page)).toBe(1500);
   await send(700);
   await expect.poll(() => kept(page), 'no more than are kept').toBe(2000);
-  const before = await heap();
-  await page.evaluate(() => {
-    const frames: number[] = ((window as unknown as { frames: number[] }).frames = []);
-    let last = performance.now();
-    const tick = (now: number) => {
-      frames.push(now - last);
-      last = now;
-      requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
+  const before = await heapOf(page);
+  const frames = await framesOf(page, async () => {
+    await send(1000);
+    await expect(page.getByText(`/bria/${mark}/999`)).toBeVisible();
   });
-  await send(1000);
-  await expect(page.getByText(`/bria/${mark}/999`)).toBeVisible();
-  const frames = await page.evaluate(() => (window as unknown as { frames: number[] }).frames.toSorted((a, b) => a - b));
-  const after = await heap();
-  const at = (share: number) => frames[Math.min(Math.floor(frames.length * share), frames.length - 1)]!.toFixed(0);
-  console.log(`live list at 250 requests a second: frames p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; heap ${before.toFixed(1)} MB, then ${after.toFixed(1)} MB`);
+  const after = await heapOf(page);
+  console.log(`live list at 250 requests a second: ${framesTold(frames)}; heap ${before.toFixed(1)} MB, then ${after.toFixed(1)} MB`);
   expect(await kept(page)).toBe(2000);
   await expect(page.getByText('some requests may be missing here')).toHaveCount(0);
   expect(after, 'a full list stays as large as it is').toBeLessThan(before * 1.5);

@@ -122,3 +122,17 @@ test('filters hold for the page, its files and its address alike', async ({ page
   expect(file.head.join('\n')).toContain('team=search');
   await axe(page);
 });
+
+test('usage is told by edge, as far as records are read for it', async ({ page, stack }) => {
+  await page.goto('/usage?group=edge');
+  await expect(page.getByRole('columnheader', { name: 'Edge' })).toBeVisible();
+  await expect(page.getByText('Added up from the records of requests')).toBeVisible();
+  const { total } = await stack.call<{ total: { requests: string } }>('UsageService/QueryUsage', { groupBy: ['USAGE_DIMENSION_TEAM'] });
+  const byEdge = await stack.call<{ rows: { edge: string; requests: string }[] }>('UsageService/QueryUsage', { groupBy: ['USAGE_DIMENSION_EDGE'] });
+  expect(byEdge.rows.reduce((n, r) => n + Number(r.requests), 0), 'no request is lost between edges').toBe(Number(total.requests));
+  for (const { edge } of byEdge.rows) await expect(page.getByRole('button', { name: new RegExp(`^Show only ${edge};`) })).toBeVisible();
+  expect(await page.locator('[data-cli]').first().getAttribute('data-cli')).toMatch(/--group-by edge/);
+  await axe(page);
+  await page.goto('/usage?group=edge&from=-90d');
+  await expect(page.getByText(/for 31 days at most: ask for less time/).first()).toBeVisible();
+});

@@ -971,6 +971,143 @@ func (x *SingleSignOn) GetDefaultRole() string {
 	return ""
 }
 
+// GetRetentionRequest is empty.
+type GetRetentionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRetentionRequest) Reset() {
+	*x = GetRetentionRequest{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRetentionRequest) ProtoMessage() {}
+
+func (x *GetRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRetentionRequest.ProtoReflect.Descriptor instead.
+func (*GetRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{8}
+}
+
+// GetRetentionResponse is for how long the ledger keeps what; zero is for ever. Settings are those of the ledger that answers.
+type GetRetentionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether records of requests are kept at all, or sums only.
+	KeepRecords bool `protobuf:"varint,1,opt,name=keep_records,json=keepRecords,proto3" json:"keep_records,omitempty"`
+	// Records of requests.
+	Requests *durationpb.Duration `protobuf:"bytes,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Usage by hour.
+	Hours *durationpb.Duration `protobuf:"bytes,3,opt,name=hours,proto3" json:"hours,omitempty"`
+	// Usage by day.
+	Days *durationpb.Duration `protobuf:"bytes,4,opt,name=days,proto3" json:"days,omitempty"`
+	// What budgets were spent on, from the end of their period.
+	Leases *durationpb.Duration `protobuf:"bytes,5,opt,name=leases,proto3" json:"leases,omitempty"`
+	// What should not have happened and did.
+	Anomalies *durationpb.Duration `protobuf:"bytes,6,opt,name=anomalies,proto3" json:"anomalies,omitempty"`
+	// Processes of edges that have ended, by which it is known what they have told already.
+	Incarnations  *durationpb.Duration `protobuf:"bytes,7,opt,name=incarnations,proto3" json:"incarnations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRetentionResponse) Reset() {
+	*x = GetRetentionResponse{}
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRetentionResponse) ProtoMessage() {}
+
+func (x *GetRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRetentionResponse.ProtoReflect.Descriptor instead.
+func (*GetRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetRetentionResponse) GetKeepRecords() bool {
+	if x != nil {
+		return x.KeepRecords
+	}
+	return false
+}
+
+func (x *GetRetentionResponse) GetRequests() *durationpb.Duration {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *GetRetentionResponse) GetHours() *durationpb.Duration {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *GetRetentionResponse) GetDays() *durationpb.Duration {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *GetRetentionResponse) GetLeases() *durationpb.Duration {
+	if x != nil {
+		return x.Leases
+	}
+	return nil
+}
+
+func (x *GetRetentionResponse) GetAnomalies() *durationpb.Duration {
+	if x != nil {
+		return x.Anomalies
+	}
+	return nil
+}
+
+func (x *GetRetentionResponse) GetIncarnations() *durationpb.Duration {
+	if x != nil {
+		return x.Incarnations
+	}
+	return nil
+}
+
 // ListNodesRequest is empty.
 type ListNodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -980,7 +1117,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1129,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[8]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1142,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 // ListNodesResponse lists the fleet.
@@ -1021,7 +1158,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1170,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[9]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1183,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -1076,7 +1213,7 @@ type UnresolvedSecret struct {
 
 func (x *UnresolvedSecret) Reset() {
 	*x = UnresolvedSecret{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1225,7 @@ func (x *UnresolvedSecret) String() string {
 func (*UnresolvedSecret) ProtoMessage() {}
 
 func (x *UnresolvedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[10]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1238,7 @@ func (x *UnresolvedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnresolvedSecret.ProtoReflect.Descriptor instead.
 func (*UnresolvedSecret) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UnresolvedSecret) GetSecret() string {
@@ -1131,7 +1268,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1280,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[11]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1293,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchChangesRequest) GetAfterRevision() int64 {
@@ -1190,7 +1327,7 @@ type WatchChangesResponse struct {
 
 func (x *WatchChangesResponse) Reset() {
 	*x = WatchChangesResponse{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1339,7 @@ func (x *WatchChangesResponse) String() string {
 func (*WatchChangesResponse) ProtoMessage() {}
 
 func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[12]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1352,7 @@ func (x *WatchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesResponse.ProtoReflect.Descriptor instead.
 func (*WatchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchChangesResponse) GetChanges() []*Change {
@@ -1269,7 +1406,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1418,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_control_v1_system_proto_msgTypes[13]
+	mi := &file_tollgate_control_v1_system_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1431,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_control_v1_system_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Change) GetRevision() int64 {
@@ -1438,7 +1575,16 @@ const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\vroles_claim\x18\a \x01(\tR\n" +
 	"rolesClaim\x12\x14\n" +
 	"\x05roles\x18\b \x03(\tR\x05roles\x12!\n" +
-	"\fdefault_role\x18\t \x01(\tR\vdefaultRole\"\x12\n" +
+	"\fdefault_role\x18\t \x01(\tR\vdefaultRole\"\x15\n" +
+	"\x13GetRetentionRequest\"\xfb\x02\n" +
+	"\x14GetRetentionResponse\x12!\n" +
+	"\fkeep_records\x18\x01 \x01(\bR\vkeepRecords\x125\n" +
+	"\brequests\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\brequests\x12/\n" +
+	"\x05hours\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05hours\x12-\n" +
+	"\x04days\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04days\x121\n" +
+	"\x06leases\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06leases\x127\n" +
+	"\tanomalies\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tanomalies\x12=\n" +
+	"\fincarnations\x18\a \x01(\v2\x19.google.protobuf.DurationR\fincarnations\"\x12\n" +
 	"\x10ListNodesRequest\"`\n" +
 	"\x11ListNodesResponse\x12/\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x19.tollgate.control.v1.NodeR\x05nodes\x12\x1a\n" +
@@ -1467,11 +1613,12 @@ const file_tollgate_control_v1_system_proto_rawDesc = "" +
 	"\x17NODE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NODE_STATUS_LIVE\x10\x01\x12\x16\n" +
 	"\x12NODE_STATUS_BEHIND\x10\x02\x12\x16\n" +
-	"\x12NODE_STATUS_SILENT\x10\x032\xcc\x03\n" +
+	"\x12NODE_STATUS_SILENT\x10\x032\xbc\x04\n" +
 	"\rSystemService\x12a\n" +
 	"\aGetInfo\x12#.tollgate.control.v1.GetInfoRequest\x1a$.tollgate.control.v1.GetInfoResponse\"\v\xca\xf3\x18\x04\b\x02\x10\x01\x90\x02\x01\x12e\n" +
 	"\tListNodes\x12%.tollgate.control.v1.ListNodesRequest\x1a&.tollgate.control.v1.ListNodesResponse\"\t\xca\xf3\x18\x02\b\f\x90\x02\x01\x12}\n" +
-	"\x11GetSignInSettings\x12-.tollgate.control.v1.GetSignInSettingsRequest\x1a..tollgate.control.v1.GetSignInSettingsResponse\"\t\xca\xf3\x18\x02\b\x0f\x90\x02\x01\x12r\n" +
+	"\x11GetSignInSettings\x12-.tollgate.control.v1.GetSignInSettingsRequest\x1a..tollgate.control.v1.GetSignInSettingsResponse\"\t\xca\xf3\x18\x02\b\x0f\x90\x02\x01\x12n\n" +
+	"\fGetRetention\x12(.tollgate.control.v1.GetRetentionRequest\x1a).tollgate.control.v1.GetRetentionResponse\"\t\xca\xf3\x18\x02\b\x03\x90\x02\x01\x12r\n" +
 	"\fWatchChanges\x12(.tollgate.control.v1.WatchChangesRequest\x1a).tollgate.control.v1.WatchChangesResponse\"\v\xca\xf3\x18\x04\b\x02\x10\x01\x90\x02\x010\x01B\xc0\x01\n" +
 	"\x17com.tollgate.control.v1B\vSystemProtoP\x01Z*tollgate/gen/tollgate/control/v1;controlv1\xa2\x02\x03TCX\xaa\x02\x13Tollgate.Control.V1\xca\x02\x13Tollgate\\Control\\V1\xe2\x02\x1fTollgate\\Control\\V1\\GPBMetadata\xea\x02\x15Tollgate::Control::V1b\x06proto3"
 
@@ -1488,7 +1635,7 @@ func file_tollgate_control_v1_system_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_control_v1_system_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_control_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollgate_control_v1_system_proto_goTypes = []any{
 	(NodeStatus)(0),                   // 0: tollgate.control.v1.NodeStatus
 	(*Node)(nil),                      // 1: tollgate.control.v1.Node
@@ -1499,44 +1646,54 @@ var file_tollgate_control_v1_system_proto_goTypes = []any{
 	(*GetSignInSettingsRequest)(nil),  // 6: tollgate.control.v1.GetSignInSettingsRequest
 	(*GetSignInSettingsResponse)(nil), // 7: tollgate.control.v1.GetSignInSettingsResponse
 	(*SingleSignOn)(nil),              // 8: tollgate.control.v1.SingleSignOn
-	(*ListNodesRequest)(nil),          // 9: tollgate.control.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),         // 10: tollgate.control.v1.ListNodesResponse
-	(*UnresolvedSecret)(nil),          // 11: tollgate.control.v1.UnresolvedSecret
-	(*WatchChangesRequest)(nil),       // 12: tollgate.control.v1.WatchChangesRequest
-	(*WatchChangesResponse)(nil),      // 13: tollgate.control.v1.WatchChangesResponse
-	(*Change)(nil),                    // 14: tollgate.control.v1.Change
-	(*timestamppb.Timestamp)(nil),     // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 16: google.protobuf.Duration
+	(*GetRetentionRequest)(nil),       // 9: tollgate.control.v1.GetRetentionRequest
+	(*GetRetentionResponse)(nil),      // 10: tollgate.control.v1.GetRetentionResponse
+	(*ListNodesRequest)(nil),          // 11: tollgate.control.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),         // 12: tollgate.control.v1.ListNodesResponse
+	(*UnresolvedSecret)(nil),          // 13: tollgate.control.v1.UnresolvedSecret
+	(*WatchChangesRequest)(nil),       // 14: tollgate.control.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil),      // 15: tollgate.control.v1.WatchChangesResponse
+	(*Change)(nil),                    // 16: tollgate.control.v1.Change
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 18: google.protobuf.Duration
 }
 var file_tollgate_control_v1_system_proto_depIdxs = []int32{
 	0,  // 0: tollgate.control.v1.Node.status:type_name -> tollgate.control.v1.NodeStatus
-	15, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
-	15, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
+	17, // 1: tollgate.control.v1.Node.start_time:type_name -> google.protobuf.Timestamp
+	17, // 2: tollgate.control.v1.Node.last_seen_time:type_name -> google.protobuf.Timestamp
 	3,  // 3: tollgate.control.v1.Node.breakers:type_name -> tollgate.control.v1.NodeBreaker
 	2,  // 4: tollgate.control.v1.Node.targets:type_name -> tollgate.control.v1.NodeTarget
-	11, // 5: tollgate.control.v1.Node.unresolved_secrets:type_name -> tollgate.control.v1.UnresolvedSecret
-	15, // 6: tollgate.control.v1.NodeTarget.retry_time:type_name -> google.protobuf.Timestamp
-	15, // 7: tollgate.control.v1.GetInfoResponse.time:type_name -> google.protobuf.Timestamp
-	15, // 8: tollgate.control.v1.GetInfoResponse.commit_time:type_name -> google.protobuf.Timestamp
-	16, // 9: tollgate.control.v1.GetSignInSettingsResponse.session_idle:type_name -> google.protobuf.Duration
-	16, // 10: tollgate.control.v1.GetSignInSettingsResponse.session_total:type_name -> google.protobuf.Duration
+	13, // 5: tollgate.control.v1.Node.unresolved_secrets:type_name -> tollgate.control.v1.UnresolvedSecret
+	17, // 6: tollgate.control.v1.NodeTarget.retry_time:type_name -> google.protobuf.Timestamp
+	17, // 7: tollgate.control.v1.GetInfoResponse.time:type_name -> google.protobuf.Timestamp
+	17, // 8: tollgate.control.v1.GetInfoResponse.commit_time:type_name -> google.protobuf.Timestamp
+	18, // 9: tollgate.control.v1.GetSignInSettingsResponse.session_idle:type_name -> google.protobuf.Duration
+	18, // 10: tollgate.control.v1.GetSignInSettingsResponse.session_total:type_name -> google.protobuf.Duration
 	8,  // 11: tollgate.control.v1.GetSignInSettingsResponse.single_sign_on:type_name -> tollgate.control.v1.SingleSignOn
-	1,  // 12: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
-	14, // 13: tollgate.control.v1.WatchChangesResponse.changes:type_name -> tollgate.control.v1.Change
-	15, // 14: tollgate.control.v1.Change.time:type_name -> google.protobuf.Timestamp
-	4,  // 15: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
-	9,  // 16: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
-	6,  // 17: tollgate.control.v1.SystemService.GetSignInSettings:input_type -> tollgate.control.v1.GetSignInSettingsRequest
-	12, // 18: tollgate.control.v1.SystemService.WatchChanges:input_type -> tollgate.control.v1.WatchChangesRequest
-	5,  // 19: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
-	10, // 20: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
-	7,  // 21: tollgate.control.v1.SystemService.GetSignInSettings:output_type -> tollgate.control.v1.GetSignInSettingsResponse
-	13, // 22: tollgate.control.v1.SystemService.WatchChanges:output_type -> tollgate.control.v1.WatchChangesResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	18, // 12: tollgate.control.v1.GetRetentionResponse.requests:type_name -> google.protobuf.Duration
+	18, // 13: tollgate.control.v1.GetRetentionResponse.hours:type_name -> google.protobuf.Duration
+	18, // 14: tollgate.control.v1.GetRetentionResponse.days:type_name -> google.protobuf.Duration
+	18, // 15: tollgate.control.v1.GetRetentionResponse.leases:type_name -> google.protobuf.Duration
+	18, // 16: tollgate.control.v1.GetRetentionResponse.anomalies:type_name -> google.protobuf.Duration
+	18, // 17: tollgate.control.v1.GetRetentionResponse.incarnations:type_name -> google.protobuf.Duration
+	1,  // 18: tollgate.control.v1.ListNodesResponse.nodes:type_name -> tollgate.control.v1.Node
+	16, // 19: tollgate.control.v1.WatchChangesResponse.changes:type_name -> tollgate.control.v1.Change
+	17, // 20: tollgate.control.v1.Change.time:type_name -> google.protobuf.Timestamp
+	4,  // 21: tollgate.control.v1.SystemService.GetInfo:input_type -> tollgate.control.v1.GetInfoRequest
+	11, // 22: tollgate.control.v1.SystemService.ListNodes:input_type -> tollgate.control.v1.ListNodesRequest
+	6,  // 23: tollgate.control.v1.SystemService.GetSignInSettings:input_type -> tollgate.control.v1.GetSignInSettingsRequest
+	9,  // 24: tollgate.control.v1.SystemService.GetRetention:input_type -> tollgate.control.v1.GetRetentionRequest
+	14, // 25: tollgate.control.v1.SystemService.WatchChanges:input_type -> tollgate.control.v1.WatchChangesRequest
+	5,  // 26: tollgate.control.v1.SystemService.GetInfo:output_type -> tollgate.control.v1.GetInfoResponse
+	12, // 27: tollgate.control.v1.SystemService.ListNodes:output_type -> tollgate.control.v1.ListNodesResponse
+	7,  // 28: tollgate.control.v1.SystemService.GetSignInSettings:output_type -> tollgate.control.v1.GetSignInSettingsResponse
+	10, // 29: tollgate.control.v1.SystemService.GetRetention:output_type -> tollgate.control.v1.GetRetentionResponse
+	15, // 30: tollgate.control.v1.SystemService.WatchChanges:output_type -> tollgate.control.v1.WatchChangesResponse
+	26, // [26:31] is the sub-list for method output_type
+	21, // [21:26] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_control_v1_system_proto_init() }
@@ -1552,7 +1709,7 @@ func file_tollgate_control_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_control_v1_system_proto_rawDesc), len(file_tollgate_control_v1_system_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

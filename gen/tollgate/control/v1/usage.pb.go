@@ -51,7 +51,8 @@ const (
 	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
 	// By the class of the status: "2xx", "4xx", "5xx", and "0xx" for targets that did not answer.
 	UsageDimension_USAGE_DIMENSION_STATUS_CLASS UsageDimension = 10
-	// Edge. Records can be filtered by it; usage is not kept by edge.
+	// By the edge that served. Usage is not kept by edge, so it is added up from the records of requests: of 31 days at most, and as far back
+	// as the ledger keeps records.
 	UsageDimension_USAGE_DIMENSION_EDGE UsageDimension = 11
 )
 
@@ -522,7 +523,9 @@ type UsageRow struct {
 	// Errors of the time before.
 	PreviousErrors int64 `protobuf:"varint,22,opt,name=previous_errors,json=previousErrors,proto3" json:"previous_errors,omitempty"`
 	// Cost of the time before; not set where it is not told.
-	PreviousCost  *money.Money `protobuf:"bytes,23,opt,name=previous_cost,json=previousCost,proto3" json:"previous_cost,omitempty"`
+	PreviousCost *money.Money `protobuf:"bytes,23,opt,name=previous_cost,json=previousCost,proto3" json:"previous_cost,omitempty"`
+	// Edge that served; empty unless grouped by edge.
+	Edge          string `protobuf:"bytes,24,opt,name=edge,proto3" json:"edge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -716,6 +719,13 @@ func (x *UsageRow) GetPreviousCost() *money.Money {
 		return x.PreviousCost
 	}
 	return nil
+}
+
+func (x *UsageRow) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
 }
 
 // QueryUsageResponse holds the groups and their sum.
@@ -2134,7 +2144,7 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\ato_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12$\n" +
 	"\ttime_zone\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12D\n" +
 	"\afilters\x18\x0f \x03(\v2 .tollgate.control.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12\x18\n" +
-	"\acompare\x18\x10 \x01(\bR\acompare\"\xa4\x05\n" +
+	"\acompare\x18\x10 \x01(\bR\acompare\"\xb8\x05\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x19\n" +
 	"\bkey_name\x18\x02 \x01(\tR\akeyName\x12\x1f\n" +
@@ -2160,7 +2170,8 @@ const file_tollgate_control_v1_usage_proto_rawDesc = "" +
 	"\fstatus_class\x18\x14 \x01(\tR\vstatusClass\x12+\n" +
 	"\x11previous_requests\x18\x15 \x01(\x03R\x10previousRequests\x12'\n" +
 	"\x0fprevious_errors\x18\x16 \x01(\x03R\x0epreviousErrors\x127\n" +
-	"\rprevious_cost\x18\x17 \x01(\v2\x12.google.type.MoneyR\fpreviousCost\"\xfc\x03\n" +
+	"\rprevious_cost\x18\x17 \x01(\v2\x12.google.type.MoneyR\fpreviousCost\x12\x12\n" +
+	"\x04edge\x18\x18 \x01(\tR\x04edge\"\xfc\x03\n" +
 	"\x12QueryUsageResponse\x121\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1d.tollgate.control.v1.UsageRowR\x04rows\x123\n" +
 	"\x05total\x18\x02 \x01(\v2\x1d.tollgate.control.v1.UsageRowR\x05total\x12/\n" +

@@ -50,7 +50,7 @@ const (
 	UsageDimension_USAGE_DIMENSION_HOUR UsageDimension = 9
 	// By the first digit of the status.
 	UsageDimension_USAGE_DIMENSION_STATUS_CLASS UsageDimension = 10
-	// Edge: records have it, sums are not kept by it.
+	// By edge. Sums are not kept by it: records are added up, of 31 days at most.
 	UsageDimension_USAGE_DIMENSION_EDGE UsageDimension = 11
 )
 
@@ -170,6 +170,143 @@ func (LatencyBucket) EnumDescriptor() ([]byte, []int) {
 	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
 }
 
+// GetRetentionRequest is empty.
+type GetRetentionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRetentionRequest) Reset() {
+	*x = GetRetentionRequest{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRetentionRequest) ProtoMessage() {}
+
+func (x *GetRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRetentionRequest.ProtoReflect.Descriptor instead.
+func (*GetRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{0}
+}
+
+// GetRetentionResponse is for how many seconds a ledger keeps what; 0 is for ever.
+type GetRetentionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Records of requests.
+	RequestsSeconds int64 `protobuf:"varint,1,opt,name=requests_seconds,json=requestsSeconds,proto3" json:"requests_seconds,omitempty"`
+	// Usage by hour.
+	HoursSeconds int64 `protobuf:"varint,2,opt,name=hours_seconds,json=hoursSeconds,proto3" json:"hours_seconds,omitempty"`
+	// Usage by day.
+	DaysSeconds int64 `protobuf:"varint,3,opt,name=days_seconds,json=daysSeconds,proto3" json:"days_seconds,omitempty"`
+	// Leases, from the end of their period.
+	LeasesSeconds int64 `protobuf:"varint,4,opt,name=leases_seconds,json=leasesSeconds,proto3" json:"leases_seconds,omitempty"`
+	// Anomalies.
+	AnomaliesSeconds int64 `protobuf:"varint,5,opt,name=anomalies_seconds,json=anomaliesSeconds,proto3" json:"anomalies_seconds,omitempty"`
+	// Processes of edges that have ended.
+	IncarnationsSeconds int64 `protobuf:"varint,6,opt,name=incarnations_seconds,json=incarnationsSeconds,proto3" json:"incarnations_seconds,omitempty"`
+	// Whether records of requests are kept at all.
+	KeepRecords   bool `protobuf:"varint,7,opt,name=keep_records,json=keepRecords,proto3" json:"keep_records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRetentionResponse) Reset() {
+	*x = GetRetentionResponse{}
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRetentionResponse) ProtoMessage() {}
+
+func (x *GetRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRetentionResponse.ProtoReflect.Descriptor instead.
+func (*GetRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetRetentionResponse) GetRequestsSeconds() int64 {
+	if x != nil {
+		return x.RequestsSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetHoursSeconds() int64 {
+	if x != nil {
+		return x.HoursSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetDaysSeconds() int64 {
+	if x != nil {
+		return x.DaysSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetLeasesSeconds() int64 {
+	if x != nil {
+		return x.LeasesSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetAnomaliesSeconds() int64 {
+	if x != nil {
+		return x.AnomaliesSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetIncarnationsSeconds() int64 {
+	if x != nil {
+		return x.IncarnationsSeconds
+	}
+	return 0
+}
+
+func (x *GetRetentionResponse) GetKeepRecords() bool {
+	if x != nil {
+		return x.KeepRecords
+	}
+	return false
+}
+
 // UsageFilter selects by one dimension.
 type UsageFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -185,7 +322,7 @@ type UsageFilter struct {
 
 func (x *UsageFilter) Reset() {
 	*x = UsageFilter{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +334,7 @@ func (x *UsageFilter) String() string {
 func (*UsageFilter) ProtoMessage() {}
 
 func (x *UsageFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[0]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +347,7 @@ func (x *UsageFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageFilter.ProtoReflect.Descriptor instead.
 func (*UsageFilter) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{0}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UsageFilter) GetOf() UsageDimension {
@@ -273,7 +410,7 @@ type QueryUsageRequest struct {
 
 func (x *QueryUsageRequest) Reset() {
 	*x = QueryUsageRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +422,7 @@ func (x *QueryUsageRequest) String() string {
 func (*QueryUsageRequest) ProtoMessage() {}
 
 func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[1]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +435,7 @@ func (x *QueryUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageRequest.ProtoReflect.Descriptor instead.
 func (*QueryUsageRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QueryUsageRequest) GetFromDay() string {
@@ -444,14 +581,16 @@ type UsageRow struct {
 	// Of the requests, those that the target answered with 5xx or did not answer.
 	Errors int64 `protobuf:"varint,17,opt,name=errors,proto3" json:"errors,omitempty"`
 	// Whether it stands for all groups beyond top_n.
-	Other         bool `protobuf:"varint,18,opt,name=other,proto3" json:"other,omitempty"`
+	Other bool `protobuf:"varint,18,opt,name=other,proto3" json:"other,omitempty"`
+	// Edge that served; empty unless grouped by edge.
+	Edge          string `protobuf:"bytes,19,opt,name=edge,proto3" json:"edge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
 	*x = UsageRow{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +602,7 @@ func (x *UsageRow) String() string {
 func (*UsageRow) ProtoMessage() {}
 
 func (x *UsageRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[2]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +615,7 @@ func (x *UsageRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
 func (*UsageRow) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UsageRow) GetKeyId() string {
@@ -605,6 +744,13 @@ func (x *UsageRow) GetOther() bool {
 	return false
 }
 
+func (x *UsageRow) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
 // QueryUsageResponse holds the groups.
 type QueryUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -622,7 +768,7 @@ type QueryUsageResponse struct {
 
 func (x *QueryUsageResponse) Reset() {
 	*x = QueryUsageResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +780,7 @@ func (x *QueryUsageResponse) String() string {
 func (*QueryUsageResponse) ProtoMessage() {}
 
 func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[3]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +793,7 @@ func (x *QueryUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryUsageResponse.ProtoReflect.Descriptor instead.
 func (*QueryUsageResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *QueryUsageResponse) GetRows() []*UsageRow {
@@ -697,7 +843,7 @@ type QueryLatencyRequest struct {
 
 func (x *QueryLatencyRequest) Reset() {
 	*x = QueryLatencyRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +855,7 @@ func (x *QueryLatencyRequest) String() string {
 func (*QueryLatencyRequest) ProtoMessage() {}
 
 func (x *QueryLatencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[4]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +868,7 @@ func (x *QueryLatencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryLatencyRequest.ProtoReflect.Descriptor instead.
 func (*QueryLatencyRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *QueryLatencyRequest) GetFromUnixMs() int64 {
@@ -779,7 +925,7 @@ type Latency struct {
 
 func (x *Latency) Reset() {
 	*x = Latency{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +937,7 @@ func (x *Latency) String() string {
 func (*Latency) ProtoMessage() {}
 
 func (x *Latency) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[5]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +950,7 @@ func (x *Latency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Latency.ProtoReflect.Descriptor instead.
 func (*Latency) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Latency) GetStartUnixMs() int64 {
@@ -859,7 +1005,7 @@ type QueryLatencyResponse struct {
 
 func (x *QueryLatencyResponse) Reset() {
 	*x = QueryLatencyResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1017,7 @@ func (x *QueryLatencyResponse) String() string {
 func (*QueryLatencyResponse) ProtoMessage() {}
 
 func (x *QueryLatencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[6]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1030,7 @@ func (x *QueryLatencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryLatencyResponse.ProtoReflect.Descriptor instead.
 func (*QueryLatencyResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QueryLatencyResponse) GetBuckets() []*Latency {
@@ -937,7 +1083,7 @@ type RecentScope struct {
 
 func (x *RecentScope) Reset() {
 	*x = RecentScope{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1095,7 @@ func (x *RecentScope) String() string {
 func (*RecentScope) ProtoMessage() {}
 
 func (x *RecentScope) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[7]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1108,7 @@ func (x *RecentScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecentScope.ProtoReflect.Descriptor instead.
 func (*RecentScope) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RecentScope) GetOf() isRecentScope_Of {
@@ -1090,7 +1236,7 @@ type ListRecentUsageRequest struct {
 
 func (x *ListRecentUsageRequest) Reset() {
 	*x = ListRecentUsageRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1248,7 @@ func (x *ListRecentUsageRequest) String() string {
 func (*ListRecentUsageRequest) ProtoMessage() {}
 
 func (x *ListRecentUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[8]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1261,7 @@ func (x *ListRecentUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecentUsageRequest.ProtoReflect.Descriptor instead.
 func (*ListRecentUsageRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRecentUsageRequest) GetScopes() []*RecentScope {
@@ -1146,7 +1292,7 @@ type RecentUsage struct {
 
 func (x *RecentUsage) Reset() {
 	*x = RecentUsage{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1304,7 @@ func (x *RecentUsage) String() string {
 func (*RecentUsage) ProtoMessage() {}
 
 func (x *RecentUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[9]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1317,7 @@ func (x *RecentUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecentUsage.ProtoReflect.Descriptor instead.
 func (*RecentUsage) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RecentUsage) GetDayCostNanos() int64 {
@@ -1229,7 +1375,7 @@ type ListRecentUsageResponse struct {
 
 func (x *ListRecentUsageResponse) Reset() {
 	*x = ListRecentUsageResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1387,7 @@ func (x *ListRecentUsageResponse) String() string {
 func (*ListRecentUsageResponse) ProtoMessage() {}
 
 func (x *ListRecentUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[10]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1400,7 @@ func (x *ListRecentUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecentUsageResponse.ProtoReflect.Descriptor instead.
 func (*ListRecentUsageResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRecentUsageResponse) GetUsage() []*RecentUsage {
@@ -1316,7 +1462,7 @@ type RequestFilter struct {
 
 func (x *RequestFilter) Reset() {
 	*x = RequestFilter{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1474,7 @@ func (x *RequestFilter) String() string {
 func (*RequestFilter) ProtoMessage() {}
 
 func (x *RequestFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[11]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1487,7 @@ func (x *RequestFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestFilter.ProtoReflect.Descriptor instead.
 func (*RequestFilter) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RequestFilter) GetFromUnixMs() int64 {
@@ -1487,7 +1633,7 @@ type RequestRecord struct {
 
 func (x *RequestRecord) Reset() {
 	*x = RequestRecord{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1645,7 @@ func (x *RequestRecord) String() string {
 func (*RequestRecord) ProtoMessage() {}
 
 func (x *RequestRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[12]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1658,7 @@ func (x *RequestRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
 func (*RequestRecord) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RequestRecord) GetPosition() string {
@@ -1560,7 +1706,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1718,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[13]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1731,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListRequestsRequest) GetFilter() *RequestFilter {
@@ -1631,7 +1777,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1789,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[14]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1802,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*RequestRecord {
@@ -1697,7 +1843,7 @@ type RepriceRequestsRequest struct {
 
 func (x *RepriceRequestsRequest) Reset() {
 	*x = RepriceRequestsRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1855,7 @@ func (x *RepriceRequestsRequest) String() string {
 func (*RepriceRequestsRequest) ProtoMessage() {}
 
 func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[15]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1868,7 @@ func (x *RepriceRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsRequest.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RepriceRequestsRequest) GetFilter() *RequestFilter {
@@ -1770,7 +1916,7 @@ type RepriceByMetersRequest struct {
 
 func (x *RepriceByMetersRequest) Reset() {
 	*x = RepriceByMetersRequest{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1928,7 @@ func (x *RepriceByMetersRequest) String() string {
 func (*RepriceByMetersRequest) ProtoMessage() {}
 
 func (x *RepriceByMetersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[16]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1941,7 @@ func (x *RepriceByMetersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceByMetersRequest.ProtoReflect.Descriptor instead.
 func (*RepriceByMetersRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RepriceByMetersRequest) GetFilter() *RequestFilter {
@@ -1845,7 +1991,7 @@ type EndpointPrice struct {
 
 func (x *EndpointPrice) Reset() {
 	*x = EndpointPrice{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2003,7 @@ func (x *EndpointPrice) String() string {
 func (*EndpointPrice) ProtoMessage() {}
 
 func (x *EndpointPrice) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[17]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2016,7 @@ func (x *EndpointPrice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointPrice.ProtoReflect.Descriptor instead.
 func (*EndpointPrice) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EndpointPrice) GetEndpointId() string {
@@ -1923,7 +2069,7 @@ type StillUnpriced struct {
 
 func (x *StillUnpriced) Reset() {
 	*x = StillUnpriced{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2081,7 @@ func (x *StillUnpriced) String() string {
 func (*StillUnpriced) ProtoMessage() {}
 
 func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[18]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2094,7 @@ func (x *StillUnpriced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StillUnpriced.ProtoReflect.Descriptor instead.
 func (*StillUnpriced) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StillUnpriced) GetEndpointId() string {
@@ -1983,7 +2129,7 @@ type RepriceByMetersResponse struct {
 
 func (x *RepriceByMetersResponse) Reset() {
 	*x = RepriceByMetersResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2141,7 @@ func (x *RepriceByMetersResponse) String() string {
 func (*RepriceByMetersResponse) ProtoMessage() {}
 
 func (x *RepriceByMetersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[19]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2154,7 @@ func (x *RepriceByMetersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceByMetersResponse.ProtoReflect.Descriptor instead.
 func (*RepriceByMetersResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RepriceByMetersResponse) GetDone() *RepriceRequestsResponse {
@@ -2035,7 +2181,7 @@ type RepriceRequestsResponse struct {
 
 func (x *RepriceRequestsResponse) Reset() {
 	*x = RepriceRequestsResponse{}
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2193,7 @@ func (x *RepriceRequestsResponse) String() string {
 func (*RepriceRequestsResponse) ProtoMessage() {}
 
 func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[20]
+	mi := &file_tollgate_ledger_v1_usage_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2206,7 @@ func (x *RepriceRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepriceRequestsResponse.ProtoReflect.Descriptor instead.
 func (*RepriceRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_ledger_v1_usage_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RepriceRequestsResponse) GetCorrected() int64 {
@@ -2095,7 +2241,16 @@ var File_tollgate_ledger_v1_usage_proto protoreflect.FileDescriptor
 
 const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1etollgate/event/v1/config.proto\x1a\x1dtollgate/event/v1/spend.proto\"\x87\x01\n" +
+	"\x1etollgate/ledger/v1/usage.proto\x12\x12tollgate.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ftollgate/control/v1/meter.proto\x1a\x1etollgate/event/v1/config.proto\x1a\x1dtollgate/event/v1/spend.proto\"\x15\n" +
+	"\x13GetRetentionRequest\"\xb3\x02\n" +
+	"\x14GetRetentionResponse\x12)\n" +
+	"\x10requests_seconds\x18\x01 \x01(\x03R\x0frequestsSeconds\x12#\n" +
+	"\rhours_seconds\x18\x02 \x01(\x03R\fhoursSeconds\x12!\n" +
+	"\fdays_seconds\x18\x03 \x01(\x03R\vdaysSeconds\x12%\n" +
+	"\x0eleases_seconds\x18\x04 \x01(\x03R\rleasesSeconds\x12+\n" +
+	"\x11anomalies_seconds\x18\x05 \x01(\x03R\x10anomaliesSeconds\x121\n" +
+	"\x14incarnations_seconds\x18\x06 \x01(\x03R\x13incarnationsSeconds\x12!\n" +
+	"\fkeep_records\x18\a \x01(\bR\vkeepRecords\"\x87\x01\n" +
 	"\vUsageFilter\x12B\n" +
 	"\x02of\x18\x01 \x01(\x0e2\".tollgate.ledger.v1.UsageDimensionB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \x03 \tR\x02of\x12\"\n" +
 	"\x06values\x18\x02 \x03(\tB\n" +
@@ -2119,7 +2274,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\ttime_zone\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12C\n" +
 	"\afilters\x18\x0e \x03(\v2\x1f.tollgate.ledger.v1.UsageFilterB\b\xbaH\x05\x92\x01\x02\x10\x14R\afilters\x12\x1f\n" +
 	"\x05top_n\x18\x0f \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04topN\"\xcc\x03\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04topN\"\xe0\x03\n" +
 	"\bUsageRow\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -2141,7 +2296,8 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\bunpriced\x18\x0f \x01(\x03R\bunpriced\x12!\n" +
 	"\fstatus_class\x18\x10 \x01(\rR\vstatusClass\x12\x16\n" +
 	"\x06errors\x18\x11 \x01(\x03R\x06errors\x12\x14\n" +
-	"\x05other\x18\x12 \x01(\bR\x05other\"\x9f\x01\n" +
+	"\x05other\x18\x12 \x01(\bR\x05other\x12\x12\n" +
+	"\x04edge\x18\x13 \x01(\tR\x04edge\"\x9f\x01\n" +
 	"\x12QueryUsageResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.tollgate.ledger.v1.UsageRowR\x04rows\x12!\n" +
 	"\ras_of_unix_ms\x18\x02 \x01(\x03R\n" +
@@ -2288,7 +2444,7 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x1aLATENCY_BUCKET_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15LATENCY_BUCKET_MINUTE\x10\x01\x12\x17\n" +
 	"\x13LATENCY_BUCKET_HOUR\x10\x02\x12\x16\n" +
-	"\x12LATENCY_BUCKET_DAY\x10\x032\x89\x05\n" +
+	"\x12LATENCY_BUCKET_DAY\x10\x032\xf1\x05\n" +
 	"\fUsageService\x12`\n" +
 	"\n" +
 	"QueryUsage\x12%.tollgate.ledger.v1.QueryUsageRequest\x1a&.tollgate.ledger.v1.QueryUsageResponse\"\x03\x90\x02\x01\x12f\n" +
@@ -2296,7 +2452,8 @@ const file_tollgate_ledger_v1_usage_proto_rawDesc = "" +
 	"\x0fListRecentUsage\x12*.tollgate.ledger.v1.ListRecentUsageRequest\x1a+.tollgate.ledger.v1.ListRecentUsageResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\fListRequests\x12'.tollgate.ledger.v1.ListRequestsRequest\x1a(.tollgate.ledger.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12j\n" +
 	"\x0fRepriceRequests\x12*.tollgate.ledger.v1.RepriceRequestsRequest\x1a+.tollgate.ledger.v1.RepriceRequestsResponse\x12j\n" +
-	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceByMetersResponseB\xb8\x01\n" +
+	"\x0fRepriceByMeters\x12*.tollgate.ledger.v1.RepriceByMetersRequest\x1a+.tollgate.ledger.v1.RepriceByMetersResponse\x12f\n" +
+	"\fGetRetention\x12'.tollgate.ledger.v1.GetRetentionRequest\x1a(.tollgate.ledger.v1.GetRetentionResponse\"\x03\x90\x02\x01B\xb8\x01\n" +
 	"\x16com.tollgate.ledger.v1B\n" +
 	"UsageProtoP\x01Z(tollgate/gen/tollgate/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tollgate.Ledger.V1\xca\x02\x12Tollgate\\Ledger\\V1\xe2\x02\x1eTollgate\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tollgate::Ledger::V1b\x06proto3"
 
@@ -2313,73 +2470,77 @@ func file_tollgate_ledger_v1_usage_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_ledger_v1_usage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tollgate_ledger_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tollgate_ledger_v1_usage_proto_goTypes = []any{
 	(UsageDimension)(0),             // 0: tollgate.ledger.v1.UsageDimension
 	(LatencyBucket)(0),              // 1: tollgate.ledger.v1.LatencyBucket
-	(*UsageFilter)(nil),             // 2: tollgate.ledger.v1.UsageFilter
-	(*QueryUsageRequest)(nil),       // 3: tollgate.ledger.v1.QueryUsageRequest
-	(*UsageRow)(nil),                // 4: tollgate.ledger.v1.UsageRow
-	(*QueryUsageResponse)(nil),      // 5: tollgate.ledger.v1.QueryUsageResponse
-	(*QueryLatencyRequest)(nil),     // 6: tollgate.ledger.v1.QueryLatencyRequest
-	(*Latency)(nil),                 // 7: tollgate.ledger.v1.Latency
-	(*QueryLatencyResponse)(nil),    // 8: tollgate.ledger.v1.QueryLatencyResponse
-	(*RecentScope)(nil),             // 9: tollgate.ledger.v1.RecentScope
-	(*ListRecentUsageRequest)(nil),  // 10: tollgate.ledger.v1.ListRecentUsageRequest
-	(*RecentUsage)(nil),             // 11: tollgate.ledger.v1.RecentUsage
-	(*ListRecentUsageResponse)(nil), // 12: tollgate.ledger.v1.ListRecentUsageResponse
-	(*RequestFilter)(nil),           // 13: tollgate.ledger.v1.RequestFilter
-	(*RequestRecord)(nil),           // 14: tollgate.ledger.v1.RequestRecord
-	(*ListRequestsRequest)(nil),     // 15: tollgate.ledger.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),    // 16: tollgate.ledger.v1.ListRequestsResponse
-	(*RepriceRequestsRequest)(nil),  // 17: tollgate.ledger.v1.RepriceRequestsRequest
-	(*RepriceByMetersRequest)(nil),  // 18: tollgate.ledger.v1.RepriceByMetersRequest
-	(*EndpointPrice)(nil),           // 19: tollgate.ledger.v1.EndpointPrice
-	(*StillUnpriced)(nil),           // 20: tollgate.ledger.v1.StillUnpriced
-	(*RepriceByMetersResponse)(nil), // 21: tollgate.ledger.v1.RepriceByMetersResponse
-	(*RepriceRequestsResponse)(nil), // 22: tollgate.ledger.v1.RepriceRequestsResponse
-	(v1.SpendOutcome)(0),            // 23: tollgate.event.v1.SpendOutcome
-	(*v1.SpendEvent)(nil),           // 24: tollgate.event.v1.SpendEvent
-	(*v1.BookList)(nil),             // 25: tollgate.event.v1.BookList
-	(*v11.Metered)(nil),             // 26: tollgate.control.v1.Metered
+	(*GetRetentionRequest)(nil),     // 2: tollgate.ledger.v1.GetRetentionRequest
+	(*GetRetentionResponse)(nil),    // 3: tollgate.ledger.v1.GetRetentionResponse
+	(*UsageFilter)(nil),             // 4: tollgate.ledger.v1.UsageFilter
+	(*QueryUsageRequest)(nil),       // 5: tollgate.ledger.v1.QueryUsageRequest
+	(*UsageRow)(nil),                // 6: tollgate.ledger.v1.UsageRow
+	(*QueryUsageResponse)(nil),      // 7: tollgate.ledger.v1.QueryUsageResponse
+	(*QueryLatencyRequest)(nil),     // 8: tollgate.ledger.v1.QueryLatencyRequest
+	(*Latency)(nil),                 // 9: tollgate.ledger.v1.Latency
+	(*QueryLatencyResponse)(nil),    // 10: tollgate.ledger.v1.QueryLatencyResponse
+	(*RecentScope)(nil),             // 11: tollgate.ledger.v1.RecentScope
+	(*ListRecentUsageRequest)(nil),  // 12: tollgate.ledger.v1.ListRecentUsageRequest
+	(*RecentUsage)(nil),             // 13: tollgate.ledger.v1.RecentUsage
+	(*ListRecentUsageResponse)(nil), // 14: tollgate.ledger.v1.ListRecentUsageResponse
+	(*RequestFilter)(nil),           // 15: tollgate.ledger.v1.RequestFilter
+	(*RequestRecord)(nil),           // 16: tollgate.ledger.v1.RequestRecord
+	(*ListRequestsRequest)(nil),     // 17: tollgate.ledger.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),    // 18: tollgate.ledger.v1.ListRequestsResponse
+	(*RepriceRequestsRequest)(nil),  // 19: tollgate.ledger.v1.RepriceRequestsRequest
+	(*RepriceByMetersRequest)(nil),  // 20: tollgate.ledger.v1.RepriceByMetersRequest
+	(*EndpointPrice)(nil),           // 21: tollgate.ledger.v1.EndpointPrice
+	(*StillUnpriced)(nil),           // 22: tollgate.ledger.v1.StillUnpriced
+	(*RepriceByMetersResponse)(nil), // 23: tollgate.ledger.v1.RepriceByMetersResponse
+	(*RepriceRequestsResponse)(nil), // 24: tollgate.ledger.v1.RepriceRequestsResponse
+	(v1.SpendOutcome)(0),            // 25: tollgate.event.v1.SpendOutcome
+	(*v1.SpendEvent)(nil),           // 26: tollgate.event.v1.SpendEvent
+	(*v1.BookList)(nil),             // 27: tollgate.event.v1.BookList
+	(*v11.Metered)(nil),             // 28: tollgate.control.v1.Metered
 }
 var file_tollgate_ledger_v1_usage_proto_depIdxs = []int32{
 	0,  // 0: tollgate.ledger.v1.UsageFilter.of:type_name -> tollgate.ledger.v1.UsageDimension
 	0,  // 1: tollgate.ledger.v1.QueryUsageRequest.group_by:type_name -> tollgate.ledger.v1.UsageDimension
-	2,  // 2: tollgate.ledger.v1.QueryUsageRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
-	4,  // 3: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
+	4,  // 2: tollgate.ledger.v1.QueryUsageRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	6,  // 3: tollgate.ledger.v1.QueryUsageResponse.rows:type_name -> tollgate.ledger.v1.UsageRow
 	1,  // 4: tollgate.ledger.v1.QueryLatencyRequest.bucket:type_name -> tollgate.ledger.v1.LatencyBucket
-	2,  // 5: tollgate.ledger.v1.QueryLatencyRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
-	7,  // 6: tollgate.ledger.v1.QueryLatencyResponse.buckets:type_name -> tollgate.ledger.v1.Latency
-	7,  // 7: tollgate.ledger.v1.QueryLatencyResponse.total:type_name -> tollgate.ledger.v1.Latency
-	9,  // 8: tollgate.ledger.v1.ListRecentUsageRequest.scopes:type_name -> tollgate.ledger.v1.RecentScope
-	11, // 9: tollgate.ledger.v1.ListRecentUsageResponse.usage:type_name -> tollgate.ledger.v1.RecentUsage
-	23, // 10: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
-	2,  // 11: tollgate.ledger.v1.RequestFilter.filters:type_name -> tollgate.ledger.v1.UsageFilter
-	24, // 12: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
-	13, // 13: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	14, // 14: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
-	13, // 15: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	13, // 16: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
-	19, // 17: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
-	25, // 18: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
-	26, // 19: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
-	22, // 20: tollgate.ledger.v1.RepriceByMetersResponse.done:type_name -> tollgate.ledger.v1.RepriceRequestsResponse
-	20, // 21: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
-	3,  // 22: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
-	6,  // 23: tollgate.ledger.v1.UsageService.QueryLatency:input_type -> tollgate.ledger.v1.QueryLatencyRequest
-	10, // 24: tollgate.ledger.v1.UsageService.ListRecentUsage:input_type -> tollgate.ledger.v1.ListRecentUsageRequest
-	15, // 25: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
-	17, // 26: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
-	18, // 27: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
-	5,  // 28: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
-	8,  // 29: tollgate.ledger.v1.UsageService.QueryLatency:output_type -> tollgate.ledger.v1.QueryLatencyResponse
-	12, // 30: tollgate.ledger.v1.UsageService.ListRecentUsage:output_type -> tollgate.ledger.v1.ListRecentUsageResponse
-	16, // 31: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
-	22, // 32: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
-	21, // 33: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceByMetersResponse
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
+	4,  // 5: tollgate.ledger.v1.QueryLatencyRequest.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	9,  // 6: tollgate.ledger.v1.QueryLatencyResponse.buckets:type_name -> tollgate.ledger.v1.Latency
+	9,  // 7: tollgate.ledger.v1.QueryLatencyResponse.total:type_name -> tollgate.ledger.v1.Latency
+	11, // 8: tollgate.ledger.v1.ListRecentUsageRequest.scopes:type_name -> tollgate.ledger.v1.RecentScope
+	13, // 9: tollgate.ledger.v1.ListRecentUsageResponse.usage:type_name -> tollgate.ledger.v1.RecentUsage
+	25, // 10: tollgate.ledger.v1.RequestFilter.outcome:type_name -> tollgate.event.v1.SpendOutcome
+	4,  // 11: tollgate.ledger.v1.RequestFilter.filters:type_name -> tollgate.ledger.v1.UsageFilter
+	26, // 12: tollgate.ledger.v1.RequestRecord.event:type_name -> tollgate.event.v1.SpendEvent
+	15, // 13: tollgate.ledger.v1.ListRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	16, // 14: tollgate.ledger.v1.ListRequestsResponse.requests:type_name -> tollgate.ledger.v1.RequestRecord
+	15, // 15: tollgate.ledger.v1.RepriceRequestsRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	15, // 16: tollgate.ledger.v1.RepriceByMetersRequest.filter:type_name -> tollgate.ledger.v1.RequestFilter
+	21, // 17: tollgate.ledger.v1.RepriceByMetersRequest.prices:type_name -> tollgate.ledger.v1.EndpointPrice
+	27, // 18: tollgate.ledger.v1.RepriceByMetersRequest.book:type_name -> tollgate.event.v1.BookList
+	28, // 19: tollgate.ledger.v1.EndpointPrice.metered:type_name -> tollgate.control.v1.Metered
+	24, // 20: tollgate.ledger.v1.RepriceByMetersResponse.done:type_name -> tollgate.ledger.v1.RepriceRequestsResponse
+	22, // 21: tollgate.ledger.v1.RepriceRequestsResponse.reasons:type_name -> tollgate.ledger.v1.StillUnpriced
+	5,  // 22: tollgate.ledger.v1.UsageService.QueryUsage:input_type -> tollgate.ledger.v1.QueryUsageRequest
+	8,  // 23: tollgate.ledger.v1.UsageService.QueryLatency:input_type -> tollgate.ledger.v1.QueryLatencyRequest
+	12, // 24: tollgate.ledger.v1.UsageService.ListRecentUsage:input_type -> tollgate.ledger.v1.ListRecentUsageRequest
+	17, // 25: tollgate.ledger.v1.UsageService.ListRequests:input_type -> tollgate.ledger.v1.ListRequestsRequest
+	19, // 26: tollgate.ledger.v1.UsageService.RepriceRequests:input_type -> tollgate.ledger.v1.RepriceRequestsRequest
+	20, // 27: tollgate.ledger.v1.UsageService.RepriceByMeters:input_type -> tollgate.ledger.v1.RepriceByMetersRequest
+	2,  // 28: tollgate.ledger.v1.UsageService.GetRetention:input_type -> tollgate.ledger.v1.GetRetentionRequest
+	7,  // 29: tollgate.ledger.v1.UsageService.QueryUsage:output_type -> tollgate.ledger.v1.QueryUsageResponse
+	10, // 30: tollgate.ledger.v1.UsageService.QueryLatency:output_type -> tollgate.ledger.v1.QueryLatencyResponse
+	14, // 31: tollgate.ledger.v1.UsageService.ListRecentUsage:output_type -> tollgate.ledger.v1.ListRecentUsageResponse
+	18, // 32: tollgate.ledger.v1.UsageService.ListRequests:output_type -> tollgate.ledger.v1.ListRequestsResponse
+	24, // 33: tollgate.ledger.v1.UsageService.RepriceRequests:output_type -> tollgate.ledger.v1.RepriceRequestsResponse
+	23, // 34: tollgate.ledger.v1.UsageService.RepriceByMeters:output_type -> tollgate.ledger.v1.RepriceByMetersResponse
+	3,  // 35: tollgate.ledger.v1.UsageService.GetRetention:output_type -> tollgate.ledger.v1.GetRetentionResponse
+	29, // [29:36] is the sub-list for method output_type
+	22, // [22:29] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
 	22, // [22:22] is the sub-list for extension extendee
 	0,  // [0:22] is the sub-list for field type_name
@@ -2390,7 +2551,7 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 	if File_tollgate_ledger_v1_usage_proto != nil {
 		return
 	}
-	file_tollgate_ledger_v1_usage_proto_msgTypes[7].OneofWrappers = []any{
+	file_tollgate_ledger_v1_usage_proto_msgTypes[9].OneofWrappers = []any{
 		(*RecentScope_KeyId)(nil),
 		(*RecentScope_EndpointId)(nil),
 		(*RecentScope_Team)(nil),
@@ -2398,14 +2559,14 @@ func file_tollgate_ledger_v1_usage_proto_init() {
 		(*RecentScope_Tag)(nil),
 		(*RecentScope_Everything)(nil),
 	}
-	file_tollgate_ledger_v1_usage_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tollgate_ledger_v1_usage_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_ledger_v1_usage_proto_rawDesc), len(file_tollgate_ledger_v1_usage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

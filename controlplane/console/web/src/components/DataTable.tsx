@@ -1,7 +1,7 @@
 import { ActionIcon, Checkbox, Menu, Table, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconColumns } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { kept } from '@/api/store';
 import { useKeys } from '@/app/keys';
 import { density } from '@/app/preferences';
@@ -66,13 +66,15 @@ export function DataTable<R>(props: DataTableProps<R>) {
   );
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = rows.length > virtualFrom || props.height !== undefined;
+  // One that is new with each draw would have all rows measured again.
+  const itemKey = useCallback((i: number) => rowKey(rows[i]!), [rows, rowKey]);
   const v = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
     overscan: 12,
     enabled: virtual,
-    getItemKey: (i) => rowKey(rows[i]!),
+    getItemKey: itemKey,
   });
   const items = v.getVirtualItems();
   const shown = virtual ? items.map((i) => i.index) : rows.map((_, i) => i);
@@ -98,12 +100,16 @@ export function DataTable<R>(props: DataTableProps<R>) {
     },
     [at, rows, rowKey, virtual, v],
   );
-  const toggle = (key: string) => {
-    if (!selected || !onSelect) return;
-    const next = new Set(selected);
+  const latest = useRef({ selected, onSelect, move });
+  latest.current = { selected, onSelect, move };
+  const toggle = useCallback((key: string) => {
+    const now = latest.current;
+    if (!now.selected || !now.onSelect) return;
+    const next = new Set(now.selected);
     if (!next.delete(key)) next.add(key);
-    onSelect(next);
-  };
+    now.onSelect(next);
+  }, []);
+  const step = useCallback((by: number) => latest.current.move(by), []);
   useKeys({
     j: () => move(1),
     k: () => move(-1),
@@ -159,42 +165,23 @@ export function DataTable<R>(props: DataTableProps<R>) {
             if (row === undefined) return null;
             const key = rowKey(row);
             return (
-              <Table.Tr
+              <Line
                 key={key}
-                data-row={key}
-                aria-rowindex={virtual ? i + 1 : undefined}
-                tabIndex={onOpen ? 0 : -1}
-                className={classes.row}
-                style={{ height }}
-                data-open={props.open === key || undefined}
-                data-tone={props.tone?.(row)}
-                data-pressable={onOpen ? true : undefined}
-                onFocus={() => setAt(key)}
-                onClick={(e) => {
-                  if (!onOpen || (e.target as HTMLElement).closest('a,button,input,label,[role=menuitem]')) return;
-                  if (!getSelection()?.toString()) onOpen(row);
-                }}
-                onKeyDown={(e) => {
-                  if (e.key === 'Enter' && onOpen && e.target === e.currentTarget) onOpen(row);
-                  if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
-                    if (e.target !== e.currentTarget) return;
-                    e.preventDefault();
-                    move(e.key === 'ArrowDown' ? 1 : -1);
-                  }
-                }}
-              >
-                {onSelect ? (
-                  <Table.Td>
-                    <Checkbox size="xs" aria-label={t('selectRow', { name: key })} checked={selected?.has(key) ?? false} onChange={() => toggle(key)} />
-                  </Table.Td>
-                ) : null}
-                {columns.map((c) => (
-                  <Table.Td key={c.id} data-align={c.align}>
-                    {c.cell(row)}
-                  </Table.Td>
-                ))}
-                <Table.Td className={classes.tools}>{props.rowActions?.(row)}</Table.Td>
-              </Table.Tr>
+                id={key}
+                row={row}
+                place={virtual ? i + 1 : undefined}
+                height={height}
+                columns={columns}
+                open={props.open === key}
+                tone={props.tone?.(row)}
+                selectable={!!onSelect}
+                selected={selected?.has(key) ?? false}
+                onOpen={onOpen}
+                onFocus={setAt}
+                onToggle={toggle}
+                onStep={step}
+                actions={props.rowActions}
+              />
             );
           })}
           {after > 0 ? <Spacer height={after} span={span} /> : null}
@@ -204,6 +191,65 @@ export function DataTable<R>(props: DataTableProps<R>) {
     </div>
   );
 }
+
+interface LineProps<R> {
+  id: string;
+  row: R;
+  /** Which row it is, where not all are there. */
+  place: number | undefined;
+  height: number;
+  columns: Column<R>[];
+  open: boolean;
+  tone: 'dim' | undefined;
+  selectable: boolean;
+  selected: boolean;
+  onOpen: ((row: R) => void) | undefined;
+  onFocus: (id: string) => void;
+  onToggle: (id: string) => void;
+  onStep: (by: number) => void;
+  actions: ((row: R) => ReactNode) | undefined;
+}
+
+// While somebody scrolls, only rows that come are drawn.
+const Line = memo(function Line<R>({ id, row, place, height, columns, open, tone, selectable, selected, onOpen, onFocus, onToggle, onStep, actions }: LineProps<R>) {
+  return (
+    <Table.Tr
+      data-row={id}
+      aria-rowindex={place}
+      tabIndex={onOpen ? 0 : -1}
+      className={classes.row}
+      style={{ height }}
+      data-open={open || undefined}
+      data-tone={tone}
+      data-pressable={onOpen ? true : undefined}
+      onFocus={() => onFocus(id)}
+      onClick={(e) => {
+        if (!onOpen || (e.target as HTMLElement).closest('a,button,input,label,[role=menuitem]')) return;
+        if (!getSelection()?.toString()) onOpen(row);
+      }}
+      onKeyDown={(e) => {
+        if (e.key === 'Enter' && onOpen && e.target === e.currentTarget) onOpen(row);
+        if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
+          if (e.target !== e.currentTarget) return;
+          e.preventDefault();
+          onStep(e.key === 'ArrowDown' ? 1 : -1);
+        }
+      }}
+    >
+      {selectable ? (
+        <Table.Td>
+          <Checkbox size="xs" aria-label={t('selectRow', { name: id })} checked={selected} onChange={() => onToggle(id)} />
+        </Table.Td>
+      ) : null}
+      {columns.map((c) => (
+        <Table.Td key={c.id} data-align={c.align}>
+          {c.cell(row)}
+        </Table.Td>
+      ))}
+      <Table.Td className={classes.tools}>{actions?.(row)}</Table.Td>
+    </Table.Tr>
+  );
+}) as <R>(props: LineProps<R>) => ReactNode;
 
 function Spacer({ height, span }: { height: number; span: number }) {
   return (

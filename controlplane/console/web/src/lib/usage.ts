@@ -3,7 +3,7 @@
 import type { QueryUsageResponse, UsageRow } from '@/gen/tollgate/control/v1/usage_pb';
 import { drawn, nanos } from './money';
 
-export type Group = 'endpoint' | 'key' | 'team' | 'customer' | 'tag' | 'model' | 'status' | 'none';
+export type Group = 'endpoint' | 'key' | 'team' | 'customer' | 'tag' | 'model' | 'edge' | 'status' | 'none';
 export type Metric = 'spend' | 'requests' | 'errors' | 'units';
 
 /** What tells a group from the others in the same answer. */
@@ -22,6 +22,8 @@ export function groupId(row: UsageRow, by: Group): string {
       return row.tag;
     case 'model':
       return row.model;
+    case 'edge':
+      return row.edge;
     case 'status':
       return row.statusClass;
     case 'none':

@@ -15,6 +15,7 @@ export const t = catalogue({
   by_customer: 'Customer',
   by_tag: 'Tag',
   by_model: 'Model',
+  by_edge: 'Edge',
   by_status: 'Status',
   by_none: 'Nothing',
   bucket: 'Bars of',
@@ -59,6 +60,7 @@ export const t = catalogue({
   none_customer: 'no customer',
   none_tag: 'no tag',
   none_model: 'unknown model',
+  none_edge: 'no edge',
   none_status: 'no status',
   none_none: 'All requests',
   unanswered: 'no answer',
@@ -77,6 +79,7 @@ export const t = catalogue({
   showing: { one: 'Showing 1 group', other: 'Showing {n} groups' },
   showAllGroups: 'Show all groups',
   showTopGroups: 'Show the largest only',
+  edgeNote: 'Added up from the records of requests, for 31 days at most.',
   tagNote: 'A request is in the row of each of its tags, so rows do not add up to the total.',
 
   completeTo: 'complete up to {time}',

@@ -40,6 +40,9 @@ const (
 	// SystemServiceGetSignInSettingsProcedure is the fully-qualified name of the SystemService's
 	// GetSignInSettings RPC.
 	SystemServiceGetSignInSettingsProcedure = "/tollgate.control.v1.SystemService/GetSignInSettings"
+	// SystemServiceGetRetentionProcedure is the fully-qualified name of the SystemService's
+	// GetRetention RPC.
+	SystemServiceGetRetentionProcedure = "/tollgate.control.v1.SystemService/GetRetention"
 	// SystemServiceWatchChangesProcedure is the fully-qualified name of the SystemService's
 	// WatchChanges RPC.
 	SystemServiceWatchChangesProcedure = "/tollgate.control.v1.SystemService/WatchChanges"
@@ -53,6 +56,8 @@ type SystemServiceClient interface {
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
 	// GetSignInSettings tells how people sign in, by the configuration of this control plane. It holds no secret.
 	GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error)
+	// GetRetention tells for how long the ledger keeps what, by its configuration.
+	GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error)
 	// WatchChanges streams what changes in the configuration, as soon as it is committed. With the revision of the last one that
 	// was received, it goes on there.
 	WatchChanges(context.Context, *v1.WatchChangesRequest) (*connect.ServerStreamForClient[v1.WatchChangesResponse], error)
@@ -90,6 +95,13 @@ func NewSystemServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getRetention: connect.NewClient[v1.GetRetentionRequest, v1.GetRetentionResponse](
+			httpClient,
+			baseURL+SystemServiceGetRetentionProcedure,
+			connect.WithSchema(systemServiceMethods.ByName("GetRetention")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		watchChanges: connect.NewClient[v1.WatchChangesRequest, v1.WatchChangesResponse](
 			httpClient,
 			baseURL+SystemServiceWatchChangesProcedure,
@@ -105,6 +117,7 @@ type systemServiceClient struct {
 	getInfo           *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
 	listNodes         *connect.Client[v1.ListNodesRequest, v1.ListNodesResponse]
 	getSignInSettings *connect.Client[v1.GetSignInSettingsRequest, v1.GetSignInSettingsResponse]
+	getRetention      *connect.Client[v1.GetRetentionRequest, v1.GetRetentionResponse]
 	watchChanges      *connect.Client[v1.WatchChangesRequest, v1.WatchChangesResponse]
 }
 
@@ -135,6 +148,15 @@ func (c *systemServiceClient) GetSignInSettings(ctx context.Context, req *v1.Get
 	return nil, err
 }
 
+// GetRetention calls tollgate.control.v1.SystemService.GetRetention.
+func (c *systemServiceClient) GetRetention(ctx context.Context, req *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error) {
+	response, err := c.getRetention.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WatchChanges calls tollgate.control.v1.SystemService.WatchChanges.
 func (c *systemServiceClient) WatchChanges(ctx context.Context, req *v1.WatchChangesRequest) (*connect.ServerStreamForClient[v1.WatchChangesResponse], error) {
 	return c.watchChanges.CallServerStream(ctx, connect.NewRequest(req))
@@ -148,6 +170,8 @@ type SystemServiceHandler interface {
 	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesResponse, error)
 	// GetSignInSettings tells how people sign in, by the configuration of this control plane. It holds no secret.
 	GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error)
+	// GetRetention tells for how long the ledger keeps what, by its configuration.
+	GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error)
 	// WatchChanges streams what changes in the configuration, as soon as it is committed. With the revision of the last one that
 	// was received, it goes on there.
 	WatchChanges(context.Context, *v1.WatchChangesRequest, *connect.ServerStream[v1.WatchChangesResponse]) error
@@ -181,6 +205,13 @@ func NewSystemServiceHandler(svc SystemServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	systemServiceGetRetentionHandler := connect.NewUnaryHandlerSimple(
+		SystemServiceGetRetentionProcedure,
+		svc.GetRetention,
+		connect.WithSchema(systemServiceMethods.ByName("GetRetention")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	systemServiceWatchChangesHandler := connect.NewServerStreamHandlerSimple(
 		SystemServiceWatchChangesProcedure,
 		svc.WatchChanges,
@@ -196,6 +227,8 @@ func NewSystemServiceHandler(svc SystemServiceHandler, opts ...connect.HandlerOp
 			systemServiceListNodesHandler.ServeHTTP(w, r)
 		case SystemServiceGetSignInSettingsProcedure:
 			systemServiceGetSignInSettingsHandler.ServeHTTP(w, r)
+		case SystemServiceGetRetentionProcedure:
+			systemServiceGetRetentionHandler.ServeHTTP(w, r)
 		case SystemServiceWatchChangesProcedure:
 			systemServiceWatchChangesHandler.ServeHTTP(w, r)
 		default:
@@ -217,6 +250,10 @@ func (UnimplementedSystemServiceHandler) ListNodes(context.Context, *v1.ListNode
 
 func (UnimplementedSystemServiceHandler) GetSignInSettings(context.Context, *v1.GetSignInSettingsRequest) (*v1.GetSignInSettingsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SystemService.GetSignInSettings is not implemented"))
+}
+
+func (UnimplementedSystemServiceHandler) GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.control.v1.SystemService.GetRetention is not implemented"))
 }
 
 func (UnimplementedSystemServiceHandler) WatchChanges(context.Context, *v1.WatchChangesRequest, *connect.ServerStream[v1.WatchChangesResponse]) error {

@@ -50,6 +50,9 @@ const (
 	// UsageServiceRepriceByMetersProcedure is the fully-qualified name of the UsageService's
 	// RepriceByMeters RPC.
 	UsageServiceRepriceByMetersProcedure = "/tollgate.ledger.v1.UsageService/RepriceByMeters"
+	// UsageServiceGetRetentionProcedure is the fully-qualified name of the UsageService's GetRetention
+	// RPC.
+	UsageServiceGetRetentionProcedure = "/tollgate.ledger.v1.UsageService/GetRetention"
 )
 
 // UsageServiceClient is a client for the tollgate.ledger.v1.UsageService service.
@@ -67,6 +70,8 @@ type UsageServiceClient interface {
 	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
 	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
 	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error)
+	// GetRetention tells for how long this ledger keeps what, by its configuration.
+	GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the tollgate.ledger.v1.UsageService service. By
@@ -120,6 +125,13 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(usageServiceMethods.ByName("RepriceByMeters")),
 			connect.WithClientOptions(opts...),
 		),
+		getRetention: connect.NewClient[v1.GetRetentionRequest, v1.GetRetentionResponse](
+			httpClient,
+			baseURL+UsageServiceGetRetentionProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("GetRetention")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -131,6 +143,7 @@ type usageServiceClient struct {
 	listRequests    *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
 	repriceRequests *connect.Client[v1.RepriceRequestsRequest, v1.RepriceRequestsResponse]
 	repriceByMeters *connect.Client[v1.RepriceByMetersRequest, v1.RepriceByMetersResponse]
+	getRetention    *connect.Client[v1.GetRetentionRequest, v1.GetRetentionResponse]
 }
 
 // QueryUsage calls tollgate.ledger.v1.UsageService.QueryUsage.
@@ -187,6 +200,15 @@ func (c *usageServiceClient) RepriceByMeters(ctx context.Context, req *v1.Repric
 	return nil, err
 }
 
+// GetRetention calls tollgate.ledger.v1.UsageService.GetRetention.
+func (c *usageServiceClient) GetRetention(ctx context.Context, req *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error) {
+	response, err := c.getRetention.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the tollgate.ledger.v1.UsageService service.
 type UsageServiceHandler interface {
 	// QueryUsage adds up requests and cost over whole hours or days.
@@ -202,6 +224,8 @@ type UsageServiceHandler interface {
 	// RepriceByMeters corrects records that were marked as unpriced, of which it is known by now what their meter
 	// counted costs. It is a call of its own, so that a ledger that does not know it does nothing.
 	RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error)
+	// GetRetention tells for how long this ledger keeps what, by its configuration.
+	GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -251,6 +275,13 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(usageServiceMethods.ByName("RepriceByMeters")),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceGetRetentionHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceGetRetentionProcedure,
+		svc.GetRetention,
+		connect.WithSchema(usageServiceMethods.ByName("GetRetention")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tollgate.ledger.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceQueryUsageProcedure:
@@ -265,6 +296,8 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 			usageServiceRepriceRequestsHandler.ServeHTTP(w, r)
 		case UsageServiceRepriceByMetersProcedure:
 			usageServiceRepriceByMetersHandler.ServeHTTP(w, r)
+		case UsageServiceGetRetentionProcedure:
+			usageServiceGetRetentionHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -296,4 +329,8 @@ func (UnimplementedUsageServiceHandler) RepriceRequests(context.Context, *v1.Rep
 
 func (UnimplementedUsageServiceHandler) RepriceByMeters(context.Context, *v1.RepriceByMetersRequest) (*v1.RepriceByMetersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.RepriceByMeters is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) GetRetention(context.Context, *v1.GetRetentionRequest) (*v1.GetRetentionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tollgate.ledger.v1.UsageService.GetRetention is not implemented"))
 }

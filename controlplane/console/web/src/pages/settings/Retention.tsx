@@ -1,47 +1,45 @@
+import type { Duration } from '@bufbuild/protobuf/wkt';
 import { Table } from '@mantine/core';
+import { useQuery } from '@connectrpc/connect-query';
 import { Section } from '@/components/Page';
+import { Region } from '@/components/Region';
+import { type GetRetentionResponse, SystemService } from '@/gen/tollgate/control/v1/system_pb';
 import { t } from '@/text/general';
 import classes from './Settings.module.css';
 
-// As docs/reference/settings.md has them. What a deployment has set is known by its ledger alone.
-const rows = [
-  { what: 'kept_requests', setting: 'retention.requests', days: 90 },
-  { what: 'kept_hours', setting: 'retention.hours', days: 400 },
-  { what: 'kept_days', setting: 'retention.days', days: 0 },
-  { what: 'kept_leases', setting: 'retention.leases', days: 35 },
-  { what: 'kept_anomalies', setting: 'retention.anomalies', days: 365 },
-  { what: 'kept_audit', setting: '', days: 0 },
-  { what: 'kept_deliveries', setting: '', days: 30 },
-] as const;
+type Kept = 'requests' | 'hours' | 'days' | 'leases' | 'anomalies' | 'incarnations';
+const settings: Kept[] = ['requests', 'hours', 'days', 'leases', 'anomalies', 'incarnations'];
+const deliveriesDays = 30;
 
 /** What is stored of traffic and of people, and what is not. */
 export default function Retention() {
+  const query = useQuery(SystemService.method.getRetention, {});
   return (
     <>
       <Section title={t('retention')} flush>
         <p className={classes.text} style={{ padding: '0 16px' }}>
           {t('retentionText')} {t('records')}
         </p>
-        <Table.ScrollContainer minWidth={560} scrollAreaProps={{ tabIndex: 0, role: 'region', 'aria-label': t('retention') } as never}>
-          <Table verticalSpacing={10} horizontalSpacing="md" fz="sm">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>{t('holds')}</Table.Th>
-                <Table.Th>{t('standard')}</Table.Th>
-                <Table.Th>{t('setting')}</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {rows.map((r) => (
-                <Table.Tr key={r.what}>
-                  <Table.Td>{t(r.what)}</Table.Td>
-                  <Table.Td style={{ whiteSpace: 'nowrap' }}>{r.days ? t('daysOf', { n: r.days }) : t('forever')}</Table.Td>
-                  <Table.Td className={r.setting ? 'mono' : 'dim'}>{r.setting || t('fixed')}</Table.Td>
+        <Region query={query} skeleton={8}>
+          {(d) => <Table.ScrollContainer minWidth={560} scrollAreaProps={{ tabIndex: 0, role: 'region', 'aria-label': t('retention') } as never}>
+            <Table verticalSpacing={10} horizontalSpacing="md" fz="sm">
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>{t('holds')}</Table.Th>
+                  <Table.Th>{t('keptFor')}</Table.Th>
+                  <Table.Th>{t('setting')}</Table.Th>
                 </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+              </Table.Thead>
+              <Table.Tbody>
+                {settings.map((name) => (
+                  <Line key={name} what={t(`kept_${name}`)} time={howLong(d, name)} setting={name === 'requests' && !d.keepRecords ? 'keep_records' : `retention.${name}`} />
+                ))}
+                <Line what={t('kept_audit')} time={t('forever')} />
+                <Line what={t('kept_deliveries')} time={t('daysOf', { n: deliveriesDays })} />
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>}
+        </Region>
       </Section>
       <Section title={t('privacy')}>
         <ul className={classes.roles}>
@@ -54,3 +52,24 @@ export default function Retention() {
     </>
   );
 }
+
+function Line({ what, time, setting }: { what: string; time: string; setting?: string }) {
+  return (
+    <Table.Tr>
+      <Table.Td>{what}</Table.Td>
+      <Table.Td style={{ whiteSpace: 'nowrap' }}>{time}</Table.Td>
+      <Table.Td className={setting ? 'mono' : 'dim'}>{setting || t('fixed')}</Table.Td>
+    </Table.Tr>
+  );
+}
+
+const hour = 3600;
+
+function howLong(d: GetRetentionResponse, name: Kept): string {
+  if (name === 'requests' && !d.keepRecords) return t('notKept');
+  const seconds = secondsOf(d[name]);
+  if (!seconds) return t('forever');
+  return seconds % (24 * hour) ? t('hoursOf', { n: Math.round(seconds / hour) }) : t('daysOf', { n: seconds / (24 * hour) });
+}
+
+const secondsOf = (d: Duration | undefined) => Number(d?.seconds ?? 0n);

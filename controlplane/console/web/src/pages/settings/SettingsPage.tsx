@@ -36,7 +36,7 @@ const parts: Part[] = [
   { id: 'tokens', needs: Permission.PEOPLE_READ, copy: { cli: 'tollgate token list', call: { method: TokenService.method.listTokens, input: {} } }, Body: lazy(() => import('./people/Tokens')) },
   { id: 'import', needs: Permission.CONFIG_READ, copy: { cli: 'tollgate apply -f config.yaml' }, Body: lazy(() => import('./import/ImportPart')) },
   { id: 'alerts', needs: Permission.CONFIG_READ, copy: { cli: 'tollgate alert list', call: { method: AlertService.method.listAlertChannels, input: {} } }, Body: lazy(() => import('./alerts/Alerts')) },
-  { id: 'retention', needs: Permission.CONFIG_READ, copy: { cli: 'tollgate status' }, Body: lazy(() => import('./Retention')) },
+  { id: 'retention', needs: Permission.CONFIG_READ, copy: { cli: 'tollgate status', call: { method: SystemService.method.getRetention, input: {} } }, Body: lazy(() => import('./Retention')) },
   { id: 'about', needs: Permission.SIGNED_IN, copy: { cli: 'tollgate version', call: { method: SystemService.method.getInfo, input: {} } }, Body: lazy(() => import('./About')) },
 ];
 

@@ -1,6 +1,9 @@
 import { ActionIcon, Button, Menu, Popover, SegmentedControl, Stack, TagsInput, UnstyledButton } from '@mantine/core';
 import { IconFilterPlus, IconX } from '@tabler/icons-react';
+import { useQuery } from '@connectrpc/connect-query';
 import { useState } from 'react';
+import { Permission, useCaller } from '@/api/caller';
+import { SystemService } from '@/gen/tollgate/control/v1/system_pb';
 import { t } from '@/text/usage';
 import type { ScopeKind } from '../budgets/facts';
 import { useNames } from '../budgets/ScopeFields';
@@ -97,8 +100,11 @@ const statuses = ['2xx', '3xx', '4xx', '5xx', '0xx', '401', '403', '404', '429',
 
 function Values({ field, value, change, close }: { field: Field; value: string[]; change: (v: string[]) => void; close: () => void }) {
   const [text, setText] = useState('');
-  const kind: ScopeKind = field === 'model' || field === 'status' ? 'everything' : field;
-  const names = useNames(kind, text);
+  const kind: ScopeKind = field === 'model' || field === 'edge' || field === 'status' ? 'everything' : field;
+  const scoped = useNames(kind, text);
+  const { may } = useCaller();
+  const edges = useQuery(SystemService.method.listNodes, {}, { enabled: field === 'edge' && may(Permission.EDGES_READ) });
+  const names = field === 'edge' ? (edges.data?.nodes.map((n) => n.id) ?? []) : scoped;
   return (
     <TagsInput
       data-autofocus

@@ -115,9 +115,9 @@ export function GroupTable({ groups, total, by, metric, compare, only, onOnly, m
           ) : null}
         </Table>
       </Table.ScrollContainer>
-      {more || all || only.length || by === 'tag' ? (
+      {more || all || only.length || by === 'tag' || by === 'edge' ? (
         <div className={classes.foot}>
-          <span>{by === 'tag' ? t('tagNote') : ''}</span>
+          <span>{by === 'tag' ? t('tagNote') : by === 'edge' ? t('edgeNote') : ''}</span>
           <span>
             {only.length ? (
               <Button variant="subtle" size="compact-xs" onClick={() => onOnly([])}>

@@ -10,10 +10,10 @@ import type { Group, Metric } from '@/lib/usage';
 import type { usageFilters } from '../search';
 
 export type Filters = SearchOf<typeof usageFilters>;
-export const fields = ['endpoint', 'key', 'team', 'customer', 'tag', 'model', 'status'] as const;
+export const fields = ['endpoint', 'key', 'team', 'customer', 'tag', 'model', 'edge', 'status'] as const;
 export type Field = (typeof fields)[number];
 
-export const groups: Group[] = ['endpoint', 'key', 'team', 'customer', 'tag', 'model', 'status', 'none'];
+export const groups: Group[] = ['endpoint', 'key', 'team', 'customer', 'tag', 'model', 'edge', 'status', 'none'];
 export const metrics: Metric[] = ['spend', 'requests', 'errors', 'units'];
 export const buckets = ['hour', 'day', 'week', 'month'] as const;
 export type Bucket = (typeof buckets)[number];
@@ -32,9 +32,10 @@ const dimension: Record<Exclude<Group, 'none'>, UsageDimension> = {
   customer: UsageDimension.CUSTOMER,
   tag: UsageDimension.TAG,
   model: UsageDimension.MODEL,
+  edge: UsageDimension.EDGE,
   status: UsageDimension.STATUS_CLASS,
 };
-const words: Record<Exclude<Group, 'none'>, string> = { endpoint: 'endpoint', key: 'key', team: 'team', customer: 'customer', tag: 'tag', model: 'model', status: 'status_class' };
+const words: Record<Exclude<Group, 'none'>, string> = { endpoint: 'endpoint', key: 'key', team: 'team', customer: 'customer', tag: 'tag', model: 'model', edge: 'edge', status: 'status_class' };
 
 export interface View {
   /** As in the address. */
@@ -129,7 +130,7 @@ export function cliOf(v: View, quote: (text: string) => string): string {
   if (v.timeZone !== 'UTC') out.push(`--time-zone ${v.timeZone}`);
   for (const field of fields) {
     const { is } = split(v.filters[field]);
-    if (field !== 'status' && is[0] !== undefined) out.push(`--${field} ${quote(valueOf(is[0]))}`);
+    if (field !== 'status' && field !== 'edge' && is[0] !== undefined) out.push(`--${field} ${quote(valueOf(is[0]))}`);
   }
   return out.join(' ');
 }

@@ -1,0 +1,1 @@
+import{t as e}from"./web-CbRFT5Gd.js";e();

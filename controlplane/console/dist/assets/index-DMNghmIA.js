@@ -1,1 +1,0 @@
-import{t as e}from"./web-KV2P6BiB.js";e();
