@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/edge/proxy"
+	"tollgate/edge/proxy/clienttest"
 	"tollgate/edge/proxy/nethttp"
 )
 
@@ -16,8 +17,8 @@ func staying(e *served) *peer {
 	e.t.Helper()
 	p := e.dial()
 	for range 3 {
-		p.send(plainGet)
-		p.answer("GET")
+		p.Send(plainGet)
+		p.Answer("GET")
 	}
 	until(e.t, "it waits", func() bool {
 		waits := false
@@ -49,17 +50,17 @@ func TestStay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := staying(e)
 			for i, piece := range tc.send {
-				if p.send(piece); i < len(tc.send)-1 {
+				if p.Send(piece); i < len(tc.send)-1 {
 					p.taken()
 				}
 			}
 			for _, want := range tc.want {
-				if _, body := p.answer("GET"); body != want {
+				if _, body := p.Answer("GET"); body != want {
 					t.Errorf("got %.60q, want %.60q", body, want)
 				}
 			}
-			p.send(plainGet)
-			if _, body := p.answer("GET"); body != `GET /ok h 0 ""` {
+			p.Send(plainGet)
+			if _, body := p.Answer("GET"); body != `GET /ok h 0 ""` {
 				t.Errorf("then got %.60q", body)
 			}
 		})
@@ -83,17 +84,17 @@ func TestEndWithRequest(t *testing.T) {
 		if late {
 			e.server.watch.mu.Lock()
 		}
-		p.send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")
-		take(t, began, "exchange")
-		p.send(plainGet)
+		p.Send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")
+		clienttest.Receive(t, began, "exchange")
+		p.Send(plainGet)
 		p.half()
 		on <- struct{}{}
-		p.answer("GET")
-		p.answer("GET")
+		p.Answer("GET")
+		p.Answer("GET")
 		if late {
 			e.server.watch.mu.Unlock()
 		}
-		if rest := p.rest(); rest != "" {
+		if rest := p.Rest(); rest != "" {
 			t.Errorf("then came %q", rest)
 		}
 	}
@@ -106,8 +107,8 @@ func TestRouse(t *testing.T) {
 	p := staying(e)
 	e.server.each((*conn).rouse)
 	for range 3 {
-		p.send(plainGet)
-		if _, body := p.answer("GET"); body != `GET /ok h 0 ""` {
+		p.Send(plainGet)
+		if _, body := p.Answer("GET"); body != `GET /ok h 0 ""` {
 			t.Errorf("got %q", body)
 		}
 	}
