@@ -123,19 +123,12 @@ func (r *trip) apart(ctx context.Context) (c *targetConn, err error) {
 
 // dial makes a connection.
 func (r *trip) dial(ctx context.Context) (*targetConn, error) {
-	// It is told of the end, and not derived from what ends: that would keep memory of it for as long as the exchange lasts.
-	var within context.Context
-	var end canceling
+	within, cancel := ctx, context.CancelFunc(func() {})
 	if r.a.HeaderTimeout > 0 {
 		left := r.a.HeaderTimeout - time.Duration(moment()-r.began)
-		within, end.cancel = context.WithTimeoutCause(context.Background(), left, errHeaderTimeout)
-	} else {
-		within, end.cancel = context.WithCancel(context.Background())
+		within, cancel = context.WithTimeoutCause(ctx, left, errHeaderTimeout)
 	}
-	defer end.cancel()
-	var bound binding
-	bound.bind(ctx, &end)
-	defer bound.release()
+	defer cancel()
 	made, err := r.target.direct.Dial(within)
 	if errors.Is(err, nethttp.ErrHTTP2) {
 		r.newer = made

@@ -73,11 +73,6 @@ func (s *stopping) end() (ok bool) {
 	return s.cause == nil
 }
 
-// canceling ends a context in place of an attempt.
-type canceling struct{ cancel context.CancelFunc }
-
-func (c *canceling) interrupted() { c.cancel() }
-
 // binding ties an attempt to the context that ends it.
 type binding struct {
 	by    interrupter // nil without one
