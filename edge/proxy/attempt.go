@@ -132,14 +132,13 @@ type try struct {
 	amount   money.Nanos // what it was given to begin with
 	meter    meter
 	told     *metering.Reading // memory for that of the meter; nil until there was one
-	intent   spool.Intent
 	ticket   spool.Ticket
 	edits    []metering.Edit   // that are in the body which it sends
 	strip    *inject.UsageOnly // leaves out of the answer what the caller did not ask for; nil for nothing
 	stripped []byte            // the piece at hand without that
 	began    time.Duration     // since the exchange began; 0 before it was sent
 	end      settlement        // how it would be recorded if the exchange ended now
-	last     spool.Settlement
+	last     *spool.Settlement // while it is made; nil before
 
 	number  uint32
 	closing sync.Mutex // guards closed, and is held while the answer is canceled

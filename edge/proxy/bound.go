@@ -13,8 +13,8 @@ import (
 // bound is what a request must keep within: the limits that it has passed, and the accounts that it
 // draws on. Few of either cost no allocation.
 type bound struct {
-	pass     Pass // nil if it is within no limit, or has been released
-	place    limit.Pass
+	pass     Pass        // nil if it is within no limit, or has been released
+	place    *limit.Pass // memory for it; nil until there was one
 	accounts [8]*admit.Account
 	limits   [8]*limit.Limit
 }
@@ -63,7 +63,10 @@ func (c *call) within(ctx context.Context) error {
 	if len(limits) == 0 {
 		return nil
 	}
-	pass, err := c.g.d.Limits.Acquire(ctx, &c.bound.place, limits, c.estimate(limits))
+	if c.bound.place == nil {
+		c.bound.place = &limit.Pass{}
+	}
+	pass, err := c.g.d.Limits.Acquire(ctx, c.bound.place, limits, c.estimate(limits))
 	if err != nil {
 		return err
 	}

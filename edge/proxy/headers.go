@@ -157,10 +157,7 @@ func reserved(name string) bool {
 
 // fromTarget makes the headers of an answer out of a target's, in the memory of into.
 func fromTarget(into, in []Header) []Header {
-	out := into[:0]
-	if need := len(in) + mostOurs; cap(out) < need {
-		out = make([]Header, 0, need)
-	}
+	out := takeList(into, len(in)+mostOurs)
 	var few [4]string
 	named := few[:0]
 	for i := range in {

@@ -1,6 +1,10 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+
+	"tollgate/edge/limit"
+)
 
 // calls is the memory of calls that are over.
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -37,11 +41,16 @@ func (c *call) recycle() {
 	if cap(line) > longestKept {
 		line, lastLine = nil, ""
 	}
+	place := c.bound.place
+	if place != nil {
+		*place = limit.Pass{}
+	}
 	// In place: as a value it would take more stack than all of an exchange.
 	kinds, connected, lines, header := c.kinds[:0], c.connected[:0], c.lines[:0], c.header
 	attempt, passes, pays, told, answer := t.lines[:0], t.passes, t.pays, t.told, t.request.Memory.Headers[:0]
 	*c = call{}
 	c.kinds, c.connected, c.line, c.lastLine, c.lines, c.header, c.found.room = kinds, connected, line, lastLine, lines, header, room
+	c.bound.place = place
 	t.lines, t.passes, t.pays, t.told, t.request.Memory.Headers = attempt, passes, pays, told, answer
 	calls.Put(c)
 }

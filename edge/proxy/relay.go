@@ -55,6 +55,9 @@ func (t *try) relay(ctx context.Context) {
 		headers = announced(headers, a.Headers)
 	}
 	c.begin(a.Status, headers, a.Length)
+	if a.Length < 0 {
+		t.giveLists()
+	}
 	outcome := t.copyBody(ctx)
 	switch outcome { //nolint:exhaustive // nothing is to be done about the others
 	case eventv1.SpendOutcome_SPEND_OUTCOME_OK:

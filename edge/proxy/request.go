@@ -72,10 +72,7 @@ func (c *call) through(into []Header, configured, secret []routing.Header) []Hea
 	if c.endpoint.PassHeaders && c.kindsThere&passing != 0 {
 		f.findPassed(in)
 	}
-	out := into[:0]
-	if need := len(in) + len(configured) + len(secret) + 2; cap(out) < need {
-		out = make([]Header, 0, need)
-	}
+	out := takeList(into, len(in)+len(configured)+len(secret)+2)
 	trailers := false
 	for i := range in {
 		k := kinds[i]

@@ -142,6 +142,13 @@ func (t *try) given() money.Nanos {
 	return t.amount
 }
 
+// intents and settlements are memory for what the spool is told. It keeps none of it, and a request whose answer lasts has no need of
+// either.
+var (
+	intents     = sync.Pool{New: func() any { return new(spool.Intent) }}
+	settlements = sync.Pool{New: func() any { return new(spool.Settlement) }}
+)
+
 // intend records that the attempt is about to be made.
 func (t *try) intend(ctx context.Context) error {
 	c := t.c
@@ -151,16 +158,19 @@ func (t *try) intend(ctx context.Context) error {
 	}
 	s.attempt++
 	t.number = s.attempt
-	t.intent = spool.Intent{
+	intent := intents.Get().(*spool.Intent) //nolint:forcetypeassert // the pool holds nothing else
+	*intent = spool.Intent{
 		Request: c.id, Attempt: t.number, At: c.began.Add(c.elapsed()),
 		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
 		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: c.endpoint.Abandoned,
 		Model: t.model(),
 	}
 	if t.hop != nil {
-		t.hop.name(&t.intent)
+		t.hop.name(intent)
 	}
-	ticket, err := c.g.d.Spool.Intent(&t.intent)
+	ticket, err := c.g.d.Spool.Intent(intent)
+	*intent = spool.Intent{}
+	intents.Put(intent)
 	if err != nil {
 		s.pot.back(t.amount)
 		c.g.spoolFailed.Store(time.Now().UnixNano())
@@ -270,8 +280,9 @@ func (t *try) settle() {
 	c := t.c
 	s, given := &c.spend, t.given()
 	before := s.charged
-	s.charged += given // if this fails by a bug: the intent stays open, and may cost as much in the end
-	t.last = spool.Settlement{Units: 1}
+	s.charged += given                             // if this fails by a bug: the intent stays open, and may cost as much in the end
+	t.last = settlements.Get().(*spool.Settlement) //nolint:forcetypeassert // the pool holds nothing else
+	*t.last = spool.Settlement{Units: 1}
 	if t.hop != nil && c.ask.op == opCount {
 		t.last.Units = 0 // no tokens are used by counting them
 	}
@@ -294,7 +305,10 @@ func (t *try) settle() {
 	}
 	t.last.At, t.last.Status, t.last.Outcome, t.last.Duration = c.began.Add(took), t.end.status, t.end.outcome, took
 	t.last.Cost, t.last.Unpriced = t.end.cost, t.end.unpriced
-	c.g.d.Spool.Settle(t.ticket, &t.last)
+	c.g.d.Spool.Settle(t.ticket, t.last)
+	*t.last = spool.Settlement{}
+	settlements.Put(t.last)
+	t.last = nil
 	s.charged = before + t.end.cost
 	s.pot.back(given)
 	counters := c.counters

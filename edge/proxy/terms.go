@@ -78,7 +78,7 @@ func (t *terms) release() {
 	if t.plan == nil {
 		return
 	}
-	t.plan.request.Body = nil
+	t.plan.request.Forget()
 	if k := t.plan.edits.body; k != nil {
 		k.release()
 	}

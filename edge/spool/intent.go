@@ -55,7 +55,8 @@ type Settlement struct {
 	Job      *Job   // that it began or tells of; nil for none
 }
 
-// slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags.
+// slot is an unsettled intent. Slots are used again, and so is the memory of their draws and tags. Each has a place of its own: they are
+// large, and copying them all to where there is room for more would leave as much garbage.
 type slot struct {
 	entry              // its n is 0 while the slot is free
 	record int64       // length of the record of the intent
@@ -89,7 +90,7 @@ func (s *Spool) Intent(i *Intent) (Ticket, error) {
 		return Ticket{}, err
 	}
 	k := s.slot()
-	sl := &s.slots[k]
+	sl := s.slots[k]
 	sl.hold(s.nextN+1, i)
 	sl.record, sl.settle, sl.seg = length, settle, s.live.current()
 	if err := s.writeIntent(sl); err != nil {
@@ -141,13 +142,13 @@ func (s *Spool) slot() uint32 {
 		s.free = s.free[:last]
 		return k
 	}
-	s.slots = append(s.slots, slot{})
+	s.slots = append(s.slots, &slot{})
 	return uint32(len(s.slots) - 1)
 }
 
 // release frees a slot and lets go of the texts in it.
 func (s *Spool) release(k uint32) {
-	sl := &s.slots[k]
+	sl := s.slots[k]
 	i := &sl.intent
 	i.KeyID, i.EndpointID, i.Team, i.Customer, i.Model, i.Deployment = "", "", "", "", "", ""
 	clear(i.Tags)
@@ -219,7 +220,7 @@ func (s *Spool) find(t Ticket) *slot {
 	if t.n == 0 || int(t.slot) >= len(s.slots) || s.slots[t.slot].n != t.n || s.slots[t.slot].parked != nil || s.closed {
 		return nil
 	}
-	return &s.slots[t.slot]
+	return s.slots[t.slot]
 }
 
 // Partial records how much is held for the intent of t by now and what it has cost so far. It is on
@@ -270,7 +271,7 @@ func (s *Spool) settle(k uint32, end Settlement) {
 		end.bound()
 	}
 	s.live.passed(end.At)
-	sl := &s.slots[k]
+	sl := s.slots[k]
 	if len(s.parked) == 0 {
 		err := s.write(sl, &end)
 		if err == nil {
@@ -336,7 +337,7 @@ func (s *Spool) unpark() error {
 	fresh := false
 	for len(s.parked) > 0 {
 		k := s.parked[0]
-		err := s.write(&s.slots[k], s.slots[k].parked)
+		err := s.write(s.slots[k], s.slots[k].parked)
 		if cur := s.live.current(); err != nil && !fresh && cur.size > cur.start {
 			fresh = true
 			if err = s.rotate(); err == nil {

@@ -99,7 +99,7 @@ type Spool struct {
 	refusing  bool // the last intent was refused by the disk
 	preparing bool // the next segment is being made
 	spare     File // the next segment, if it is made
-	slots     []slot
+	slots     []*slot
 	free      []uint32
 	nextN     uint64
 	// What unsettled intents may still write: here to the current segment, all to a new one.

@@ -40,7 +40,7 @@ func (s *Spool) carry() {
 	}
 	cur := s.live.current()
 	for k := range s.slots {
-		sl := &s.slots[k]
+		sl := s.slots[k]
 		if sl.n == 0 || sl.seg == cur || !s.live.bookedIn(sl.seg) {
 			continue
 		}

@@ -169,7 +169,8 @@ func begins(body []byte) bool {
 func (r *Request) LetGo() {
 	_, _ = r.formField("")
 	_ = r.document()
-	r.parsed.begins, r.Body = begins(r.Body), nil
+	r.parsed.begins = begins(r.Body)
+	r.Forget()
 }
 
 // doubt says why it is not known what a source of the request says where no number came of its value; empty if it says

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/tidwall/gjson"
 
@@ -111,14 +112,27 @@ type parsed struct {
 	media   string
 	typed   bool // media is known
 	begins  bool // the body, which is not there any more, begins like a document
-	// members are the fields of the body, of which there are as many, if it is indexed. Several sources look for each.
-	members [mostMembers]frame.Member
+	// members are the fields of the body, of which there are as many, if it is indexed. Several sources look for each. They are lent
+	// while the body is there: a request whose answer lasts has no need of them.
+	members *[mostMembers]frame.Member
 	fields  int
 	indexed bool
 }
 
 // mostMembers is how many fields of a body are found without reading it again.
 const mostMembers = 24
+
+// indexes are the members of requests whose bodies are forgotten.
+var indexes = sync.Pool{New: func() any { return new([mostMembers]frame.Member) }}
+
+// Forget lets go of the body. It may be called again.
+func (r *Request) Forget() {
+	r.Body = nil
+	if p := &r.parsed; p.members != nil {
+		indexes.Put(p.members)
+		p.members, p.indexed = nil, false
+	}
+}
 
 // document says whether the body is a JSON document.
 func (r *Request) document() bool {
@@ -127,6 +141,7 @@ func (r *Request) document() bool {
 		if !r.Whole || len(r.Body) == 0 || isForm(r.mediaType()) {
 			return false
 		}
+		r.parsed.members = indexes.Get().(*[mostMembers]frame.Member) //nolint:forcetypeassert // the pool holds nothing else
 		if _, count, ok := frame.Members(r.Body, r.parsed.members[:0]); ok {
 			r.parsed.json, r.parsed.object = true, true
 			r.parsed.fields, r.parsed.indexed = count, count <= mostMembers

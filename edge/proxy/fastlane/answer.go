@@ -145,7 +145,7 @@ func (c *targetConn) advance() {
 func (c *targetConn) wait(longest time.Duration) error {
 	want := 0
 	if c.body.ending == byLength {
-		want = int(min(c.body.left, muchBuffer))
+		want = int(min(c.body.left, largeBuffer))
 	} else if c.body.much {
 		want = muchBuffer
 	}

@@ -2,14 +2,17 @@ package fastlane
 
 import "sync"
 
-// Sizes of buffers: one that holds most heads and short messages whole, and one for when much comes.
+// Sizes of buffers: one that holds most heads and short messages whole, one for when much comes, and one for when it is known that there
+// is even more: each piece of an answer costs two calls of the system, and wakes its caller.
 const (
 	littleBuffer = 4 << 10
 	muchBuffer   = 32 << 10
+	largeBuffer  = 128 << 10
 )
 
 var (
 	littleBuffers = sync.Pool{New: func() any { return new([littleBuffer]byte) }}
+	largeBuffers  = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 	muchBuffers   = sync.Pool{New: func() any { return new([muchBuffer]byte) }}
 )
 
@@ -20,6 +23,8 @@ func takeBuffer(n int) []byte {
 		return littleBuffers.Get().(*[littleBuffer]byte)[:0] //nolint:forcetypeassert // the pool holds nothing else
 	case n <= muchBuffer:
 		return muchBuffers.Get().(*[muchBuffer]byte)[:0] //nolint:forcetypeassert // the same
+	case n <= largeBuffer:
+		return largeBuffers.Get().(*[largeBuffer]byte)[:0] //nolint:forcetypeassert // the same
 	default:
 		return make([]byte, 0, n)
 	}
@@ -32,5 +37,7 @@ func giveBuffer(b []byte) {
 		littleBuffers.Put((*[littleBuffer]byte)(b[:littleBuffer]))
 	case muchBuffer:
 		muchBuffers.Put((*[muchBuffer]byte)(b[:muchBuffer]))
+	case largeBuffer:
+		largeBuffers.Put((*[largeBuffer]byte)(b[:largeBuffer]))
 	}
 }

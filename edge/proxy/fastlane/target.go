@@ -43,7 +43,7 @@ type targetConn struct {
 	alarm  alarm
 	look   looking
 	talk   talk
-	vector vector
+	vector *vector // nil until two pieces were sent
 	cancel func(error)
 
 	a        *proxy.Attempt
@@ -97,6 +97,14 @@ func (c *targetConn) transmit(p, q []byte) error {
 			err = c.write(q)
 		}
 		return err
+	}
+	if len(q) == 0 {
+		n, err := c.conn.Write(p)
+		c.written.Add(int64(n))
+		return err
+	}
+	if c.vector == nil {
+		c.vector = &vector{}
 	}
 	n, err := c.vector.write(c.conn, p, q)
 	c.written.Add(n)

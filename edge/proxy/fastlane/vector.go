@@ -8,12 +8,8 @@ type vector struct {
 	list   net.Buffers
 }
 
-// write sends p and q, which may be empty, and says how many bytes of them have left.
+// write sends p and q, and says how many bytes of them have left.
 func (v *vector) write(conn net.Conn, p, q []byte) (int64, error) {
-	if len(q) == 0 {
-		n, err := conn.Write(p)
-		return int64(n), err
-	}
 	v.pieces = [2][]byte{p, q}
 	v.list = v.pieces[:]
 	n, err := v.list.WriteTo(conn)

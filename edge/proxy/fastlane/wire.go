@@ -92,7 +92,7 @@ func (w *wire) fill(want int) error {
 	if w.tls != nil {
 		return w.fillSealed(want)
 	}
-	w.n, w.err = min(max(want, leastRead), muchBuffer), nil
+	w.n, w.err = min(max(want, leastRead), largeBuffer), nil
 	if err := w.raw.Read(w.try); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -61,7 +62,10 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (*countingConn,
 	defer context.AfterFunc(d.life, cancel)()
 	var found dnsTime
 	began := time.Now()
-	conn, err := d.net.DialContext(found.watch(ctx), network, addr)
+	if _, err := netip.ParseAddrPort(addr); err != nil { // a name has to be looked up
+		ctx = found.watch(ctx)
+	}
+	conn, err := d.net.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, dialError{err}
 	}
