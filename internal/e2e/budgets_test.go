@@ -277,6 +277,13 @@ func TestBudgetsCanBeSpentWithoutNATS(t *testing.T) {
 	c.budget("fresh", "ci-bot", "0.055")
 	c.budget("all", "ci-bot", "10.00", func(b *controlv1.Budget) { b.Scope = &controlv1.Budget_Everything{Everything: true} })
 	c.awaitLive()
+	// The ledger hears of budgets over NATS as well, from nobody after this.
+	testenv.Eventually(t, eventually, func() error {
+		if n := c.number("SELECT count(*) FROM ledger.account"); n != 2 {
+			return fmt.Errorf("the ledger knows %d budgets", n)
+		}
+		return nil
+	})
 	c.nats.kill()
 	passed := 0
 	for i := 0; passed < 5; i++ {
