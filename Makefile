@@ -52,6 +52,10 @@ WITH_POSTGRES := $(BIN)/with-postgres --
 HAVE_RACE = $(shell if [ "$$(uname -s)" = Darwin ] || { [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; }; then echo yes; fi)
 RACE = $(if $(HAVE_RACE),-race,$(warning NOTICE: no C compiler found, so these tests run without the race detector))
 
+# A program with the race detector in it sleeps for a second before it ends, in case a race is under way: with a hundred and more
+# programs of tests that is a minute.
+export GORACE ?= atexit_sleep_ms=0
+
 # The folders whose tests have a function that begins with $(1), found by text: asking the
 # compiler would build every test of the repository first.
 dirs_with = grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tmp '^func $(1)[A-Z]' . | sed 's|/[^/]*$$||' | sort -u
