@@ -165,7 +165,7 @@ func TestAppliesAtOnceAreOneAfterTheOther(t *testing.T) {
 // Guarantee: a thousand endpoints and ten thousand keys are applied whole, and then again without a change.
 func TestManyObjectsAreApplied(t *testing.T) {
 	t.Parallel()
-	endpoints, keys := 100, 1000
+	endpoints, keys := 30, 300
 	if os.Getenv("TOLLGATE_TEST_MANY") != "" {
 		endpoints, keys = 1000, 10000
 	}

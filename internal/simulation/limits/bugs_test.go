@@ -89,7 +89,7 @@ func TestBrokenSafeguardsAreNoticed(t *testing.T) {
 	for _, b := range []bug{chunksLive, fromArrival, fullAfterStart, refundsLive, oldLeaders, noSession, freedAtOnce, noLearning, sessionsEndEarly, overtaken} {
 		t.Run(string(b), func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(6) {
+			for seed := range seeds(6) {
 				c, long := worldFor(b), 15*time.Second
 				if c.cut > 0 {
 					long = 45 * time.Second // longer than several sessions
