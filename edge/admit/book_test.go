@@ -77,7 +77,7 @@ func hold(ctx context.Context, b *Book, amount money.Nanos, accounts ...*Account
 // windows are what a hold draws on.
 func windows(h *Hold) []contract.Window {
 	var out []contract.Window
-	for _, d := range h.Draws() {
+	for _, d := range h.Draws(nil) {
 		out = append(out, d.Window)
 	}
 	return out
@@ -103,8 +103,8 @@ func refused(t *testing.T, b *running, want fault.Code, amount money.Nanos, acco
 	t.Helper()
 	h := new(Hold)
 	err := b.Hold(t.Context(), h, accounts, amount)
-	if code(err) != want || len(h.Draws()) > 0 || h.Amount() != 0 {
-		t.Fatalf("Hold = %v holding %s of %v; want %s", err, h.Amount(), h.Draws(), want)
+	if code(err) != want || len(h.Draws(nil)) > 0 || h.Amount() != 0 {
+		t.Fatalf("Hold = %v holding %s of %v; want %s", err, h.Amount(), h.Draws(nil), want)
 	}
 	return fault.From(err)
 }

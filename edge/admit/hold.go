@@ -25,7 +25,6 @@ type Hold struct {
 	amount int64
 	lines  []*line // in order of account
 	few    [fewDraws]*line
-	draws  [fewDraws]contract.Draw
 	done   atomic.Bool
 }
 
@@ -72,14 +71,12 @@ func (h *Hold) begin(lines []*line, amount int64) {
 	}
 }
 
-// Draws are the account-windows that it draws on, in order of account. They are valid until the hold
-// is used again.
-func (h *Hold) Draws() []contract.Draw {
-	out := h.draws[:0]
+// Draws are the account-windows that it draws on, in order of account, behind those in into.
+func (h *Hold) Draws(into []contract.Draw) []contract.Draw {
 	for _, l := range h.lines {
-		out = append(out, contract.Draw{Window: l.window, Part: l.sender.part})
+		into = append(into, contract.Draw{Window: l.window, Part: l.sender.part})
 	}
-	return out
+	return into
 }
 
 // Amount is what was set aside in each of them.

@@ -147,10 +147,10 @@ func (enough) Acquire(context.Context, *limit.Pass, []*limit.Limit, int64) (prox
 
 type held []contract.Draw
 
-func (h held) Draws() []contract.Draw                  { return h }
-func (held) Extend(context.Context, money.Nanos) error { return nil }
-func (held) Settle(money.Nanos)                        {}
-func (held) Remaining() (money.Nanos, bool)            { return 0, false }
+func (h held) Draws(into []contract.Draw) []contract.Draw { return append(into, h...) }
+func (held) Extend(context.Context, money.Nanos) error    { return nil }
+func (held) Settle(money.Nanos)                           {}
+func (held) Remaining() (money.Nanos, bool)               { return 0, false }
 
 type passed struct{}
 

@@ -181,7 +181,7 @@ func (m *mine) Hold(context.Context, *admit.Hold, []*admit.Account, money.Nanos)
 
 type minedHold struct{ *mine }
 
-func (h minedHold) Draws() []contract.Draw { h.step("Draws"); return nil }
+func (h minedHold) Draws([]contract.Draw) []contract.Draw { h.step("Draws"); return nil }
 
 func (h minedHold) Extend(context.Context, money.Nanos) error { h.step("Extend"); return nil }
 

@@ -300,7 +300,8 @@ func (x *explainer) held() string {
 		return "nothing is held: the request is free"
 	}
 	x.out.Hold = contract.MoneyToProto(c.spend.pot.sum())
-	text := fmt.Sprintf("%s is held in %s", c.spend.pot.sum().Dollars(), counted(len(c.spend.draws), "budget"))
+	budgets := len(c.spend.pot.held.Draws(nil))
+	text := fmt.Sprintf("%s is held in %s", c.spend.pot.sum().Dollars(), counted(budgets, "budget"))
 	if reason := x.out.GetHoldReason(); reason != "" {
 		text += ", " + reason
 	}

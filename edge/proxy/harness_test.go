@@ -282,7 +282,9 @@ func (s *watchedSpool) Intent(in *spool.Intent) (spool.Ticket, error) {
 	}
 	ticket, err := s.Spool.Intent(in)
 	if err == nil {
-		s.intents[ticket] = *in
+		kept := *in
+		kept.Draws = slices.Clone(in.Draws)
+		s.intents[ticket] = kept
 		s.order = append(s.order, ticket)
 	}
 	return ticket, err
@@ -364,7 +366,7 @@ type purseHold struct {
 	ended  bool
 }
 
-func (h *purseHold) Draws() []contract.Draw { return h.draws }
+func (h *purseHold) Draws(into []contract.Draw) []contract.Draw { return append(into, h.draws...) }
 
 func (h *purseHold) Extend(_ context.Context, more money.Nanos) error {
 	h.p.mu.Lock()

@@ -47,7 +47,8 @@ type Config struct {
 
 // Hold is money set aside for one request.
 type Hold interface {
-	Draws() []contract.Draw
+	// Draws are the account-windows that it draws on, behind those in into.
+	Draws(into []contract.Draw) []contract.Draw
 	// Extend sets aside more, in all accounts or in none.
 	Extend(ctx context.Context, more money.Nanos) error
 	Settle(actual money.Nanos)

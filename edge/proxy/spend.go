@@ -11,7 +11,6 @@ import (
 	"tollgate/edge/admit"
 	"tollgate/edge/spool"
 	eventv1 "tollgate/gen/tollgate/event/v1"
-	"tollgate/internal/contract"
 	"tollgate/internal/fault"
 	metering "tollgate/internal/meter"
 	"tollgate/internal/money"
@@ -21,7 +20,6 @@ import (
 type spend struct {
 	pot   pot
 	money admit.Hold
-	draws []contract.Draw
 
 	charged money.Nanos // for all attempts that have ended
 	units   int64       // used by them
@@ -117,7 +115,6 @@ func (c *call) hold(ctx context.Context) error {
 	s.pot.held = held // first: whatever happens from here on, it is given back
 	s.pot.total.Store(int64(c.amount))
 	s.pot.free.Store(int64(c.amount))
-	s.draws = held.Draws()
 	return nil
 }
 
@@ -159,17 +156,21 @@ func (t *try) intend(ctx context.Context) error {
 	s.attempt++
 	t.number = s.attempt
 	intent := intents.Get().(*spool.Intent) //nolint:forcetypeassert // the pool holds nothing else
+	draws := intent.Draws[:0]
+	if s.pot.held != nil {
+		draws = s.pot.held.Draws(draws)
+	}
 	*intent = spool.Intent{
 		Request: c.id, Attempt: t.number, At: c.began.Add(c.elapsed()),
 		KeyID: c.key.ID, EndpointID: c.endpoint.ID, Team: c.key.Team, Customer: c.labels.customer, Tags: c.labels.tags,
-		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: s.draws, Abandoned: c.endpoint.Abandoned,
+		PriceVersion: e.PriceVersion, Amount: t.amount, Draws: draws, Abandoned: c.endpoint.Abandoned,
 		Model: t.model(),
 	}
 	if t.hop != nil {
 		t.hop.name(intent)
 	}
 	ticket, err := c.g.d.Spool.Intent(intent)
-	*intent = spool.Intent{}
+	*intent = spool.Intent{Draws: draws}
 	intents.Put(intent)
 	if err != nil {
 		s.pot.back(t.amount)

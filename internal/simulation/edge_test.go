@@ -208,7 +208,7 @@ func (e *edge) leave(q *waiting) {
 func (e *edge) admit(f *flight) {
 	w := e.w
 	f.held = f.hold.Amount()
-	f.draws = slices.Clone(f.hold.Draws())
+	f.draws = f.hold.Draws(nil)
 	if !w.is(noIntents) && e.intent(f) != nil {
 		f.hold.Release()
 		f.pass.Release()

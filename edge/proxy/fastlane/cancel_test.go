@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type teller struct {
 	context.Context
 
-	told func(interruptible)
+	mu   sync.Mutex
 	kept interruptible
 }
 
@@ -29,16 +30,24 @@ func (c *teller) Value(key any) any {
 }
 
 func (c *teller) onEnd(i interruptible) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.kept = i
-	if c.told != nil {
-		c.told(i)
-	}
 	return true
 }
 
 func (c *teller) offEnd(interruptible) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.kept = nil
 	return true
+}
+
+// tell tells what is bound at present.
+func (c *teller) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept.interrupted()
 }
 
 // Guarantee: an attempt ends when its exchange does, whatever it waits for, and its connection is no other attempt's then; the body
@@ -104,7 +113,9 @@ func TestCancel(t *testing.T) {
 				case "context":
 					go func() { <-there; cancel() }()
 				case "server":
-					ctx = &teller{Context: ctx, told: func(i interruptible) { go func() { <-there; i.interrupted() }() }}
+					server := &teller{Context: ctx}
+					ctx = server
+					go func() { <-there; server.tell() }()
 				case "time":
 					if state == "body of the caller" {
 						return // the clock stands
@@ -156,7 +167,7 @@ func TestCancelBody(t *testing.T) {
 			case "context":
 				time.AfterFunc(time.Millisecond, cancel)
 			case "server":
-				time.AfterFunc(time.Millisecond, told.kept.interrupted)
+				time.AfterFunc(time.Millisecond, told.tell)
 			case "cancel":
 				time.AfterFunc(time.Millisecond, func() { answer.Cancel(cause) })
 			}

@@ -104,59 +104,6 @@ func (r *trip) connect(ctx context.Context) (*targetConn, error) {
 	return r.apart(ctx)
 }
 
-// apart makes a connection on a goroutine of its own, and waits for it. Connecting takes a deep stack, and nothing else before an
-// answer does: the caller's goroutine, which may wait for that for long, keeps a small one.
-func (r *trip) apart(ctx context.Context) (c *targetConn, err error) {
-	var bug any
-	done, part := make(chan struct{}), *r // r itself costs no memory while connections are kept
-	go func() {
-		defer close(done)
-		defer func() { bug = recover() }()
-		c, err = part.dial(ctx)
-	}()
-	if <-done; bug != nil {
-		panic(bug) // it costs the one request, as if it had happened here
-	}
-	r.newer = part.newer
-	return c, err
-}
-
-// dial makes a connection.
-func (r *trip) dial(ctx context.Context) (*targetConn, error) {
-	within, cancel := ctx, context.CancelFunc(func() {})
-	if r.a.HeaderTimeout > 0 {
-		left := r.a.HeaderTimeout - time.Duration(moment()-r.began)
-		within, cancel = context.WithTimeoutCause(ctx, left, errHeaderTimeout)
-	}
-	defer cancel()
-	made, err := r.target.direct.Dial(within)
-	if errors.Is(err, nethttp.ErrHTTP2) {
-		r.newer = made
-		return nil, errNewer
-	}
-	if err == nil {
-		var c *targetConn
-		if c, err = newTargetConn(r.target, made); err == nil {
-			return c, nil
-		}
-		_ = made.Close() // nothing was sent
-	}
-	e := &proxy.AttemptError{Sent: r.sent, Whole: r.sent, Err: err}
-	switch cause := context.Cause(within); {
-	case errors.Is(cause, errHeaderTimeout) && r.conns == 0:
-		e.Failure, e.Text = proxy.FailConnect, "it timed out"
-	case errors.Is(cause, errHeaderTimeout):
-		e.Failure, e.Text = proxy.FailTimeout, r.a.HeaderTimeout.String()
-	case ctx.Err() != nil:
-		e.Failure, e.Text = proxy.FailCanceled, "the exchange ended"
-	default:
-		if e.Failure, e.Text = nethttp.Unconnected(err); e.Failure == 0 {
-			e.Failure, e.Text = proxy.FailConnect, "the connection failed"
-		}
-	}
-	return nil, e
-}
-
 // ask sends the request and reads the head of the answer.
 func (r *trip) ask(c *targetConn) (*proxy.Answer, error) {
 	a := r.a

@@ -17,8 +17,9 @@ import (
 
 // dialer makes the connections of a link.
 type dialer struct {
-	net  net.Dialer
-	life context.Context //nolint:containedctx // of the client
+	net     net.Dialer
+	timeout time.Duration   // of connecting, and of TLS
+	life    context.Context //nolint:containedctx // of the client
 }
 
 // Kept connections to a machine that is gone without a word are found out within this time.
@@ -30,9 +31,9 @@ func (d *dialer) set(life context.Context, cfg *ClientConfig, t *routing.Transpo
 		timeout = cfg.ConnectTimeout
 	}
 	allowPrivate := cfg.AllowPrivate
-	d.life = life
+	d.life, d.timeout = life, timeout
 	d.net = net.Dialer{
-		Timeout: timeout, KeepAliveConfig: keepAlive, Resolver: cfg.Resolver,
+		KeepAliveConfig: keepAlive, Resolver: cfg.Resolver,
 		// Called with each address after names are resolved, so that no answer of a name server
 		// can lead elsewhere.
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -54,14 +55,26 @@ func (e tlsError) Unwrap() error { return e.error }
 // errNoHTTP2 says that a target that is to be spoken to in HTTP/2 speaks something else.
 var errNoHTTP2 = errors.New("HTTP/2 was not negotiated")
 
-func (d *dialer) dial(ctx context.Context, network, addr string) (*countingConn, error) {
-	// The Transport goes on connecting when the attempt has ended, so that the next one can have the
-	// connection; it must not outlive the client.
-	ctx, cancel := context.WithCancel(ctx)
+// within is the time that connecting or TLS has, up to a moment if there is one. The Transport goes on connecting when the attempt has
+// ended, so that the next one can have the connection; it must not outlive the client.
+func (d *dialer) within(ctx context.Context, until time.Time) (within context.Context, cancel func()) {
+	deadline := time.Now().Add(d.timeout)
+	if !until.IsZero() && until.Before(deadline) {
+		deadline = until
+	}
+	ctx, end := context.WithDeadline(ctx, deadline)
+	stop := context.AfterFunc(d.life, end)
+	return ctx, func() {
+		stop()
+		end()
+	}
+}
+
+func (d *dialer) dial(ctx context.Context, until time.Time, network, addr string) (*countingConn, error) {
+	ctx, cancel := d.within(ctx, until)
 	defer cancel()
-	defer context.AfterFunc(d.life, cancel)()
-	var found dnsTime
 	began := time.Now()
+	var found dnsTime
 	if _, err := netip.ParseAddrPort(addr); err != nil { // a name has to be looked up
 		ctx = found.watch(ctx)
 	}
@@ -89,7 +102,7 @@ func (d *dnsTime) took() time.Duration {
 
 // dialPlain is for HTTP/1.1 over http.
 func (d *dialer) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := d.dial(ctx, network, addr)
+	conn, err := d.dial(ctx, time.Time{}, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +111,7 @@ func (d *dialer) dialPlain(ctx context.Context, network, addr string) (net.Conn,
 
 // dialPrior is for HTTP/2 over http, without asking.
 func (d *dialer) dialPrior(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := d.dial(ctx, network, addr)
+	conn, err := d.dial(ctx, time.Time{}, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +122,7 @@ func (d *dialer) dialPrior(ctx context.Context, network, addr string) (net.Conn,
 // dialTLS is for https. only2 wants HTTP/2 or nothing.
 func (d *dialer) dialTLS(cfg *tls.Config, only2 bool) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		secure, _, err := d.secure(ctx, cfg, only2, network, addr)
+		secure, _, err := d.secure(ctx, time.Time{}, cfg, only2, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -118,8 +131,8 @@ func (d *dialer) dialTLS(cfg *tls.Config, only2 bool) func(context.Context, stri
 }
 
 // secure makes a connection with TLS, and returns what is below it as well.
-func (d *dialer) secure(ctx context.Context, cfg *tls.Config, only2 bool, network, addr string) (*tls.Conn, *countingConn, error) {
-	conn, err := d.dial(ctx, network, addr)
+func (d *dialer) secure(ctx context.Context, until time.Time, cfg *tls.Config, only2 bool, network, addr string) (*tls.Conn, *countingConn, error) {
+	conn, err := d.dial(ctx, until, network, addr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,9 +145,8 @@ func (d *dialer) secure(ctx context.Context, cfg *tls.Config, only2 bool, networ
 		cfg = cfg.Clone()
 		cfg.ServerName = host
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
+	ctx, cancel := d.within(ctx, until)
 	defer cancel()
-	defer context.AfterFunc(d.life, cancel)()
 	secure := tls.Client(conn, cfg)
 	began := time.Now()
 	if err := secure.HandshakeContext(ctx); err != nil {

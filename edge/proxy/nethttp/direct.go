@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -74,16 +75,16 @@ func (d *Direct) HTTP2() bool { return d.newer.Load() }
 // ErrHTTP2 says that the target has chosen HTTP/2.
 var ErrHTTP2 = errors.New("HTTP/2 was negotiated")
 
-// Dial makes a connection. With ErrHTTP2 it is one for the client: an attempt through it uses it, and Drop has to follow.
-func (d *Direct) Dial(ctx context.Context) (*Connection, error) {
+// Dial makes a connection, up to a moment if there is one. With ErrHTTP2 it is one for the client: an attempt through it uses it, and Drop has to follow.
+func (d *Direct) Dial(ctx context.Context, until time.Time) (*Connection, error) {
 	if d.tls == nil {
-		conn, err := d.link.dialer.dial(ctx, "tcp", d.addr)
+		conn, err := d.link.dialer.dial(ctx, until, "tcp", d.addr)
 		if err != nil {
 			return nil, err
 		}
 		return &Connection{Conn: conn.Conn, Setup: conn.setup, below: conn}, nil
 	}
-	secure, conn, err := d.link.dialer.secure(ctx, d.tls, false, "tcp", d.addr)
+	secure, conn, err := d.link.dialer.secure(ctx, until, d.tls, false, "tcp", d.addr)
 	if err != nil {
 		return nil, err
 	}

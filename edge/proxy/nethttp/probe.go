@@ -122,7 +122,7 @@ func (p *probe) connect(ctx context.Context) net.Conn {
 	var d dialer
 	d.set(p.c.life, &p.c.cfg, p.transport)
 	began := time.Now()
-	conn, err := d.dial(ctx, "tcp", net.JoinHostPort(p.host, port))
+	conn, err := d.dial(ctx, time.Time{}, "tcp", net.JoinHostPort(p.host, port))
 	p.out.Connect = durationpb.New(max(time.Since(began)-p.out.GetDns().AsDuration(), 0))
 	switch {
 	case errors.Is(err, errAddress):
