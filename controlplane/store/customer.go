@@ -120,8 +120,11 @@ func (s *Store) SeeCustomer(ctx context.Context, actor, name string) (revision i
 
 // meetCustomer creates a customer that something names, if there is none of the name and the settings want that.
 func (c *change) meetCustomer(ctx context.Context, name string, withBudget, firstSight bool) (registry.Customer, bool, error) {
+	if !contract.ValidLabel(name) {
+		return registry.Customer{}, false, nil
+	}
 	settings, err := findSettings(ctx, c)
-	if err != nil || !settings.Customers.Create || !contract.ValidLabel(name) {
+	if err != nil || !settings.Customers.Create {
 		return registry.Customer{}, false, err
 	}
 	var there bool

@@ -174,7 +174,7 @@ test('teams and secrets have pages that anybody can use', async ({ page, stack }
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Rotate' }).click();
   const value = stack.secret('a value that nobody reads again 0123456789');
-  await page.getByLabel('New value', { exact: true }).fill(value);
+  await page.getByRole('textbox', { name: 'New value', exact: true }).fill(value);
   await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
   await expect(page.getByText('Roll back until')).toBeVisible();
   expect(stack.leaks(await page.content())).toEqual([]);

@@ -40,6 +40,13 @@ export async function framesOf(page: Page, act: () => Promise<void>): Promise<Fr
 
 export const told = (f: Frames) => `${f.n} frames, p50 ${f.p50} ms, p99 ${f.p99} ms, longest ${f.longest} ms, ${f.slow} over 100 ms`;
 
+/** How long the slowest answer to a method took since the page was loaded, in milliseconds, without what the page made of it. */
+export async function answerOf(page: Page, method: string): Promise<number> {
+  const took = await page.evaluate((name) => performance.getEntriesByType('resource').filter((one) => one.name.includes(name)).map((one) => one.duration), `/${method}`);
+  if (took.length === 0) throw new Error(`the page did not call ${method}`);
+  return Math.max(...took);
+}
+
 /** Megabytes that the page's own objects take. To collect garbage stops the page, so this is not for while frames are timed. */
 export async function heapOf(page: Page): Promise<number> {
   const cdp = await page.context().newCDPSession(page);

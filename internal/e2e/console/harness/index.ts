@@ -4,7 +4,7 @@ import { Person } from './person.ts';
 import { Stack, type StackOptions } from './stack.ts';
 import { Watch } from './watch.ts';
 
-export { type Frames, framesOf, heapOf, told } from './frames.ts';
+export { answerOf, type Frames, framesOf, heapOf, told } from './frames.ts';
 export { type Call, Load } from './load.ts';
 export { axe, scheme, settled, shot } from './look.ts';
 export { Person, type Stack };

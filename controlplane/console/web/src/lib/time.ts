@@ -3,9 +3,9 @@
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
 import { language } from './text';
 
-/** Milliseconds since 1970, or undefined. */
+/** Whole milliseconds since 1970, or undefined. A part of one could not be sent back: it makes no whole number of nanoseconds. */
 export function millis(t: Timestamp | undefined): number | undefined {
-  return t ? Number(t.seconds) * 1000 + t.nanos / 1e6 : undefined;
+  return t ? Number(t.seconds) * 1000 + Math.floor(t.nanos / 1e6) : undefined;
 }
 
 /** Milliseconds of a duration; 0 for none. */

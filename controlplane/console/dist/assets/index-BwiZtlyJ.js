@@ -1,0 +1,1 @@
+import{t as e}from"./web-DkHV-2-y.js";e();

@@ -1,1 +1,0 @@
-import{t as e}from"./web-CbRFT5Gd.js";e();
