@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,8 +48,28 @@ func newWatch(edges []*deployment.Edge) *watch {
 func (w *watch) steady() *deployment.Edge { return w.edges[len(w.edges)-1] }
 
 func (w *watch) baseline(ctx context.Context) (err error) {
-	w.rest, err = w.look(ctx, w.steady())
+	w.rest, err = w.rested(ctx, w.steady())
 	return err
+}
+
+// rested is how an edge is without what its configuration of the moment has it do at all times: each target that is checked has a
+// goroutine, and changes take checks away and bring others.
+func (w *watch) rested(ctx context.Context, e *deployment.Edge) (sample, error) {
+	s, err := w.look(ctx, e)
+	if err != nil {
+		return s, err
+	}
+	stacks, err := w.profile(ctx, e, "goroutine?debug=1")
+	for group := range strings.SplitSeq(string(stacks), "\n\n") {
+		if number, frames, _ := strings.Cut(group, " @"); strings.Contains(frames, "/edge/health.(*check).run") {
+			n, err := strconv.Atoi(number[strings.LastIndexByte(number, '\n')+1:]) // the first one stands below a heading
+			if err != nil {
+				return s, err
+			}
+			s.goroutines -= n
+		}
+	}
+	return s, err
 }
 
 // ended counts a life.
@@ -124,17 +145,22 @@ func (w *watch) look(ctx context.Context, e *deployment.Edge) (s sample, err err
 
 // collect has an edge collect its garbage: without that, most of what few streams take is what has been thrown away since the last time.
 func (w *watch) collect(ctx context.Context, e *deployment.Edge) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/debug/pprof/heap?gc=1", nil)
+	_, err := w.profile(ctx, e, "heap?gc=1")
+	return err
+}
+
+// profile is what an edge tells of itself under a name.
+func (w *watch) profile(ctx context.Context, e *deployment.Edge, name string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/debug/pprof/"+name, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
+	return io.ReadAll(resp.Body)
 }
 
 // What may remain beyond what there was before the first request, and for how long: connections end
@@ -148,10 +174,11 @@ const (
 // awaitSettled returns when no edge has anything left of the traffic, or says what.
 func (w *watch) awaitSettled(ctx context.Context) error {
 	var left []string
+	var last *deployment.Edge // of those that have something left
 	for deadline := time.Now().Add(settleWithin); ; {
 		left = left[:0]
 		for _, e := range w.edges {
-			s, err := w.look(ctx, e)
+			s, err := w.rested(ctx, e)
 			if err != nil {
 				return err
 			}
@@ -161,13 +188,15 @@ func (w *watch) awaitSettled(ctx context.Context) error {
 			if s.inFlight > 0 || s.goroutines > w.rest.goroutines+spareGoroutines || s.files > w.rest.files+spareFiles {
 				left = append(left, fmt.Sprintf("%s still has %d requests, %d goroutines (%d before) and %d files (%d before)",
 					e.Name, s.inFlight, s.goroutines, w.rest.goroutines, s.files, w.rest.files))
+				last = e
 			}
 		}
 		if len(left) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) || !deployment.Pause(ctx, 200*time.Millisecond) {
-			return fmt.Errorf("after %s: %s", settleWithin, strings.Join(left, "; "))
+			stacks, err := w.profile(ctx, last, "goroutine?debug=1")
+			return errors.Join(fmt.Errorf("after %s: %s\n%s", settleWithin, strings.Join(left, "; "), stacks), err)
 		}
 	}
 }
