@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +57,8 @@ func (w *watch) rested(ctx context.Context, e *deployment.Edge) (sample, error) 
 	if err != nil {
 		return s, err
 	}
-	stacks, err := w.profile(ctx, e, "goroutine?debug=1")
-	for group := range strings.SplitSeq(string(stacks), "\n\n") {
+	stacks, err := w.ask(ctx, e, "debug/pprof/goroutine?debug=1")
+	for group := range strings.SplitSeq(stacks, "\n\n") {
 		if number, frames, _ := strings.Cut(group, " @"); strings.Contains(frames, "/edge/health.(*check).run") {
 			n, err := strconv.Atoi(number[strings.LastIndexByte(number, '\n')+1:]) // the first one stands below a heading
 			if err != nil {
@@ -116,19 +114,14 @@ func (w *watch) look(ctx context.Context, e *deployment.Edge) (s sample, err err
 		return s, err
 	}
 	s.files = len(files)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/metrics", nil)
+	metrics, err := w.ask(ctx, e, "metrics")
 	if err != nil {
 		return s, err
 	}
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	for in := bufio.NewScanner(resp.Body); in.Scan(); {
-		name, value, _ := bytes.Cut(in.Bytes(), []byte(" "))
-		n, _ := strconv.ParseFloat(string(value), 64) // what is no number is not asked for
-		switch string(name) {
+	for line := range strings.Lines(metrics) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		n, _ := strconv.ParseFloat(value, 64) // what is no number is not asked for
+		switch name {
 		case "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes":
 			s.live += int64(n)
 		case "go_goroutines":
@@ -145,22 +138,23 @@ func (w *watch) look(ctx context.Context, e *deployment.Edge) (s sample, err err
 
 // collect has an edge collect its garbage: without that, most of what few streams take is what has been thrown away since the last time.
 func (w *watch) collect(ctx context.Context, e *deployment.Edge) error {
-	_, err := w.profile(ctx, e, "heap?gc=1")
+	_, err := w.ask(ctx, e, "debug/pprof/heap?gc=1")
 	return err
 }
 
-// profile is what an edge tells of itself under a name.
-func (w *watch) profile(ctx context.Context, e *deployment.Edge, name string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/debug/pprof/"+name, nil)
+// ask is what an edge tells of itself at a path of its admin listener.
+func (w *watch) ask(ctx context.Context, e *deployment.Edge, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+"/-/"+path, nil)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer resp.Body.Close()
-	return io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
 }
 
 // What may remain beyond what there was before the first request, and for how long: connections end
@@ -195,7 +189,7 @@ func (w *watch) awaitSettled(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) || !deployment.Pause(ctx, 200*time.Millisecond) {
-			stacks, err := w.profile(ctx, last, "goroutine?debug=1")
+			stacks, err := w.ask(ctx, last, "debug/pprof/goroutine?debug=1")
 			return errors.Join(fmt.Errorf("after %s: %s\n%s", settleWithin, strings.Join(left, "; "), stacks), err)
 		}
 	}
